@@ -1,0 +1,26 @@
+//! What Quittance speaks of: ids, money, statuses, causes, and what pages and server exchange.
+//!
+//! Compiled for both halves, so everything here is pure: no clock, no network, no database, and nothing
+//! imported from the rest of the house. A type belongs here when a page or two rooms need it.
+
+pub mod algorithm;
+pub mod cause;
+pub mod delivery;
+pub mod error;
+pub mod id;
+pub mod money;
+pub mod order;
+pub mod pages;
+pub mod refusal;
+pub mod role;
+pub mod time;
+
+pub use algorithm::{Algorithm, Algorithms};
+pub use cause::Cause;
+pub use delivery::DeliveryState;
+pub use error::{AppError, FieldError};
+pub use money::Money;
+pub use order::OrderStatus;
+pub use refusal::RefusalReason;
+pub use role::Role;
+pub use time::Timestamp;
