@@ -4,9 +4,11 @@
 //! imported from the rest of the house. A type belongs here when a page or two rooms need it.
 
 pub mod algorithm;
+pub mod attempt;
 pub mod cause;
 pub mod delivery;
 pub mod error;
+pub mod gateway;
 pub mod id;
 pub mod money;
 pub mod order;
@@ -18,6 +20,7 @@ pub mod time;
 pub use algorithm::{Algorithm, Algorithms};
 pub use cause::Cause;
 pub use delivery::DeliveryState;
+pub use gateway::Gateway;
 pub use error::{AppError, FieldError};
 pub use money::Money;
 pub use order::OrderStatus;

@@ -1,1 +1,5 @@
+//! The server's half.
+
+pub mod clock;
 pub mod ipn;
+pub mod store;

@@ -1,1 +1,4 @@
-fn main(){}
+//! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
+
+mod store;
+mod support;

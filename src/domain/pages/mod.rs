@@ -1,1 +1,10 @@
-//! What pages and server exchange.
+//! What pages and server exchange: one file for each part of the control panel.
+//!
+//! Plain data, ready to be shown. Times are moments, amounts are money, causes are causes; how they look is decided
+//! in `ui::format`.
+
+pub mod dashboard;
+pub mod listeners;
+pub mod orders;
+pub mod people;
+pub mod settings;

@@ -1,0 +1,82 @@
+//! The dashboard: what needs somebody now, and today's counts.
+
+use crate::domain::{Cause, Timestamp, id::UrlId};
+use serde::{Deserialize, Serialize};
+
+/// The dashboard of one merchant, or of all that the viewer may see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dashboard {
+    pub as_of: Timestamp,
+    pub counts: Counts,
+    /// URLs that cannot be delivered to, the longest trouble first.
+    pub troubles: Vec<Trouble>,
+    /// Every URL.
+    pub urls: Vec<UrlHealth>,
+    /// Whether any listener exists: without one nothing can arrive.
+    pub has_listener: bool,
+}
+
+/// Counts of today (since midnight UTC), and of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Notifications accepted today.
+    pub accepted: u64,
+    /// Identical messages that came again today.
+    pub repeats: u64,
+    /// Messages refused today.
+    pub refused: u64,
+    /// Deliveries confirmed today.
+    pub confirmed: u64,
+    /// Deliveries given up today.
+    pub expired: u64,
+    /// Deliveries waiting for their first attempt now.
+    pub queued: u64,
+    /// Deliveries waiting for another attempt now.
+    pub retrying: u64,
+    /// Deliveries kept back now because their URL is on hold.
+    pub held: u64,
+}
+
+/// A URL with the merchant it belongs to, as a line on a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UrlRef {
+    pub id: UrlId,
+    pub merchant: MerchantRef,
+    pub label: String,
+    pub url: String,
+    pub is_default: bool,
+}
+
+/// A merchant's name and its name in addresses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MerchantRef {
+    pub name: String,
+    pub slug: String,
+}
+
+/// A URL that cannot be delivered to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    pub url: UrlRef,
+    /// Of the latest failed attempt; `None` where only deliveries that were given up are left to tell of it.
+    pub cause: Option<Cause>,
+    /// The first failure after the last confirmation.
+    pub since: Option<Timestamp>,
+    pub next_try: Option<Timestamp>,
+    /// Deliveries that wait.
+    pub outstanding: u64,
+    /// Deliveries given up in the last two days.
+    pub expired: u64,
+}
+
+/// How a URL stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UrlHealth {
+    pub url: UrlRef,
+    pub held: bool,
+    pub failing: bool,
+    pub outstanding: u64,
+    pub held_back: u64,
+    pub confirmed: u64,
+    pub last_confirmed_at: Option<Timestamp>,
+}

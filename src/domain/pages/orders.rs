@@ -1,0 +1,204 @@
+//! Orders, their notifications, deliveries and attempts.
+
+use super::dashboard::MerchantRef;
+use crate::domain::{
+    Algorithms, Cause, DeliveryState, Gateway, Money, OrderStatus, Timestamp,
+    attempt::{Origin, Timings, VerdictDetail},
+    id::{DeliveryId, ListenerId, NotificationId, OrderId, UrlId},
+};
+use serde::{Deserialize, Serialize};
+
+/// Orders on one page of a list.
+pub const PAGE_SIZE: u32 = 50;
+
+/// What to search for. The filter line of the list is this, and so is the address of the page.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OrderFilter {
+    /// The beginning of a reference, an external reference or an e-mail address.
+    pub text: String,
+    pub status: Option<OrderStatus>,
+    /// First seen on or after this moment.
+    pub from: Option<Timestamp>,
+    /// First seen before this moment.
+    pub until: Option<Timestamp>,
+    /// Only TEST orders, or only real ones.
+    pub test: Option<bool>,
+    /// Continue after this order (keyset paging).
+    pub after: Option<OrderId>,
+}
+
+/// One page of found orders, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderList {
+    pub rows: Vec<OrderRow>,
+    /// There are more after the last of these.
+    pub more: bool,
+    /// The text fits so many orders that only some were looked through; a longer text finds the rest.
+    pub truncated: bool,
+}
+
+/// An order as a line of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRow {
+    pub id: OrderId,
+    pub reference: String,
+    pub external: String,
+    pub email: String,
+    pub customer: String,
+    pub gateway: Gateway,
+    pub status: OrderStatus,
+    pub vendor_status: String,
+    pub amount: Option<Money>,
+    pub test: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub deliveries: DeliverySummary,
+}
+
+/// How the deliveries of an order stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeliverySummary {
+    /// Waiting for the first attempt, or in it.
+    pub queued: u32,
+    /// Waiting for another attempt.
+    pub retrying: u32,
+    pub held: u32,
+    pub confirmed: u32,
+    pub expired: u32,
+    pub cancelled: u32,
+}
+
+impl DeliverySummary {
+    /// The count that a state belongs to.
+    pub const fn slot(&mut self, state: DeliveryState) -> &mut u32 {
+        match state {
+            DeliveryState::Queued | DeliveryState::Sending => &mut self.queued,
+            DeliveryState::Retrying => &mut self.retrying,
+            DeliveryState::Held => &mut self.held,
+            DeliveryState::Confirmed => &mut self.confirmed,
+            DeliveryState::Expired => &mut self.expired,
+            DeliveryState::Cancelled => &mut self.cancelled,
+        }
+    }
+
+    /// All of them.
+    pub const fn total(&self) -> u32 {
+        self.queued + self.retrying + self.held + self.confirmed + self.expired + self.cancelled
+    }
+}
+
+/// Everything about one order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPage {
+    pub merchant: MerchantRef,
+    pub order: OrderRow,
+    /// The newest first.
+    pub notifications: Vec<NotificationView>,
+    /// Where a resend can go.
+    pub urls: Vec<UrlChoice>,
+    /// Whether the viewer may resend.
+    pub may_resend: bool,
+}
+
+/// A URL to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UrlChoice {
+    pub id: UrlId,
+    pub label: String,
+    pub url: String,
+    pub held: bool,
+}
+
+/// One notification with its deliveries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotificationView {
+    pub id: NotificationId,
+    pub received_at: Timestamp,
+    pub status: OrderStatus,
+    pub vendor_status: String,
+    pub message_id: String,
+    pub signatures: Algorithms,
+    pub test: bool,
+    /// `None` where a person placed a TEST order.
+    pub listener: Option<(ListenerId, String)>,
+    pub peer: String,
+    /// Bytes of the body.
+    pub size: u64,
+    /// How often the identical message came again.
+    pub repeats: u32,
+    pub deliveries: Vec<DeliveryView>,
+}
+
+/// One delivery as a line of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryView {
+    pub id: DeliveryId,
+    pub notification_id: NotificationId,
+    pub url_id: UrlId,
+    pub url_label: String,
+    pub url: String,
+    pub origin: Origin,
+    /// Who asked for it, where somebody did.
+    pub actor: Option<String>,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    pub due_at: Option<Timestamp>,
+    pub last_attempt_at: Option<Timestamp>,
+    pub last_cause: Option<Cause>,
+    pub created_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A delivery with its attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryPage {
+    pub merchant: MerchantRef,
+    pub order_id: OrderId,
+    pub reference: String,
+    pub vendor_status: String,
+    pub delivery: DeliveryView,
+    /// The newest first.
+    pub attempts: Vec<AttemptRow>,
+    pub may_resend: bool,
+}
+
+/// One attempt as a line of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    pub number: u32,
+    pub started_at: Timestamp,
+    pub address: Option<String>,
+    pub status: Option<u16>,
+    pub cause: Option<Cause>,
+    pub timings: Timings,
+}
+
+/// One attempt, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptPage {
+    pub merchant: MerchantRef,
+    pub order_id: OrderId,
+    pub reference: String,
+    pub delivery: DeliveryView,
+    pub attempt: AttemptRow,
+    pub detail: VerdictDetail,
+    pub request_head: String,
+    pub request_body: String,
+    /// The request's form, decoded.
+    pub fields: Vec<(String, String)>,
+    pub answer_head: String,
+    pub answer_body: String,
+    pub may_resend: bool,
+}
+
+/// A notification as it was received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotificationPage {
+    pub merchant: MerchantRef,
+    pub order_id: OrderId,
+    pub reference: String,
+    pub notification: NotificationView,
+    pub head: String,
+    pub body: String,
+    pub fields: Vec<(String, String)>,
+}

@@ -1,0 +1,43 @@
+//! IPN settings: the default IPN URL, notification URLs, merchants.
+
+use super::dashboard::MerchantRef;
+use crate::domain::{Algorithms, Timestamp, attempt::UrlCheck, id::UrlId};
+use serde::{Deserialize, Serialize};
+
+/// The settings of a merchant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IpnSettings {
+    pub merchant: MerchantRef,
+    /// The last characters of the secret key, enough to tell which it is.
+    pub key_hint: String,
+    pub default_url: Option<UrlView>,
+    /// The others.
+    pub urls: Vec<UrlView>,
+    pub may_change: bool,
+}
+
+/// One notification URL with its settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UrlView {
+    pub id: UrlId,
+    pub label: String,
+    pub url: String,
+    pub is_default: bool,
+    pub algorithms: Algorithms,
+    pub concurrent: bool,
+    pub order_in_order: bool,
+    pub held: bool,
+    pub check: Option<UrlCheck>,
+    pub outstanding: u64,
+    pub confirmed: u64,
+    pub failing_since: Option<Timestamp>,
+}
+
+/// A merchant as a line of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MerchantRow {
+    pub merchant: MerchantRef,
+    pub urls: u32,
+    pub listeners: u32,
+    pub created_at: Timestamp,
+}

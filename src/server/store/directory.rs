@@ -1,0 +1,126 @@
+//! The settings that every message needs, held in memory: merchants, listeners, notification URLs, with their secrets
+//! opened. Replaced as a whole when the settings' version in the database moves, whichever process moved it.
+
+use super::vault::Secret;
+use crate::domain::{
+    Algorithms, Gateway,
+    id::{ListenerId, MerchantId, UrlId},
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// A tenant.
+#[derive(Debug, Clone)]
+pub struct Merchant {
+    pub id: MerchantId,
+    pub name: String,
+    /// The name in addresses of pages.
+    pub slug: String,
+    /// Signs what goes out.
+    pub secret_key: Secret,
+}
+
+/// An inbound page for one gateway connection.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    pub id: ListenerId,
+    pub merchant_id: MerchantId,
+    pub gateway: Gateway,
+    pub label: String,
+    /// The last part of `/ipn/{key}`.
+    pub path_key: String,
+    /// Checks what comes in.
+    pub secret: Secret,
+    /// At least one of these must have signed.
+    pub required: Algorithms,
+    pub enabled: bool,
+}
+
+/// An outbound target.
+#[derive(Debug, Clone)]
+pub struct NotificationUrl {
+    pub id: UrlId,
+    pub merchant_id: MerchantId,
+    pub label: String,
+    pub url: String,
+    pub is_default: bool,
+    pub algorithms: Algorithms,
+    /// Many requests at a time, or one.
+    pub concurrent: bool,
+    /// A later message of an order waits for the earlier.
+    pub order_in_order: bool,
+    pub held: bool,
+}
+
+/// All of them at one version.
+#[derive(Debug, Default)]
+pub struct Directory {
+    /// Grows with every change of settings.
+    pub version: i64,
+    merchants: HashMap<MerchantId, Arc<Merchant>>,
+    listeners: HashMap<String, Arc<Listener>>,
+    urls: HashMap<UrlId, Arc<NotificationUrl>>,
+    urls_of: HashMap<MerchantId, Vec<Arc<NotificationUrl>>>,
+}
+
+impl Directory {
+    /// Builds the directory from what the database holds; `urls` in the order pages show them.
+    pub fn new(version: i64, merchants: Vec<Merchant>, listeners: Vec<Listener>, urls: Vec<NotificationUrl>) -> Self {
+        let urls: Vec<_> = urls.into_iter().map(Arc::new).collect();
+        let mut urls_of: HashMap<_, Vec<_>> = HashMap::new();
+        for url in &urls {
+            urls_of.entry(url.merchant_id).or_default().push(url.clone());
+        }
+        Self {
+            version,
+            merchants: merchants.into_iter().map(|merchant| (merchant.id, Arc::new(merchant))).collect(),
+            listeners: listeners.into_iter().map(|listener| (listener.path_key.clone(), Arc::new(listener))).collect(),
+            urls: urls.into_iter().map(|url| (url.id, url)).collect(),
+            urls_of,
+        }
+    }
+
+    /// A merchant by id.
+    pub fn merchant(&self, id: MerchantId) -> Option<&Arc<Merchant>> {
+        self.merchants.get(&id)
+    }
+
+    /// A merchant by the name in page addresses, or by its full name in either case.
+    pub fn merchant_named(&self, name: &str) -> Option<&Arc<Merchant>> {
+        let by_slug = self.merchants.values().find(|merchant| merchant.slug == name);
+        by_slug.or_else(|| self.merchants.values().find(|merchant| merchant.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// All merchants by name.
+    pub fn merchants(&self) -> Vec<Arc<Merchant>> {
+        let mut merchants: Vec<_> = self.merchants.values().cloned().collect();
+        merchants.sort_by_key(|merchant| merchant.name.to_lowercase());
+        merchants
+    }
+
+    /// The listener of an address.
+    pub fn listener(&self, path_key: &str) -> Option<&Arc<Listener>> {
+        self.listeners.get(path_key)
+    }
+
+    /// A merchant's listeners by label.
+    pub fn listeners_of(&self, merchant: MerchantId) -> Vec<Arc<Listener>> {
+        let mut listeners: Vec<_> = self.listeners.values().filter(|one| one.merchant_id == merchant).cloned().collect();
+        listeners.sort_by(|a, b| (a.label.as_str(), a.id).cmp(&(b.label.as_str(), b.id)));
+        listeners
+    }
+
+    /// A URL that was not removed.
+    pub fn url(&self, id: UrlId) -> Option<&Arc<NotificationUrl>> {
+        self.urls.get(&id)
+    }
+
+    /// All URLs that were not removed.
+    pub fn urls(&self) -> impl Iterator<Item = &Arc<NotificationUrl>> {
+        self.urls.values()
+    }
+
+    /// A merchant's URLs, the default first: every one of them gets each notification.
+    pub fn urls_of(&self, merchant: MerchantId) -> &[Arc<NotificationUrl>] {
+        self.urls_of.get(&merchant).map_or(&[], Vec::as_slice)
+    }
+}

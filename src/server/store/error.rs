@@ -1,0 +1,59 @@
+//! What the store can fail with, in terms that callers can act upon.
+
+use std::path::PathBuf;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{0} was not found")]
+    NotFound(&'static str),
+    /// Something of this kind and name is there already.
+    #[error("{0} is already taken")]
+    Taken(&'static str),
+    /// Nothing can be written at the moment; trying again later may help.
+    #[error("the database cannot be written at the moment: {0}")]
+    Unavailable(String),
+    #[error("unknown database address {0:?}: expected sqlite:PATH (postgres://… is not supported by this version)")]
+    Address(String),
+    #[error("there is no database at {0}; start the server or add a merchant first")]
+    Missing(PathBuf),
+    #[error("the database was written by a newer version of quittance (its migration {found} is unknown here); install that version or newer")]
+    Newer { found: i64 },
+    #[error("another server already runs on the database {0}; stop it first, or choose another --database")]
+    Locked(PathBuf),
+    #[error(
+        "the key file {0} is missing, but the database holds secrets sealed with it; restore it from your backup, or name it with --key-file"
+    )]
+    KeyMissing(PathBuf),
+    #[error("the key file {0} does not belong to this database; name the right one with --key-file")]
+    KeyWrong(PathBuf),
+    #[error("the key file {path} cannot be used: {reason}")]
+    KeyFile { path: PathBuf, reason: String },
+    #[error("the database holds something unexpected: {0}")]
+    Corrupt(String),
+    #[error("database: {0}")]
+    Database(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        // Primary SQLite result codes: 5 BUSY, 6 LOCKED, 8 READONLY, 10 IOERR, 13 FULL, 14 CANTOPEN.
+        const TEMPORARY: [i64; 6] = [5, 6, 8, 10, 13, 14];
+        let code = error.as_database_error().and_then(|inner| inner.code()).and_then(|code| code.parse::<i64>().ok());
+        match (&error, code) {
+            (_, Some(code)) if TEMPORARY.contains(&(code & 0xff)) => Self::Unavailable(error.to_string()),
+            (sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed, _) => {
+                Self::Unavailable(error.to_string())
+            }
+            (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_), _) => Self::Corrupt(error.to_string()),
+            _ => Self::Database(error),
+        }
+    }
+}

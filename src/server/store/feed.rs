@@ -1,0 +1,25 @@
+//! Where the store announces its commits. It does not know who listens.
+
+use super::{Change, Commit, Job};
+use tokio::sync::mpsc;
+
+/// The senders of the two announcements. Default: nobody listens.
+#[derive(Clone, Default)]
+pub struct Feed {
+    /// Open deliveries, as they are committed.
+    pub jobs: Option<mpsc::UnboundedSender<Vec<Job>>>,
+    /// What open pages may want to read again.
+    pub changes: Option<mpsc::UnboundedSender<Vec<Change>>>,
+}
+
+impl Feed {
+    /// Announces a commit. A listener that has gone away is no error: the table is the truth.
+    pub(super) fn announce(&self, commit: Commit) {
+        if let Some(jobs) = self.jobs.as_ref().filter(|_| !commit.jobs.is_empty()) {
+            let _ = jobs.send(commit.jobs);
+        }
+        if let Some(changes) = self.changes.as_ref().filter(|_| !commit.changes.is_empty()) {
+            let _ = changes.send(commit.changes);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The store: what is accepted, what became of it, and the settings, in one database.
+//!
+//! [`Store`] is an enum over the engines, chosen once by the address's scheme; each engine speaks its own best SQL
+//! behind the same methods, and one conformance suite (tests/it/store.rs) runs on all of them. The store knows nobody
+//! above it: it announces each commit on the [`Feed`] it was given.
+//!
+//! Must not live here: protocol rules, HTTP, schedules. They come in as data.
+
+mod directory;
+mod error;
+mod feed;
+mod ids;
+mod pack;
+mod records;
+mod sqlite;
+mod vault;
+
+pub use directory::{Directory, Listener, Merchant, NotificationUrl};
+pub use error::StoreError;
+pub use feed::Feed;
+pub use records::*;
+pub use vault::{Secret, random};
+
+use crate::domain::{
+    Timestamp,
+    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId},
+    pages::{
+        dashboard::Counts,
+        listeners::{ReceivedRow, RefusalRow},
+        orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow},
+    },
+};
+use crate::server::clock::Clock;
+use bytes::Bytes;
+use sqlite::SqliteStore;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::sync::watch;
+
+/// What opens the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenAs {
+    /// The server: it delivers, and it is the only one.
+    Server,
+    /// A command beside the server or without one.
+    Tool {
+        /// Make the database where there is none.
+        create: bool,
+    },
+}
+
+/// How to open a store.
+pub struct StoreSettings {
+    pub open_as: OpenAs,
+    /// Where the key lies that seals secrets; beside the database by default.
+    pub key_file: Option<PathBuf>,
+    pub clock: Clock,
+}
+
+/// Where a database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    Sqlite(PathBuf),
+}
+
+impl Address {
+    /// Reads `sqlite:PATH` or `sqlite://PATH`. A scheme is required, so that a typing error cannot make an empty
+    /// database.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        let unknown = || StoreError::Address(text.to_owned());
+        let path = text.strip_prefix("sqlite:").ok_or_else(unknown)?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let path = path.split('?').next().unwrap_or_default();
+        if path.is_empty() || path == ":memory:" { Err(unknown()) } else { Ok(Self::Sqlite(PathBuf::from(path))) }
+    }
+
+    /// Whether a server runs on this database at the moment.
+    pub fn is_served(&self) -> bool {
+        let Self::Sqlite(path) = self;
+        sqlite::is_served(path)
+    }
+
+    /// The folder of the database's file.
+    pub fn path(&self) -> &Path {
+        let Self::Sqlite(path) = self;
+        path
+    }
+}
+
+/// A handle on the database; cheap to clone.
+#[derive(Clone)]
+pub enum Store {
+    Sqlite(SqliteStore),
+}
+
+/// Forwards each method to the engine.
+macro_rules! forward {
+    ($($(#[$doc:meta])* pub async fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
+        impl Store {$(
+            $(#[$doc])*
+            pub async fn $name(&self $(, $arg: $type)*) -> Result<$result, StoreError> {
+                match self {
+                    Self::Sqlite(engine) => engine.$name($($arg),*).await,
+                }
+            }
+        )+}
+    };
+}
+
+impl Store {
+    /// Opens the database at an address, makes it where that is allowed, and brings it to this version's shape.
+    pub async fn open(address: &Address, settings: StoreSettings, feed: Feed) -> Result<Self, StoreError> {
+        match address {
+            Address::Sqlite(path) => SqliteStore::open(path, settings, feed).await.map(Self::Sqlite),
+        }
+    }
+
+    /// Finishes what is queued and closes the database.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(engine) => engine.close().await,
+        }
+    }
+
+    /// The settings in memory, and word of every change to them.
+    pub fn directory(&self) -> watch::Receiver<Arc<Directory>> {
+        match self {
+            Self::Sqlite(engine) => engine.directory(),
+        }
+    }
+
+    /// The settings in memory as they are now.
+    pub fn settings(&self) -> Arc<Directory> {
+        self.directory().borrow().clone()
+    }
+}
+
+forward! {
+    // The way of a payment.
+
+    /// Stores a notification, its order's standing and one delivery for each URL; returns after the commit.
+    pub async fn accept(&self, new: NewNotification) -> Acceptance;
+    /// Keeps a refused message; old ones of the same listener make room.
+    pub async fn refuse(&self, new: NewRefusal) -> RefusalId;
+    /// Stores finished attempts and what they make of their deliveries; returns after the commit.
+    pub async fn record(&self, attempts: Vec<AttemptRecord>) -> ();
+    /// Makes new deliveries of old notifications.
+    pub async fn resend(&self, merchant_id: MerchantId, new: NewResend) -> ResendOutcome;
+
+    // The queue.
+
+    /// What each URL has outstanding.
+    pub async fn lanes(&self) -> Vec<LaneDepth>;
+    /// Open deliveries of a URL that are due until a moment, in order, after a place in that order.
+    pub async fn lane(&self, url_id: UrlId, after: Option<(Timestamp, DeliveryId)>, until: Timestamp, limit: u32) -> Vec<Job>;
+    /// When the first open delivery of a URL after a place in the order is due.
+    pub async fn next_due(&self, url_id: UrlId, after: (Timestamp, DeliveryId)) -> Option<Timestamp>;
+    /// The received bodies of notifications.
+    pub async fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
+    /// URLs whose deliveries do not fit their setting yet: the URL, whether it is on hold, whether it was removed.
+    pub async fn unsettled_urls(&self) -> Vec<(UrlId, bool, bool)>;
+    /// Moves some open deliveries of a URL on hold to `held`; gives how many.
+    pub async fn hold_open(&self, url_id: UrlId) -> u64;
+    /// Moves some held deliveries of a released URL back into the queue; gives how many.
+    pub async fn release_held(&self, url_id: UrlId) -> u64;
+    /// Cancels some open or held deliveries of a removed URL; gives how many.
+    pub async fn cancel_open(&self, url_id: UrlId) -> u64;
+
+    // Settings.
+
+    pub async fn add_merchant(&self, new: NewMerchant, actor: String) -> MerchantId;
+    pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret, actor: String) -> ();
+    pub async fn add_listener(&self, draft: ListenerDraft, path_key: String, actor: String) -> ListenerId;
+    pub async fn update_listener(&self, id: ListenerId, draft: ListenerDraft, actor: String) -> ();
+    pub async fn add_url(&self, draft: UrlDraft, actor: String) -> UrlId;
+    pub async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> ();
+    /// Takes a URL out of use; its open deliveries are cancelled by the sweep that follows.
+    pub async fn remove_url(&self, merchant_id: MerchantId, id: UrlId, actor: String) -> ();
+    /// Deliveries that a URL's removal would cancel.
+    pub async fn outstanding_of(&self, id: UrlId) -> u64;
+
+    // People.
+
+    /// Adds a user; with `only_first`, only while there is no administrator.
+    pub async fn add_user(&self, new: NewUser, only_first: bool, actor: String) -> UserId;
+    /// Sets a password and ends the user's sessions.
+    pub async fn set_password(&self, id: UserId, hash: String, actor: String) -> ();
+    pub async fn user_by_email(&self, email: &str) -> Option<UserRecord>;
+    pub async fn has_admin(&self) -> bool;
+    pub async fn add_session(&self, session: SessionRecord) -> ();
+    /// The user of a session that has not ended, and when the session was last seen.
+    pub async fn session_user(&self, token_hash: &[u8; 32], now: Timestamp) -> Option<(UserRecord, Timestamp)>;
+    pub async fn touch_session(&self, token_hash: [u8; 32], seen_at: Timestamp, expires_at: Timestamp) -> ();
+    pub async fn end_session(&self, token_hash: [u8; 32]) -> ();
+    /// Keeps the hash of the first-run token, in place of any earlier one.
+    pub async fn set_setup_token(&self, token_hash: [u8; 32]) -> ();
+    pub async fn setup_token(&self) -> Option<[u8; 32]>;
+
+    // What pages read.
+
+    /// Orders that fit a filter: the rows, whether there are more, whether the text fits too many to look at all.
+    pub async fn find_orders(&self, merchant_id: MerchantId, filter: &OrderFilter) -> (Vec<OrderRow>, bool, bool);
+    pub async fn order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
+    /// The order with this reference or external reference.
+    pub async fn order_by_reference(&self, merchant_id: MerchantId, reference: &str) -> Option<OrderId>;
+    /// The notifications of an order with their deliveries, the newest first.
+    pub async fn notifications_of(&self, order_id: OrderId) -> Vec<NotificationView>;
+    pub async fn notification(&self, merchant_id: MerchantId, id: NotificationId) -> Option<StoredNotification>;
+    /// A delivery with its order and the gateway's word for the notification's status.
+    pub async fn delivery(&self, merchant_id: MerchantId, id: DeliveryId) -> Option<(DeliveryView, OrderId, String)>;
+    /// The attempts of a delivery, the newest first.
+    pub async fn attempts_of(&self, id: DeliveryId) -> Vec<AttemptRow>;
+    /// One attempt with everything that was sent and received.
+    pub async fn exchange(&self, id: DeliveryId, number: u32) -> Option<Exchange>;
+    /// Counts since a moment (rounded down to its hour) and of now.
+    pub async fn counts(&self, merchants: &[MerchantId], since: Timestamp) -> Counts;
+    /// How the URLs of some merchants stand; deliveries given up since a moment are counted.
+    pub async fn url_states(&self, merchants: &[MerchantId], expired_since: Timestamp) -> HashMap<UrlId, UrlState>;
+    pub async fn merchant_ages(&self) -> HashMap<MerchantId, Timestamp>;
+    /// When each listener last received and last refused something.
+    pub async fn listener_activity(&self, merchant_id: MerchantId) -> HashMap<ListenerId, (Option<Timestamp>, Option<Timestamp>)>;
+    /// What a listener accepted last.
+    pub async fn received_by(&self, listener_id: ListenerId) -> Vec<ReceivedRow>;
+    /// What a listener refused last.
+    pub async fn refused_by(&self, listener_id: ListenerId) -> Vec<RefusalRow>;
+    pub async fn refusal(&self, merchant_id: MerchantId, id: RefusalId) -> Option<StoredRefusal>;
+
+    // Proof.
+
+    /// Runs every check of `quittance doctor`.
+    pub async fn verify(&self) -> Vec<Finding>;
+}

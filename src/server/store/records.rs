@@ -1,0 +1,316 @@
+//! What goes into the store and what comes out for the machinery. What pages read lives in `domain::pages`.
+
+use super::vault::Secret;
+use crate::domain::{
+    attempt::{Origin, Timings, UrlCheck, VerdictDetail},
+    Algorithms, Cause, Gateway, Money, OrderStatus, RefusalReason, Role, Timestamp,
+    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, UserId},
+    pages::{
+        listeners::RefusalRow,
+        orders::{AttemptRow, NotificationView},
+    },
+};
+use bytes::Bytes;
+use serde::Serialize;
+use std::time::Duration;
+
+/// What a message says about its order, in our words. Made by a gateway's adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderFacts {
+    /// The gateway's number for the order.
+    pub reference: String,
+    /// The merchant's own number, or empty.
+    pub external: String,
+    /// The customer's e-mail, lower case, or empty.
+    pub email: String,
+    /// The customer's name, or empty.
+    pub customer: String,
+    pub status: OrderStatus,
+    /// The gateway's word for the status.
+    pub vendor_status: String,
+    pub amount: Option<Money>,
+    pub test: bool,
+    /// When the gateway says it happened; `None` where it does not say.
+    pub event_at: Option<Timestamp>,
+    /// The gateway's number for the message, or empty.
+    pub message_id: String,
+}
+
+/// A verified message on its way into the store.
+#[derive(Debug, Clone)]
+pub struct NewNotification {
+    pub merchant_id: MerchantId,
+    /// `None` where a person placed a TEST order.
+    pub listener_id: Option<ListenerId>,
+    pub gateway: Gateway,
+    pub received_at: Timestamp,
+    pub signatures: Algorithms,
+    /// Where it came from, as an address without a port.
+    pub peer: String,
+    /// Request line and headers.
+    pub head: String,
+    /// The bytes as received.
+    pub body: Bytes,
+    pub facts: OrderFacts,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acceptance {
+    pub notification_id: NotificationId,
+    /// The identical message had come before; it was counted, not stored again.
+    pub repeated: bool,
+}
+
+/// A message that was refused.
+#[derive(Debug, Clone)]
+pub struct NewRefusal {
+    pub merchant_id: Option<MerchantId>,
+    pub listener_id: Option<ListenerId>,
+    pub at: Timestamp,
+    pub reason: RefusalReason,
+    /// More about the reason, for the merchant's eyes.
+    pub detail: String,
+    pub peer: String,
+    pub head: String,
+    /// The beginning of the body.
+    pub body: Bytes,
+    /// The whole body's size in bytes, as far as it was read.
+    pub size: u64,
+    /// How many like it were not kept since the last one that was.
+    pub suppressed: u32,
+}
+
+/// An open delivery as the scheduler knows it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub delivery_id: DeliveryId,
+    pub notification_id: NotificationId,
+    pub order_id: OrderId,
+    pub merchant_id: MerchantId,
+    pub url_id: UrlId,
+    pub origin: Origin,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// First attempt of the running retry window; `None` before it.
+    pub window_from: Option<Timestamp>,
+    pub due_at: Timestamp,
+    /// The received body, where it is still at hand.
+    pub body: Option<Bytes>,
+}
+
+/// What comes after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A valid read receipt came.
+    Confirmed,
+    /// Try again then.
+    Retry(Timestamp),
+    /// The schedule is used up.
+    Expired,
+    /// One attempt was all that was asked for (debug).
+    Closed,
+}
+
+/// One finished attempt.
+#[derive(Debug, Clone)]
+pub struct AttemptRecord {
+    pub delivery_id: DeliveryId,
+    pub merchant_id: MerchantId,
+    pub order_id: OrderId,
+    pub url_id: UrlId,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    /// First attempt of the running retry window.
+    pub window_from: Timestamp,
+    pub address: Option<String>,
+    pub status: Option<u16>,
+    /// `None` where it was confirmed.
+    pub cause: Option<Cause>,
+    pub detail: VerdictDetail,
+    pub timings: Timings,
+    pub request_head: String,
+    pub request_body: Bytes,
+    pub answer_head: String,
+    pub answer_body: Bytes,
+    pub next: Next,
+}
+
+impl AttemptRecord {
+    /// How long the attempt took.
+    pub fn duration(&self) -> Duration {
+        Duration::from_micros(self.timings.total)
+    }
+}
+
+/// What outstanding work a URL has in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneDepth {
+    pub url_id: UrlId,
+    pub open: u64,
+    /// When the first of them is due.
+    pub next_due: Timestamp,
+}
+
+/// A wish to deliver again.
+#[derive(Debug, Clone)]
+pub struct NewResend {
+    pub notification_ids: Vec<NotificationId>,
+    pub order_id: OrderId,
+    pub url_ids: Vec<UrlId>,
+    pub debug: bool,
+    /// Who asks.
+    pub actor: String,
+    /// The same wish under the same key is one resend.
+    pub request_key: String,
+    pub at: Timestamp,
+}
+
+/// What a resend made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResendOutcome {
+    pub resend_id: ResendId,
+    pub delivery_ids: Vec<DeliveryId>,
+    /// The request key was known: these are the deliveries of the first time.
+    pub repeated: bool,
+}
+
+/// Something that open pages may want to read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// An order has a new notification or a delivery of it moved.
+    Order(MerchantId, OrderId),
+    /// A listener refused a message.
+    Refusal(MerchantId, ListenerId),
+    /// A merchant's settings changed.
+    Settings,
+}
+
+/// What a commit brought.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// Deliveries that are now open and due.
+    pub jobs: Vec<Job>,
+    pub changes: Vec<Change>,
+}
+
+/// A merchant to add.
+#[derive(Debug, Clone)]
+pub struct NewMerchant {
+    pub name: String,
+    pub secret_key: Secret,
+}
+
+/// A listener to add or to change.
+#[derive(Debug, Clone)]
+pub struct ListenerDraft {
+    pub merchant_id: MerchantId,
+    pub gateway: Gateway,
+    pub label: String,
+    /// `None` leaves the secret as it is.
+    pub secret: Option<Secret>,
+    pub required: Algorithms,
+    pub enabled: bool,
+}
+
+/// A notification URL to add or to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlDraft {
+    pub merchant_id: MerchantId,
+    pub label: String,
+    pub url: String,
+    pub is_default: bool,
+    pub algorithms: Algorithms,
+    pub concurrent: bool,
+    pub order_in_order: bool,
+    pub held: bool,
+    /// How the URL check went, if there was one.
+    pub check: Option<UrlCheck>,
+}
+
+/// Somebody who signs in, as the store keeps him.
+#[derive(Debug, Clone)]
+pub struct UserRecord {
+    pub id: UserId,
+    pub email: String,
+    pub password_hash: String,
+    pub role: Role,
+    /// Merchants he belongs to; none means all for administrators and support.
+    pub merchants: Vec<MerchantId>,
+}
+
+/// A user to add.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub email: String,
+    pub password_hash: String,
+    pub role: Role,
+    pub merchants: Vec<MerchantId>,
+}
+
+/// One attempt with everything that was sent and received.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    pub attempt: AttemptRow,
+    pub detail: VerdictDetail,
+    pub request_head: String,
+    pub request_body: Vec<u8>,
+    pub answer_head: String,
+    pub answer_body: Vec<u8>,
+}
+
+/// A notification with the bytes received; the body is empty where retention has removed it.
+#[derive(Debug, Clone)]
+pub struct StoredNotification {
+    pub view: NotificationView,
+    pub order_id: OrderId,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+/// A refused message with the bytes received.
+#[derive(Debug, Clone)]
+pub struct StoredRefusal {
+    pub listener_id: Option<ListenerId>,
+    pub row: RefusalRow,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+/// How a URL stands by its books.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UrlState {
+    pub check: Option<UrlCheck>,
+    /// Deliveries that wait for an attempt.
+    pub outstanding: u64,
+    /// Deliveries kept back while the URL is on hold.
+    pub held_back: u64,
+    pub confirmed: u64,
+    /// Deliveries given up since the moment asked for.
+    pub expired: u64,
+    /// The first failure after the last confirmation.
+    pub failing_since: Option<Timestamp>,
+    pub failing_cause: Option<Cause>,
+    pub last_confirmed_at: Option<Timestamp>,
+    pub next_try: Option<Timestamp>,
+}
+
+/// A session to begin.
+#[derive(Debug, Clone)]
+pub struct SessionRecord {
+    /// SHA-256 of what the cookie holds.
+    pub token_hash: [u8; 32],
+    pub user_id: UserId,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// One check of `quittance doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was checked, in a few words.
+    pub check: &'static str,
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+}

@@ -1,0 +1,238 @@
+//! The SQLite engine: one file, one writer with group commit, a pool of readers.
+//!
+//! Write-ahead log with `synchronous=FULL`, because a gateway that was told "received" must not find the message gone
+//! after a power cut. Statements that work on batches take them as JSON (`json_each`): on SQLite the number of
+//! statements costs, not the number of rows.
+//!
+//! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
+
+mod accept;
+mod orders;
+mod overview;
+mod people;
+mod queue;
+mod record;
+mod refusals;
+mod resend;
+mod rows;
+mod settings;
+mod upkeep;
+mod verify;
+mod writer;
+
+use self::writer::{Change, Op, QUEUE, WriterContext};
+use super::{
+    Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings, ids::IdSource, vault::Vault,
+};
+use crate::domain::id::NotificationId;
+use crate::server::clock::Clock;
+use accept::PreparedAccept;
+use futures::future::BoxFuture;
+use record::PreparedAttempt;
+use sqlx::{
+    ConnectOptions as _, SqliteConnection, SqlitePool,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The node of a SQLite installation: there is one.
+const NODE: i64 = 1;
+/// Reads of pages and of the dispatcher side by side.
+const READERS: u32 = 4;
+/// How long a write may wait in the queue and for the disk before its caller is told to try again later.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A handle on the SQLite engine; cheap to clone.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Inner>);
+
+pub(in crate::server::store) struct Inner {
+    path: PathBuf,
+    writer: mpsc::Sender<Op>,
+    readers: SqlitePool,
+    ids: Arc<IdSource>,
+    clock: Clock,
+    vault: Vault,
+    directory: Arc<watch::Sender<Arc<Directory>>>,
+    feed: Feed,
+    node: Option<i64>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Held as long as the process serves: two servers on one file would deliver everything twice.
+    lock: Mutex<Option<std::fs::File>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, brings it to this version's shape and starts the writer.
+    pub(super) async fn open(path: &Path, settings: StoreSettings, feed: Feed) -> Result<Self, StoreError> {
+        let existed = path.exists();
+        if settings.open_as == (OpenAs::Tool { create: false }) && !existed {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable(format!("{}: {error}", folder.display())))?;
+        }
+        let serves = settings.open_as == OpenAs::Server;
+        let lock = if serves { Some(lock_for_serving(path)?) } else { None };
+        let mut conn = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
+        migrate(&mut conn).await?;
+        let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
+        let vault = upkeep::open_vault(&mut conn, &key_file).await?;
+
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(options(path).read_only(true));
+        let directory = Arc::new(watch::channel(Arc::new(settings::load(&readers, &vault).await?)).0);
+        let ids = Arc::new(IdSource::new(settings.clock.clone()));
+        let node = serves.then_some(NODE);
+        let (writer, queue) = mpsc::channel(QUEUE);
+        let context = WriterContext { ids: ids.clone(), feed: feed.clone(), directory: directory.clone(), node };
+        if serves {
+            // Checkpoints run beside the writer instead; see `upkeep`.
+            sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(&mut conn).await?;
+        }
+        let mut tasks = vec![tokio::spawn(writer::run(conn, queue, context))];
+        let store = Self(Arc::new(Inner {
+            path: path.to_owned(),
+            writer,
+            readers,
+            ids,
+            clock: settings.clock,
+            vault,
+            directory,
+            feed,
+            node,
+            tasks: Mutex::default(),
+            lock: Mutex::new(lock),
+        }));
+        if serves {
+            tasks.push(tokio::spawn(upkeep::checkpoints(Arc::downgrade(&store.0))));
+            tasks.push(tokio::spawn(upkeep::watch(Arc::downgrade(&store.0))));
+        }
+        store.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
+        Ok(store)
+    }
+
+    /// Ends the writer after what is queued, and closes the file.
+    pub(super) async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.0.writer.send(Op::Close(reply)).await.is_ok() {
+            let _ = closed.await;
+        }
+        self.0.readers.close().await;
+        for task in self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+        self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    pub(super) fn directory(&self) -> watch::Receiver<Arc<Directory>> {
+        self.0.directory.subscribe()
+    }
+
+    /// Stores a notification; returns after the commit that holds it.
+    pub(super) async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
+        let prepared = PreparedAccept::new(new, NotificationId(self.0.ids.next()));
+        self.submit(|reply| Op::Accept(prepared, reply)).await
+    }
+
+    /// Stores finished attempts; returns after the commit that holds them.
+    pub(super) async fn record(&self, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
+        let prepared = attempts.into_iter().map(PreparedAttempt::new).collect::<Result<_, _>>()?;
+        self.submit(|reply| Op::Record(prepared, reply)).await
+    }
+
+    /// Runs a change in a transaction of its own.
+    async fn change<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(T, Commit), StoreError>> + Send + 'static,
+    {
+        self.submit(|reply| Op::Change(Box::new(Change::new(work, reply)))).await
+    }
+
+    async fn submit<T>(&self, op: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Op) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let written = async {
+            self.0.writer.send(op(reply)).await.map_err(|_| StoreError::Unavailable("the store is closed".to_owned()))?;
+            answer.await.map_err(|_| StoreError::Unavailable("the store is closed".to_owned()))?
+        };
+        match tokio::time::timeout(WRITE_PATIENCE, written).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Unavailable("the disk does not keep up".to_owned())),
+        }
+    }
+}
+
+/// The settings of every connection.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        // Every reference is written by code that has just made or read what it points to; `doctor` checks them all.
+        // Checking each again on the way of every message would cost five look-ups.
+        .foreign_keys(false)
+        .pragma("cache_size", "-8192")
+        .pragma("journal_size_limit", "67108864")
+        .pragma("temp_store", "memory")
+}
+
+async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut tries = 0;
+    loop {
+        match MIGRATOR.run(&mut *conn).await {
+            Ok(()) => return Ok(()),
+            Err(MigrateError::VersionMissing(found)) => return Err(StoreError::Newer { found }),
+            // Another process may be doing the same at this moment.
+            Err(_) if tries < 5 => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => return Err(error.into()),
+            Err(error) => return Err(StoreError::Corrupt(error.to_string())),
+        }
+    }
+}
+
+fn lock_for_serving(path: &Path) -> Result<std::fs::File, StoreError> {
+    let lock_path = path.with_extension("lock");
+    let lock = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&lock_path)
+        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", lock_path.display())))?;
+    let mut tries = 0;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            // A command that only looks whether a server runs holds the lock for a moment.
+            Err(std::fs::TryLockError::WouldBlock) if tries < 5 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::Locked(path.to_owned())),
+            Err(std::fs::TryLockError::Error(error)) => {
+                return Err(StoreError::Unavailable(format!("{}: {error}", lock_path.display())));
+            }
+        }
+    }
+}
+
+/// Whether a server runs on the database of this path.
+pub(super) fn is_served(path: &Path) -> bool {
+    let lock = std::fs::OpenOptions::new().append(true).open(path.with_extension("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}

@@ -1,0 +1,284 @@
+//! The table of deliveries as a queue: what the scheduler reads when memory does not hold it, and the sweeps that
+//! follow a URL's hold, release or removal.
+
+use super::{SqliteStore, accept::json};
+use crate::domain::{
+    Timestamp,
+    id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
+};
+use crate::domain::attempt::Origin;
+use crate::server::store::{Change, Commit, Job, LaneDepth, StoreError, pack::unpack};
+use bytes::Bytes;
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use std::collections::HashMap;
+
+/// Rows that one sweep's transaction moves: enough to be quick, few enough that acceptances hardly wait.
+const SWEEP: i64 = 2_000;
+
+fn job(row: &SqliteRow) -> Result<Job, StoreError> {
+    let origin: i64 = row.try_get(5)?;
+    Ok(Job {
+        delivery_id: DeliveryId(row.try_get(0)?),
+        notification_id: NotificationId(row.try_get(1)?),
+        order_id: OrderId(row.try_get(2)?),
+        merchant_id: MerchantId(row.try_get(3)?),
+        url_id: UrlId(row.try_get(4)?),
+        origin: Origin::from_code(origin).ok_or_else(|| StoreError::Corrupt(format!("delivery origin {origin}")))?,
+        attempts: row.try_get(6)?,
+        window_from: row.try_get::<Option<i64>, _>(7)?.map(Timestamp),
+        due_at: Timestamp(row.try_get::<Option<i64>, _>(8)?.unwrap_or(0)),
+        body: None,
+    })
+}
+
+impl SqliteStore {
+    /// What each URL has outstanding, from the books and one index look-up a URL.
+    pub(in crate::server::store) async fn lanes(&self) -> Result<Vec<LaneDepth>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT url_id, queued + retrying AS open,
+                 (SELECT min(due_at) FROM delivery WHERE delivery.url_id = url_books.url_id AND state IN (0, 2)) AS next_due
+             FROM url_books WHERE queued + retrying > 0",
+        )
+        .fetch_all(&self.0.readers)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let open: i64 = row.try_get(1)?;
+                let next_due: Option<i64> = row.try_get(2)?;
+                Ok(LaneDepth {
+                    url_id: UrlId(row.try_get(0)?),
+                    open: open.try_into().unwrap_or(0),
+                    next_due: Timestamp(next_due.unwrap_or(0)),
+                })
+            })
+            .collect()
+    }
+
+    /// Open deliveries of a URL by the time they are due, after a place in that order.
+    pub(in crate::server::store) async fn lane(
+        &self,
+        url_id: UrlId,
+        after: Option<(Timestamp, DeliveryId)>,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        let (after_due, after_id) = after.map_or((i64::MIN, i64::MIN), |(due, id)| (due.0, id.0));
+        let rows = sqlx::query(
+            "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
+             FROM delivery
+             WHERE url_id = ? AND state IN (0, 2) AND (due_at, id) > (?, ?) AND due_at <= ?
+             ORDER BY due_at, id LIMIT ?",
+        )
+        .bind(url_id.0)
+        .bind(after_due)
+        .bind(after_id)
+        .bind(until.0)
+        .bind(limit)
+        .fetch_all(&self.0.readers)
+        .await?;
+        rows.iter().map(job).collect()
+    }
+
+    /// When the first open delivery of a URL after a place in the order is due.
+    pub(in crate::server::store) async fn next_due(
+        &self,
+        url_id: UrlId,
+        after: (Timestamp, DeliveryId),
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let due: Option<i64> = sqlx::query_scalar(
+            "SELECT due_at FROM delivery WHERE url_id = ? AND state IN (0, 2) AND (due_at, id) > (?, ?)
+             ORDER BY due_at, id LIMIT 1",
+        )
+        .bind(url_id.0)
+        .bind(after.0.0)
+        .bind(after.1.0)
+        .fetch_optional(&self.0.readers)
+        .await?;
+        Ok(due.map(Timestamp))
+    }
+
+    /// The received bodies of notifications.
+    pub(in crate::server::store) async fn bodies(
+        &self,
+        ids: &[NotificationId],
+    ) -> Result<HashMap<NotificationId, Bytes>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let rows = sqlx::query(
+            "SELECT notification_id, bytes FROM notification_bytes
+             WHERE notification_id IN (SELECT value FROM json_each(?))",
+        )
+        .bind(json(&ids)?)
+        .fetch_all(&self.0.readers)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let body = unpack(row.try_get(1)?)?.into_iter().nth(1).unwrap_or_default();
+                Ok((NotificationId(row.try_get(0)?), Bytes::from(body)))
+            })
+            .collect()
+    }
+
+    /// Takes deliveries that no node serves yet (made by the command line) into this node's care, and announces them.
+    pub(super) async fn adopt(&self) -> Result<(), StoreError> {
+        let Some(node) = self.0.node else { return Ok(()) };
+        loop {
+            let adopted = self
+                .change(move |conn| {
+                    Box::pin(async move {
+                        let rows = sqlx::query(
+                            "UPDATE delivery SET node_id = ?
+                             WHERE id IN (SELECT id FROM delivery WHERE node_id IS NULL AND state IN (0, 2) LIMIT ?)
+                             RETURNING id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at",
+                        )
+                        .bind(node)
+                        .bind(SWEEP)
+                        .fetch_all(conn)
+                        .await?;
+                        let jobs: Vec<Job> = rows.iter().map(job).collect::<Result<_, _>>()?;
+                        let changes = jobs.iter().map(|job| Change::Order(job.merchant_id, job.order_id)).collect();
+                        Ok((jobs.len(), Commit { jobs, changes }))
+                    })
+                })
+                .await?;
+            if adopted < SWEEP as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Moves the next open deliveries of a URL on hold to `held`; gives how many it moved. Those for debug go on:
+    /// somebody waits for them.
+    pub(in crate::server::store) async fn hold_open(&self, url_id: UrlId) -> Result<u64, StoreError> {
+        self.sweep(
+            url_id,
+            "UPDATE delivery SET state = 3, due_at = NULL
+             WHERE id IN (SELECT id FROM delivery WHERE url_id = ?1 AND state IN (0, 2) AND origin <> 2
+                 ORDER BY due_at, id LIMIT ?2)
+             RETURNING attempts, id, notification_id, order_id, merchant_id",
+            "UPDATE url_books SET queued = queued - ?2, retrying = retrying - ?3, held = held + ?2 + ?3 WHERE url_id = ?1",
+        )
+        .await
+    }
+
+    /// Moves the next held deliveries of a released URL back into the queue, oldest first; gives how many it moved.
+    /// Their retry window begins anew.
+    pub(in crate::server::store) async fn release_held(&self, url_id: UrlId) -> Result<u64, StoreError> {
+        let now = self.0.clock.now().0;
+        let node = self.0.node;
+        self.change(move |conn| {
+            Box::pin(async move {
+                let rows = sqlx::query(
+                    "UPDATE delivery SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, due_at = ?2, window_from = NULL,
+                         node_id = ?3
+                     WHERE id IN (SELECT id FROM delivery WHERE url_id = ?1 AND state = 3 ORDER BY id LIMIT ?4)
+                     RETURNING id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at",
+                )
+                .bind(url_id.0)
+                .bind(now)
+                .bind(node)
+                .bind(SWEEP)
+                .fetch_all(&mut *conn)
+                .await?;
+                let jobs: Vec<Job> = rows.iter().map(job).collect::<Result<_, _>>()?;
+                let queued = jobs.iter().filter(|job| job.attempts == 0).count() as i64;
+                let retrying = jobs.len() as i64 - queued;
+                move_books(
+                    conn,
+                    "UPDATE url_books SET queued = queued + ?2, retrying = retrying + ?3, held = held - ?2 - ?3 WHERE url_id = ?1",
+                    url_id,
+                    queued,
+                    retrying,
+                )
+                .await?;
+                let moved = jobs.len() as u64;
+                let changes = changes(jobs.iter().map(|job| (job.merchant_id, job.order_id)));
+                Ok((moved, Commit { jobs: if node.is_some() { jobs } else { Vec::new() }, changes }))
+            })
+        })
+        .await
+    }
+
+    /// Cancels the next open deliveries of a removed URL; gives how many it cancelled.
+    pub(in crate::server::store) async fn cancel_open(&self, url_id: UrlId) -> Result<u64, StoreError> {
+        let now = self.0.clock.now().0;
+        let open = self
+            .sweep_with(
+                url_id,
+                Some(now),
+                "UPDATE delivery SET state = 6, due_at = NULL, finished_at = ?3
+                 WHERE id IN (SELECT id FROM delivery WHERE url_id = ?1 AND state IN (0, 2) ORDER BY due_at, id LIMIT ?2)
+                 RETURNING attempts, id, notification_id, order_id, merchant_id",
+                "UPDATE url_books SET queued = queued - ?2, retrying = retrying - ?3, cancelled = cancelled + ?2 + ?3
+                 WHERE url_id = ?1",
+            )
+            .await?;
+        let held = self
+            .sweep_with(
+                url_id,
+                Some(now),
+                "UPDATE delivery SET state = 6, due_at = NULL, finished_at = ?3
+                 WHERE id IN (SELECT id FROM delivery WHERE url_id = ?1 AND state = 3 ORDER BY id LIMIT ?2)
+                 RETURNING attempts, id, notification_id, order_id, merchant_id",
+                "UPDATE url_books SET held = held - ?2 - ?3, cancelled = cancelled + ?2 + ?3 WHERE url_id = ?1",
+            )
+            .await?;
+        Ok(open + held)
+    }
+
+    /// URLs whose deliveries do not fit their setting yet: on hold with open ones, released with held ones, removed
+    /// with either.
+    pub(in crate::server::store) async fn unsettled_urls(&self) -> Result<Vec<(UrlId, bool, bool)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT url_id, notification_url.held, removed_at IS NOT NULL
+             FROM url_books JOIN notification_url ON notification_url.id = url_id
+             WHERE (removed_at IS NOT NULL AND queued + retrying + url_books.held > 0)
+                 OR (removed_at IS NULL AND notification_url.held = 1 AND queued + retrying > 0)
+                 OR (removed_at IS NULL AND notification_url.held = 0 AND url_books.held > 0)",
+        )
+        .fetch_all(&self.0.readers)
+        .await?;
+        rows.iter().map(|row| Ok((UrlId(row.try_get(0)?), row.try_get(1)?, row.try_get(2)?))).collect()
+    }
+
+    async fn sweep(&self, url_id: UrlId, rows: &'static str, books: &'static str) -> Result<u64, StoreError> {
+        self.sweep_with(url_id, None, rows, books).await
+    }
+
+    async fn sweep_with(
+        &self,
+        url_id: UrlId,
+        now: Option<i64>,
+        rows: &'static str,
+        books: &'static str,
+    ) -> Result<u64, StoreError> {
+        self.change(move |conn| {
+            Box::pin(async move {
+                let moved = sqlx::query(rows).bind(url_id.0).bind(SWEEP).bind(now).fetch_all(&mut *conn).await?;
+                let mut fresh = 0;
+                let mut orders = Vec::with_capacity(moved.len());
+                for row in &moved {
+                    fresh += i64::from(row.try_get::<i64, _>(0)? == 0);
+                    orders.push((MerchantId(row.try_get(4)?), OrderId(row.try_get(3)?)));
+                }
+                move_books(conn, books, url_id, fresh, moved.len() as i64 - fresh).await?;
+                Ok((moved.len() as u64, Commit { jobs: Vec::new(), changes: changes(orders.into_iter()) }))
+            })
+        })
+        .await
+    }
+}
+
+async fn move_books(
+    conn: &mut SqliteConnection,
+    statement: &'static str,
+    url_id: UrlId,
+    fresh: i64,
+    tried: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(statement).bind(url_id.0).bind(fresh).bind(tried).execute(conn).await?;
+    Ok(())
+}
+
+fn changes(orders: impl Iterator<Item = (MerchantId, OrderId)>) -> Vec<Change> {
+    orders.map(|(merchant, order)| Change::Order(merchant, order)).collect()
+}

@@ -1,0 +1,143 @@
+//! Resends: new deliveries of old notifications, asked for by a person.
+
+use super::{SqliteStore, accept::json, settings::Audit};
+use crate::domain::{
+    DeliveryState,
+    id::{DeliveryId, MerchantId, NotificationId, ResendId, UrlId},
+};
+use crate::domain::attempt::Origin;
+use crate::server::store::{Change, Commit, Job, NewResend, ResendOutcome, StoreError};
+use sqlx::{Row as _, SqliteConnection};
+
+impl SqliteStore {
+    /// Makes the deliveries of a resend. The same request key gives the deliveries of the first time.
+    pub(in crate::server::store) async fn resend(&self, merchant_id: MerchantId, new: NewResend) -> Result<ResendOutcome, StoreError> {
+        let store = self.clone();
+        self.change(move |conn| Box::pin(async move { store.write_resend(conn, merchant_id, new).await })).await
+    }
+
+    async fn write_resend(
+        &self,
+        conn: &mut SqliteConnection,
+        merchant_id: MerchantId,
+        new: NewResend,
+    ) -> Result<(ResendOutcome, Commit), StoreError> {
+        if let Some(outcome) = find_resend(conn, &new.request_key).await? {
+            return Ok((outcome, Commit::default()));
+        }
+        let reference: Option<String> = sqlx::query_scalar("SELECT reference FROM orders WHERE id = ? AND merchant_id = ?")
+            .bind(new.order_id.0)
+            .bind(merchant_id.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+        let reference = reference.ok_or(StoreError::NotFound("the order"))?;
+        let resend_id = ResendId(self.0.ids.next());
+        sqlx::query("INSERT INTO resend (id, order_id, at, actor, debug, request_key) VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(resend_id.0)
+            .bind(new.order_id.0)
+            .bind(new.at.0)
+            .bind(&new.actor)
+            .bind(new.debug)
+            .bind(&new.request_key)
+            .execute(&mut *conn)
+            .await?;
+        let origin = if new.debug { Origin::Debug } else { Origin::Resend };
+        let directory = self.0.directory.borrow().clone();
+        let mut outcome = ResendOutcome { resend_id, delivery_ids: Vec::new(), repeated: false };
+        let mut commit = Commit { jobs: Vec::new(), changes: vec![Change::Order(merchant_id, new.order_id)] };
+        for url_id in &new.url_ids {
+            let url = directory.url(*url_id).filter(|url| url.merchant_id == merchant_id);
+            let url = url.ok_or(StoreError::NotFound("the notification URL"))?;
+            // For debug a person wants to see the exchange now, on hold or not.
+            let held = url.held && !new.debug;
+            let state = if held { DeliveryState::Held } else { DeliveryState::Queued };
+            for notification_id in &new.notification_ids {
+                let delivery_id = DeliveryId(self.0.ids.next());
+                let inserted = sqlx::query(
+                    "INSERT INTO delivery (id, notification_id, url_id, order_id, merchant_id, origin, resend_id, node_id, state,
+                         due_at, created_at)
+                     SELECT ?, id, ?, order_id, merchant_id, ?, ?, ?, ?, ?, ? FROM notification WHERE id = ? AND order_id = ?",
+                )
+                .bind(delivery_id.0)
+                .bind(url_id.0)
+                .bind(origin.code())
+                .bind(resend_id.0)
+                .bind(self.0.node)
+                .bind(state.code())
+                .bind((!held).then_some(new.at.0))
+                .bind(new.at.0)
+                .bind(notification_id.0)
+                .bind(new.order_id.0)
+                .execute(&mut *conn)
+                .await?;
+                if inserted.rows_affected() == 0 {
+                    return Err(StoreError::NotFound("the notification"));
+                }
+                outcome.delivery_ids.push(delivery_id);
+                if !held && self.0.node.is_some() {
+                    commit.jobs.push(new_job(&new, merchant_id, *url_id, *notification_id, delivery_id, origin));
+                }
+            }
+            let count = new.notification_ids.len() as i64;
+            let (queued, held) = if held { (0, count) } else { (count, 0) };
+            sqlx::query(
+                "INSERT INTO url_books (url_id, accepted, queued, held) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (url_id) DO UPDATE SET accepted = accepted + excluded.accepted,
+                     queued = queued + excluded.queued, held = held + excluded.held",
+            )
+            .bind(url_id.0)
+            .bind(count)
+            .bind(queued)
+            .bind(held)
+            .execute(&mut *conn)
+            .await?;
+        }
+        let action = if new.debug { "order.resend-debug" } else { "order.resend" };
+        let detail = json(&outcome.delivery_ids)?;
+        let entry = Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject: reference, detail };
+        self.audit(conn, entry).await?;
+        Ok((outcome, commit))
+    }
+}
+
+fn new_job(
+    new: &NewResend,
+    merchant_id: MerchantId,
+    url_id: UrlId,
+    notification_id: NotificationId,
+    delivery_id: DeliveryId,
+    origin: Origin,
+) -> Job {
+    Job {
+        delivery_id,
+        notification_id,
+        order_id: new.order_id,
+        merchant_id,
+        url_id,
+        origin,
+        attempts: 0,
+        window_from: None,
+        due_at: new.at,
+        body: None,
+    }
+}
+
+async fn find_resend(conn: &mut SqliteConnection, request_key: &str) -> Result<Option<ResendOutcome>, StoreError> {
+    let id: Option<i64> = sqlx::query_scalar("SELECT id FROM resend WHERE request_key = ?")
+        .bind(request_key)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(id) = id else { return Ok(None) };
+    // By way of the order, because resends are too few to keep an index on every delivery for them.
+    let rows = sqlx::query(
+        "SELECT delivery.id FROM resend
+         JOIN notification ON notification.order_id = resend.order_id
+         JOIN delivery ON delivery.notification_id = notification.id AND delivery.resend_id = resend.id
+         WHERE resend.id = ? ORDER BY delivery.id",
+    )
+    .bind(id)
+    .fetch_all(conn)
+    .await?;
+    let delivery_ids = rows.iter().map(|row| row.try_get(0).map(DeliveryId)).collect::<Result<_, _>>()?;
+    Ok(Some(ResendOutcome { resend_id: ResendId(id), delivery_ids, repeated: true }))
+}

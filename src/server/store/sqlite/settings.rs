@@ -1,0 +1,451 @@
+//! Merchants, listeners and notification URLs: reading them into the directory and changing them.
+//!
+//! Every change moves the settings' version in its own transaction, leaves a line in the audit log, and is in the
+//! directory when the call returns.
+
+use super::{SqliteStore, rows::word};
+use crate::domain::{
+    Algorithms,
+    attempt::UrlCheck,
+    id::{ListenerId, MerchantId, UrlId},
+};
+use crate::server::store::{
+    Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, StoreError, UrlDraft,
+    vault::{Secret, Vault},
+};
+use futures::future::BoxFuture;
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
+use std::sync::Arc;
+
+fn merchant_place(id: i64) -> String {
+    format!("merchant.secret_key/{id}")
+}
+
+fn listener_place(id: i64) -> String {
+    format!("listener.secret/{id}")
+}
+
+fn unseal(vault: &Vault, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
+    vault.unseal(place, sealed).ok_or_else(|| StoreError::Corrupt(format!("{place} does not open with the key file")))
+}
+
+/// Reads the directory in one consistent view.
+pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Directory, StoreError> {
+    let mut tx = readers.begin().await?;
+    let version: Option<String> =
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
+    let mut merchants = Vec::new();
+    for row in sqlx::query("SELECT id, name, slug, secret_key FROM merchant").fetch_all(&mut *tx).await? {
+        let id: i64 = row.try_get(0)?;
+        let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
+        merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key });
+    }
+    let mut listeners = Vec::new();
+    let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled FROM listener";
+    for row in sqlx::query(query).fetch_all(&mut *tx).await? {
+        let id: i64 = row.try_get(0)?;
+        listeners.push(Listener {
+            id: ListenerId(id),
+            merchant_id: MerchantId(row.try_get(1)?),
+            gateway: word("listener.gateway", row.try_get(2)?)?,
+            label: row.try_get(3)?,
+            path_key: row.try_get(4)?,
+            secret: unseal(vault, &listener_place(id), row.try_get(5)?)?,
+            required: Algorithms::from_bits(row.try_get(6)?),
+            enabled: row.try_get(7)?,
+        });
+    }
+    let mut urls = Vec::new();
+    let query = "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held
+        FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id";
+    for row in sqlx::query(query).fetch_all(&mut *tx).await? {
+        urls.push(NotificationUrl {
+            id: UrlId(row.try_get(0)?),
+            merchant_id: MerchantId(row.try_get(1)?),
+            label: row.try_get(2)?,
+            url: row.try_get(3)?,
+            is_default: row.try_get(4)?,
+            algorithms: Algorithms::from_bits(row.try_get(5)?),
+            concurrent: row.try_get(6)?,
+            order_in_order: row.try_get(7)?,
+            held: row.try_get(8)?,
+        });
+    }
+    let version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
+    Ok(Directory::new(version, merchants, listeners, urls))
+}
+
+/// One line of the audit log.
+pub(super) struct Audit<'a> {
+    pub actor: &'a str,
+    pub merchant_id: Option<MerchantId>,
+    pub action: &'static str,
+    pub subject: String,
+    pub detail: String,
+}
+
+impl SqliteStore {
+    /// Reads the directory again, unless a newer one is there already.
+    pub(super) async fn reload(&self) -> Result<(), StoreError> {
+        let fresh = Arc::new(load(&self.0.readers, &self.0.vault).await?);
+        let moved = self.0.directory.send_if_modified(|directory| {
+            let newer = fresh.version > directory.version;
+            if newer {
+                *directory = fresh;
+            }
+            newer
+        });
+        if moved {
+            self.0.feed.announce(Commit { jobs: Vec::new(), changes: vec![Change::Settings] });
+        }
+        Ok(())
+    }
+
+    /// Runs a change of settings and brings the directory up to date.
+    async fn change_settings<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        let value = self
+            .change(move |conn| {
+                Box::pin(async move {
+                    let value = work(&mut *conn).await?;
+                    sqlx::query(
+                        "INSERT INTO meta (key, value) VALUES ('settings_version', '1')
+                         ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)",
+                    )
+                    .execute(conn)
+                    .await?;
+                    Ok((value, Commit::default()))
+                })
+            })
+            .await?;
+        self.reload().await?;
+        Ok(value)
+    }
+
+    pub(super) async fn audit(&self, conn: &mut SqliteConnection, entry: Audit<'_>) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?, ?)")
+            .bind(self.0.ids.next())
+            .bind(self.0.clock.now().0)
+            .bind(entry.actor)
+            .bind(entry.merchant_id.map(|id| id.0))
+            .bind(entry.action)
+            .bind(entry.subject)
+            .bind(entry.detail)
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: String) -> Result<MerchantId, StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let id = store.0.ids.next();
+                let slug = free_slug(conn, &new.name).await?;
+                let now = store.0.clock.now().0;
+                sqlx::query("INSERT INTO merchant (id, name, slug, secret_key, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)")
+                    .bind(id)
+                    .bind(&new.name)
+                    .bind(slug)
+                    .bind(store.0.vault.seal(&merchant_place(id), new.secret_key.reveal()))
+                    .bind(now)
+                    .bind(now)
+                    .execute(&mut *conn)
+                    .await
+                    .map_err(|error| taken(error, "this merchant name"))?;
+                let merchant_id = MerchantId(id);
+                let subject = new.name.clone();
+                let entry =
+                    Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.add", subject, detail: String::new() };
+                store.audit(conn, entry).await?;
+                Ok(merchant_id)
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn set_secret_key(
+        &self,
+        merchant_id: MerchantId,
+        key: Secret,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let name: Option<String> = sqlx::query_scalar("UPDATE merchant SET secret_key = ?, updated_at = ? WHERE id = ? RETURNING name")
+                    .bind(store.0.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
+                    .bind(store.0.clock.now().0)
+                    .bind(merchant_id.0)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+                let subject = name.ok_or(StoreError::NotFound("the merchant"))?;
+                let entry = Audit {
+                    actor: &actor,
+                    merchant_id: Some(merchant_id),
+                    action: "merchant.secret-key",
+                    subject,
+                    detail: String::new(),
+                };
+                store.audit(conn, entry).await
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn add_listener(
+        &self,
+        draft: ListenerDraft,
+        path_key: String,
+        actor: String,
+    ) -> Result<ListenerId, StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let id = store.0.ids.next();
+                let now = store.0.clock.now().0;
+                let secret = draft.secret.clone().unwrap_or_default();
+                sqlx::query(
+                    "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                )
+                .bind(id)
+                .bind(draft.merchant_id.0)
+                .bind(draft.gateway.name())
+                .bind(&draft.label)
+                .bind(path_key)
+                .bind(store.0.vault.seal(&listener_place(id), secret.reveal()))
+                .bind(draft.required.bits())
+                .bind(draft.enabled)
+                .bind(now)
+                .bind(now)
+                .execute(&mut *conn)
+                .await
+                .map_err(|error| taken(error, "this listener address"))?;
+                store.audit(conn, listener_entry(&draft, &actor, "listener.add")).await?;
+                Ok(ListenerId(id))
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn update_listener(
+        &self,
+        id: ListenerId,
+        draft: ListenerDraft,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let sealed = draft.secret.as_ref().map(|secret| store.0.vault.seal(&listener_place(id.0), secret.reveal()));
+                let updated = sqlx::query(
+                    "UPDATE listener SET label = ?, secret = coalesce(?, secret), required = ?, enabled = ?, updated_at = ?
+                     WHERE id = ? AND merchant_id = ?",
+                )
+                .bind(&draft.label)
+                .bind(sealed)
+                .bind(draft.required.bits())
+                .bind(draft.enabled)
+                .bind(store.0.clock.now().0)
+                .bind(id.0)
+                .bind(draft.merchant_id.0)
+                .execute(&mut *conn)
+                .await?;
+                if updated.rows_affected() == 0 {
+                    return Err(StoreError::NotFound("the listener"));
+                }
+                store.audit(conn, listener_entry(&draft, &actor, "listener.change")).await
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn add_url(&self, draft: UrlDraft, actor: String) -> Result<UrlId, StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let id = store.0.ids.next();
+                let now = store.0.clock.now().0;
+                demote_default(conn, &draft).await?;
+                sqlx::query(
+                    "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order,
+                         held, check_status, check_note, checked_at, created_at, updated_at)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                )
+                .bind(id)
+                .bind(draft.merchant_id.0)
+                .bind(&draft.label)
+                .bind(&draft.url)
+                .bind(draft.is_default)
+                .bind(draft.algorithms.bits())
+                .bind(draft.concurrent)
+                .bind(draft.order_in_order)
+                .bind(draft.held)
+                .bind(draft.check.as_ref().map(check_word))
+                .bind(draft.check.as_ref().map(|check| check.note.clone()))
+                .bind(draft.check.as_ref().map(|check| check.at.0))
+                .bind(now)
+                .bind(now)
+                .execute(&mut *conn)
+                .await?;
+                sqlx::query("INSERT INTO url_books (url_id) VALUES (?)").bind(id).execute(&mut *conn).await?;
+                store.audit(conn, url_entry(&draft, &actor, "url.add")).await?;
+                Ok(UrlId(id))
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                demote_default(conn, &draft).await?;
+                let updated = sqlx::query(
+                    "UPDATE notification_url SET label = ?, url = ?, is_default = ?, algorithms = ?, concurrent = ?,
+                         order_in_order = ?, held = ?, check_status = coalesce(?, check_status),
+                         check_note = coalesce(?, check_note), checked_at = coalesce(?, checked_at), updated_at = ?
+                     WHERE id = ? AND merchant_id = ? AND removed_at IS NULL",
+                )
+                .bind(&draft.label)
+                .bind(&draft.url)
+                .bind(draft.is_default)
+                .bind(draft.algorithms.bits())
+                .bind(draft.concurrent)
+                .bind(draft.order_in_order)
+                .bind(draft.held)
+                .bind(draft.check.as_ref().map(check_word))
+                .bind(draft.check.as_ref().map(|check| check.note.clone()))
+                .bind(draft.check.as_ref().map(|check| check.at.0))
+                .bind(store.0.clock.now().0)
+                .bind(id.0)
+                .bind(draft.merchant_id.0)
+                .execute(&mut *conn)
+                .await?;
+                if updated.rows_affected() == 0 {
+                    return Err(StoreError::NotFound("the notification URL"));
+                }
+                store.audit(conn, url_entry(&draft, &actor, "url.change")).await
+            })
+        })
+        .await
+    }
+
+    /// Takes a URL out of use. Its deliveries stay in the books; the open ones are cancelled by the sweep.
+    pub(in crate::server::store) async fn remove_url(
+        &self,
+        merchant_id: MerchantId,
+        id: UrlId,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let now = store.0.clock.now().0;
+                let url: Option<String> = sqlx::query_scalar(
+                    "UPDATE notification_url SET removed_at = ?, updated_at = ?, is_default = 0
+                     WHERE id = ? AND merchant_id = ? AND removed_at IS NULL RETURNING url",
+                )
+                .bind(now)
+                .bind(now)
+                .bind(id.0)
+                .bind(merchant_id.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+                let subject = url.ok_or(StoreError::NotFound("the notification URL"))?;
+                let entry =
+                    Audit { actor: &actor, merchant_id: Some(merchant_id), action: "url.remove", subject, detail: String::new() };
+                store.audit(conn, entry).await
+            })
+        })
+        .await
+    }
+
+    /// What a URL's removal would cancel: deliveries open or held.
+    pub(in crate::server::store) async fn outstanding_of(&self, id: UrlId) -> Result<u64, StoreError> {
+        let count: Option<i64> = sqlx::query_scalar("SELECT queued + retrying + held FROM url_books WHERE url_id = ?")
+            .bind(id.0)
+            .fetch_optional(&self.0.readers)
+            .await?;
+        Ok(count.and_then(|count| count.try_into().ok()).unwrap_or(0))
+    }
+}
+
+/// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
+async fn demote_default(conn: &mut SqliteConnection, draft: &UrlDraft) -> Result<(), StoreError> {
+    if draft.is_default {
+        sqlx::query("UPDATE notification_url SET is_default = 0 WHERE merchant_id = ? AND is_default = 1")
+            .bind(draft.merchant_id.0)
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+fn check_word(check: &UrlCheck) -> &'static str {
+    check.cause.map_or("ok", |cause| cause.code())
+}
+
+fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+    let state = if draft.enabled { "on" } else { "off" };
+    let secret = if draft.secret.is_some() { ", secret set" } else { "" };
+    Audit {
+        actor,
+        merchant_id: Some(draft.merchant_id),
+        action,
+        subject: draft.label.clone(),
+        detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
+    }
+}
+
+fn url_entry<'a>(draft: &UrlDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+    let mut detail = draft.algorithms.to_string();
+    for (flag, word) in [
+        (draft.is_default, "default"),
+        (draft.concurrent, "concurrent"),
+        (draft.order_in_order, "order-in-order"),
+        (draft.held, "on hold"),
+    ] {
+        if flag {
+            detail.push_str(", ");
+            detail.push_str(word);
+        }
+    }
+    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail }
+}
+
+/// A name in addresses of pages: letters and digits with hyphens between, and a number where that is taken.
+async fn free_slug(conn: &mut SqliteConnection, name: &str) -> Result<String, StoreError> {
+    let words: Vec<String> = name
+        .to_lowercase()
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let base = words.join("-");
+    let base = if base.is_empty() { "merchant".to_owned() } else { base.chars().take(40).collect() };
+    for number in 1.. {
+        let slug = if number == 1 { base.clone() } else { format!("{base}-{number}") };
+        let used: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM merchant WHERE slug = ?)")
+            .bind(&slug)
+            .fetch_one(&mut *conn)
+            .await?;
+        if !used {
+            return Ok(slug);
+        }
+    }
+    Ok(base)
+}
+
+/// Turns a violated uniqueness into the error that names what is taken.
+pub(super) fn taken(error: sqlx::Error, what: &'static str) -> StoreError {
+    if error.as_database_error().is_some_and(|inner| inner.is_unique_violation()) {
+        StoreError::Taken(what)
+    } else {
+        error.into()
+    }
+}

@@ -1,0 +1,104 @@
+//! What keeps the file and its memory image in order: the key check, checkpoints, and the watch for what other
+//! processes wrote.
+
+use super::{Inner, Op, SqliteStore, options};
+use crate::server::store::{StoreError, vault::Vault};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
+use std::{path::Path, sync::Weak, time::Duration};
+
+/// How soon the server sees what the command line wrote: settings, users, resends.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+/// A write-ahead log smaller than this is not worth a checkpoint.
+const CHECKPOINT_FROM: u64 = 4 << 20;
+/// From this size on the writer itself copies the rest, so that the log can start over.
+const START_OVER_FROM: u64 = 64 << 20;
+
+const KEY_CHECK: &str = "key-check";
+
+/// Opens the key file that the database was made with, or makes one for a database without secrets.
+pub(super) async fn open_vault(conn: &mut SqliteConnection, key_file: &Path) -> Result<Vault, StoreError> {
+    let check: Option<String> =
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = 'key_check'").fetch_optional(&mut *conn).await?;
+    if let Some(check) = check {
+        let vault = Vault::open(key_file)?;
+        let sealed = hex::decode(check).map_err(|_| StoreError::Corrupt("meta.key_check".to_owned()))?;
+        return match vault.unseal(KEY_CHECK, &sealed) {
+            Some(_) => Ok(vault),
+            None => Err(StoreError::KeyWrong(key_file.to_owned())),
+        };
+    }
+    let vault = Vault::create(key_file)?;
+    sqlx::query("INSERT INTO meta (key, value) VALUES ('key_check', ?) ON CONFLICT (key) DO NOTHING")
+        .bind(hex::encode(vault.seal(KEY_CHECK, b"quittance")))
+        .execute(conn)
+        .await?;
+    Ok(vault)
+}
+
+/// Copies the write-ahead log into the database beside the writer, which would otherwise stop for it every
+/// thousand pages (measured: a third of its time at full load).
+pub(super) async fn checkpoints(store: Weak<Inner>) {
+    let mut conn: Option<SqliteConnection> = None;
+    let mut copied_to = 0;
+    loop {
+        tokio::time::sleep(CHECKPOINT_EVERY).await;
+        let Some(inner) = store.upgrade() else { return };
+        let mut wal = inner.path.clone().into_os_string();
+        wal.push("-wal");
+        let size = std::fs::metadata(wal).map_or(0, |file| file.len());
+        // The log's file keeps its length when it starts over, so a length seen before says nothing new unless
+        // it is worth starting over.
+        if size < CHECKPOINT_FROM || (size == copied_to && size < START_OVER_FROM) {
+            continue;
+        }
+        if conn.is_none() {
+            conn = options(&inner.path).pragma("wal_autocheckpoint", "0").connect().await.ok();
+        }
+        let Some(checkpointer) = conn.as_mut() else { continue };
+        match sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(checkpointer).await {
+            Ok(row) => {
+                let frames: i64 = row.try_get(1).unwrap_or(0);
+                let copied: i64 = row.try_get(2).unwrap_or(0);
+                copied_to = size;
+                if size >= START_OVER_FROM && frames > 0 && copied < frames {
+                    let store = SqliteStore(inner);
+                    let _ = store.submit(Op::Checkpoint).await;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "checkpoint failed; trying again");
+                conn = None;
+            }
+        }
+    }
+}
+
+/// Looks for what other processes wrote: a newer version of the settings, deliveries that nobody serves yet.
+pub(super) async fn watch(store: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(WATCH_EVERY).await;
+        let Some(inner) = store.upgrade() else { return };
+        let store = SqliteStore(inner);
+        if let Err(error) = look(&store).await {
+            tracing::warn!(%error, "could not look for changes of other processes; trying again");
+        }
+    }
+}
+
+async fn look(store: &SqliteStore) -> Result<(), StoreError> {
+    let row = sqlx::query(
+        "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'settings_version'), 0),
+             EXISTS (SELECT 1 FROM delivery WHERE node_id IS NULL AND state IN (0, 2))",
+    )
+    .fetch_one(&store.0.readers)
+    .await?;
+    let version: i64 = row.try_get(0)?;
+    if version != store.0.directory.borrow().version {
+        store.reload().await?;
+    }
+    if row.try_get(1)? {
+        store.adopt().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `quittance doctor`: proves the books on the database, in one consistent view, while the server may go on.
+
+use super::SqliteStore;
+use crate::domain::DeliveryState;
+use crate::server::store::{Finding, StoreError, pack::unpack};
+use futures::TryStreamExt as _;
+use sha2::{Digest as _, Sha256};
+use sqlx::{Row as _, SqliteConnection};
+
+impl SqliteStore {
+    /// Runs every check. All read the same moment of the database.
+    pub(in crate::server::store) async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
+        let mut tx = self.0.readers.begin().await?;
+        let mut findings = vec![structure(&mut tx).await?, references(&mut tx).await?, books(&mut tx).await?];
+        for (check, wrong, query) in COUNTED {
+            let count: i64 = sqlx::query_scalar(query).fetch_one(&mut *tx).await?;
+            let detail = if count == 0 { "none".to_owned() } else { format!("{count} {wrong}") };
+            findings.push(Finding { check, ok: count == 0, detail });
+        }
+        findings.push(digests(&mut tx).await?);
+        findings.push(secrets(self).await?);
+        Ok(findings)
+    }
+}
+
+/// Checks that count rows which must not be: name, what they are, query.
+const COUNTED: [(&str, &str, &str); 6] = [
+    (
+        "every notification has its bytes",
+        "notifications without bytes",
+        "SELECT count(*) FROM notification WHERE NOT EXISTS
+             (SELECT 1 FROM notification_bytes WHERE notification_id = notification.id)",
+    ),
+    (
+        "every delivery has its notification",
+        "deliveries without a notification",
+        "SELECT count(*) FROM delivery WHERE NOT EXISTS (SELECT 1 FROM notification WHERE id = delivery.notification_id)",
+    ),
+    (
+        "every notification was fanned out",
+        "notifications without a delivery to a URL that existed before them",
+        "SELECT count(*) FROM notification
+             JOIN notification_url ON notification_url.merchant_id = notification.merchant_id
+         WHERE notification_url.created_at < notification.received_at - 2000000
+             AND coalesce(notification_url.removed_at, notification.received_at + 2000001) > notification.received_at + 2000000
+             AND NOT EXISTS (SELECT 1 FROM delivery
+                 WHERE delivery.notification_id = notification.id AND delivery.url_id = notification_url.id)",
+    ),
+    (
+        "open deliveries are due, final ones are not",
+        "deliveries whose due time does not fit their state",
+        "SELECT count(*) FROM delivery WHERE (state IN (0, 2)) <> (due_at IS NOT NULL)
+             OR (state IN (4, 5, 6)) <> (finished_at IS NOT NULL)",
+    ),
+    (
+        "attempts are counted",
+        "deliveries whose number of attempts is wrong",
+        "SELECT count(*) FROM delivery WHERE attempts <> (SELECT count(*) FROM attempt WHERE delivery_id = delivery.id)",
+    ),
+    (
+        "what is confirmed was confirmed by a receipt",
+        "confirmed deliveries without a confirmed attempt",
+        "SELECT count(*) FROM delivery WHERE state = 4
+             AND NOT EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND cause IS NULL)",
+    ),
+];
+
+async fn structure(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
+    let rows: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(20)").fetch_all(conn).await?;
+    let detail = rows.join("; ");
+    Ok(Finding { check: "the file is sound", ok: detail == "ok", detail })
+}
+
+async fn references(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
+    let broken = sqlx::query("PRAGMA foreign_key_check").fetch_all(conn).await?.len();
+    let detail = if broken == 0 { "none broken".to_owned() } else { format!("{broken} broken references") };
+    Ok(Finding { check: "references point to rows", ok: broken == 0, detail })
+}
+
+/// Accepted deliveries = the sum over the states, for each URL, against a count of the rows themselves.
+async fn books(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
+    let counted: Vec<(i64, i64, i64)> =
+        sqlx::query_as("SELECT url_id, state, count(*) FROM delivery GROUP BY 1, 2").fetch_all(&mut *conn).await?;
+    let rows = sqlx::query("SELECT url_id, accepted, queued, retrying, held, confirmed, expired, cancelled FROM url_books")
+        .fetch_all(conn)
+        .await?;
+    let states = [
+        DeliveryState::Queued,
+        DeliveryState::Retrying,
+        DeliveryState::Held,
+        DeliveryState::Confirmed,
+        DeliveryState::Expired,
+        DeliveryState::Cancelled,
+    ];
+    let mut accepted_total = 0;
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let url: i64 = row.try_get(0)?;
+        let accepted: i64 = row.try_get(1)?;
+        accepted_total += accepted;
+        let mut sum = 0;
+        for (column, state) in states.iter().enumerate() {
+            let booked: i64 = row.try_get(column + 2)?;
+            sum += booked;
+            let found = counted.iter().find(|(id, code, _)| (*id, *code) == (url, state.code())).map_or(0, |(_, _, n)| *n);
+            if booked != found {
+                wrong.push(format!("URL {}: {booked} {} in the books, {found} in the table", crate::domain::id::UrlId(url), state.label()));
+            }
+        }
+        if sum != accepted {
+            wrong.push(format!("URL {}: {accepted} accepted, {sum} over the states", crate::domain::id::UrlId(url)));
+        }
+    }
+    let table_total: i64 = counted.iter().map(|(_, _, n)| n).sum();
+    if table_total != accepted_total {
+        wrong.push(format!("{accepted_total} accepted in the books, {table_total} deliveries in the table"));
+    }
+    let ok = wrong.is_empty();
+    let detail = if ok { format!("{accepted_total} deliveries accepted = the sum over the states") } else { wrong.join("; ") };
+    Ok(Finding { check: "the books balance", ok, detail })
+}
+
+/// The bytes of every notification still hash to the digest taken when it was accepted.
+async fn digests(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
+    let mut rows = sqlx::query(
+        "SELECT notification.id, digest, bytes FROM notification JOIN notification_bytes ON notification_id = notification.id",
+    )
+    .fetch(conn);
+    let (mut checked, mut wrong) = (0u64, 0u64);
+    while let Some(row) = rows.try_next().await? {
+        let digest: &[u8] = row.try_get(1)?;
+        let body = unpack(row.try_get(2)?).ok().and_then(|parts| parts.into_iter().nth(1));
+        checked += 1;
+        wrong += u64::from(!body.is_some_and(|body| Sha256::digest(&body).starts_with(digest)));
+    }
+    let detail = if wrong == 0 { format!("{checked} bodies hash right") } else { format!("{wrong} of {checked} bodies are altered") };
+    Ok(Finding { check: "stored messages are unaltered", ok: wrong == 0, detail })
+}
+
+async fn secrets(store: &SqliteStore) -> Result<Finding, StoreError> {
+    let check = "secrets open with the key file";
+    Ok(match super::settings::load(&store.0.readers, &store.0.vault).await {
+        Ok(_) => Finding { check, ok: true, detail: store.0.vault.path().display().to_string() },
+        Err(StoreError::Corrupt(detail)) => Finding { check, ok: false, detail },
+        Err(error) => return Err(error),
+    })
+}

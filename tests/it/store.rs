@@ -1,0 +1,614 @@
+//! The store's conformance suite: the same tests on every engine.
+
+use crate::support::stores::{self, START, TestStore, url_draft};
+use quittance::{
+    domain::{
+        Algorithms, Cause, DeliveryState, Gateway, Money, OrderStatus, RefusalReason, Role, Timestamp,
+        attempt::{Origin, Timings, VerdictDetail},
+        id::{DeliveryId, ListenerId, MerchantId, OrderId, UrlId},
+        money::Currency,
+        pages::orders::OrderFilter,
+    },
+    server::store::{
+        Address, AttemptRecord, Job, NewMerchant, NewNotification, NewRefusal, NewResend, NewUser, Next, OpenAs, OrderFacts, Secret,
+        SessionRecord, StoreError,
+    },
+};
+use std::time::Duration;
+
+/// Runs each test on each engine.
+macro_rules! on_every_engine {
+    ($($test:ident,)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(super::stores::sqlite().await).await;
+            })+
+        }
+    };
+}
+
+on_every_engine! {
+    a_notification_is_stored_with_its_order_and_deliveries,
+    an_identical_message_is_stored_once,
+    identical_messages_of_one_batch_are_stored_once,
+    a_late_message_does_not_downgrade_the_order,
+    attempts_move_deliveries_and_books,
+    outstanding_work_survives_a_restart,
+    lanes_are_read_in_order_of_due_time,
+    held_urls_keep_and_released_ones_go_on,
+    removed_urls_cancel_what_is_open,
+    a_resend_makes_new_deliveries_once,
+    orders_are_found_by_what_people_know,
+    settings_of_another_process_arrive,
+    deliveries_of_another_process_are_adopted,
+    refusals_are_kept_within_bounds,
+    people_and_sessions,
+    names_are_taken_once,
+    secrets_are_sealed_and_need_their_key,
+    a_newer_database_is_refused,
+    a_second_server_is_refused,
+    a_thousand_at_once_are_all_there,
+    the_doctor_finds_what_is_wrong,
+    the_file_can_shrink,
+}
+
+fn facts(reference: &str, status: OrderStatus, second: i64) -> OrderFacts {
+    OrderFacts {
+        reference: reference.to_owned(),
+        external: format!("web-{reference}"),
+        email: format!("buyer-{reference}@example.com"),
+        customer: "Ána Nguyễn".to_owned(),
+        status,
+        vendor_status: status.code().to_uppercase(),
+        amount: Money::parse("59.00", Currency::parse("USD").unwrap()),
+        test: false,
+        event_at: Some(Timestamp::from_seconds(second)),
+        message_id: "254498854202".to_owned(),
+    }
+}
+
+fn notification(merchant_id: MerchantId, listener_id: ListenerId, facts: OrderFacts) -> NewNotification {
+    NewNotification {
+        merchant_id,
+        listener_id: Some(listener_id),
+        gateway: Gateway::TwoCheckout,
+        received_at: START,
+        signatures: Algorithms::MD5,
+        peer: "127.0.0.1".to_owned(),
+        head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
+        body: format!("REFNO={}&ORDERSTATUS={}&AT={:?}", facts.reference, facts.vendor_status, facts.event_at).into(),
+        facts,
+    }
+}
+
+struct Shop {
+    merchant: MerchantId,
+    listener: ListenerId,
+    url: UrlId,
+}
+
+async fn shop(test: &TestStore) -> Shop {
+    let merchant = test.merchant("Shop").await;
+    let listener = test.listener(merchant).await;
+    let url = test.url(merchant, "https://shop.example.com/ipn").await;
+    Shop { merchant, listener, url }
+}
+
+impl Shop {
+    async fn accept(&self, test: &mut TestStore, reference: &str) -> Job {
+        let new = notification(self.merchant, self.listener, facts(reference, OrderStatus::Paid, 100));
+        let acceptance = test.store.accept(new).await.unwrap();
+        loop {
+            let jobs = test.jobs.recv().await.unwrap();
+            if let Some(job) = jobs.into_iter().find(|job| job.notification_id == acceptance.notification_id && job.url_id == self.url) {
+                return job;
+            }
+        }
+    }
+}
+
+fn attempt(job: &Job, next: Next) -> AttemptRecord {
+    let cause = (next != Next::Confirmed).then_some(Cause::ServerError);
+    AttemptRecord {
+        delivery_id: job.delivery_id,
+        merchant_id: job.merchant_id,
+        order_id: job.order_id,
+        url_id: job.url_id,
+        started_at: START,
+        finished_at: START.plus(Duration::from_millis(40)),
+        window_from: START,
+        address: Some("127.0.0.1:80".to_owned()),
+        status: Some(if cause.is_some() { 500 } else { 200 }),
+        cause,
+        detail: VerdictDetail { note: "noted".to_owned(), ..VerdictDetail::default() },
+        timings: Timings { connect: Some(500), total: 40_000, ..Timings::default() },
+        request_head: "POST /ipn HTTP/1.1\r\n".to_owned(),
+        request_body: "REFNO=1".into(),
+        answer_head: "HTTP/1.1 200 OK\r\n".to_owned(),
+        answer_body: vec![0, 159, 146, 150].into(),
+        next,
+    }
+}
+
+async fn assert_healthy(test: &TestStore) {
+    let findings = test.store.verify().await.unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+async fn a_notification_is_stored_with_its_order_and_deliveries(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    assert_eq!(job.url_id, shop.url);
+    assert_eq!((job.attempts, job.origin, job.due_at), (0, Origin::Arrival, START));
+    let order = test.store.order(shop.merchant, job.order_id).await.unwrap().unwrap();
+    assert_eq!((order.reference.as_str(), order.status), ("1001", OrderStatus::Paid));
+    assert_eq!(order.amount.unwrap().minor, 5_900);
+    assert_eq!(order.deliveries.queued, 1);
+    let notifications = test.store.notifications_of(job.order_id).await.unwrap();
+    assert_eq!(notifications.len(), 1);
+    assert_eq!(notifications[0].deliveries[0].id, job.delivery_id);
+    assert_eq!(notifications[0].listener.as_ref().unwrap().1, "Shop");
+    let stored = test.store.notification(shop.merchant, job.notification_id).await.unwrap().unwrap();
+    assert_eq!(stored.body, job.body.unwrap());
+    assert_eq!(stored.head, "POST /ipn/x HTTP/1.1\r\n\r\n");
+    let other = test.merchant("Other").await;
+    assert!(test.store.order(other, job.order_id).await.unwrap().is_none(), "another merchant sees nothing");
+    assert!(test.store.notification(other, job.notification_id).await.unwrap().is_none());
+    assert_healthy(&test).await;
+}
+
+async fn an_identical_message_is_stored_once(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    let again = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Paid, 100));
+    for _ in 0..2 {
+        let acceptance = test.store.accept(again.clone()).await.unwrap();
+        assert_eq!((acceptance.notification_id, acceptance.repeated), (job.notification_id, true));
+    }
+    let notifications = test.store.notifications_of(job.order_id).await.unwrap();
+    assert_eq!((notifications.len(), notifications[0].repeats, notifications[0].deliveries.len()), (1, 2, 1));
+    let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
+    assert_eq!((counts.accepted, counts.repeats, counts.queued), (1, 2, 1));
+    // The same bytes at another listener are another message.
+    let second = test.merchant("Second").await;
+    let listener = test.listener(second).await;
+    let elsewhere = notification(second, listener, facts("1001", OrderStatus::Paid, 100));
+    assert!(!test.store.accept(elsewhere).await.unwrap().repeated);
+    // A message that names no time of its own is told by its bytes alone.
+    let mut timeless = notification(shop.merchant, shop.listener, facts("1002", OrderStatus::Paid, 100));
+    timeless.facts.event_at = None;
+    assert!(!test.store.accept(timeless.clone()).await.unwrap().repeated);
+    timeless.received_at = START.plus(Duration::from_secs(900));
+    assert!(test.store.accept(timeless).await.unwrap().repeated);
+    assert_healthy(&test).await;
+}
+
+async fn identical_messages_of_one_batch_are_stored_once(test: TestStore) {
+    let shop = shop(&test).await;
+    let new = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Paid, 100));
+    let accepted = futures::future::join_all((0..50).map(|_| test.store.accept(new.clone()))).await;
+    let accepted: Vec<_> = accepted.into_iter().map(Result::unwrap).collect();
+    assert_eq!(accepted.iter().filter(|acceptance| !acceptance.repeated).count(), 1);
+    assert!(accepted.iter().all(|acceptance| acceptance.notification_id == accepted[0].notification_id));
+    assert_healthy(&test).await;
+}
+
+async fn a_late_message_does_not_downgrade_the_order(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    let mut late = facts("1001", OrderStatus::Pending, 99);
+    late.email = "late@example.com".to_owned();
+    test.store.accept(notification(shop.merchant, shop.listener, late)).await.unwrap();
+    let order = test.store.order(shop.merchant, job.order_id).await.unwrap().unwrap();
+    assert_eq!((order.status, order.email.as_str()), (OrderStatus::Paid, "buyer-1001@example.com"));
+    let mut refund = facts("1001", OrderStatus::Refunded, 200);
+    refund.email = String::new();
+    refund.amount = None;
+    test.store.accept(notification(shop.merchant, shop.listener, refund)).await.unwrap();
+    let order = test.store.order(shop.merchant, job.order_id).await.unwrap().unwrap();
+    assert_eq!(order.status, OrderStatus::Refunded);
+    assert_eq!(order.email, "buyer-1001@example.com", "what was known stays known");
+    assert!(order.amount.is_some());
+    assert_eq!(test.store.notifications_of(job.order_id).await.unwrap().len(), 3);
+    assert_healthy(&test).await;
+}
+
+async fn attempts_move_deliveries_and_books(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let (first, second) = (shop.accept(&mut test, "1001").await, shop.accept(&mut test, "1002").await);
+    let retry_at = START.plus(Duration::from_secs(150));
+    test.store.record(vec![attempt(&first, Next::Retry(retry_at)), attempt(&second, Next::Confirmed)]).await.unwrap();
+    let (delivery, order_id, _) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
+    assert_eq!((delivery.state, delivery.attempts, delivery.due_at), (DeliveryState::Retrying, 1, Some(retry_at)));
+    assert_eq!((delivery.last_cause, order_id), (Some(Cause::ServerError), first.order_id));
+    let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
+    assert_eq!((state.confirmed, state.outstanding, state.next_try), (1, 1, Some(retry_at)));
+    assert_eq!(state.failing_since, None, "the last of the two was confirmed");
+
+    test.store.record(vec![attempt(&first, Next::Retry(retry_at.plus(Duration::from_secs(150))))]).await.unwrap();
+    let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
+    assert_eq!((state.failing_since, state.failing_cause), (Some(START), Some(Cause::ServerError)));
+    test.store.record(vec![attempt(&first, Next::Expired)]).await.unwrap();
+    // A late result cannot bring back what is final.
+    test.store.record(vec![attempt(&first, Next::Confirmed)]).await.unwrap();
+    let (delivery, ..) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
+    assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Expired, 4));
+    let attempts = test.store.attempts_of(first.delivery_id).await.unwrap();
+    assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [4, 3, 2, 1]);
+    let exchange = test.store.exchange(first.delivery_id, 2).await.unwrap().unwrap();
+    assert_eq!((exchange.request_body, exchange.answer_body), (b"REFNO=1".to_vec(), vec![0, 159, 146, 150]));
+    assert_eq!((exchange.detail.note.as_str(), exchange.attempt.timings.total), ("noted", 40_000));
+    let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
+    assert_eq!((counts.confirmed, counts.expired, counts.queued, counts.retrying), (1, 1, 0, 0));
+    assert!(test.store.lanes().await.unwrap().is_empty());
+    assert_healthy(&test).await;
+}
+
+async fn outstanding_work_survives_a_restart(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let (first, second) = (shop.accept(&mut test, "1001").await, shop.accept(&mut test, "1002").await);
+    test.store.record(vec![attempt(&second, Next::Retry(START.plus(Duration::from_secs(150))))]).await.unwrap();
+    test.reopen(OpenAs::Server).await.unwrap();
+    let lanes = test.store.lanes().await.unwrap();
+    assert_eq!((lanes.len(), lanes[0].open, lanes[0].next_due), (1, 2, START));
+    let jobs = test.store.lane(shop.url, None, Timestamp(i64::MAX), 10).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.delivery_id).collect::<Vec<_>>(), [first.delivery_id, second.delivery_id]);
+    assert_eq!((jobs[1].attempts, jobs[1].window_from), (1, Some(START)));
+    let bodies = test.store.bodies(&[first.notification_id, second.notification_id]).await.unwrap();
+    assert_eq!(bodies[&first.notification_id], first.body.unwrap());
+}
+
+async fn lanes_are_read_in_order_of_due_time(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let mut ids = Vec::new();
+    for number in 0..5u64 {
+        let job = shop.accept(&mut test, &format!("{number}")).await;
+        let due = START.plus(Duration::from_secs(100 - 10 * number));
+        test.store.record(vec![attempt(&job, Next::Retry(due))]).await.unwrap();
+        ids.push((due, job.delivery_id));
+    }
+    ids.reverse();
+    let until = START.plus(Duration::from_secs(90));
+    let jobs = test.store.lane(shop.url, None, until, 2).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| (job.due_at, job.delivery_id)).collect::<Vec<_>>(), ids[..2]);
+    let rest = test.store.lane(shop.url, Some(ids[1]), until, 10).await.unwrap();
+    assert_eq!(rest.iter().map(|job| (job.due_at, job.delivery_id)).collect::<Vec<_>>(), ids[2..4], "the last is due later");
+    assert_eq!(test.store.next_due(shop.url, ids[3]).await.unwrap(), Some(ids[4].0));
+    assert_eq!(test.store.next_due(shop.url, ids[4]).await.unwrap(), None);
+}
+
+async fn held_urls_keep_and_released_ones_go_on(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let (first, second) = (shop.accept(&mut test, "1001").await, shop.accept(&mut test, "1002").await);
+    test.store.record(vec![attempt(&second, Next::Retry(START.plus(Duration::from_secs(150))))]).await.unwrap();
+    let draft = url_draft(shop.merchant, "https://shop.example.com/ipn");
+    let held = quittance::server::store::UrlDraft { held: true, ..draft.clone() };
+    test.store.update_url(shop.url, held, "test".to_owned()).await.unwrap();
+    assert_eq!(test.store.unsettled_urls().await.unwrap(), [(shop.url, true, false)]);
+    assert_eq!(test.store.hold_open(shop.url).await.unwrap(), 2);
+    assert!(test.store.unsettled_urls().await.unwrap().is_empty());
+    // What arrives while on hold is kept, and an answer that was on its way still counts.
+    let third = notification(shop.merchant, shop.listener, facts("1003", OrderStatus::Paid, 100));
+    test.store.accept(third).await.unwrap();
+    test.store.record(vec![attempt(&first, Next::Confirmed)]).await.unwrap();
+    let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
+    assert_eq!((counts.held, counts.queued, counts.retrying, counts.confirmed), (2, 0, 0, 1));
+    assert_healthy(&test).await;
+
+    test.hand.advance(Duration::from_secs(3 * 86_400));
+    test.store.update_url(shop.url, draft, "test".to_owned()).await.unwrap();
+    assert_eq!(test.store.release_held(shop.url).await.unwrap(), 2);
+    let jobs = test.store.lane(shop.url, None, test.clock.now(), 10).await.unwrap();
+    assert_eq!(jobs.len(), 2);
+    assert!(jobs.iter().all(|job| job.window_from.is_none()), "their time begins anew");
+    let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
+    assert_eq!((counts.held, counts.queued, counts.retrying), (0, 1, 1));
+    assert_healthy(&test).await;
+}
+
+async fn removed_urls_cancel_what_is_open(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    assert_eq!(test.store.outstanding_of(shop.url).await.unwrap(), 1);
+    test.store.remove_url(shop.merchant, shop.url, "test".to_owned()).await.unwrap();
+    assert!(test.store.settings().url(shop.url).is_none());
+    assert_eq!(test.store.unsettled_urls().await.unwrap(), [(shop.url, false, true)]);
+    assert_eq!(test.store.cancel_open(shop.url).await.unwrap(), 1);
+    let (delivery, ..) = test.store.delivery(shop.merchant, job.delivery_id).await.unwrap().unwrap();
+    assert_eq!(delivery.state, DeliveryState::Cancelled);
+    let gone = test.store.remove_url(shop.merchant, shop.url, "test".to_owned()).await;
+    assert!(matches!(gone, Err(StoreError::NotFound(_))));
+    assert_healthy(&test).await;
+}
+
+async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    test.store.record(vec![attempt(&job, Next::Confirmed)]).await.unwrap();
+    let resend = NewResend {
+        notification_ids: vec![job.notification_id],
+        order_id: job.order_id,
+        url_ids: vec![shop.url],
+        debug: false,
+        actor: "support@example.com".to_owned(),
+        request_key: "once".to_owned(),
+        at: START.plus(Duration::from_secs(60)),
+    };
+    let outcome = test.store.resend(shop.merchant, resend.clone()).await.unwrap();
+    assert_eq!((outcome.delivery_ids.len(), outcome.repeated), (1, false));
+    let announced = test.jobs.recv().await.unwrap();
+    assert_eq!((announced[0].delivery_id, announced[0].origin), (outcome.delivery_ids[0], Origin::Resend));
+    let again = test.store.resend(shop.merchant, resend.clone()).await.unwrap();
+    assert_eq!((again.delivery_ids, again.repeated), (outcome.delivery_ids, true));
+    let other = test.merchant("Other").await;
+    let stolen = NewResend { request_key: "other".to_owned(), ..resend };
+    assert!(matches!(test.store.resend(other, stolen).await, Err(StoreError::NotFound(_))));
+    let deliveries = &test.store.notifications_of(job.order_id).await.unwrap()[0].deliveries;
+    assert_eq!(deliveries.len(), 2);
+    assert_eq!(deliveries[0].actor.as_deref(), Some("support@example.com"));
+    assert_healthy(&test).await;
+}
+
+async fn orders_are_found_by_what_people_know(mut test: TestStore) {
+    let shop = shop(&test).await;
+    for number in 1..=60 {
+        test.hand.advance(Duration::from_secs(3_600));
+        let mut facts = facts(&format!("20{number:02}"), OrderStatus::Paid, 100);
+        if number % 10 == 0 {
+            facts.status = OrderStatus::Refunded;
+            facts.test = true;
+        }
+        let mut new = notification(shop.merchant, shop.listener, facts);
+        new.received_at = test.clock.now();
+        test.store.accept(new).await.unwrap();
+    }
+    let other = test.merchant("Other").await;
+    let find = |filter: OrderFilter| {
+        let store = test.store.clone();
+        async move {
+            let (rows, more, _) = store.find_orders(shop.merchant, &filter).await.unwrap();
+            (rows.into_iter().map(|row| row.reference).collect::<Vec<_>>(), more)
+        }
+    };
+    let text = |text: &str| OrderFilter { text: text.to_owned(), ..OrderFilter::default() };
+    let (page, more) = find(OrderFilter::default()).await;
+    assert_eq!((page.len(), page[0].as_str(), more), (50, "2060", true));
+    let last = test.store.find_orders(shop.merchant, &OrderFilter::default()).await.unwrap().0[49].id;
+    let (rest, more) = find(OrderFilter { after: Some(last), ..OrderFilter::default() }).await;
+    assert_eq!((rest.len(), rest[9].as_str(), more), (10, "2001", false));
+    assert_eq!(find(text("2042")).await.0, ["2042"]);
+    assert_eq!(find(text(" web-2042 ")).await.0, ["2042"]);
+    assert_eq!(find(text("BUYER-2042@Example.com")).await.0, ["2042"]);
+    assert_eq!(find(text("205")).await.0.len(), 10, "the beginning is enough");
+    assert_eq!(find(text("%")).await.0.len(), 0);
+    assert_eq!(find(text("buyer-99")).await.0.len(), 0);
+    let (refunded, _) = find(OrderFilter { status: Some(OrderStatus::Refunded), ..OrderFilter::default() }).await;
+    assert_eq!(refunded, ["2060", "2050", "2040", "2030", "2020", "2010"]);
+    let (tests, _) = find(OrderFilter { test: Some(true), ..text("205") }).await;
+    assert_eq!(tests, ["2050"]);
+    assert_eq!(find(OrderFilter { test: Some(true), ..OrderFilter::default() }).await.0.len(), 6);
+    let day = OrderFilter {
+        from: Some(START.plus(Duration::from_secs(3_600 * 10))),
+        until: Some(START.plus(Duration::from_secs(3_600 * 12))),
+        ..OrderFilter::default()
+    };
+    assert_eq!(find(day).await.0, ["2011", "2010"]);
+    assert!(test.store.find_orders(other, &OrderFilter::default()).await.unwrap().0.is_empty());
+    let id = test.store.order_by_reference(shop.merchant, "web-2042").await.unwrap().unwrap();
+    assert_eq!(test.store.order_by_reference(shop.merchant, "2042").await.unwrap(), Some(id));
+    assert_eq!(test.store.order_by_reference(other, "2042").await.unwrap(), None);
+    let _: OrderId = id;
+}
+
+async fn settings_of_another_process_arrive(test: TestStore) {
+    let other = test.second(OpenAs::Tool { create: false }).await.unwrap();
+    let mut directory = test.store.directory();
+    let new = NewMerchant { name: "From the command line".to_owned(), secret_key: Secret::new("k") };
+    let merchant = other.add_merchant(new, "cli".to_owned()).await.unwrap();
+    let seen = directory.wait_for(|directory| directory.merchant(merchant).is_some());
+    let seen = tokio::time::timeout(Duration::from_secs(5), seen).await.expect("within a moment").unwrap();
+    assert_eq!(seen.merchant_named("from-the-command-line").unwrap().secret_key.reveal(), b"k");
+    assert_eq!(seen.merchant_named("from THE command line").unwrap().id, merchant);
+    drop(seen);
+    other.close().await;
+}
+
+async fn deliveries_of_another_process_are_adopted(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    let other = test.second(OpenAs::Tool { create: false }).await.unwrap();
+    let resend = NewResend {
+        notification_ids: vec![job.notification_id],
+        order_id: job.order_id,
+        url_ids: vec![shop.url],
+        debug: false,
+        actor: "cli".to_owned(),
+        request_key: "cli-1".to_owned(),
+        at: START,
+    };
+    let outcome = other.resend(shop.merchant, resend).await.unwrap();
+    let adopted = tokio::time::timeout(Duration::from_secs(5), test.jobs.recv()).await.expect("within a moment").unwrap();
+    assert_eq!(adopted[0].delivery_id, outcome.delivery_ids[0]);
+    other.close().await;
+}
+
+async fn refusals_are_kept_within_bounds(test: TestStore) {
+    let shop = shop(&test).await;
+    let new = NewRefusal {
+        merchant_id: Some(shop.merchant),
+        listener_id: Some(shop.listener),
+        at: START,
+        reason: RefusalReason::WrongSignature,
+        detail: "HASH".to_owned(),
+        peer: "127.0.0.1".to_owned(),
+        head: "POST /ipn/x HTTP/1.1\r\n".to_owned(),
+        body: "REFNO=1".into(),
+        size: 7,
+        suppressed: 3,
+    };
+    let first = test.store.refuse(new.clone()).await.unwrap();
+    let stored = test.store.refusal(shop.merchant, first).await.unwrap().unwrap();
+    assert_eq!((stored.body.as_slice(), stored.row.suppressed), (&b"REFNO=1"[..], 3));
+    for _ in 0..520 {
+        test.store.refuse(new.clone()).await.unwrap();
+    }
+    assert!(test.store.refusal(shop.merchant, first).await.unwrap().is_none(), "the oldest made room");
+    assert_eq!(test.store.refused_by(shop.listener).await.unwrap().len(), 50);
+    assert_eq!(test.store.counts(&[shop.merchant], START).await.unwrap().refused, 521 * 4);
+    let unknown = NewRefusal { merchant_id: None, listener_id: None, reason: RefusalReason::UnknownListener, ..new };
+    test.store.refuse(unknown).await.unwrap();
+}
+
+async fn people_and_sessions(test: TestStore) {
+    let merchant = test.merchant("Shop").await;
+    assert!(!test.store.has_admin().await.unwrap());
+    let user = |email: &str, role, merchants: &[MerchantId]| NewUser {
+        email: email.to_owned(),
+        password_hash: "hash".to_owned(),
+        role,
+        merchants: merchants.to_vec(),
+    };
+    let admin = test.store.add_user(user("a@example.com", Role::Admin, &[]), true, "setup".to_owned()).await.unwrap();
+    let second = test.store.add_user(user("b@example.com", Role::Admin, &[]), true, "setup".to_owned()).await;
+    assert!(matches!(second, Err(StoreError::Taken(_))), "the first run is over");
+    let member = test.store.add_user(user("m@example.com", Role::Merchant, &[merchant]), false, "cli".to_owned()).await.unwrap();
+    let twice = test.store.add_user(user("m@example.com", Role::Support, &[]), false, "cli".to_owned()).await;
+    assert!(matches!(twice, Err(StoreError::Taken(_))));
+    let found = test.store.user_by_email("m@example.com").await.unwrap().unwrap();
+    assert_eq!((found.id, found.role, found.merchants), (member, Role::Merchant, vec![merchant]));
+
+    let hour = Duration::from_secs(3_600);
+    let session = SessionRecord { token_hash: [7; 32], user_id: admin, created_at: START, expires_at: START.plus(hour) };
+    test.store.add_session(session).await.unwrap();
+    assert_eq!(test.store.session_user(&[7; 32], START).await.unwrap().unwrap().0.id, admin);
+    assert!(test.store.session_user(&[8; 32], START).await.unwrap().is_none());
+    assert!(test.store.session_user(&[7; 32], START.plus(hour)).await.unwrap().is_none(), "it has ended");
+    test.store.touch_session([7; 32], START.plus(hour / 2), START.plus(hour * 2)).await.unwrap();
+    assert!(test.store.session_user(&[7; 32], START.plus(hour)).await.unwrap().is_some());
+    test.store.set_password(admin, "new".to_owned(), "a@example.com".to_owned()).await.unwrap();
+    assert!(test.store.session_user(&[7; 32], START).await.unwrap().is_none(), "a new password ends sessions");
+    test.store.set_setup_token([1; 32]).await.unwrap();
+    test.store.set_setup_token([2; 32]).await.unwrap();
+    assert_eq!(test.store.setup_token().await.unwrap(), Some([2; 32]));
+}
+
+async fn names_are_taken_once(test: TestStore) {
+    test.merchant("Ö & Söhne").await;
+    let again = NewMerchant { name: "ö & söhne".to_owned(), secret_key: Secret::new("k") };
+    // Engines fold ASCII letters only; the service compares names in full before it comes here.
+    let _ = test.store.add_merchant(again, "test".to_owned()).await;
+    let shop = NewMerchant { name: "Shop".to_owned(), secret_key: Secret::new("k") };
+    test.store.add_merchant(shop, "test".to_owned()).await.unwrap();
+    let upper = NewMerchant { name: "SHOP".to_owned(), secret_key: Secret::new("k") };
+    assert!(matches!(test.store.add_merchant(upper, "test".to_owned()).await, Err(StoreError::Taken(_))));
+    let similar = NewMerchant { name: "shop!".to_owned(), secret_key: Secret::new("k") };
+    test.store.add_merchant(similar, "test".to_owned()).await.unwrap();
+    let settings = test.store.settings();
+    assert_eq!(settings.merchant_named("shop-2").unwrap().name, "shop!");
+}
+
+async fn secrets_are_sealed_and_need_their_key(mut test: TestStore) {
+    let merchant = test.merchant("Shop").await;
+    test.store.set_secret_key(merchant, Secret::new("a-very-secret-key"), "test".to_owned()).await.unwrap();
+    assert_eq!(test.store.settings().merchant(merchant).unwrap().secret_key.reveal(), b"a-very-secret-key");
+    test.store.close().await;
+    let folder = test.folder.path().to_owned();
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(17).any(|window| window == b"a-very-secret-key"), "{}", path.display());
+    }
+    std::fs::rename(folder.join("quittance.key"), folder.join("away")).unwrap();
+    assert!(matches!(test.reopen(OpenAs::Server).await, Err(StoreError::KeyMissing(_))));
+    std::fs::write(folder.join("quittance.key"), "0".repeat(64)).unwrap();
+    assert!(matches!(test.reopen(OpenAs::Server).await, Err(StoreError::KeyWrong(_))));
+    std::fs::rename(folder.join("away"), folder.join("quittance.key")).unwrap();
+    test.reopen(OpenAs::Server).await.unwrap();
+    assert_eq!(test.store.settings().merchant(merchant).unwrap().secret_key.reveal(), b"a-very-secret-key");
+}
+
+async fn a_newer_database_is_refused(mut test: TestStore) {
+    test.store.close().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join("quittance.db"));
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+         VALUES (9999, 'from the future', CURRENT_TIMESTAMP, 1, x'00', 0)",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    sqlx::Connection::close(conn).await.unwrap();
+    let error = test.reopen(OpenAs::Server).await.unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 9999 }));
+    assert!(error.to_string().contains("newer version"));
+}
+
+async fn a_second_server_is_refused(test: TestStore) {
+    let error = test.second(OpenAs::Server).await.err().unwrap();
+    assert!(matches!(error, StoreError::Locked(_)));
+    assert!(Address::Sqlite(test.folder.path().join("quittance.db")).is_served());
+    test.second(OpenAs::Tool { create: false }).await.unwrap().close().await;
+    let missing = Address::Sqlite(test.folder.path().join("none.db"));
+    let settings = quittance::server::store::StoreSettings {
+        open_as: OpenAs::Tool { create: false },
+        key_file: None,
+        clock: test.clock.clone(),
+    };
+    let error = quittance::server::store::Store::open(&missing, settings, Default::default()).await.err().unwrap();
+    assert!(matches!(error, StoreError::Missing(_)), "a typing error makes no empty database");
+}
+
+async fn a_thousand_at_once_are_all_there(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let second = test.url(shop.merchant, "https://second.example.com/").await;
+    let accepts = (0..1_000).map(|number| {
+        let new = notification(shop.merchant, shop.listener, facts(&format!("{}", number % 300), OrderStatus::Paid, 100 + number));
+        test.store.accept(new)
+    });
+    let accepted = futures::future::join_all(accepts).await;
+    assert!(accepted.iter().all(|acceptance| acceptance.as_ref().is_ok_and(|acceptance| !acceptance.repeated)));
+    let mut jobs = Vec::new();
+    while jobs.len() < 2_000 {
+        jobs.extend(test.jobs.recv().await.unwrap());
+    }
+    assert_eq!(jobs.iter().filter(|job| job.url_id == second).count(), 1_000);
+    let records = jobs.chunks(7).map(|some| test.store.record(some.iter().map(|job| attempt(job, Next::Confirmed)).collect()));
+    for recorded in futures::future::join_all(records).await {
+        recorded.unwrap();
+    }
+    let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
+    assert_eq!((counts.accepted, counts.confirmed, counts.queued), (1_000, 2_000, 0));
+    assert_healthy(&test).await;
+    let _: Vec<DeliveryId> = jobs.iter().map(|job| job.delivery_id).collect();
+}
+
+async fn the_doctor_finds_what_is_wrong(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    assert_healthy(&test).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join("quittance.db"));
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("UPDATE delivery SET state = 4 WHERE id = ?").bind(job.delivery_id.get()).execute(&mut conn).await.unwrap();
+    sqlx::query("UPDATE notification SET digest = x'00112233445566778899AABBCCDDEEFF'").execute(&mut conn).await.unwrap();
+    let findings = test.store.verify().await.unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|finding| !finding.ok).map(|finding| finding.check).collect();
+    assert_eq!(
+        wrong,
+        [
+            "the books balance",
+            "open deliveries are due, final ones are not",
+            "what is confirmed was confirmed by a receipt",
+            "stored messages are unaltered"
+        ]
+    );
+}
+
+async fn the_file_can_shrink(test: TestStore) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join("quittance.db"));
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(mode, 2, "incremental, so that retention can give pages back");
+}

@@ -1,0 +1,88 @@
+//! A fresh store on each engine.
+
+use quittance::{
+    domain::{Algorithms, Gateway, Timestamp, id::{MerchantId, ListenerId, UrlId}},
+    server::{
+        clock::{Clock, ClockHand},
+        store::{Address, Change, Feed, Job, ListenerDraft, NewMerchant, OpenAs, Secret, Store, StoreError, StoreSettings, UrlDraft},
+    },
+};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// When the tests' clock starts: 2026-03-01 12:00:00 UTC.
+pub const START: Timestamp = Timestamp::from_seconds(1_772_366_400);
+
+/// A store with its folder, its clock, and what it announced.
+pub struct TestStore {
+    pub store: Store,
+    pub hand: ClockHand,
+    pub clock: Clock,
+    pub jobs: mpsc::UnboundedReceiver<Vec<Job>>,
+    pub changes: mpsc::UnboundedReceiver<Vec<Change>>,
+    pub folder: TempDir,
+}
+
+/// A new store on SQLite.
+pub async fn sqlite() -> TestStore {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, hand) = Clock::manual(START);
+    let (jobs_sender, jobs) = mpsc::unbounded_channel();
+    let (changes_sender, changes) = mpsc::unbounded_channel();
+    let feed = Feed { jobs: Some(jobs_sender), changes: Some(changes_sender) };
+    let settings = StoreSettings { open_as: OpenAs::Server, key_file: None, clock: clock.clone() };
+    let store = Store::open(&Address::Sqlite(folder.path().join("quittance.db")), settings, feed).await.unwrap();
+    TestStore { store, hand, clock, jobs, changes, folder }
+}
+
+impl TestStore {
+    /// Closes the store and opens it again, as a restart does.
+    pub async fn reopen(&mut self, open_as: OpenAs) -> Result<(), StoreError> {
+        self.store.close().await;
+        self.store = self.second(open_as).await?;
+        Ok(())
+    }
+
+    /// Another handle on the same database, as another process has.
+    pub async fn second(&self, open_as: OpenAs) -> Result<Store, StoreError> {
+        let address = Address::Sqlite(self.folder.path().join("quittance.db"));
+        let settings = StoreSettings { open_as, key_file: None, clock: self.clock.clone() };
+        Store::open(&address, settings, Feed::default()).await
+    }
+
+    pub async fn merchant(&self, name: &str) -> MerchantId {
+        let new = NewMerchant { name: name.to_owned(), secret_key: Secret::new("AABBCCDDEEFF") };
+        self.store.add_merchant(new, "test".to_owned()).await.unwrap()
+    }
+
+    pub async fn listener(&self, merchant_id: MerchantId) -> ListenerId {
+        let draft = ListenerDraft {
+            merchant_id,
+            gateway: Gateway::TwoCheckout,
+            label: "Shop".to_owned(),
+            secret: Some(Secret::new("gateway-secret")),
+            required: Algorithms::ALL,
+            enabled: true,
+        };
+        self.store.add_listener(draft, format!("key{merchant_id}"), "test".to_owned()).await.unwrap()
+    }
+
+    pub async fn url(&self, merchant_id: MerchantId, url: &str) -> UrlId {
+        self.store.add_url(url_draft(merchant_id, url), "test".to_owned()).await.unwrap()
+    }
+}
+
+/// A URL with the settings of a new one.
+pub fn url_draft(merchant_id: MerchantId, url: &str) -> UrlDraft {
+    UrlDraft {
+        merchant_id,
+        label: "Shop".to_owned(),
+        url: url.to_owned(),
+        is_default: false,
+        algorithms: Algorithms::MD5,
+        concurrent: false,
+        order_in_order: false,
+        held: false,
+        check: None,
+    }
+}
