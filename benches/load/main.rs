@@ -1,1 +1,35 @@
-fn main() {}
+//! Load runs: `cargo bench --bench load`.
+//!
+//! Everything runs on loopback, bounded in time. Servers run as processes of their own (this binary with a role), so
+//! that the generator and what it measures do not share a runtime. Figures are compared as ratios within one run.
+
+mod generator;
+mod server;
+
+use std::time::Duration;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if let Some(role) = arguments.first().and_then(|argument| argument.strip_prefix("role=")) {
+        return server::run(role);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        acknowledge(256).await;
+    });
+}
+
+/// Acknowledged messages a second with the store, against the same HTTP stack and checks without it.
+async fn acknowledge(connections: usize) {
+    println!("acknowledge, {connections} connections, full-size IPN, SQLite synchronous=FULL");
+    let span = Duration::from_secs(6);
+    let mut ratios = Vec::new();
+    for round in 1..=3 {
+        let bare = generator::run(&server::Process::start("bare").await, connections, span).await;
+        let stored = generator::run(&server::Process::start("store").await, connections, span).await;
+        ratios.push(stored.rate() / bare.rate());
+        println!("  round {round}: bare {bare}; stored {stored}; ratio {:.2}", stored.rate() / bare.rate());
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("  median ratio {:.2}", ratios[ratios.len() / 2]);
+}

@@ -1,6 +1,6 @@
 //! The order's status in our own words, and when a message may change it.
 
-use super::Timestamp;
+use super::{Money, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What has become of an order. Gateways use their own words; each adapter maps them to these, and the page
@@ -105,6 +105,28 @@ impl Standing {
     pub fn is_replaced_by(self, message: Self) -> bool {
         (message.event_at, message.status.rank()) >= (self.event_at, self.status.rank())
     }
+}
+
+/// What a message says about its order, in our words. Made by a gateway's adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderFacts {
+    /// The gateway's number for the order.
+    pub reference: String,
+    /// The merchant's own number, or empty.
+    pub external: String,
+    /// The customer's e-mail, lower case, or empty.
+    pub email: String,
+    /// The customer's name, or empty.
+    pub customer: String,
+    pub status: OrderStatus,
+    /// The gateway's word for the status.
+    pub vendor_status: String,
+    pub amount: Option<Money>,
+    pub test: bool,
+    /// When the gateway says it happened; `None` where it does not say.
+    pub event_at: Option<Timestamp>,
+    /// The gateway's number for the message, or empty.
+    pub message_id: String,
 }
 
 #[cfg(test)]

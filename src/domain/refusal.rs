@@ -93,7 +93,9 @@ impl RefusalReason {
             Self::TooSlow => "The message did not arrive completely in time.",
             Self::Malformed => "The body is not a form (application/x-www-form-urlencoded).",
             Self::NoSignature => "The message carries none of HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256.",
-            Self::RequiredSignatureMissing => "The message is signed, but with none of the algorithms that this listener requires.",
+            Self::RequiredSignatureMissing => {
+                "The message is signed, but with none of the algorithms that this listener requires."
+            }
             Self::WrongSignature => "A signature in the message does not fit its contents and the secret key of this listener.",
             Self::FieldMissing => "The message names no order: REFNO and REFNOEXT are both missing or empty.",
         }
@@ -108,8 +110,12 @@ impl RefusalReason {
             Self::TooSlow => "The gateway will send it again; if this repeats, look at the network or the proxy in front.",
             Self::Malformed => "Check that the address is entered as an IPN URL, and that no proxy rewrites the body.",
             Self::NoSignature => "Choose at least one hashing algorithm for this URL in the gateway's IPN settings.",
-            Self::RequiredSignatureMissing => "Tick a required algorithm for this URL at the gateway, or require another one here.",
-            Self::WrongSignature => "Copy the secret key from the gateway's settings into this listener again; check that no proxy rewrites the body.",
+            Self::RequiredSignatureMissing => {
+                "Tick a required algorithm for this URL at the gateway, or require another one here."
+            }
+            Self::WrongSignature => {
+                "Copy the secret key from the gateway's settings into this listener again; check that no proxy rewrites the body."
+            }
             Self::FieldMissing => "Tick REFNO under the response tags of the gateway's IPN settings.",
         }
     }

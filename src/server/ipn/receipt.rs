@@ -266,8 +266,10 @@ mod tests {
     }
 
     const MD5: &str = "<EPAYMENT>20050303123434|7bf97ed39681027d0c45aa45e3ea98f0</EPAYMENT>";
-    const SHA2: &str = r#"<sig algo="sha256" date="20050303123434">ea6f44c39b3d204b59500998fcb9221c92744d9721a94b45fc6d5cda99980176</sig>"#;
-    const SHA3: &str = r#"<sig algo="sha3-256" date="20050303123434">85180497aaaa4844a278b52b1ce257d2820dbf5857470a5f678fef2266d0d4a8</sig>"#;
+    const SHA2: &str =
+        r#"<sig algo="sha256" date="20050303123434">ea6f44c39b3d204b59500998fcb9221c92744d9721a94b45fc6d5cda99980176</sig>"#;
+    const SHA3: &str =
+        r#"<sig algo="sha3-256" date="20050303123434">85180497aaaa4844a278b52b1ce257d2820dbf5857470a5f678fef2266d0d4a8</sig>"#;
 
     #[test]
     fn the_documented_receipts() {

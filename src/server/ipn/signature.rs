@@ -121,7 +121,10 @@ mod tests {
         assert_eq!(sign(Algorithm::Md5, KEY, receipt), "7bf97ed39681027d0c45aa45e3ea98f0");
         assert_eq!(sign(Algorithm::Md5, b"test", receipt), "3d7a5eb5557b70a80e5141c4fee0ed0d");
         assert_eq!(sign(Algorithm::Md5, b"test", b"TestString"), "a299fb35e2c113b7d72e8f7afa7ae1f7");
-        assert_eq!(sign(Algorithm::Md5, b"#test_Secret-keY", b"6value16value26value36value4"), "f0e3cdda89e0886b412f90dcfac51a0f");
+        assert_eq!(
+            sign(Algorithm::Md5, b"#test_Secret-keY", b"6value16value26value36value4"),
+            "f0e3cdda89e0886b412f90dcfac51a0f"
+        );
     }
 
     /// The long example of the documentation, over its printed source text.

@@ -17,7 +17,9 @@ pub enum StoreError {
     Address(String),
     #[error("there is no database at {0}; start the server or add a merchant first")]
     Missing(PathBuf),
-    #[error("the database was written by a newer version of quittance (its migration {found} is unknown here); install that version or newer")]
+    #[error(
+        "the database was written by a newer version of quittance (its migration {found} is unknown here); install that version or newer"
+    )]
     Newer { found: i64 },
     #[error("another server already runs on the database {0}; stop it first, or choose another --database")]
     Locked(PathBuf),

@@ -2,9 +2,10 @@
 
 use super::vault::Secret;
 use crate::domain::{
+    Algorithms, Cause, Gateway, RefusalReason, Role, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
-    Algorithms, Cause, Gateway, Money, OrderStatus, RefusalReason, Role, Timestamp,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, UserId},
+    order::OrderFacts,
     pages::{
         listeners::RefusalRow,
         orders::{AttemptRow, NotificationView},
@@ -13,28 +14,6 @@ use crate::domain::{
 use bytes::Bytes;
 use serde::Serialize;
 use std::time::Duration;
-
-/// What a message says about its order, in our words. Made by a gateway's adapter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderFacts {
-    /// The gateway's number for the order.
-    pub reference: String,
-    /// The merchant's own number, or empty.
-    pub external: String,
-    /// The customer's e-mail, lower case, or empty.
-    pub email: String,
-    /// The customer's name, or empty.
-    pub customer: String,
-    pub status: OrderStatus,
-    /// The gateway's word for the status.
-    pub vendor_status: String,
-    pub amount: Option<Money>,
-    pub test: bool,
-    /// When the gateway says it happened; `None` where it does not say.
-    pub event_at: Option<Timestamp>,
-    /// The gateway's number for the message, or empty.
-    pub message_id: String,
-}
 
 /// A verified message on its way into the store.
 #[derive(Debug, Clone)]

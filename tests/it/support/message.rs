@@ -93,7 +93,9 @@ pub fn field_of(algorithm: &str) -> &'static str {
 /// A keyed hash as hexadecimal digits.
 pub fn mac(algorithm: &str, key: &str, data: &str) -> String {
     match algorithm {
-        "md5" => hex::encode(Hmac::<md5::Md5>::new_from_slice(key.as_bytes()).unwrap().chain_update(data).finalize().into_bytes()),
+        "md5" => {
+            hex::encode(Hmac::<md5::Md5>::new_from_slice(key.as_bytes()).unwrap().chain_update(data).finalize().into_bytes())
+        }
         "sha2" => {
             hex::encode(Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()).unwrap().chain_update(data).finalize().into_bytes())
         }

@@ -1,10 +1,15 @@
 //! A fresh store on each engine.
 
 use quittance::{
-    domain::{Algorithms, Gateway, Timestamp, id::{MerchantId, ListenerId, UrlId}},
+    domain::{
+        Algorithms, Gateway, Timestamp,
+        id::{ListenerId, MerchantId, UrlId},
+    },
     server::{
         clock::{Clock, ClockHand},
-        store::{Address, Change, Feed, Job, ListenerDraft, NewMerchant, OpenAs, Secret, Store, StoreError, StoreSettings, UrlDraft},
+        store::{
+            Address, Change, Feed, Job, ListenerDraft, NewMerchant, OpenAs, Secret, Store, StoreError, StoreSettings, UrlDraft,
+        },
     },
 };
 use tempfile::TempDir;

@@ -2,13 +2,13 @@
 //! per URL.
 
 use super::writer::WriterContext;
+use crate::domain::attempt::Origin;
 use crate::domain::{
     DeliveryState, OrderStatus, Timestamp,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
     money::Currency,
     order::Standing,
 };
-use crate::domain::attempt::Origin;
 use crate::server::store::{Acceptance, Change, Commit, Job, NewNotification, StoreError, pack::pack};
 use sha2::{Digest as _, Sha256};
 use sqlx::{Row as _, SqliteConnection};
@@ -111,8 +111,7 @@ type OrderRow<'a> = (
     (i64, i64, &'static str, &'a str, &'a str, &'a str, &'a str),
     (&'static str, &'a str, Option<i64>, Option<Currency>, i64, i64, i64),
 );
-type NotificationRow<'a> =
-    (i64, i64, Option<i64>, i64, i64, i64, &'static str, &'a str, &'a str, i64, i64, &'a str, usize);
+type NotificationRow<'a> = (i64, i64, Option<i64>, i64, i64, i64, &'static str, &'a str, &'a str, i64, i64, &'a str, usize);
 type DeliveryRow = (i64, i64, i64, i64, i64, i64, Option<i64>, i64);
 
 /// The rows of a batch, table by table.

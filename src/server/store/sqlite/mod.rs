@@ -22,7 +22,8 @@ mod writer;
 
 use self::writer::{Change, Op, QUEUE, WriterContext};
 use super::{
-    Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings, ids::IdSource, vault::Vault,
+    Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings, ids::IdSource,
+    vault::Vault,
 };
 use crate::domain::id::NotificationId;
 use crate::server::clock::Clock;

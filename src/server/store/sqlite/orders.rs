@@ -133,17 +133,23 @@ impl SqliteStore {
         // One statement for each index that can serve the list; the planner cannot choose behind `OR … IS NULL`.
         let query = match (filter.status, filter.test) {
             (Some(_), _) => sqlx::query(concat!(
-                "SELECT ", order_columns!(), " FROM orders
+                "SELECT ",
+                order_columns!(),
+                " FROM orders
                  WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND status = ?4 AND (?5 IS NULL OR test = ?5)
                  ORDER BY id DESC LIMIT ?6"
             )),
             (None, Some(true)) => sqlx::query(concat!(
-                "SELECT ", order_columns!(), " FROM orders
+                "SELECT ",
+                order_columns!(),
+                " FROM orders
                  WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND ?4 IS NULL AND test = 1 AND ?5 IS NOT NULL
                  ORDER BY id DESC LIMIT ?6"
             )),
             (None, _) => sqlx::query(concat!(
-                "SELECT ", order_columns!(), " FROM orders
+                "SELECT ",
+                order_columns!(),
+                " FROM orders
                  WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND ?4 IS NULL AND (?5 IS NULL OR test = ?5)
                  ORDER BY id DESC LIMIT ?6"
             )),
@@ -188,7 +194,9 @@ impl SqliteStore {
         let (from, until) = id_range(filter);
         let ids: Vec<i64> = candidates.into_iter().map(|(_, id)| id).filter(|id| (from..until).contains(id)).collect();
         let rows = sqlx::query(concat!(
-            "SELECT ", order_columns!(), " FROM orders
+            "SELECT ",
+            order_columns!(),
+            " FROM orders
              WHERE id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR test = ?3)
              ORDER BY id DESC LIMIT ?4"
         ))
@@ -257,7 +265,10 @@ impl SqliteStore {
     }
 
     /// The notifications of an order with their deliveries, the newest first.
-    pub(in crate::server::store) async fn notifications_of(&self, order_id: OrderId) -> Result<Vec<NotificationView>, StoreError> {
+    pub(in crate::server::store) async fn notifications_of(
+        &self,
+        order_id: OrderId,
+    ) -> Result<Vec<NotificationView>, StoreError> {
         let rows = sqlx::query(
             "SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
                  peer, size, repeats
@@ -270,12 +281,11 @@ impl SqliteStore {
         .await?;
         let mut notifications: Vec<NotificationView> = rows.iter().map(notification_view).collect::<Result<_, _>>()?;
         let ids: Vec<i64> = notifications.iter().map(|notification| notification.id.0).collect();
-        let rows = sqlx::query(select_delivery!(
-            " WHERE notification_id IN (SELECT value FROM json_each(?)) ORDER BY delivery.id DESC"
-        ))
-        .bind(json(&ids)?)
-        .fetch_all(&self.0.readers)
-        .await?;
+        let rows =
+            sqlx::query(select_delivery!(" WHERE notification_id IN (SELECT value FROM json_each(?)) ORDER BY delivery.id DESC"))
+                .bind(json(&ids)?)
+                .fetch_all(&self.0.readers)
+                .await?;
         let mut by_notification: HashMap<NotificationId, Vec<DeliveryView>> = HashMap::new();
         for row in &rows {
             let delivery = delivery_view(row)?;

@@ -36,7 +36,11 @@ fn refusal_row(row: &SqliteRow) -> Result<RefusalRow, StoreError> {
 
 impl SqliteStore {
     /// Counts since a moment (rounded down to its hour) and of now, over some merchants.
-    pub(in crate::server::store) async fn counts(&self, merchants: &[MerchantId], since: Timestamp) -> Result<Counts, StoreError> {
+    pub(in crate::server::store) async fn counts(
+        &self,
+        merchants: &[MerchantId],
+        since: Timestamp,
+    ) -> Result<Counts, StoreError> {
         let ids = json(&merchants.iter().map(|id| id.0).collect::<Vec<_>>())?;
         let today = sqlx::query(
             "SELECT sum(notifications), sum(repeats), sum(refused), sum(confirmed), sum(expired) FROM tally
@@ -90,8 +94,11 @@ impl SqliteStore {
                 let check: Option<&str> = row.try_get(1)?;
                 let at = row.try_get::<Option<i64>, _>(3)?.map(Timestamp);
                 let note: Option<String> = row.try_get(2)?;
-                let check =
-                    check.zip(at).map(|(word, at)| UrlCheck { at, cause: Cause::from_code(word), note: note.unwrap_or_default() });
+                let check = check.zip(at).map(|(word, at)| UrlCheck {
+                    at,
+                    cause: Cause::from_code(word),
+                    note: note.unwrap_or_default(),
+                });
                 let state = UrlState {
                     check,
                     outstanding: count(row, 4)? + count(row, 5)?,

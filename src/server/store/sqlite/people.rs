@@ -12,7 +12,6 @@ use crate::domain::{
 use crate::server::store::{Commit, NewUser, SessionRecord, StoreError, UserRecord};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-
 fn user(row: &SqliteRow) -> Result<UserRecord, StoreError> {
     let merchants: Option<&str> = row.try_get(4)?;
     let merchants = merchants.unwrap_or_default().split(',').filter_map(|id| id.parse().ok().map(MerchantId)).collect();
@@ -41,16 +40,18 @@ impl SqliteStore {
                 }
                 let id = store.0.ids.next();
                 let now = store.0.clock.now().0;
-                sqlx::query("INSERT INTO user (id, email, password_hash, role, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)")
-                    .bind(id)
-                    .bind(&new.email)
-                    .bind(&new.password_hash)
-                    .bind(new.role.name())
-                    .bind(now)
-                    .bind(now)
-                    .execute(&mut *conn)
-                    .await
-                    .map_err(|error| taken(error, "this e-mail address"))?;
+                sqlx::query(
+                    "INSERT INTO user (id, email, password_hash, role, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
+                )
+                .bind(id)
+                .bind(&new.email)
+                .bind(&new.password_hash)
+                .bind(new.role.name())
+                .bind(now)
+                .bind(now)
+                .execute(&mut *conn)
+                .await
+                .map_err(|error| taken(error, "this e-mail address"))?;
                 for merchant in &new.merchants {
                     sqlx::query("INSERT INTO membership (user_id, merchant_id) VALUES (?, ?)")
                         .bind(id)
@@ -86,8 +87,7 @@ impl SqliteStore {
                         .await?;
                 let subject = email.ok_or(StoreError::NotFound("the user"))?;
                 sqlx::query("DELETE FROM session WHERE user_id = ?").bind(id.0).execute(&mut *conn).await?;
-                let entry =
-                    Audit { actor: &actor, merchant_id: None, action: "user.password", subject, detail: String::new() };
+                let entry = Audit { actor: &actor, merchant_id: None, action: "user.password", subject, detail: String::new() };
                 store.audit(conn, entry).await?;
                 Ok(((), Commit::default()))
             })
@@ -198,9 +198,8 @@ impl SqliteStore {
     }
 
     pub(in crate::server::store) async fn setup_token(&self) -> Result<Option<[u8; 32]>, StoreError> {
-        let text: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'setup_token'")
-            .fetch_optional(&self.0.readers)
-            .await?;
+        let text: Option<String> =
+            sqlx::query_scalar("SELECT value FROM meta WHERE key = 'setup_token'").fetch_optional(&self.0.readers).await?;
         Ok(text.and_then(|text| {
             let mut hash = [0; 32];
             hex::decode_to_slice(text, &mut hash).is_ok().then_some(hash)

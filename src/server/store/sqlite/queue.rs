@@ -2,11 +2,11 @@
 //! follow a URL's hold, release or removal.
 
 use super::{SqliteStore, accept::json};
+use crate::domain::attempt::Origin;
 use crate::domain::{
     Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
 };
-use crate::domain::attempt::Origin;
 use crate::server::store::{Change, Commit, Job, LaneDepth, StoreError, pack::unpack};
 use bytes::Bytes;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};

@@ -20,8 +20,7 @@ pub(in crate::server::store) struct PreparedAttempt {
 
 impl PreparedAttempt {
     pub fn new(record: AttemptRecord) -> Result<Self, StoreError> {
-        let parts =
-            [record.request_head.as_bytes(), &record.request_body, record.answer_head.as_bytes(), &record.answer_body];
+        let parts = [record.request_head.as_bytes(), &record.request_body, record.answer_head.as_bytes(), &record.answer_body];
         Ok(Self { detail: json(&record.detail)?, timings: json(&record.timings)?, exchange: pack(&parts), record })
     }
 }
@@ -105,16 +104,7 @@ pub(super) async fn write(
         let finished_at = (state.is_final() && !before.is_final()).then_some(record.finished_at.0);
         deliveries.insert(
             record.delivery_id,
-            (
-                record.delivery_id.0,
-                state.code(),
-                *number,
-                record.window_from.0,
-                due_at,
-                record.finished_at.0,
-                cause,
-                finished_at,
-            ),
+            (record.delivery_id.0, state.code(), *number, record.window_from.0, due_at, record.finished_at.0, cause, finished_at),
         );
 
         let book = books.entry(record.url_id).or_default();

@@ -14,7 +14,8 @@ impl SqliteStore {
         self.change(move |conn| {
             Box::pin(async move {
                 write(conn, id, &new).await?;
-                let changes = new.merchant_id.zip(new.listener_id).map(|(merchant, listener)| Change::Refusal(merchant, listener));
+                let changes =
+                    new.merchant_id.zip(new.listener_id).map(|(merchant, listener)| Change::Refusal(merchant, listener));
                 Ok((id, Commit { jobs: Vec::new(), changes: changes.into_iter().collect() }))
             })
         })

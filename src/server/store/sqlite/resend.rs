@@ -1,17 +1,21 @@
 //! Resends: new deliveries of old notifications, asked for by a person.
 
 use super::{SqliteStore, accept::json, settings::Audit};
+use crate::domain::attempt::Origin;
 use crate::domain::{
     DeliveryState,
     id::{DeliveryId, MerchantId, NotificationId, ResendId, UrlId},
 };
-use crate::domain::attempt::Origin;
 use crate::server::store::{Change, Commit, Job, NewResend, ResendOutcome, StoreError};
 use sqlx::{Row as _, SqliteConnection};
 
 impl SqliteStore {
     /// Makes the deliveries of a resend. The same request key gives the deliveries of the first time.
-    pub(in crate::server::store) async fn resend(&self, merchant_id: MerchantId, new: NewResend) -> Result<ResendOutcome, StoreError> {
+    pub(in crate::server::store) async fn resend(
+        &self,
+        merchant_id: MerchantId,
+        new: NewResend,
+    ) -> Result<ResendOutcome, StoreError> {
         let store = self.clone();
         self.change(move |conn| Box::pin(async move { store.write_resend(conn, merchant_id, new).await })).await
     }
@@ -123,10 +127,8 @@ fn new_job(
 }
 
 async fn find_resend(conn: &mut SqliteConnection, request_key: &str) -> Result<Option<ResendOutcome>, StoreError> {
-    let id: Option<i64> = sqlx::query_scalar("SELECT id FROM resend WHERE request_key = ?")
-        .bind(request_key)
-        .fetch_optional(&mut *conn)
-        .await?;
+    let id: Option<i64> =
+        sqlx::query_scalar("SELECT id FROM resend WHERE request_key = ?").bind(request_key).fetch_optional(&mut *conn).await?;
     let Some(id) = id else { return Ok(None) };
     // By way of the order, because resends are too few to keep an index on every delivery for them.
     let rows = sqlx::query(

@@ -146,20 +146,27 @@ impl SqliteStore {
                 let id = store.0.ids.next();
                 let slug = free_slug(conn, &new.name).await?;
                 let now = store.0.clock.now().0;
-                sqlx::query("INSERT INTO merchant (id, name, slug, secret_key, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)")
-                    .bind(id)
-                    .bind(&new.name)
-                    .bind(slug)
-                    .bind(store.0.vault.seal(&merchant_place(id), new.secret_key.reveal()))
-                    .bind(now)
-                    .bind(now)
-                    .execute(&mut *conn)
-                    .await
-                    .map_err(|error| taken(error, "this merchant name"))?;
+                sqlx::query(
+                    "INSERT INTO merchant (id, name, slug, secret_key, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
+                )
+                .bind(id)
+                .bind(&new.name)
+                .bind(slug)
+                .bind(store.0.vault.seal(&merchant_place(id), new.secret_key.reveal()))
+                .bind(now)
+                .bind(now)
+                .execute(&mut *conn)
+                .await
+                .map_err(|error| taken(error, "this merchant name"))?;
                 let merchant_id = MerchantId(id);
                 let subject = new.name.clone();
-                let entry =
-                    Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.add", subject, detail: String::new() };
+                let entry = Audit {
+                    actor: &actor,
+                    merchant_id: Some(merchant_id),
+                    action: "merchant.add",
+                    subject,
+                    detail: String::new(),
+                };
                 store.audit(conn, entry).await?;
                 Ok(merchant_id)
             })
@@ -176,12 +183,13 @@ impl SqliteStore {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let name: Option<String> = sqlx::query_scalar("UPDATE merchant SET secret_key = ?, updated_at = ? WHERE id = ? RETURNING name")
-                    .bind(store.0.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
-                    .bind(store.0.clock.now().0)
-                    .bind(merchant_id.0)
-                    .fetch_optional(&mut *conn)
-                    .await?;
+                let name: Option<String> =
+                    sqlx::query_scalar("UPDATE merchant SET secret_key = ?, updated_at = ? WHERE id = ? RETURNING name")
+                        .bind(store.0.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
+                        .bind(store.0.clock.now().0)
+                        .bind(merchant_id.0)
+                        .fetch_optional(&mut *conn)
+                        .await?;
                 let subject = name.ok_or(StoreError::NotFound("the merchant"))?;
                 let entry = Audit {
                     actor: &actor,
@@ -430,10 +438,8 @@ async fn free_slug(conn: &mut SqliteConnection, name: &str) -> Result<String, St
     let base = if base.is_empty() { "merchant".to_owned() } else { base.chars().take(40).collect() };
     for number in 1.. {
         let slug = if number == 1 { base.clone() } else { format!("{base}-{number}") };
-        let used: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM merchant WHERE slug = ?)")
-            .bind(&slug)
-            .fetch_one(&mut *conn)
-            .await?;
+        let used: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM merchant WHERE slug = ?)").bind(&slug).fetch_one(&mut *conn).await?;
         if !used {
             return Ok(slug);
         }

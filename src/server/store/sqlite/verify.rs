@@ -104,7 +104,11 @@ async fn books(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
             sum += booked;
             let found = counted.iter().find(|(id, code, _)| (*id, *code) == (url, state.code())).map_or(0, |(_, _, n)| *n);
             if booked != found {
-                wrong.push(format!("URL {}: {booked} {} in the books, {found} in the table", crate::domain::id::UrlId(url), state.label()));
+                wrong.push(format!(
+                    "URL {}: {booked} {} in the books, {found} in the table",
+                    crate::domain::id::UrlId(url),
+                    state.label()
+                ));
             }
         }
         if sum != accepted {
@@ -133,7 +137,8 @@ async fn digests(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
         checked += 1;
         wrong += u64::from(!body.is_some_and(|body| Sha256::digest(&body).starts_with(digest)));
     }
-    let detail = if wrong == 0 { format!("{checked} bodies hash right") } else { format!("{wrong} of {checked} bodies are altered") };
+    let detail =
+        if wrong == 0 { format!("{checked} bodies hash right") } else { format!("{wrong} of {checked} bodies are altered") };
     Ok(Finding { check: "stored messages are unaltered", ok: wrong == 0, detail })
 }
 

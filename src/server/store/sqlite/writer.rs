@@ -177,7 +177,8 @@ impl Batch {
             }
             Err(error) if error.is_temporary() || self.accepts.len() + self.records.len() == 1 => {
                 let mut error = Some(error);
-                let mut next_error = || error.take().unwrap_or_else(|| StoreError::Unavailable("the shared commit failed".to_owned()));
+                let mut next_error =
+                    || error.take().unwrap_or_else(|| StoreError::Unavailable("the shared commit failed".to_owned()));
                 for (_, reply) in self.accepts {
                     let _ = reply.send(Err(next_error()));
                 }
@@ -219,7 +220,8 @@ async fn write_together(
     begin(conn).await?;
     let written = async {
         let mut commit = Commit::default();
-        let acceptances = if accepts.is_empty() { Vec::new() } else { accept::write(conn, accepts, context, &mut commit).await? };
+        let acceptances =
+            if accepts.is_empty() { Vec::new() } else { accept::write(conn, accepts, context, &mut commit).await? };
         if !attempts.is_empty() {
             record::write(conn, attempts, &mut commit).await?;
         }

@@ -1,0 +1,93 @@
+//! The servers under load, each as a process of its own.
+
+use super::generator::KEY;
+use axum::{Router, body::Body, extract::Request, response::IntoResponse, routing::post};
+use quittance::{
+    domain::{Algorithms, Gateway, Timestamp},
+    server::{
+        clock::Clock,
+        gateway::{self, Credentials},
+        http::serve::serve,
+        listener,
+        store::{Address, Feed, ListenerDraft, NewMerchant, OpenAs, Secret, Store, StoreSettings},
+    },
+};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+/// A running server; ends when dropped.
+pub struct Process {
+    child: Child,
+    pub port: u16,
+}
+
+impl Process {
+    /// Starts this binary in a role and waits until it listens.
+    pub async fn start(role: &str) -> Self {
+        let program = std::env::current_exe().expect("this program's path");
+        let mut child =
+            Command::new(program).arg(format!("role={role}")).stdout(Stdio::piped()).spawn().expect("a server process");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its port");
+        Self { child, port: line.trim().parse().expect("a port") }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a role until it is killed.
+pub fn run(role: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = match role {
+            "bare" => bare(),
+            _ => with_store(&folder).await,
+        };
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        println!("{}", socket.local_addr().expect("an address").port());
+        serve(socket, app, std::future::pending()).await;
+    });
+}
+
+/// The same HTTP stack and the same checks, with the store left out.
+fn bare() -> Router {
+    Router::new().route("/ipn/{key}", post(check_only))
+}
+
+async fn check_only(request: Request<Body>) -> axum::response::Response {
+    let body = axum::body::to_bytes(request.into_body(), listener::MAX_BODY).await.unwrap_or_default();
+    let credentials = Credentials { secret: KEY.as_bytes(), required: Algorithms::ALL };
+    match gateway::verify(Gateway::TwoCheckout, credentials, &body) {
+        Ok(verified) => {
+            let date = listener::receipt_date(Timestamp::from_seconds(1_772_366_400));
+            gateway::acknowledge(Gateway::TwoCheckout, credentials, &verified, &date).into_response()
+        }
+        Err(_) => axum::http::StatusCode::FORBIDDEN.into_response(),
+    }
+}
+
+async fn with_store(folder: &tempfile::TempDir) -> Router {
+    let settings = StoreSettings { open_as: OpenAs::Server, key_file: None, clock: Clock::system() };
+    let address = Address::Sqlite(folder.path().join("bench.db"));
+    let store = Store::open(&address, settings, Feed::default()).await.expect("a store");
+    let new = NewMerchant { name: "Bench".to_owned(), secret_key: Secret::new(KEY) };
+    let merchant_id = store.add_merchant(new, "bench".to_owned()).await.expect("a merchant");
+    let draft = ListenerDraft {
+        merchant_id,
+        gateway: Gateway::TwoCheckout,
+        label: "Bench".to_owned(),
+        secret: Some(Secret::new(KEY)),
+        required: Algorithms::ALL,
+        enabled: true,
+    };
+    store.add_listener(draft, "bench".to_owned(), "bench".to_owned()).await.expect("a listener");
+    listener::router(store, Clock::system())
+}

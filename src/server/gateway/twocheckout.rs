@@ -1,0 +1,242 @@
+//! 2Checkout, formerly Avangate, now of Verifone.
+//!
+//! Source: 2Checkout documentation, *Instant Payment Notification (IPN)*: parameters, triggers, signature, receipt.
+
+use super::{Acknowledgement, Credentials, Refused, Verified};
+use crate::domain::{Money, OrderStatus, RefusalReason, Timestamp, money::Currency, order::OrderFacts};
+use crate::server::ipn::{
+    Form, FormError, ReceiptFacts,
+    signature::{self, SignatureCheck},
+};
+use jiff::{
+    civil::DateTime,
+    tz::{Offset, TimeZone},
+};
+
+/// Longest text kept of a field that lists show; the message itself is kept whole.
+const SHOWN_CHARS: usize = 200;
+
+/// Checks the form, its signatures, and that it names an order.
+pub fn verify<'a>(credentials: Credentials<'_>, body: &'a [u8]) -> Result<Verified<'a>, Refused> {
+    let form = Form::parse(body).map_err(|error| match error {
+        FormError::Empty => Refused::because(RefusalReason::Malformed),
+        FormError::TooManyFields => Refused::because(RefusalReason::TooManyFields),
+    })?;
+    let signatures = match signature::check(&form.fields, credentials.secret) {
+        SignatureCheck::Right(signatures) => signatures,
+        SignatureCheck::Missing => return Err(Refused::because(RefusalReason::NoSignature)),
+        SignatureCheck::Wrong(algorithm) => {
+            let detail = format!("{} ({}) is wrong.", algorithm.field(), algorithm.label());
+            return Err(Refused { reason: RefusalReason::WrongSignature, detail });
+        }
+    };
+    if signatures.intersection(credentials.required).is_empty() {
+        let detail = format!("Signed with {}; this listener requires {}.", signatures.labels(), credentials.required.labels());
+        return Err(Refused { reason: RefusalReason::RequiredSignatureMissing, detail });
+    }
+    let facts = facts(&form).ok_or(Refused::because(RefusalReason::FieldMissing))?;
+    Ok(Verified { facts, signatures, form })
+}
+
+/// The read receipt, in the form of the strongest signature that came.
+pub fn acknowledge(credentials: Credentials<'_>, verified: &Verified<'_>, date: &str) -> Acknowledgement {
+    let receipt = verified
+        .signatures
+        .strongest()
+        .map(|algorithm| ReceiptFacts::of(&verified.form).receipt(algorithm, credentials.secret, date));
+    Acknowledgement { status: 200, content_type: "text/html; charset=utf-8", body: receipt.unwrap_or_default() }
+}
+
+/// What the message says about its order; `None` where it names none.
+pub fn facts(form: &Form<'_>) -> Option<OrderFacts> {
+    let text = |name: &str| shown(&form.text(name));
+    // Which fields come is a choice of the merchant's; some tick only REFNOEXT.
+    let (reference, external) = (text("REFNO"), text("REFNOEXT"));
+    let reference = if reference.is_empty() { external.clone() } else { reference };
+    if reference.is_empty() {
+        return None;
+    }
+    let vendor_status = text("ORDERSTATUS");
+    let amount =
+        Currency::parse(&form.text("CURRENCY")).and_then(|currency| Money::parse(&form.text("IPN_TOTALGENERAL"), currency));
+    Some(OrderFacts {
+        reference,
+        external,
+        email: text("CUSTOMEREMAIL").to_lowercase(),
+        customer: customer(&text("FIRSTNAME"), &text("LASTNAME"), &text("COMPANY")),
+        status: status(&vendor_status),
+        vendor_status,
+        amount,
+        test: form.text("TEST_ORDER") == "1",
+        event_at: event_time(&form.text("IPN_DATE"), &form.text("TIMEZONE_OFFSET")),
+        message_id: text("MESSAGE_ID"),
+    })
+}
+
+fn shown(text: &str) -> String {
+    text.trim().chars().filter(|letter| !letter.is_control()).take(SHOWN_CHARS).collect()
+}
+
+fn customer(first: &str, last: &str, company: &str) -> String {
+    let name = [first, last].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    if name.is_empty() { company.to_owned() } else { name }
+}
+
+/// Our word for an ORDERSTATUS (documentation: *IPN triggers*, *Order flow*). `AUTHRECEIVED` is a status of the API
+/// that some accounts' notifications carry too.
+fn status(vendor: &str) -> OrderStatus {
+    match vendor.to_ascii_uppercase().as_str() {
+        "PENDING" | "PENDING_APPROVAL" | "PURCHASE_PENDING" | "SUSPECT" => OrderStatus::Pending,
+        "PAYMENT_AUTHORIZED" | "PENDING_ORDER_APPROVAL" | "AUTHRECEIVED" => OrderStatus::Authorized,
+        "PAYMENT_RECEIVED" | "COMPLETE" => OrderStatus::Paid,
+        "REFUND" => OrderStatus::Refunded,
+        "REVERSED" => OrderStatus::Reversed,
+        "CANCELED" => OrderStatus::Cancelled,
+        "INVALID" => OrderStatus::Failed,
+        _ => OrderStatus::Unmapped,
+    }
+}
+
+/// `IPN_DATE` is `YYYYMMDDHHMMSS` on the account's clock; `TIMEZONE_OFFSET` (`GMT+03:00`) says which, where it is
+/// ticked. Without it the time is taken as UTC: orders of one account then still sort rightly among themselves.
+fn event_time(date: &str, offset: &str) -> Option<Timestamp> {
+    let moment = DateTime::strptime("%Y%m%d%H%M%S", date.trim()).ok()?;
+    let offset = parse_offset(offset.trim()).unwrap_or(Offset::UTC);
+    let zoned = moment.to_zoned(TimeZone::fixed(offset)).ok()?;
+    Some(Timestamp(zoned.timestamp().as_microsecond()))
+}
+
+fn parse_offset(text: &str) -> Option<Offset> {
+    let text = text.strip_prefix("GMT")?;
+    let (sign, text) = match text.split_at_checked(1)? {
+        // A decoder that turned the plus into a space is met in the wild.
+        ("+" | " ", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = text.split_once(':')?;
+    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    Offset::from_seconds(sign * (hours * 3_600 + minutes * 60)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Algorithm, Algorithms};
+    use proptest::prelude::*;
+
+    const KEY: &[u8] = b"AABBCCDDEEFF";
+
+    fn credentials(required: Algorithms) -> Credentials<'static> {
+        Credentials { secret: KEY, required }
+    }
+
+    fn signed(fields: &[(&str, &str)], algorithms: &[Algorithm]) -> Vec<u8> {
+        let mut form = Form::default();
+        for (name, value) in fields {
+            form.push(name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        }
+        let source = signature::source(&form.fields);
+        for algorithm in algorithms {
+            form.push(algorithm.field().as_bytes(), signature::sign(*algorithm, KEY, &source).into_bytes());
+        }
+        form.encode()
+    }
+
+    const ORDER: [(&str, &str); 12] = [
+        ("REFNO", "211153389"),
+        ("REFNOEXT", "web-1"),
+        ("ORDERSTATUS", "COMPLETE"),
+        ("FIRSTNAME", "\u{c1}na"),
+        ("LASTNAME", "Smith"),
+        ("CUSTOMEREMAIL", "Ana@Example.com"),
+        ("IPN_PID[]", "1"),
+        ("IPN_PNAME[]", "Software program"),
+        ("IPN_TOTALGENERAL", "529.00"),
+        ("CURRENCY", "USD"),
+        ("IPN_DATE", "20050303123434"),
+        ("TIMEZONE_OFFSET", "GMT+02:00"),
+    ];
+
+    #[test]
+    fn facts_are_read_in_our_words() {
+        let body = signed(&ORDER, &[Algorithm::Md5]);
+        let verified = verify(credentials(Algorithms::ALL), &body).unwrap();
+        let facts = verified.facts;
+        assert_eq!((facts.reference.as_str(), facts.external.as_str()), ("211153389", "web-1"));
+        assert_eq!((facts.email.as_str(), facts.customer.as_str()), ("ana@example.com", "\u{c1}na Smith"));
+        assert_eq!((facts.status, facts.vendor_status.as_str()), (OrderStatus::Paid, "COMPLETE"));
+        assert_eq!(facts.amount.unwrap().minor, 52_900);
+        assert!(!facts.test);
+        assert_eq!(facts.event_at, Some(Timestamp::from_seconds(1_109_846_074)), "10:34:34 UTC");
+    }
+
+    #[test]
+    fn the_receipt_has_the_form_of_the_strongest_signature() {
+        for (algorithms, start) in [
+            (&[Algorithm::Md5][..], "<EPAYMENT>20050303123434|"),
+            (&[Algorithm::Sha2, Algorithm::Md5], "<sig algo=\"sha256\" date=\"20050303123434\">"),
+            (&Algorithm::ALL, "<sig algo=\"sha3-256\" date=\"20050303123434\">"),
+        ] {
+            let body = signed(&ORDER, algorithms);
+            let verified = verify(credentials(Algorithms::ALL), &body).unwrap();
+            let answer = acknowledge(credentials(Algorithms::ALL), &verified, "20050303123434");
+            assert!(answer.body.starts_with(start), "{}", answer.body);
+        }
+        let body = signed(&ORDER, &[Algorithm::Md5]);
+        let verified = verify(credentials(Algorithms::ALL), &body).unwrap();
+        let answer = acknowledge(credentials(Algorithms::ALL), &verified, "20050303123434");
+        assert_eq!(answer.body, "<EPAYMENT>20050303123434|7bf97ed39681027d0c45aa45e3ea98f0</EPAYMENT>");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_apart() {
+        let reason = |body: &[u8], required| verify(credentials(required), body).unwrap_err().reason;
+        assert_eq!(reason(b"", Algorithms::ALL), RefusalReason::Malformed);
+        assert_eq!(reason(&signed(&ORDER, &[]), Algorithms::ALL), RefusalReason::NoSignature);
+        let md5 = signed(&ORDER, &[Algorithm::Md5]);
+        let sha3 = Algorithms::NONE.with(Algorithm::Sha3);
+        assert_eq!(reason(&md5, sha3), RefusalReason::RequiredSignatureMissing);
+        let mut spoilt = md5;
+        spoilt[8] ^= 1;
+        assert_eq!(reason(&spoilt, Algorithms::ALL), RefusalReason::WrongSignature);
+        let nameless = signed(&ORDER[2..], &[Algorithm::Md5]);
+        assert_eq!(reason(&nameless, Algorithms::ALL), RefusalReason::FieldMissing);
+    }
+
+    #[test]
+    fn an_account_that_ticks_only_refnoext_is_served() {
+        let body = signed(&ORDER[1..], &[Algorithm::Sha2]);
+        assert_eq!(verify(credentials(Algorithms::ALL), &body).unwrap().facts.reference, "web-1");
+    }
+
+    #[test]
+    fn unknown_statuses_are_never_paid() {
+        assert_eq!(status("complete"), OrderStatus::Paid);
+        assert_eq!(status("COMPLETED_MAYBE"), OrderStatus::Unmapped);
+        assert_eq!(status(""), OrderStatus::Unmapped);
+    }
+
+    #[test]
+    fn times_that_cannot_be_read_are_left_out() {
+        assert_eq!(event_time("20050303123434", ""), Some(Timestamp::from_seconds(1_109_853_274)));
+        assert_eq!(event_time("20050303123434", "GMT-05:30"), Some(Timestamp::from_seconds(1_109_873_074)));
+        for date in ["", "2005", "20051303123434", "00000000000000", "yesterday"] {
+            assert_eq!(event_time(date, "GMT+02:00"), None, "{date}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_verified_or_refused_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..500)) {
+            let _ = verify(credentials(Algorithms::ALL), &body);
+        }
+
+        #[test]
+        fn any_signed_values_are_accepted(value in "\\PC{0,80}", name in "[A-Z_]{1,20}(\\[\\])?") {
+            let name = format!("X{name}");
+            let body = signed(&[("REFNO", "1"), (&name, &value), ("CURRENCY", &value), ("IPN_DATE", &value)], &Algorithm::ALL);
+            prop_assert!(verify(credentials(Algorithms::ALL), &body).is_ok());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! HTTP for everybody: the accept loop, the router, headers, assets.
+
+pub mod serve;

@@ -1,0 +1,205 @@
+//! Listener pages: where gateways post. `POST /ipn/{key}` takes a notification, `GET` tells a probe that the page is
+//! there.
+//!
+//! The order of things is the promise: read within limits, check, **store, then acknowledge**. Nothing here waits for
+//! a merchant, a mail or a page. Must not live here: what a signature is (gateway, ipn), where things go (dispatch).
+
+mod inbound;
+mod refusals;
+
+use self::{
+    inbound::{ReadError, read_body, render_head},
+    refusals::Refusals,
+};
+use crate::domain::{RefusalReason, Timestamp};
+use crate::server::{
+    clock::Clock,
+    gateway::{self, Acknowledgement, Credentials, Refused},
+    store::{Listener, NewNotification, NewRefusal, Store, StoreError},
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Path, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use bytes::Bytes;
+use jiff::fmt::strtime;
+use std::{net::SocketAddr, sync::Arc};
+
+/// Largest message, in bytes. A full order has about 2.5 kB; a hundred products about 60 kB.
+pub const MAX_BODY: usize = 256 << 10;
+/// Of a refused body as much is kept as tells what it was.
+const REFUSED_BODY_KEPT: usize = 16 << 10;
+/// When a sender that was turned away for a moment should come again, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
+
+/// What the listener pages need.
+#[derive(Clone)]
+pub struct ListenerState {
+    store: Store,
+    clock: Clock,
+    refusals: Arc<Refusals>,
+}
+
+/// The listener pages.
+pub fn router(store: Store, clock: Clock) -> Router {
+    let state = ListenerState { store, refusals: Arc::new(Refusals::new()), clock };
+    Router::new().route("/ipn/{key}", post(receive).get(probe)).with_state(state)
+}
+
+/// A gateway asks whether the page is there before it takes the address into its settings; it wants a 200.
+async fn probe(State(state): State<ListenerState>, Path(key): Path<String>) -> Response {
+    match state.store.settings().listener(&key) {
+        Some(listener) if listener.enabled => plain(StatusCode::OK, "This page takes payment notifications by POST.\n"),
+        Some(_) => refuse_response(RefusalReason::ListenerOff),
+        None => refuse_response(RefusalReason::UnknownListener),
+    }
+}
+
+async fn receive(
+    State(state): State<ListenerState>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(key): Path<String>,
+    request: axum::extract::Request,
+) -> Response {
+    let received_at = state.clock.now();
+    let (parts, body) = request.into_parts();
+    let head = || render_head(&parts);
+    let inbound = Inbound { received_at, peer: peer.ip().to_canonical().to_string() };
+    let listener = state.store.settings().listener(&key).cloned();
+    let body = match read_body(body, MAX_BODY).await {
+        Ok(body) => body,
+        Err(ReadError { reason: Some(reason), kept, size }) => {
+            let refused = Refused::because(reason);
+            state.keep_refusal(listener.as_deref(), &inbound, head(), kept, size, refused).await;
+            return refuse_response(reason);
+        }
+        // The sender went away; nobody is there to be answered, and there is nothing whole to keep.
+        Err(ReadError { reason: None, .. }) => return plain(StatusCode::BAD_REQUEST, "The body was cut off.\n"),
+    };
+    let outcome = state.take(listener.as_deref(), &inbound, &head, &body).await;
+    match outcome {
+        Ok(acknowledgement) => acknowledgement.into_response(),
+        Err(NotTaken::Refused(refused)) => {
+            let reason = refused.reason;
+            let size = body.len() as u64;
+            state.keep_refusal(listener.as_deref(), &inbound, head(), body, size, refused).await;
+            refuse_response(reason)
+        }
+        Err(NotTaken::NotStored(error)) => {
+            tracing::error!(%error, "a verified notification could not be stored; the gateway was asked to send it again");
+            let headers = [(header::RETRY_AFTER, RETRY_AFTER)];
+            (headers, plain(StatusCode::SERVICE_UNAVAILABLE, "Not stored. Please send it again later.\n")).into_response()
+        }
+    }
+}
+
+struct Inbound {
+    received_at: Timestamp,
+    peer: String,
+}
+
+enum NotTaken {
+    Refused(Refused),
+    NotStored(StoreError),
+}
+
+impl From<Refused> for NotTaken {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl ListenerState {
+    /// Checks and stores one message.
+    async fn take(
+        &self,
+        listener: Option<&Listener>,
+        inbound: &Inbound,
+        head: &(dyn Fn() -> String + Send + Sync),
+        body: &Bytes,
+    ) -> Result<Acknowledgement, NotTaken> {
+        let listener = listener.ok_or(Refused::because(RefusalReason::UnknownListener))?;
+        if !listener.enabled {
+            return Err(Refused::because(RefusalReason::ListenerOff).into());
+        }
+        let credentials = Credentials { secret: listener.secret.reveal(), required: listener.required };
+        let verified = gateway::verify(listener.gateway, credentials, body)?;
+        // Computed before the message is handed over; sent only after it is stored.
+        let acknowledgement = gateway::acknowledge(listener.gateway, credentials, &verified, &receipt_date(inbound.received_at));
+        let new = NewNotification {
+            merchant_id: listener.merchant_id,
+            listener_id: Some(listener.id),
+            gateway: listener.gateway,
+            received_at: inbound.received_at,
+            signatures: verified.signatures,
+            peer: inbound.peer.clone(),
+            head: head(),
+            body: body.clone(),
+            facts: verified.facts,
+        };
+        self.store.accept(new).await.map_err(NotTaken::NotStored)?;
+        Ok(acknowledgement)
+    }
+
+    /// Keeps what was refused, as often as the limits allow. Never fails the answer: it says no in any case.
+    async fn keep_refusal(
+        &self,
+        listener: Option<&Listener>,
+        inbound: &Inbound,
+        head: String,
+        body: Bytes,
+        size: u64,
+        refused: Refused,
+    ) {
+        let listener_id = listener.map(|listener| listener.id);
+        let Some(suppressed) = self.refusals.admit(listener_id, inbound.received_at) else { return };
+        let new = NewRefusal {
+            merchant_id: listener.map(|listener| listener.merchant_id),
+            listener_id,
+            at: inbound.received_at,
+            reason: refused.reason,
+            detail: refused.detail,
+            peer: inbound.peer.clone(),
+            head,
+            body: body.slice(..body.len().min(REFUSED_BODY_KEPT)),
+            size,
+            suppressed,
+        };
+        if let Err(error) = self.store.refuse(new).await {
+            tracing::warn!(%error, reason = refused.reason.code(), "a refused message could not be kept");
+        }
+    }
+}
+
+/// The moment of the answer as receipts print it: `YYYYMMDDHHMMSS`, in UTC (the protocol leaves the zone open).
+pub fn receipt_date(moment: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(moment.micros())
+        .ok()
+        .and_then(|moment| strtime::format("%Y%m%d%H%M%S", moment).ok())
+        .unwrap_or_default()
+}
+
+impl IntoResponse for Acknowledgement {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        let headers: [(HeaderName, HeaderValue); 2] = [
+            (header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        (status, headers, self.body).into_response()
+    }
+}
+
+/// What the sender of a refused message is told: the kind of refusal, not which part of a signature was wrong.
+fn refuse_response(reason: RefusalReason) -> Response {
+    let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    plain(status, format!("Refused: {}.\n", reason.label().to_lowercase()))
+}
+
+fn plain(status: StatusCode, text: impl Into<Body>) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], text.into()).into_response()
+}
