@@ -10,6 +10,20 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What was promised but is not in the ledger below yet: the events of one commit a row. The promise to a gateway is
+-- kept by this row being on disk; the ledger follows within moments, and after a crash at the next start.
+CREATE TABLE journal (
+    id     INTEGER PRIMARY KEY,
+    events BLOB    NOT NULL,                  -- packed JSON, see src/server/store/sqlite/journal.rs
+    stuck  INTEGER NOT NULL DEFAULT 0         -- could not be applied; kept for a person to look at
+) STRICT;
+
+-- The bytes received and exchanged, many messages together, packed. Only added and, in order of age, removed.
+CREATE TABLE segment (
+    id    INTEGER PRIMARY KEY,
+    bytes BLOB    NOT NULL
+) STRICT;
+
 CREATE TABLE merchant (
     id          INTEGER PRIMARY KEY,
     name        TEXT    NOT NULL UNIQUE COLLATE NOCASE,
@@ -93,17 +107,14 @@ CREATE TABLE notification (
     test          INTEGER NOT NULL,
     peer          TEXT    NOT NULL,
     size          INTEGER NOT NULL,           -- of the body, bytes
+    segment_id    INTEGER NOT NULL,           -- where the bytes lie: parts `part` (head) and `part + 1` (body)
+    part          INTEGER NOT NULL,
     repeats       INTEGER NOT NULL DEFAULT 0, -- how often the identical message came again
     repeated_at   INTEGER
 ) STRICT;
 -- Makes a message unique. Time comes first so that the index grows at its end.
 CREATE UNIQUE INDEX notification_once ON notification (listener_id, event_at, digest);
 CREATE INDEX notification_of_order ON notification (order_id, id);
-
-CREATE TABLE notification_bytes (
-    notification_id INTEGER PRIMARY KEY REFERENCES notification (id),
-    bytes           BLOB NOT NULL             -- packed: head, body
-) STRICT;
 
 -- One notification to one URL. The row is the job.
 CREATE TABLE delivery (
@@ -139,7 +150,8 @@ CREATE TABLE attempt (
     cause       TEXT,                         -- null where it was confirmed
     detail      TEXT NOT NULL,                -- JSON: what the verdict saw
     timings     TEXT NOT NULL,                -- JSON: microseconds by phase
-    exchange    BLOB NOT NULL,                -- packed: request head, request body, answer head, answer body
+    segment_id  INTEGER NOT NULL,             -- where the bytes lie: four parts from `part` on
+    part        INTEGER NOT NULL,             -- (request head, request body, answer head, answer body)
     PRIMARY KEY (delivery_id, number)
 ) STRICT;
 

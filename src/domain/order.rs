@@ -108,7 +108,7 @@ impl Standing {
 }
 
 /// What a message says about its order, in our words. Made by a gateway's adapter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderFacts {
     /// The gateway's number for the order.
     pub reference: String,

@@ -99,7 +99,7 @@ async fn shop(test: &TestStore) -> Shop {
 impl Shop {
     async fn accept(&self, test: &mut TestStore, reference: &str) -> Job {
         let new = notification(self.merchant, self.listener, facts(reference, OrderStatus::Paid, 100));
-        let acceptance = test.store.accept(new).await.unwrap();
+        let acceptance = test.accept(new).await;
         loop {
             let jobs = test.jobs.recv().await.unwrap();
             if let Some(job) =
@@ -167,7 +167,7 @@ async fn an_identical_message_is_stored_once(mut test: TestStore) {
     let job = shop.accept(&mut test, "1001").await;
     let again = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Paid, 100));
     for _ in 0..2 {
-        let acceptance = test.store.accept(again.clone()).await.unwrap();
+        let acceptance = test.accept(again.clone()).await;
         assert_eq!((acceptance.notification_id, acceptance.repeated), (job.notification_id, true));
     }
     let notifications = test.store.notifications_of(job.order_id).await.unwrap();
@@ -178,13 +178,13 @@ async fn an_identical_message_is_stored_once(mut test: TestStore) {
     let second = test.merchant("Second").await;
     let listener = test.listener(second).await;
     let elsewhere = notification(second, listener, facts("1001", OrderStatus::Paid, 100));
-    assert!(!test.store.accept(elsewhere).await.unwrap().repeated);
+    assert!(!test.accept(elsewhere).await.repeated);
     // A message that names no time of its own is told by its bytes alone.
     let mut timeless = notification(shop.merchant, shop.listener, facts("1002", OrderStatus::Paid, 100));
     timeless.facts.event_at = None;
-    assert!(!test.store.accept(timeless.clone()).await.unwrap().repeated);
+    assert!(!test.accept(timeless.clone()).await.repeated);
     timeless.received_at = START.plus(Duration::from_secs(900));
-    assert!(test.store.accept(timeless).await.unwrap().repeated);
+    assert!(test.accept(timeless).await.repeated);
     assert_healthy(&test).await;
 }
 
@@ -195,6 +195,7 @@ async fn identical_messages_of_one_batch_are_stored_once(test: TestStore) {
     let accepted: Vec<_> = accepted.into_iter().map(Result::unwrap).collect();
     assert_eq!(accepted.iter().filter(|acceptance| !acceptance.repeated).count(), 1);
     assert!(accepted.iter().all(|acceptance| acceptance.notification_id == accepted[0].notification_id));
+    test.store.settled().await.unwrap();
     assert_healthy(&test).await;
 }
 
@@ -203,13 +204,13 @@ async fn a_late_message_does_not_downgrade_the_order(mut test: TestStore) {
     let job = shop.accept(&mut test, "1001").await;
     let mut late = facts("1001", OrderStatus::Pending, 99);
     late.email = "late@example.com".to_owned();
-    test.store.accept(notification(shop.merchant, shop.listener, late)).await.unwrap();
+    test.accept(notification(shop.merchant, shop.listener, late)).await;
     let order = test.store.order(shop.merchant, job.order_id).await.unwrap().unwrap();
     assert_eq!((order.status, order.email.as_str()), (OrderStatus::Paid, "buyer-1001@example.com"));
     let mut refund = facts("1001", OrderStatus::Refunded, 200);
     refund.email = String::new();
     refund.amount = None;
-    test.store.accept(notification(shop.merchant, shop.listener, refund)).await.unwrap();
+    test.accept(notification(shop.merchant, shop.listener, refund)).await;
     let order = test.store.order(shop.merchant, job.order_id).await.unwrap().unwrap();
     assert_eq!(order.status, OrderStatus::Refunded);
     assert_eq!(order.email, "buyer-1001@example.com", "what was known stays known");
@@ -222,7 +223,7 @@ async fn attempts_move_deliveries_and_books(mut test: TestStore) {
     let shop = shop(&test).await;
     let (first, second) = (shop.accept(&mut test, "1001").await, shop.accept(&mut test, "1002").await);
     let retry_at = START.plus(Duration::from_secs(150));
-    test.store.record(vec![attempt(&first, Next::Retry(retry_at)), attempt(&second, Next::Confirmed)]).await.unwrap();
+    test.record(vec![attempt(&first, Next::Retry(retry_at)), attempt(&second, Next::Confirmed)]).await;
     let (delivery, order_id, _) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
     assert_eq!((delivery.state, delivery.attempts, delivery.due_at), (DeliveryState::Retrying, 1, Some(retry_at)));
     assert_eq!((delivery.last_cause, order_id), (Some(Cause::ServerError), first.order_id));
@@ -230,12 +231,12 @@ async fn attempts_move_deliveries_and_books(mut test: TestStore) {
     assert_eq!((state.confirmed, state.outstanding, state.next_try), (1, 1, Some(retry_at)));
     assert_eq!(state.failing_since, None, "the last of the two was confirmed");
 
-    test.store.record(vec![attempt(&first, Next::Retry(retry_at.plus(Duration::from_secs(150))))]).await.unwrap();
+    test.record(vec![attempt(&first, Next::Retry(retry_at.plus(Duration::from_secs(150))))]).await;
     let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
     assert_eq!((state.failing_since, state.failing_cause), (Some(START), Some(Cause::ServerError)));
-    test.store.record(vec![attempt(&first, Next::Expired)]).await.unwrap();
+    test.record(vec![attempt(&first, Next::Expired)]).await;
     // A late result cannot bring back what is final.
-    test.store.record(vec![attempt(&first, Next::Confirmed)]).await.unwrap();
+    test.record(vec![attempt(&first, Next::Confirmed)]).await;
     let (delivery, ..) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Expired, 4));
     let attempts = test.store.attempts_of(first.delivery_id).await.unwrap();
@@ -252,7 +253,7 @@ async fn attempts_move_deliveries_and_books(mut test: TestStore) {
 async fn outstanding_work_survives_a_restart(mut test: TestStore) {
     let shop = shop(&test).await;
     let (first, second) = (shop.accept(&mut test, "1001").await, shop.accept(&mut test, "1002").await);
-    test.store.record(vec![attempt(&second, Next::Retry(START.plus(Duration::from_secs(150))))]).await.unwrap();
+    test.record(vec![attempt(&second, Next::Retry(START.plus(Duration::from_secs(150))))]).await;
     test.reopen(OpenAs::Server).await.unwrap();
     let lanes = test.store.lanes().await.unwrap();
     assert_eq!((lanes.len(), lanes[0].open, lanes[0].next_due), (1, 2, START));
@@ -269,7 +270,7 @@ async fn lanes_are_read_in_order_of_due_time(mut test: TestStore) {
     for number in 0..5u64 {
         let job = shop.accept(&mut test, &format!("{number}")).await;
         let due = START.plus(Duration::from_secs(100 - 10 * number));
-        test.store.record(vec![attempt(&job, Next::Retry(due))]).await.unwrap();
+        test.record(vec![attempt(&job, Next::Retry(due))]).await;
         ids.push((due, job.delivery_id));
     }
     ids.reverse();
@@ -285,7 +286,7 @@ async fn lanes_are_read_in_order_of_due_time(mut test: TestStore) {
 async fn held_urls_keep_and_released_ones_go_on(mut test: TestStore) {
     let shop = shop(&test).await;
     let (first, second) = (shop.accept(&mut test, "1001").await, shop.accept(&mut test, "1002").await);
-    test.store.record(vec![attempt(&second, Next::Retry(START.plus(Duration::from_secs(150))))]).await.unwrap();
+    test.record(vec![attempt(&second, Next::Retry(START.plus(Duration::from_secs(150))))]).await;
     let draft = url_draft(shop.merchant, "https://shop.example.com/ipn");
     let held = quittance::server::store::UrlDraft { held: true, ..draft.clone() };
     test.store.update_url(shop.url, held, "test".to_owned()).await.unwrap();
@@ -294,8 +295,8 @@ async fn held_urls_keep_and_released_ones_go_on(mut test: TestStore) {
     assert!(test.store.unsettled_urls().await.unwrap().is_empty());
     // What arrives while on hold is kept, and an answer that was on its way still counts.
     let third = notification(shop.merchant, shop.listener, facts("1003", OrderStatus::Paid, 100));
-    test.store.accept(third).await.unwrap();
-    test.store.record(vec![attempt(&first, Next::Confirmed)]).await.unwrap();
+    test.accept(third).await;
+    test.record(vec![attempt(&first, Next::Confirmed)]).await;
     let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
     assert_eq!((counts.held, counts.queued, counts.retrying, counts.confirmed), (2, 0, 0, 1));
     assert_healthy(&test).await;
@@ -329,7 +330,7 @@ async fn removed_urls_cancel_what_is_open(mut test: TestStore) {
 async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
     let shop = shop(&test).await;
     let job = shop.accept(&mut test, "1001").await;
-    test.store.record(vec![attempt(&job, Next::Confirmed)]).await.unwrap();
+    test.record(vec![attempt(&job, Next::Confirmed)]).await;
     let resend = NewResend {
         notification_ids: vec![job.notification_id],
         order_id: job.order_id,
@@ -365,7 +366,7 @@ async fn orders_are_found_by_what_people_know(mut test: TestStore) {
         }
         let mut new = notification(shop.merchant, shop.listener, facts);
         new.received_at = test.clock.now();
-        test.store.accept(new).await.unwrap();
+        test.accept(new).await;
     }
     let other = test.merchant("Other").await;
     let find = |filter: OrderFilter| {
@@ -579,6 +580,7 @@ async fn a_thousand_at_once_are_all_there(mut test: TestStore) {
     for recorded in futures::future::join_all(records).await {
         recorded.unwrap();
     }
+    test.store.settled().await.unwrap();
     let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
     assert_eq!((counts.accepted, counts.confirmed, counts.queued), (1_000, 2_000, 0));
     assert_healthy(&test).await;

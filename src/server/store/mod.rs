@@ -147,6 +147,9 @@ forward! {
     pub async fn refuse(&self, new: NewRefusal) -> RefusalId;
     /// Stores finished attempts and what they make of their deliveries; returns after the commit.
     pub async fn record(&self, attempts: Vec<AttemptRecord>) -> ();
+    /// Returns when everything that was accepted or recorded before can be read. An engine may answer a gateway as soon
+    /// as its message is safe, a moment before lists show it.
+    pub async fn settled(&self) -> ();
     /// Makes new deliveries of old notifications.
     pub async fn resend(&self, merchant_id: MerchantId, new: NewResend) -> ResendOutcome;
 

@@ -12,7 +12,7 @@ use crate::domain::{
     },
 };
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A verified message on its way into the store.
@@ -79,7 +79,7 @@ pub struct Job {
 }
 
 /// What comes after an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Next {
     /// A valid read receipt came.
     Confirmed,

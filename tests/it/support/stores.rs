@@ -8,7 +8,8 @@ use quittance::{
     server::{
         clock::{Clock, ClockHand},
         store::{
-            Address, Change, Feed, Job, ListenerDraft, NewMerchant, OpenAs, Secret, Store, StoreError, StoreSettings, UrlDraft,
+            Acceptance, Address, AttemptRecord, Change, Feed, Job, ListenerDraft, NewMerchant, NewNotification, OpenAs, Secret,
+            Store, StoreError, StoreSettings, UrlDraft,
         },
     },
 };
@@ -53,6 +54,19 @@ impl TestStore {
         let address = Address::Sqlite(self.folder.path().join("quittance.db"));
         let settings = StoreSettings { open_as, key_file: None, clock: self.clock.clone() };
         Store::open(&address, settings, Feed::default()).await
+    }
+
+    /// Accepts a notification, and waits until it can be read.
+    pub async fn accept(&self, new: NewNotification) -> Acceptance {
+        let acceptance = self.store.accept(new).await.unwrap();
+        self.store.settled().await.unwrap();
+        acceptance
+    }
+
+    /// Records attempts, and waits until they can be read.
+    pub async fn record(&self, attempts: Vec<AttemptRecord>) {
+        self.store.record(attempts).await.unwrap();
+        self.store.settled().await.unwrap();
     }
 
     pub async fn merchant(&self, name: &str) -> MerchantId {

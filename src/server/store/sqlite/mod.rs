@@ -1,35 +1,40 @@
 //! The SQLite engine: one file, one writer with group commit, a pool of readers.
 //!
-//! Write-ahead log with `synchronous=FULL`, because a gateway that was told "received" must not find the message gone
-//! after a power cut. Statements that work on batches take them as JSON (`json_each`): on SQLite the number of
-//! statements costs, not the number of rows.
+//! A message goes `intake` (is it a repeat?) → `journal` (one small commit with `synchronous=FULL`, shared by everybody
+//! waiting; now the gateway is answered and the delivery may start) → `ledger` (orders, deliveries, indexes, books, in
+//! larger transactions behind). Statements that work on batches take them as JSON (`json_each`): on SQLite the number
+//! of statements costs, not the number of rows.
 //!
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
-mod accept;
+mod intake;
+mod journal;
+mod ledger;
 mod orders;
 mod overview;
 mod people;
 mod queue;
-mod record;
 mod refusals;
 mod resend;
 mod rows;
+mod segments;
 mod settings;
 mod upkeep;
 mod verify;
 mod writer;
 
-use self::writer::{Change, Op, QUEUE, WriterContext};
+use self::{
+    intake::SharedPending,
+    journal::PreparedAccept,
+    writer::{Change, Op, QUEUE, Reply, Writer, WriterContext},
+};
 use super::{
     Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings, ids::IdSource,
     vault::Vault,
 };
 use crate::domain::id::NotificationId;
 use crate::server::clock::Clock;
-use accept::PreparedAccept;
 use futures::future::BoxFuture;
-use record::PreparedAttempt;
 use sqlx::{
     ConnectOptions as _, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migrator},
@@ -51,6 +56,8 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 const NODE: i64 = 1;
 /// Reads of pages and of the dispatcher side by side.
 const READERS: u32 = 4;
+/// Messages that may wait for the intake before their senders wait themselves.
+const INTAKE_QUEUE: usize = 4_096;
 /// How long a write may wait in the queue and for the disk before its caller is told to try again later.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -60,6 +67,7 @@ pub struct SqliteStore(Arc<Inner>);
 
 pub(in crate::server::store) struct Inner {
     path: PathBuf,
+    intake: mpsc::Sender<(PreparedAccept, Reply<Acceptance>)>,
     writer: mpsc::Sender<Op>,
     readers: SqlitePool,
     ids: Arc<IdSource>,
@@ -85,10 +93,11 @@ impl SqliteStore {
         }
         let serves = settings.open_as == OpenAs::Server;
         let lock = if serves { Some(lock_for_serving(path)?) } else { None };
-        let mut conn = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
-        migrate(&mut conn).await?;
+        let mut journal = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
+        migrate(&mut journal).await?;
         let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
-        let vault = upkeep::open_vault(&mut conn, &key_file).await?;
+        let vault = upkeep::open_vault(&mut journal, &key_file).await?;
+        let mut ledger = options(path).synchronous(SqliteSynchronous::Normal).connect().await?;
 
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -97,15 +106,25 @@ impl SqliteStore {
         let directory = Arc::new(watch::channel(Arc::new(settings::load(&readers, &vault).await?)).0);
         let ids = Arc::new(IdSource::new(settings.clock.clone()));
         let node = serves.then_some(NODE);
-        let (writer, queue) = mpsc::channel(QUEUE);
-        let context = WriterContext { ids: ids.clone(), feed: feed.clone(), directory: directory.clone(), node };
+        let pending = SharedPending::default();
+        let context =
+            WriterContext { ids: ids.clone(), feed: feed.clone(), directory: directory.clone(), pending: pending.clone(), node };
         if serves {
             // Checkpoints run beside the writer instead; see `upkeep`.
-            sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(&mut conn).await?;
+            for conn in [&mut journal, &mut ledger] {
+                sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(conn).await?;
+            }
         }
-        let mut tasks = vec![tokio::spawn(writer::run(conn, queue, context))];
+        let looks_up = options(path).read_only(true).connect().await?;
+        let (intake, intake_queue) = mpsc::channel(INTAKE_QUEUE);
+        let (writer, queue) = mpsc::channel(QUEUE);
+        let mut tasks = vec![
+            tokio::spawn(Writer::open(journal, ledger, context).await?.run(queue)),
+            tokio::spawn(intake::run(looks_up, intake_queue, writer.clone(), pending, ids.clone())),
+        ];
         let store = Self(Arc::new(Inner {
             path: path.to_owned(),
+            intake,
             writer,
             readers,
             ids,
@@ -145,13 +164,17 @@ impl SqliteStore {
     /// Stores a notification; returns after the commit that holds it.
     pub(super) async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
         let prepared = PreparedAccept::new(new, NotificationId(self.0.ids.next()));
-        self.submit(|reply| Op::Accept(prepared, reply)).await
+        submit(&self.0.intake, |reply| (prepared, reply)).await
     }
 
     /// Stores finished attempts; returns after the commit that holds them.
     pub(super) async fn record(&self, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
-        let prepared = attempts.into_iter().map(PreparedAttempt::new).collect::<Result<_, _>>()?;
-        self.submit(|reply| Op::Record(prepared, reply)).await
+        self.submit(|reply| Op::Record(attempts, reply)).await
+    }
+
+    /// Returns when everything that was accepted or recorded before can be read.
+    pub(super) async fn settled(&self) -> Result<(), StoreError> {
+        self.submit(Op::Settle).await
     }
 
     /// Runs a change in a transaction of its own.
@@ -163,16 +186,22 @@ impl SqliteStore {
         self.submit(|reply| Op::Change(Box::new(Change::new(work, reply)))).await
     }
 
-    async fn submit<T>(&self, op: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Op) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let written = async {
-            self.0.writer.send(op(reply)).await.map_err(|_| StoreError::Unavailable("the store is closed".to_owned()))?;
-            answer.await.map_err(|_| StoreError::Unavailable("the store is closed".to_owned()))?
-        };
-        match tokio::time::timeout(WRITE_PATIENCE, written).await {
-            Ok(result) => result,
-            Err(_) => Err(StoreError::Unavailable("the disk does not keep up".to_owned())),
-        }
+    async fn submit<T>(&self, op: impl FnOnce(Reply<T>) -> Op) -> Result<T, StoreError> {
+        submit(&self.0.writer, op).await
+    }
+}
+
+/// Hands an operation over and waits for its answer, with patience.
+async fn submit<O, T>(queue: &mpsc::Sender<O>, op: impl FnOnce(Reply<T>) -> O) -> Result<T, StoreError> {
+    let closed = || StoreError::Unavailable("the store is closed".to_owned());
+    let (reply, answer) = oneshot::channel();
+    let written = async {
+        queue.send(op(reply)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    };
+    match tokio::time::timeout(WRITE_PATIENCE, written).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::Unavailable("the disk does not keep up".to_owned())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     SqliteStore,
-    accept::json,
+    journal::json,
     rows::{money, state, word},
 };
 use crate::domain::{
@@ -11,7 +11,7 @@ use crate::domain::{
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
     pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow, PAGE_SIZE},
 };
-use crate::server::store::{Exchange, StoreError, StoredNotification, ids::IdSource, pack::unpack};
+use crate::server::store::{Exchange, StoreError, StoredNotification, ids::IdSource};
 use sqlx::{Row as _, sqlite::SqliteRow};
 use std::collections::HashMap;
 
@@ -334,7 +334,7 @@ impl SqliteStore {
     /// One attempt with everything that was sent and received.
     pub(in crate::server::store) async fn exchange(&self, id: DeliveryId, number: u32) -> Result<Option<Exchange>, StoreError> {
         let row = sqlx::query(
-            "SELECT number, started_at, address, status, cause, timings, detail, exchange FROM attempt
+            "SELECT number, started_at, address, status, cause, timings, detail, segment_id, part FROM attempt
              WHERE delivery_id = ? AND number = ?",
         )
         .bind(id.0)
@@ -342,7 +342,7 @@ impl SqliteStore {
         .fetch_optional(&self.0.readers)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let mut parts = unpack(row.try_get(7)?)?.into_iter();
+        let mut parts = self.parts(&[(row.try_get(7)?, row.try_get(8)?)], 4).await?.into_iter().flatten();
         let mut part = || parts.next().unwrap_or_default();
         Ok(Some(Exchange {
             attempt: attempt_row(&row)?,
@@ -362,9 +362,8 @@ impl SqliteStore {
     ) -> Result<Option<StoredNotification>, StoreError> {
         let row = sqlx::query(
             "SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
-                 peer, size, repeats, order_id, bytes
+                 peer, size, repeats, order_id, segment_id, part
              FROM notification LEFT JOIN listener ON listener.id = listener_id
-             LEFT JOIN notification_bytes ON notification_id = notification.id
              WHERE notification.id = ? AND notification.merchant_id = ?",
         )
         .bind(id.0)
@@ -372,10 +371,7 @@ impl SqliteStore {
         .fetch_optional(&self.0.readers)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let mut parts = match row.try_get::<Option<&[u8]>, _>(13)? {
-            Some(bytes) => unpack(bytes)?.into_iter(),
-            None => Vec::new().into_iter(),
-        };
+        let mut parts = self.parts(&[(row.try_get(13)?, row.try_get(14)?)], 2).await?.into_iter().flatten();
         let head = parts.next().unwrap_or_default();
         Ok(Some(StoredNotification {
             view: notification_view(&row)?,

@@ -1,6 +1,6 @@
 //! Reading counts, troubles, and what listeners and URLs have seen, for pages.
 
-use super::{SqliteStore, accept::json};
+use super::{SqliteStore, journal::json};
 use crate::domain::{
     Algorithms, Cause, OrderStatus, RefusalReason, Timestamp,
     attempt::UrlCheck,

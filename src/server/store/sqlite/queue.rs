@@ -1,13 +1,13 @@
 //! The table of deliveries as a queue: what the scheduler reads when memory does not hold it, and the sweeps that
 //! follow a URL's hold, release or removal.
 
-use super::{SqliteStore, accept::json};
+use super::{SqliteStore, journal::json};
 use crate::domain::attempt::Origin;
 use crate::domain::{
     Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
 };
-use crate::server::store::{Change, Commit, Job, LaneDepth, StoreError, pack::unpack};
+use crate::server::store::{Change, Commit, Job, LaneDepth, StoreError};
 use bytes::Bytes;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use std::collections::HashMap;
@@ -34,6 +34,7 @@ fn job(row: &SqliteRow) -> Result<Job, StoreError> {
 impl SqliteStore {
     /// What each URL has outstanding, from the books and one index look-up a URL.
     pub(in crate::server::store) async fn lanes(&self) -> Result<Vec<LaneDepth>, StoreError> {
+        self.settled().await?;
         let rows = sqlx::query(
             "SELECT url_id, queued + retrying AS open,
                  (SELECT min(due_at) FROM delivery WHERE delivery.url_id = url_books.url_id AND state IN (0, 2)) AS next_due
@@ -62,6 +63,8 @@ impl SqliteStore {
         until: Timestamp,
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
+        // What is confirmed already must not be read as open.
+        self.settled().await?;
         let (after_due, after_id) = after.map_or((i64::MIN, i64::MIN), |(due, id)| (due.0, id.0));
         let rows = sqlx::query(
             "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
@@ -85,6 +88,7 @@ impl SqliteStore {
         url_id: UrlId,
         after: (Timestamp, DeliveryId),
     ) -> Result<Option<Timestamp>, StoreError> {
+        self.settled().await?;
         let due: Option<i64> = sqlx::query_scalar(
             "SELECT due_at FROM delivery WHERE url_id = ? AND state IN (0, 2) AND (due_at, id) > (?, ?)
              ORDER BY due_at, id LIMIT 1",
@@ -103,19 +107,15 @@ impl SqliteStore {
         ids: &[NotificationId],
     ) -> Result<HashMap<NotificationId, Bytes>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let rows = sqlx::query(
-            "SELECT notification_id, bytes FROM notification_bytes
-             WHERE notification_id IN (SELECT value FROM json_each(?))",
-        )
-        .bind(json(&ids)?)
-        .fetch_all(&self.0.readers)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let body = unpack(row.try_get(1)?)?.into_iter().nth(1).unwrap_or_default();
-                Ok((NotificationId(row.try_get(0)?), Bytes::from(body)))
-            })
-            .collect()
+        let rows: Vec<(i64, i64, u32)> =
+            sqlx::query_as("SELECT id, segment_id, part FROM notification WHERE id IN (SELECT value FROM json_each(?))")
+                .bind(json(&ids)?)
+                .fetch_all(&self.0.readers)
+                .await?;
+        // The body is the second part, after the head.
+        let places: Vec<_> = rows.iter().map(|(_, segment, part)| (*segment, part + 1)).collect();
+        let parts = self.parts(&places, 1).await?;
+        Ok(rows.iter().zip(parts).map(|((id, ..), mut body)| (NotificationId(*id), body.swap_remove(0).into())).collect())
     }
 
     /// Takes deliveries that no node serves yet (made by the command line) into this node's care, and announces them.

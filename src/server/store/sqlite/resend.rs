@@ -1,6 +1,6 @@
 //! Resends: new deliveries of old notifications, asked for by a person.
 
-use super::{SqliteStore, accept::json, settings::Audit};
+use super::{SqliteStore, journal::json, settings::Audit};
 use crate::domain::attempt::Origin;
 use crate::domain::{
     DeliveryState,

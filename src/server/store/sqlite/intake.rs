@@ -1,0 +1,222 @@
+//! Before the journal: which messages are repeats, and which order each belongs to.
+//!
+//! Looks at what is on its way to the ledger first (memory), then at the ledger (one statement for the whole batch, on
+//! a connection of its own, while the writer commits the batch before). In this order nothing slips through between:
+//! a message leaves memory only after it is in the ledger.
+
+use super::{
+    journal::{Event, MessageKey, PreparedAccept, json, said_at},
+    writer::{Op, Reply},
+};
+use crate::domain::{
+    Gateway,
+    id::{MerchantId, NotificationId, OrderId},
+};
+use crate::server::store::{Acceptance, StoreError, ids::IdSource};
+use sqlx::{Row as _, SqliteConnection};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::mpsc;
+
+/// Most messages that are looked up and journalled together.
+const MAX_BATCH: usize = 512;
+/// Most bytes of them.
+const MAX_BATCH_BYTES: usize = 8 << 20;
+
+type OrderKey = (MerchantId, Gateway, String);
+
+/// Messages and orders on their way to the ledger.
+#[derive(Default)]
+pub(super) struct Pending {
+    messages: HashMap<MessageKey, NotificationId>,
+    /// With the number of messages on their way that need the entry.
+    orders: HashMap<OrderKey, (OrderId, u32)>,
+}
+
+/// Shared by the intake, which adds, and the writer, which removes.
+#[derive(Clone, Default)]
+pub(super) struct SharedPending(Arc<Mutex<Pending>>);
+
+impl SharedPending {
+    fn with<T>(&self, work: impl FnOnce(&mut Pending) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Forgets what has reached the ledger.
+    pub fn applied<'a>(&self, events: impl IntoIterator<Item = &'a Event>) {
+        self.with(|pending| {
+            for event in events {
+                if let Event::Accepted(accepted) = event {
+                    pending.forget(accepted.key(), (accepted.merchant_id, accepted.gateway, accepted.facts.reference.clone()));
+                }
+            }
+        });
+    }
+
+    /// Forgets messages that could not be journalled.
+    pub fn failed(&self, messages: &[Checked]) {
+        self.with(|pending| {
+            for message in messages {
+                if matches!(message.kind, Kind::Fresh(_)) {
+                    pending.forget(message.prepared.key(), order_key(&message.prepared));
+                }
+            }
+        });
+    }
+}
+
+impl Pending {
+    fn forget(&mut self, message: Option<MessageKey>, order: OrderKey) {
+        if let Some(key) = message {
+            self.messages.remove(&key);
+        }
+        if let Some((_, users)) = self.orders.get_mut(&order) {
+            *users -= 1;
+            if *users == 0 {
+                self.orders.remove(&order);
+            }
+        }
+    }
+}
+
+/// A message that was looked up.
+pub(super) struct Checked {
+    pub prepared: PreparedAccept,
+    pub kind: Kind,
+    pub reply: Reply<Acceptance>,
+}
+
+pub(super) enum Kind {
+    /// New, and about this order.
+    Fresh(OrderId),
+    /// The same as this one.
+    Repeat(NotificationId),
+}
+
+fn order_key(prepared: &PreparedAccept) -> OrderKey {
+    (prepared.new.merchant_id, prepared.new.gateway, prepared.new.facts.reference.clone())
+}
+
+/// Runs until every sender is gone.
+pub(super) async fn run(
+    mut conn: SqliteConnection,
+    mut queue: mpsc::Receiver<(PreparedAccept, Reply<Acceptance>)>,
+    writer: mpsc::Sender<Op>,
+    pending: SharedPending,
+    ids: Arc<IdSource>,
+) {
+    let mut waiting = Vec::with_capacity(MAX_BATCH);
+    while queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+        let mut batch = Vec::with_capacity(waiting.len());
+        let mut bytes = 0;
+        for message in waiting.drain(..) {
+            bytes += message.0.new.body.len();
+            batch.push(message);
+            if bytes >= MAX_BATCH_BYTES {
+                bytes = 0;
+                hand_over(&mut conn, std::mem::take(&mut batch), &writer, &pending, &ids).await;
+            }
+        }
+        hand_over(&mut conn, batch, &writer, &pending, &ids).await;
+    }
+}
+
+async fn hand_over(
+    conn: &mut SqliteConnection,
+    batch: Vec<(PreparedAccept, Reply<Acceptance>)>,
+    writer: &mpsc::Sender<Op>,
+    pending: &SharedPending,
+    ids: &IdSource,
+) {
+    if batch.is_empty() {
+        return;
+    }
+    match check(conn, &batch, pending, ids).await {
+        Ok(kinds) => {
+            let checked =
+                batch.into_iter().zip(kinds).map(|((prepared, reply), kind)| Checked { prepared, kind, reply }).collect();
+            if let Err(mpsc::error::SendError(Op::Intake(checked))) = writer.send(Op::Intake(checked)).await {
+                pending.failed(&checked);
+                for message in checked {
+                    let _ = message.reply.send(Err(StoreError::Unavailable("the store is closed".to_owned())));
+                }
+            }
+        }
+        Err(error) => {
+            let text = error.to_string();
+            for (_, reply) in batch {
+                let _ = reply.send(Err(StoreError::Unavailable(text.clone())));
+            }
+        }
+    }
+}
+
+async fn check(
+    conn: &mut SqliteConnection,
+    batch: &[(PreparedAccept, Reply<Acceptance>)],
+    pending: &SharedPending,
+    ids: &IdSource,
+) -> Result<Vec<Kind>, StoreError> {
+    let mut repeats: Vec<Option<NotificationId>> = pending.with(|pending| {
+        batch.iter().map(|(prepared, _)| prepared.key().and_then(|key| pending.messages.get(&key)).copied()).collect()
+    });
+    let mut orders: Vec<Option<OrderId>> = pending
+        .with(|pending| batch.iter().map(|(prepared, _)| pending.orders.get(&order_key(prepared)).map(|(id, _)| *id)).collect());
+    look_up(conn, batch, &mut repeats, &mut orders).await?;
+    Ok(pending.with(|pending| {
+        let settle = |(((prepared, _), repeat), order): ((&(PreparedAccept, _), Option<NotificationId>), Option<OrderId>)| {
+            let key = prepared.key();
+            // The first of a batch may have come a moment before its own repeat.
+            let repeat = repeat.or_else(|| pending.messages.get(key.as_ref()?).copied());
+            if let Some(notification_id) = repeat {
+                return Kind::Repeat(notification_id);
+            }
+            pending.messages.extend(key.map(|key| (key, prepared.id)));
+            let (order_id, users) =
+                pending.orders.entry(order_key(prepared)).or_insert_with(|| (order.unwrap_or_else(|| OrderId(ids.next())), 0));
+            *users += 1;
+            Kind::Fresh(*order_id)
+        };
+        batch.iter().zip(repeats).zip(orders).map(settle).collect()
+    }))
+}
+
+/// Fills in what the ledger knows.
+async fn look_up(
+    conn: &mut SqliteConnection,
+    batch: &[(PreparedAccept, Reply<Acceptance>)],
+    repeats: &mut [Option<NotificationId>],
+    orders: &mut [Option<OrderId>],
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = batch
+        .iter()
+        .map(|(prepared, _)| {
+            let new = &prepared.new;
+            let listener = new.listener_id.map(|id| id.0);
+            (listener, said_at(&new.facts), new.merchant_id.0, new.facts.reference.as_str(), new.gateway.name())
+        })
+        .collect();
+    let digests: Vec<u8> = batch.iter().flat_map(|(prepared, _)| prepared.digest).collect();
+    let found = sqlx::query(
+        "SELECT incoming.key, notification.id, orders.id FROM json_each(?) AS incoming
+         LEFT JOIN notification ON notification.listener_id = incoming.value ->> 0
+             AND notification.event_at = incoming.value ->> 1
+             AND notification.digest = substr(?, incoming.key * 16 + 1, 16)
+         LEFT JOIN orders ON orders.merchant_id = incoming.value ->> 2
+             AND orders.reference = incoming.value ->> 3 AND orders.gateway = incoming.value ->> 4
+         WHERE notification.id IS NOT NULL OR orders.id IS NOT NULL",
+    )
+    .bind(json(&rows)?)
+    .bind(digests)
+    .fetch_all(conn)
+    .await?;
+    for row in &found {
+        let index = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
+        let (Some(repeat), Some(order)) = (repeats.get_mut(index), orders.get_mut(index)) else { continue };
+        *repeat = repeat.or(row.try_get::<Option<i64>, _>(1)?.map(NotificationId));
+        *order = order.or(row.try_get::<Option<i64>, _>(2)?.map(OrderId));
+    }
+    Ok(())
+}
