@@ -44,11 +44,12 @@ impl fmt::Display for Outcome {
 }
 
 /// Posts for a span over a number of connections; every answer must be a receipt.
-pub async fn run(process: &Process, connections: usize, span: Duration) -> Outcome {
+pub async fn run(process: &Process, connections: usize, span: Duration) -> Outcome { run_port(process.port, connections, span).await }
+pub async fn run_port(port: u16, connections: usize, span: Duration) -> Outcome {
     let number = Arc::new(AtomicU64::new(200_000_000));
     let begin = Instant::now();
     let end = begin + span;
-    let senders: Vec<_> = (0..connections).map(|_| tokio::spawn(send(process.port, number.clone(), end))).collect();
+    let senders: Vec<_> = (0..connections).map(|_| tokio::spawn(send(port, number.clone(), end))).collect();
     let mut latencies = Vec::new();
     for sender in senders {
         latencies.extend(sender.await.expect("a sender"));

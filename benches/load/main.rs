@@ -8,12 +8,17 @@ mod server;
 
 use std::time::Duration;
 
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(role) = arguments.first().and_then(|argument| argument.strip_prefix("role=")) {
         return server::run(role);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    if let Ok(port) = std::env::var("LOAD_PORT") { runtime.block_on(async { println!("{}", generator::run_port(port.parse().unwrap(), 256, Duration::from_secs(8)).await); }); return; }
     runtime.block_on(async {
         acknowledge(256).await;
     });

@@ -10,12 +10,10 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What was promised but is not in the ledger below yet: the events of one commit a row. The promise to a gateway is
--- kept by this row being on disk; the ledger follows within moments, and after a crash at the next start.
-CREATE TABLE journal (
+-- Commits of the journal that the tables below could not take; kept for a person to look at.
+CREATE TABLE journal_stuck (
     id     INTEGER PRIMARY KEY,
-    events BLOB    NOT NULL,                  -- packed JSON, see src/server/store/sqlite/journal.rs
-    stuck  INTEGER NOT NULL DEFAULT 0         -- could not be applied; kept for a person to look at
+    events BLOB    NOT NULL                   -- packed JSON, see src/server/store/sqlite/journal.rs
 ) STRICT;
 
 -- The bytes received and exchanged, many messages together, packed. Only added and, in order of age, removed.

@@ -29,6 +29,12 @@ pub enum StoreError {
     KeyMissing(PathBuf),
     #[error("the key file {0} does not belong to this database; name the right one with --key-file")]
     KeyWrong(PathBuf),
+    #[error(
+        "{0} holds accepted notifications of another database; put it back beside that database, or move it away if that one is gone"
+    )]
+    ForeignJournal(PathBuf),
+    #[error("only the server accepts notifications and records attempts")]
+    NotServing,
     #[error("the key file {path} cannot be used: {reason}")]
     KeyFile { path: PathBuf, reason: String },
     #[error("the database holds something unexpected: {0}")]

@@ -1,12 +1,12 @@
 //! Before the journal: which messages are repeats, and which order each belongs to.
 //!
 //! Looks at what is on its way to the ledger first (memory), then at the ledger (one statement for the whole batch, on
-//! a connection of its own, while the writer commits the batch before). In this order nothing slips through between:
+//! a connection of its own, while the journaler commits the batch before). In this order nothing slips through between:
 //! a message leaves memory only after it is in the ledger.
 
 use super::{
     journal::{Event, MessageKey, PreparedAccept, json, said_at},
-    writer::{Op, Reply},
+    journaler::{Op, Reply},
 };
 use crate::domain::{
     Gateway,
@@ -35,7 +35,7 @@ pub(super) struct Pending {
     orders: HashMap<OrderKey, (OrderId, u32)>,
 }
 
-/// Shared by the intake, which adds, and the writer, which removes.
+/// Shared by the intake, which adds, and the writer of the ledger, which removes.
 #[derive(Clone, Default)]
 pub(super) struct SharedPending(Arc<Mutex<Pending>>);
 
@@ -103,7 +103,7 @@ fn order_key(prepared: &PreparedAccept) -> OrderKey {
 pub(super) async fn run(
     mut conn: SqliteConnection,
     mut queue: mpsc::Receiver<(PreparedAccept, Reply<Acceptance>)>,
-    writer: mpsc::Sender<Op>,
+    journaler: mpsc::Sender<Op>,
     pending: SharedPending,
     ids: Arc<IdSource>,
 ) {
@@ -116,17 +116,17 @@ pub(super) async fn run(
             batch.push(message);
             if bytes >= MAX_BATCH_BYTES {
                 bytes = 0;
-                hand_over(&mut conn, std::mem::take(&mut batch), &writer, &pending, &ids).await;
+                hand_over(&mut conn, std::mem::take(&mut batch), &journaler, &pending, &ids).await;
             }
         }
-        hand_over(&mut conn, batch, &writer, &pending, &ids).await;
+        hand_over(&mut conn, batch, &journaler, &pending, &ids).await;
     }
 }
 
 async fn hand_over(
     conn: &mut SqliteConnection,
     batch: Vec<(PreparedAccept, Reply<Acceptance>)>,
-    writer: &mpsc::Sender<Op>,
+    journaler: &mpsc::Sender<Op>,
     pending: &SharedPending,
     ids: &IdSource,
 ) {
@@ -137,7 +137,7 @@ async fn hand_over(
         Ok(kinds) => {
             let checked =
                 batch.into_iter().zip(kinds).map(|((prepared, reply), kind)| Checked { prepared, kind, reply }).collect();
-            if let Err(mpsc::error::SendError(Op::Intake(checked))) = writer.send(Op::Intake(checked)).await {
+            if let Err(mpsc::error::SendError(Op::Intake(checked))) = journaler.send(Op::Intake(checked)).await {
                 pending.failed(&checked);
                 for message in checked {
                     let _ = message.reply.send(Err(StoreError::Unavailable("the store is closed".to_owned())));
@@ -200,7 +200,7 @@ async fn look_up(
         .collect();
     let digests: Vec<u8> = batch.iter().flat_map(|(prepared, _)| prepared.digest).collect();
     let found = sqlx::query(
-        "SELECT incoming.key, notification.id, orders.id FROM json_each(?) AS incoming
+        "SELECT incoming.key, notification.id, orders.id FROM jsonb_each(?) AS incoming
          LEFT JOIN notification ON notification.listener_id = incoming.value ->> 0
              AND notification.event_at = incoming.value ->> 1
              AND notification.digest = substr(?, incoming.key * 16 + 1, 16)

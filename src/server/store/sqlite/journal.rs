@@ -1,9 +1,9 @@
-//! What is promised: the events of one commit, and the bytes they tell of.
+//! The promise: what is accepted, on disk before anybody is answered.
 //!
-//! A commit that answers gateways must be small, because everybody waits for it. So it holds two rows: the events (as
-//! packed JSON, in `journal`) and the bytes (many messages together, in `segment`). The ledger with its indexes, a
-//! dozen pages for every message, follows in transactions of its own that nobody waits for. A crash in between loses
-//! nothing: the journal is applied at the next start.
+//! A commit that answers gateways must be small, because everybody waits for it, and must not queue behind the
+//! ledger's larger ones. So it goes to a file of its own beside the database (`quittance.intake`, SQLite too): one row
+//! with the events and the bytes of everybody who was waiting. From there the ledger follows, and what it has taken is
+//! deleted here; after an orderly end the file is empty. A crash in between loses nothing: the next start applies it.
 
 use crate::domain::{
     Algorithms, Cause, Gateway, Timestamp,
@@ -11,13 +11,21 @@ use crate::domain::{
     order::OrderFacts,
 };
 use crate::server::store::{
-    AttemptRecord, NewNotification, StoreError,
+    AttemptRecord, NewNotification, Next, StoreError,
+    ids::IdSource,
     pack::{pack, unpack},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sqlx::SqliteConnection;
+use sqlx::{ConnectOptions as _, SqliteConnection};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 /// Unpacked bytes in one segment. Larger segments pack better; reading one message unpacks its whole segment.
 const SEGMENT_BYTES: usize = 256 << 10;
@@ -88,7 +96,7 @@ pub(super) struct Accepted {
     pub facts: OrderFacts,
     /// Delivery, URL, whether the URL was on hold.
     pub deliveries: Vec<(DeliveryId, UrlId, bool)>,
-    pub node: Option<i64>,
+    pub node: i64,
     pub place: Place,
 }
 
@@ -121,31 +129,34 @@ pub(super) struct Attempted {
     pub cause: Option<Cause>,
     pub detail: String,
     pub timings: String,
-    pub next: crate::server::store::Next,
+    pub next: Next,
     pub place: Place,
 }
 
 /// One commit under construction.
-pub(super) struct Draft {
-    pub journal_id: i64,
-    pub events: Vec<Event>,
+pub(super) struct Draft<'a> {
+    journal_id: i64,
+    ids: &'a IdSource,
+    events: Vec<Event>,
     segments: Vec<(i64, Vec<u8>)>,
     open_segment: i64,
     parts: Vec<Bytes>,
     open_bytes: usize,
 }
 
-impl Draft {
-    /// A commit with this id; its segments take the ids that `next_id` gives.
-    pub fn new(journal_id: i64) -> Self {
-        Self { journal_id, events: Vec::new(), segments: Vec::new(), open_segment: journal_id, parts: Vec::new(), open_bytes: 0 }
+impl<'a> Draft<'a> {
+    /// A commit with this id; its segments take their ids from a source.
+    pub fn new(journal_id: i64, ids: &'a IdSource) -> Self {
+        Self { journal_id, ids, events: Vec::new(), segments: Vec::new(), open_segment: 0, parts: Vec::new(), open_bytes: 0 }
     }
 
     /// Puts parts into a segment that are read together.
-    fn place(&mut self, parts: impl IntoIterator<Item = Bytes>, next_id: &dyn Fn() -> i64) -> Place {
+    fn place(&mut self, parts: impl IntoIterator<Item = Bytes>) -> Place {
         if self.open_bytes >= SEGMENT_BYTES {
             self.close_segment();
-            self.open_segment = next_id();
+        }
+        if self.parts.is_empty() {
+            self.open_segment = self.ids.next();
         }
         let part = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
         for bytes in parts {
@@ -170,11 +181,10 @@ impl Draft {
         prepared: &PreparedAccept,
         order_id: OrderId,
         deliveries: Vec<(DeliveryId, UrlId, bool)>,
-        node: Option<i64>,
-        next_id: &dyn Fn() -> i64,
+        node: i64,
     ) {
         let new = &prepared.new;
-        let place = self.place([Bytes::from(new.head.clone()), new.body.clone()], next_id);
+        let place = self.place([Bytes::from(new.head.clone()), new.body.clone()]);
         self.events.push(Event::Accepted(Accepted {
             id: prepared.id,
             order_id,
@@ -200,14 +210,14 @@ impl Draft {
     }
 
     /// Adds a finished attempt.
-    pub fn attempted(&mut self, record: &AttemptRecord, next_id: &dyn Fn() -> i64) -> Result<(), StoreError> {
+    pub fn attempted(&mut self, record: &AttemptRecord) -> Result<(), StoreError> {
         let parts = [
             Bytes::from(record.request_head.clone()),
             record.request_body.clone(),
             Bytes::from(record.answer_head.clone()),
             record.answer_body.clone(),
         ];
-        let place = self.place(parts, next_id);
+        let place = self.place(parts);
         self.events.push(Event::Attempted(Attempted {
             delivery_id: record.delivery_id,
             merchant_id: record.merchant_id,
@@ -227,40 +237,125 @@ impl Draft {
         Ok(())
     }
 
-    /// Commits the events and their bytes, in one call and with one wait for the disk.
-    pub async fn commit(&mut self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    /// Packs what was drafted.
+    pub fn finish(mut self) -> Result<(Entry, Vec<u8>), StoreError> {
         self.close_segment();
         let events = pack(&[json(&self.events)?.as_bytes()]);
-        let mut bytes = Vec::with_capacity(self.segments.iter().map(|(_, packed)| packed.len()).sum());
-        let mut spans = Vec::with_capacity(self.segments.len());
+        Ok((Entry { id: self.journal_id, events: self.events, segments: self.segments }, events))
+    }
+}
+
+/// One commit of the journal on its way to the ledger.
+pub(super) struct Entry {
+    pub id: i64,
+    pub events: Vec<Event>,
+    /// Packed bytes with the ids that events refer to.
+    pub segments: Vec<(i64, Vec<u8>)>,
+}
+
+impl Entry {
+    /// The segments as they lie in the journal's row: id, length, bytes, and so on.
+    fn segment_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.segments.iter().map(|(_, packed)| packed.len() + 12).sum());
         for (id, packed) in &self.segments {
-            spans.push((id, bytes.len() + 1, packed.len()));
+            bytes.extend(id.to_le_bytes());
+            bytes.extend(u32::try_from(packed.len()).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend_from_slice(packed);
         }
-        let written = sqlx::query(
-            "BEGIN IMMEDIATE;
-             INSERT INTO journal (id, events) VALUES (?, ?);
-             INSERT INTO segment (id, bytes) SELECT value ->> 0, substr(?, value ->> 1, value ->> 2) FROM json_each(?);
-             COMMIT",
+        bytes
+    }
+
+    fn read(id: i64, events: &[u8], mut segments: &[u8]) -> Result<Self, StoreError> {
+        let corrupt = |what: &str| StoreError::Corrupt(format!("journal entry {id}: {what}"));
+        let text = unpack(events)?.into_iter().next().unwrap_or_default();
+        let events = serde_json::from_slice(&text).map_err(|error| corrupt(&error.to_string()))?;
+        let mut read = Vec::new();
+        while let Some((segment, rest)) = segments.split_first_chunk::<8>() {
+            let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(|| corrupt("segments"))?;
+            let (packed, rest) =
+                rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(|| corrupt("segments"))?;
+            read.push((i64::from_le_bytes(*segment), packed.to_vec()));
+            segments = rest;
+        }
+        Ok(Self { id, events, segments: read })
+    }
+}
+
+/// The journal's file.
+pub(super) struct Journal {
+    conn: SqliteConnection,
+    /// Entries up to this id are in the ledger and may be forgotten with the next commit.
+    forget_up_to: Arc<AtomicI64>,
+}
+
+impl Journal {
+    /// Opens the file beside a database, makes it where there is none, and checks that it belongs to that database.
+    pub async fn open(path: &Path, installation: &str, forget_up_to: Arc<AtomicI64>) -> Result<Self, StoreError> {
+        let mut conn = super::options(path).create_if_missing(true).pragma("cache_size", "-2048").connect().await?;
+        sqlx::raw_sql(
+            "CREATE TABLE IF NOT EXISTS owner (installation TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY, events BLOB NOT NULL, segments BLOB NOT NULL) STRICT",
         )
-        .bind(self.journal_id)
+        .execute(&mut conn)
+        .await?;
+        let owner: Option<String> = sqlx::query_scalar("SELECT installation FROM owner").fetch_optional(&mut conn).await?;
+        match owner {
+            Some(owner) if owner == installation => {}
+            Some(_) => {
+                let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM journal").fetch_one(&mut conn).await?;
+                if waiting > 0 {
+                    return Err(StoreError::ForeignJournal(path.to_owned()));
+                }
+                sqlx::query("UPDATE owner SET installation = ?").bind(installation).execute(&mut conn).await?;
+            }
+            None => {
+                sqlx::query("INSERT INTO owner (installation) VALUES (?)").bind(installation).execute(&mut conn).await?;
+            }
+        }
+        Ok(Self { conn, forget_up_to })
+    }
+
+    /// The id of the last entry, or 0.
+    pub async fn last(&mut self) -> Result<i64, StoreError> {
+        let last: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM journal").fetch_one(&mut self.conn).await?;
+        Ok(last.unwrap_or(0))
+    }
+
+    /// Entries after an id, the oldest first; some at a time.
+    pub async fn after(&mut self, id: i64) -> Result<Vec<Entry>, StoreError> {
+        let rows: Vec<(i64, Vec<u8>, Vec<u8>)> =
+            sqlx::query_as("SELECT id, events, segments FROM journal WHERE id > ? ORDER BY id LIMIT 50")
+                .bind(id)
+                .fetch_all(&mut self.conn)
+                .await?;
+        rows.into_iter().map(|(id, events, segments)| Entry::read(id, &events, &segments)).collect()
+    }
+
+    /// Commits an entry, and forgets what the ledger has taken; one wait for the disk.
+    pub async fn commit(&mut self, entry: &Entry, events: Vec<u8>) -> Result<(), StoreError> {
+        let written = sqlx::query(
+            "BEGIN IMMEDIATE; DELETE FROM journal WHERE id <= ?; INSERT INTO journal (id, events, segments) VALUES (?, ?, ?); COMMIT",
+        )
+        .bind(self.forget_up_to.load(Ordering::Acquire))
+        .bind(entry.id)
         .bind(events)
-        .bind(bytes)
-        .bind(json(&spans)?)
-        .execute(&mut *conn)
+        .bind(entry.segment_bytes())
+        .execute(&mut self.conn)
         .await;
         if let Err(error) = written {
-            super::writer::roll_back(conn).await;
+            super::writer::roll_back(&mut self.conn).await;
             return Err(error.into());
         }
         Ok(())
     }
-}
 
-/// The events of a journal row.
-pub(super) fn read_events(packed: &[u8]) -> Result<Vec<Event>, StoreError> {
-    let text = unpack(packed)?.into_iter().next().unwrap_or_default();
-    serde_json::from_slice(&text).map_err(|error| StoreError::Corrupt(format!("journal: {error}")))
+    /// Forgets what the ledger has taken, and closes the file.
+    pub async fn close(mut self) -> Result<(), StoreError> {
+        let applied = self.forget_up_to.load(Ordering::Acquire);
+        sqlx::query("DELETE FROM journal WHERE id <= ?").bind(applied).execute(&mut self.conn).await?;
+        sqlx::Connection::close(self.conn).await?;
+        Ok(())
+    }
 }
 
 /// Rows as the text that `json_each` takes. Statements of several parts use plain `?`, because sqlx counts numbered

@@ -4,7 +4,7 @@
 //! row in its final state), then written with one statement for each table.
 
 use super::{
-    journal::{Accepted, Attempted, Event, Repeated, json, said_at},
+    journal::{Accepted, Attempted, Entry, Event, Repeated, json, said_at},
     rows::state,
     writer::roll_back,
 };
@@ -18,22 +18,11 @@ use crate::server::store::{Change, Next, StoreError};
 use sqlx::{Row as _, SqliteConnection};
 use std::collections::{BTreeMap, HashSet};
 
-/// Applies journal rows in one transaction and removes them from the journal; gives what changed. Rows that another
-/// process has applied meanwhile are left out.
-pub(super) async fn apply<'a>(
-    conn: &mut SqliteConnection,
-    journal_ids: &[i64],
-    events: impl Iterator<Item = &'a [Event]> + Send,
-) -> Result<Vec<Change>, StoreError> {
+/// Applies entries of the journal in one transaction, and notes that they are in; gives what changed.
+pub(super) async fn apply(conn: &mut SqliteConnection, entries: &[Entry]) -> Result<Vec<Change>, StoreError> {
     let applied = async {
-        let taken: Vec<(i64,)> =
-            sqlx::query_as("BEGIN IMMEDIATE; DELETE FROM journal WHERE id IN (SELECT value FROM json_each(?)) RETURNING id")
-                .bind(json(&journal_ids)?)
-                .fetch_all(&mut *conn)
-                .await?;
-        let taken: HashSet<i64> = taken.into_iter().map(|(id,)| id).collect();
-        let events: Vec<&Event> =
-            journal_ids.iter().zip(events).filter(|(id, _)| taken.contains(id)).flat_map(|(_, events)| events).collect();
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        let events: Vec<&Event> = entries.iter().flat_map(|entry| &entry.events).collect();
         let mut chunk = Chunk::load(conn, &events).await?;
         for event in events {
             match event {
@@ -42,13 +31,33 @@ pub(super) async fn apply<'a>(
                 Event::Attempted(attempted) => chunk.attempted(attempted),
             }
         }
-        chunk.write(conn).await
+        chunk.write(conn, entries).await
     }
     .await;
     if applied.is_err() {
         roll_back(conn).await;
     }
     applied
+}
+
+/// The last entry of the journal that is in the ledger, or 0.
+pub(super) async fn applied_up_to(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let text: Option<String> =
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = 'journal_applied'").fetch_optional(conn).await?;
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Keeps the bytes of an entry whose events could not be applied, and notes that it was dealt with.
+pub(super) async fn apply_segments_only(conn: &mut SqliteConnection, entry: &Entry) -> Result<(), StoreError> {
+    let applied = async {
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        Chunk::default().write(&mut *conn, std::slice::from_ref(entry)).await
+    }
+    .await;
+    if applied.is_err() {
+        roll_back(conn).await;
+    }
+    applied.map(drop)
 }
 
 /// What an attempt makes of a delivery. A proof of receipt counts even where the URL was put on hold meanwhile; what
@@ -67,7 +76,7 @@ fn settle(current: DeliveryState, next: Next) -> DeliveryState {
 /// A delivery in the chunk.
 struct Delivery {
     /// Not in the table yet, with: notification, order, merchant, node, created at.
-    fresh: Option<(NotificationId, OrderId, MerchantId, Option<i64>, Timestamp)>,
+    fresh: Option<(NotificationId, OrderId, MerchantId, i64, Timestamp)>,
     url_id: UrlId,
     before: DeliveryState,
     state: DeliveryState,
@@ -144,7 +153,7 @@ impl<'a> Chunk<'a> {
             }
         }
         if !orders.is_empty() {
-            let rows = sqlx::query("SELECT id, status, event_at FROM orders WHERE id IN (SELECT value FROM json_each(?))")
+            let rows = sqlx::query("SELECT id, status, event_at FROM orders WHERE id IN (SELECT value FROM jsonb_each(?))")
                 .bind(json(&orders)?)
                 .fetch_all(&mut *conn)
                 .await?;
@@ -156,7 +165,7 @@ impl<'a> Chunk<'a> {
         }
         if !tried.is_empty() {
             let rows =
-                sqlx::query("SELECT id, url_id, state, attempts FROM delivery WHERE id IN (SELECT value FROM json_each(?))")
+                sqlx::query("SELECT id, url_id, state, attempts FROM delivery WHERE id IN (SELECT value FROM jsonb_each(?))")
                     .bind(json(&tried)?)
                     .fetch_all(conn)
                     .await?;
@@ -271,15 +280,24 @@ impl<'a> Chunk<'a> {
     }
 
     /// One call for all tables: the way to SQLite's thread and back costs more than a statement without rows.
-    async fn write(mut self, conn: &mut SqliteConnection) -> Result<Vec<Change>, StoreError> {
+    async fn write(mut self, conn: &mut SqliteConnection, entries: &[Entry]) -> Result<Vec<Change>, StoreError> {
+        let mut bytes = Vec::new();
+        let mut spans = Vec::new();
+        for (id, packed) in entries.iter().flat_map(|entry| &entry.segments) {
+            spans.push((id, bytes.len() + 1, packed.len()));
+            bytes.extend_from_slice(packed);
+        }
+        let applied = entries.last().map_or(0, |entry| entry.id);
         let (inserted, updated) = self.delivery_rows();
         // A later message may come without tags that an earlier one had: what is known of an order stays known.
         sqlx::query(
-            "INSERT INTO orders (id, merchant_id, gateway, reference, external, email, customer, status, vendor_status,
+            "INSERT INTO segment (id, bytes) SELECT value ->> 0, substr(?, value ->> 1, value ->> 2) FROM jsonb_each(?);
+             INSERT INTO meta (key, value) VALUES ('journal_applied', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+             INSERT INTO orders (id, merchant_id, gateway, reference, external, email, customer, status, vendor_status,
                  amount, currency, test, event_at, created_at, updated_at)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
-             FROM json_each(?) WHERE true
+             FROM jsonb_each(?) WHERE true
              ON CONFLICT (id) DO UPDATE SET
                  external = CASE WHEN excluded.external = '' THEN external ELSE excluded.external END,
                  email = CASE WHEN excluded.email = '' THEN email ELSE excluded.email END,
@@ -288,33 +306,33 @@ impl<'a> Chunk<'a> {
                  amount = coalesce(excluded.amount, amount), currency = coalesce(excluded.currency, currency),
                  test = excluded.test, event_at = excluded.event_at, updated_at = excluded.updated_at;
              UPDATE orders SET updated_at = touched.value ->> 1
-             FROM json_each(?) AS touched WHERE orders.id = touched.value ->> 0;
+             FROM jsonb_each(?) AS touched WHERE orders.id = touched.value ->> 0;
              INSERT INTO notification (id, merchant_id, listener_id, order_id, received_at, event_at, digest, status,
                  vendor_status, message_id, signatures, test, peer, size, segment_id, part)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, substr(?, key * 16 + 1, 16),
                  value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
                  value ->> 14
-             FROM json_each(?);
+             FROM jsonb_each(?);
              UPDATE notification SET repeats = repeats + (again.value ->> 1), repeated_at = again.value ->> 2
-             FROM json_each(?) AS again WHERE notification.id = again.value ->> 0;
+             FROM jsonb_each(?) AS again WHERE notification.id = again.value ->> 0;
              INSERT INTO delivery (origin, id, notification_id, url_id, order_id, merchant_id, node_id, created_at, state,
                  attempts, window_from, due_at, last_attempt_at, last_cause, finished_at)
              SELECT 0, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
-             FROM json_each(?);
+             FROM jsonb_each(?);
              UPDATE delivery SET state = new.value ->> 1, attempts = new.value ->> 2, window_from = new.value ->> 3,
                  due_at = new.value ->> 4, last_attempt_at = new.value ->> 5, last_cause = new.value ->> 6,
                  finished_at = coalesce(finished_at, new.value ->> 7)
-             FROM json_each(?) AS new WHERE delivery.id = new.value ->> 0;
+             FROM jsonb_each(?) AS new WHERE delivery.id = new.value ->> 0;
              INSERT INTO attempt (delivery_id, number, started_at, address, status, cause, detail, timings, segment_id, part)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                  value ->> 8, value ->> 9
-             FROM json_each(?);
+             FROM jsonb_each(?);
              INSERT INTO url_books (url_id, accepted, queued, retrying, held, confirmed, expired, cancelled,
                  last_confirmed_at, failing_since, failing_cause, last_attempt_at)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                  value ->> 8, value ->> 9, value ->> 10, value ->> 11
-             FROM json_each(?) WHERE true
+             FROM jsonb_each(?) WHERE true
              ON CONFLICT (url_id) DO UPDATE SET accepted = accepted + excluded.accepted, queued = queued + excluded.queued,
                  retrying = retrying + excluded.retrying, held = held + excluded.held,
                  confirmed = confirmed + excluded.confirmed, expired = expired + excluded.expired,
@@ -327,12 +345,15 @@ impl<'a> Chunk<'a> {
                  last_attempt_at = coalesce(excluded.last_attempt_at, last_attempt_at);
              INSERT INTO tally (merchant_id, hour, notifications, repeats, confirmed, failed, expired)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-             FROM json_each(?) WHERE true
+             FROM jsonb_each(?) WHERE true
              ON CONFLICT (merchant_id, hour) DO UPDATE SET notifications = notifications + excluded.notifications,
                  repeats = repeats + excluded.repeats, confirmed = confirmed + excluded.confirmed,
                  failed = failed + excluded.failed, expired = expired + excluded.expired;
              COMMIT",
         )
+        .bind(bytes)
+        .bind(json(&spans)?)
+        .bind(applied.to_string())
         .bind(self.order_rows()?)
         .bind(self.touched_rows()?)
         .bind(self.notifications.iter().flat_map(|event| event.digest).collect::<Vec<u8>>())

@@ -1,14 +1,15 @@
 //! The SQLite engine: one file, one writer with group commit, a pool of readers.
 //!
-//! A message goes `intake` (is it a repeat?) → `journal` (one small commit with `synchronous=FULL`, shared by everybody
-//! waiting; now the gateway is answered and the delivery may start) → `ledger` (orders, deliveries, indexes, books, in
-//! larger transactions behind). Statements that work on batches take them as JSON (`json_each`): on SQLite the number
-//! of statements costs, not the number of rows.
+//! A message goes `intake` (is it a repeat?) → `journaler` (one small commit to the journal's file, shared by everybody
+//! waiting; now the gateway is answered and the delivery may start) → `writer` and `ledger` (orders, deliveries, indexes,
+//! books, in larger transactions behind). All commits are `synchronous=FULL`. Statements that work on batches take them
+//! as JSON (`jsonb_each`): on SQLite the number of statements costs, not the number of rows.
 //!
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
 mod intake;
 mod journal;
+mod journaler;
 mod ledger;
 mod orders;
 mod overview;
@@ -25,8 +26,9 @@ mod writer;
 
 use self::{
     intake::SharedPending,
-    journal::PreparedAccept,
-    writer::{Change, Op, QUEUE, Reply, Writer, WriterContext},
+    journal::{Journal, PreparedAccept},
+    journaler::{Journaler, Op, QUEUE, Reply},
+    writer::{Change, LedgerOp, Writer},
 };
 use super::{
     Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings, ids::IdSource,
@@ -34,13 +36,14 @@ use super::{
 };
 use crate::domain::id::NotificationId;
 use crate::server::clock::Clock;
-use futures::future::BoxFuture;
+use futures::{TryFutureExt as _, future::BoxFuture};
 use sqlx::{
     ConnectOptions as _, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -68,7 +71,8 @@ pub struct SqliteStore(Arc<Inner>);
 pub(in crate::server::store) struct Inner {
     path: PathBuf,
     intake: mpsc::Sender<(PreparedAccept, Reply<Acceptance>)>,
-    writer: mpsc::Sender<Op>,
+    journaler: mpsc::Sender<Op>,
+    ledger: mpsc::UnboundedSender<LedgerOp>,
     readers: SqlitePool,
     ids: Arc<IdSource>,
     clock: Clock,
@@ -92,12 +96,12 @@ impl SqliteStore {
             std::fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable(format!("{}: {error}", folder.display())))?;
         }
         let serves = settings.open_as == OpenAs::Server;
-        let lock = if serves { Some(lock_for_serving(path)?) } else { None };
-        let mut journal = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
-        migrate(&mut journal).await?;
+        let lock = serves.then(|| lock_for_serving(path)).transpose()?;
+        let mut conn = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
+        migrate(&mut conn).await?;
         let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
-        let vault = upkeep::open_vault(&mut journal, &key_file).await?;
-        let mut ledger = options(path).synchronous(SqliteSynchronous::Normal).connect().await?;
+        let vault = upkeep::open_vault(&mut conn, &key_file).await?;
+        let installation = upkeep::installation(&mut conn).await?;
 
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -105,36 +109,58 @@ impl SqliteStore {
             .connect_lazy_with(options(path).read_only(true));
         let directory = Arc::new(watch::channel(Arc::new(settings::load(&readers, &vault).await?)).0);
         let ids = Arc::new(IdSource::new(settings.clock.clone()));
-        let node = serves.then_some(NODE);
-        let pending = SharedPending::default();
-        let context =
-            WriterContext { ids: ids.clone(), feed: feed.clone(), directory: directory.clone(), pending: pending.clone(), node };
-        if serves {
-            // Checkpoints run beside the writer instead; see `upkeep`.
-            for conn in [&mut journal, &mut ledger] {
-                sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(conn).await?;
+        let (intake, messages) = mpsc::channel(INTAKE_QUEUE);
+        let (journaler, ops) = mpsc::channel(QUEUE);
+        let (ledger, entries) = mpsc::unbounded_channel();
+        let (pending, backlog, applied) = (SharedPending::default(), Journaler::backlog(), Arc::default());
+        let mut writer =
+            Writer { conn, feed: feed.clone(), pending: pending.clone(), backlog: backlog.clone(), applied: Arc::clone(&applied) };
+        let mut tasks = Vec::new();
+        // A command that finds no server takes its place for a moment, so that it sees what a crash left behind.
+        let lock = match lock {
+            None if !is_served(path) => lock_for_serving(path).ok(),
+            lock => lock,
+        };
+        if lock.is_some() {
+            let mut journal = Journal::open(&path.with_extension("intake"), &installation, applied).await?;
+            let last_id = writer.recover(&mut journal).await?.max(journal.last().await?);
+            if serves {
+                // Checkpoints run beside the writer instead; see `upkeep`.
+                sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(&mut writer.conn).await?;
+                let task = Journaler {
+                    journal,
+                    last_id,
+                    ids: ids.clone(),
+                    feed: feed.clone(),
+                    directory: directory.clone(),
+                    pending: pending.clone(),
+                    node: NODE,
+                    ledger: ledger.clone(),
+                    backlog,
+                    failed: HashSet::new(),
+                };
+                tasks.push(tokio::spawn(task.run(ops)));
+                let looks_up = options(path).read_only(true).connect().await?;
+                tasks.push(tokio::spawn(intake::run(looks_up, messages, journaler.clone(), pending, ids.clone())));
+            } else {
+                journal.close().await?;
             }
         }
-        let looks_up = options(path).read_only(true).connect().await?;
-        let (intake, intake_queue) = mpsc::channel(INTAKE_QUEUE);
-        let (writer, queue) = mpsc::channel(QUEUE);
-        let mut tasks = vec![
-            tokio::spawn(Writer::open(journal, ledger, context).await?.run(queue)),
-            tokio::spawn(intake::run(looks_up, intake_queue, writer.clone(), pending, ids.clone())),
-        ];
+        tasks.push(tokio::spawn(writer.run(entries)));
         let store = Self(Arc::new(Inner {
             path: path.to_owned(),
             intake,
-            writer,
+            journaler,
+            ledger,
             readers,
             ids,
             clock: settings.clock,
             vault,
             directory,
             feed,
-            node,
+            node: serves.then_some(NODE),
             tasks: Mutex::default(),
-            lock: Mutex::new(lock),
+            lock: Mutex::new(lock.filter(|_| serves)),
         }));
         if serves {
             tasks.push(tokio::spawn(upkeep::checkpoints(Arc::downgrade(&store.0))));
@@ -147,7 +173,11 @@ impl SqliteStore {
     /// Ends the writer after what is queued, and closes the file.
     pub(super) async fn close(&self) {
         let (reply, closed) = oneshot::channel();
-        if self.0.writer.send(Op::Close(reply)).await.is_ok() {
+        let told = match self.0.node {
+            Some(_) => self.0.journaler.send(Op::Close(reply)).await.is_ok(),
+            None => self.0.ledger.send(LedgerOp::Close(reply)).is_ok(),
+        };
+        if told {
             let _ = closed.await;
         }
         self.0.readers.close().await;
@@ -163,18 +193,20 @@ impl SqliteStore {
 
     /// Stores a notification; returns after the commit that holds it.
     pub(super) async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
+        self.only_served()?;
         let prepared = PreparedAccept::new(new, NotificationId(self.0.ids.next()));
-        submit(&self.0.intake, |reply| (prepared, reply)).await
+        answered(|reply| self.0.intake.send((prepared, reply)).map_err(drop)).await
     }
 
     /// Stores finished attempts; returns after the commit that holds them.
     pub(super) async fn record(&self, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
-        self.submit(|reply| Op::Record(attempts, reply)).await
+        self.only_served()?;
+        answered(|reply| self.0.journaler.send(Op::Record(attempts, reply)).map_err(drop)).await
     }
 
     /// Returns when everything that was accepted or recorded before can be read.
     pub(super) async fn settled(&self) -> Result<(), StoreError> {
-        self.submit(Op::Settle).await
+        self.write(LedgerOp::Settle).await
     }
 
     /// Runs a change in a transaction of its own.
@@ -183,20 +215,34 @@ impl SqliteStore {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(T, Commit), StoreError>> + Send + 'static,
     {
-        self.submit(|reply| Op::Change(Box::new(Change::new(work, reply)))).await
+        self.write(|reply| LedgerOp::Change(Box::new(Change::new(work, reply)))).await
     }
 
-    async fn submit<T>(&self, op: impl FnOnce(Reply<T>) -> Op) -> Result<T, StoreError> {
-        submit(&self.0.writer, op).await
+    /// Hands an operation to the writer, behind everything that was accepted before.
+    async fn write<T>(&self, op: impl FnOnce(Reply<T>) -> LedgerOp) -> Result<T, StoreError> {
+        answered(|reply| {
+            let op = op(reply);
+            async {
+                match self.0.node {
+                    Some(_) => self.0.journaler.send(Op::Ledger(op)).await.map_err(drop),
+                    None => self.0.ledger.send(op).map_err(drop),
+                }
+            }
+        })
+        .await
+    }
+
+    fn only_served(&self) -> Result<(), StoreError> {
+        self.0.node.map(drop).ok_or(StoreError::NotServing)
     }
 }
 
 /// Hands an operation over and waits for its answer, with patience.
-async fn submit<O, T>(queue: &mpsc::Sender<O>, op: impl FnOnce(Reply<T>) -> O) -> Result<T, StoreError> {
+async fn answered<T, S: Future<Output = Result<(), ()>>>(hand_over: impl FnOnce(Reply<T>) -> S) -> Result<T, StoreError> {
     let closed = || StoreError::Unavailable("the store is closed".to_owned());
     let (reply, answer) = oneshot::channel();
     let written = async {
-        queue.send(op(reply)).await.map_err(|_| closed())?;
+        hand_over(reply).await.map_err(|()| closed())?;
         answer.await.map_err(|_| closed())?
     };
     match tokio::time::timeout(WRITE_PATIENCE, written).await {

@@ -1,8 +1,11 @@
 //! What keeps the file and its memory image in order: the key check, checkpoints, and the watch for what other
 //! processes wrote.
 
-use super::{Inner, Op, SqliteStore, options};
-use crate::server::store::{StoreError, vault::Vault};
+use super::{Inner, SqliteStore, options, writer::LedgerOp};
+use crate::server::store::{
+    StoreError,
+    vault::{Vault, random},
+};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 use std::{path::Path, sync::Weak, time::Duration};
 
@@ -36,6 +39,15 @@ pub(super) async fn open_vault(conn: &mut SqliteConnection, key_file: &Path) -> 
     Ok(vault)
 }
 
+/// What tells this database from others: made once.
+pub(super) async fn installation(conn: &mut SqliteConnection) -> Result<String, StoreError> {
+    sqlx::query("INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT (key) DO NOTHING")
+        .bind(hex::encode(random::<16>()))
+        .execute(&mut *conn)
+        .await?;
+    Ok(sqlx::query_scalar("SELECT value FROM meta WHERE key = 'installation'").fetch_one(conn).await?)
+}
+
 /// Copies the write-ahead log into the database beside the writer, which would otherwise stop for it every
 /// thousand pages (measured: a third of its time at full load).
 pub(super) async fn checkpoints(store: Weak<Inner>) {
@@ -63,7 +75,7 @@ pub(super) async fn checkpoints(store: Weak<Inner>) {
                 copied_to = size;
                 if size >= START_OVER_FROM && frames > 0 && copied < frames {
                     let store = SqliteStore(inner);
-                    let _ = store.submit(Op::Checkpoint).await;
+                    let _ = store.write(LedgerOp::Checkpoint).await;
                 }
             }
             Err(error) => {

@@ -27,8 +27,8 @@ impl SqliteStore {
 const COUNTED: [(&str, &str, &str); 7] = [
     (
         "what was promised is in the ledger",
-        "commits of the journal that could not be applied",
-        "SELECT count(*) FROM journal WHERE stuck = 1",
+        "entries of the journal that could not be applied",
+        "SELECT count(*) FROM journal_stuck",
     ),
     (
         "every notification has its bytes",

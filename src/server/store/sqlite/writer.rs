@@ -1,48 +1,35 @@
-//! The one writer: first the promise, then the ledger.
-//!
-//! SQLite lets one connection write at a time and pays for each commit with a wait for the disk. So all writes go
-//! through this task. It takes whatever is waiting, journals it in one small commit and answers everybody in it; then,
-//! when nothing waits or the backlog has grown, it brings the ledger up to date in larger transactions. It never waits
-//! for a batch to fill: while one commit is on its way to the disk the next batch gathers by itself.
+//! The one writer of the database: brings the ledger up to date with the journal, and runs changes of settings,
+//! people and resends. SQLite lets one connection write at a time, so all of it goes through this task.
 
 use super::{
-    intake::{Checked, Kind, SharedPending},
-    journal::{Draft, Event, read_events},
+    intake::SharedPending,
+    journal::{Entry, Journal, json},
+    journaler::Reply,
     ledger,
 };
-use crate::domain::{
-    attempt::Origin,
-    id::{DeliveryId, NotificationId},
-};
-use crate::server::store::{Acceptance, AttemptRecord, Commit, Directory, Job, StoreError, feed::Feed, ids::IdSource};
+use crate::server::store::{Commit, StoreError, feed::Feed, pack::pack};
 use futures::future::BoxFuture;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// Operations that may wait before callers wait themselves.
-pub(super) const QUEUE: usize = 64;
-/// Most operations journalled together.
-const MAX_BATCH: usize = 64;
-/// Events applied to the ledger in one transaction. A message may have to wait for one such transaction.
+/// Events applied in one transaction.
 const CHUNK: usize = 1_000;
-/// With so many events behind, the ledger takes turns with the journal; a few dozen megabytes of memory.
-const BACKLOG: usize = 30_000;
-/// Open pages may lag behind by so much while messages keep coming.
-const LAG: Duration = Duration::from_millis(200);
-/// Pause after the disk refused a transaction of the ledger.
+/// Operations taken from the queue at a time.
+const MAX_OPS: usize = 256;
+/// Pause after the disk refused a transaction.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
 /// One thing to write.
-pub(super) enum Op {
-    Intake(Vec<Checked>),
-    Record(Vec<AttemptRecord>, Reply<()>),
+pub(super) enum LedgerOp {
+    /// What was promised.
+    Entry(Entry),
     Change(Box<dyn AnyChange>),
     /// Answers when everything before it is in the ledger.
     Settle(Reply<()>),
@@ -52,18 +39,7 @@ pub(super) enum Op {
     Close(oneshot::Sender<()>),
 }
 
-/// What the writer needs beside its connections.
-pub(super) struct WriterContext {
-    pub ids: Arc<IdSource>,
-    pub feed: Feed,
-    pub directory: Arc<watch::Sender<Arc<Directory>>>,
-    pub pending: SharedPending,
-    /// The node that owns deliveries made here; `None` in a process that does not deliver.
-    pub node: Option<i64>,
-}
-
-/// A change with a result of its own type: settings, people, resends. Each runs in a transaction of its own, on a
-/// ledger that is up to date.
+/// A change with a result of its own type. Each runs in a transaction of its own, on a ledger that is up to date.
 pub(super) trait AnyChange: Send {
     fn run<'c>(&'c mut self, conn: &'c mut SqliteConnection) -> BoxFuture<'c, Result<Commit, StoreError>>;
     fn reply(self: Box<Self>, result: Result<(), StoreError>);
@@ -105,312 +81,169 @@ where
     }
 }
 
-/// The events of one journal row on their way to the ledger.
-struct Unit {
-    journal_id: i64,
-    events: Vec<Event>,
-    since: Instant,
-}
-
+/// The task's belongings.
 pub(super) struct Writer {
-    /// `synchronous=FULL`: what is committed here has been promised.
-    journal: SqliteConnection,
-    /// `synchronous=NORMAL`: what is committed here can be rebuilt from the journal until a later commit there has
-    /// brought it to the disk too.
-    ledger: SqliteConnection,
-    context: WriterContext,
-    backlog: VecDeque<Unit>,
-    behind: usize,
-    /// Messages whose commit failed while repeats of them were on their way already.
-    failed: HashSet<NotificationId>,
-    paused_until: Option<Instant>,
+    pub conn: SqliteConnection,
+    pub feed: Feed,
+    pub pending: SharedPending,
+    pub backlog: Arc<Semaphore>,
+    /// The last entry of the journal that is in the ledger.
+    pub applied: Arc<AtomicI64>,
 }
 
 impl Writer {
-    /// A writer that has brought the ledger up to date with the journal that a crash may have left.
-    pub async fn open(journal: SqliteConnection, ledger: SqliteConnection, context: WriterContext) -> Result<Self, StoreError> {
-        let mut writer =
-            Self { journal, ledger, context, backlog: VecDeque::new(), behind: 0, failed: HashSet::new(), paused_until: None };
-        writer.recover().await?;
-        Ok(writer)
-    }
-
-    /// Runs until it is told to end or every sender is gone, then closes the connections.
-    pub async fn run(mut self, mut queue: mpsc::Receiver<Op>) {
-        let mut ops = Vec::with_capacity(MAX_BATCH);
+    /// Runs until it is told to end or every sender is gone.
+    pub async fn run(mut self, mut queue: mpsc::UnboundedReceiver<LedgerOp>) {
+        let mut ops = Vec::with_capacity(MAX_OPS);
         let mut closing = Vec::new();
-        loop {
-            if self.must_apply() || (queue.is_empty() && self.may_apply()) {
-                self.apply_some().await;
-                continue;
-            }
-            let received = match self.paused_until {
-                Some(until) if !self.backlog.is_empty() => {
-                    tokio::select! {
-                        count = queue.recv_many(&mut ops, MAX_BATCH) => count,
-                        () = tokio::time::sleep_until(until.into()) => continue,
-                    }
-                }
-                _ => queue.recv_many(&mut ops, MAX_BATCH).await,
-            };
-            if received == 0 {
-                break;
-            }
-            let mut draft = Batch::default();
+        while queue.recv_many(&mut ops, MAX_OPS).await > 0 {
+            let mut entries = Vec::new();
+            let mut events = 0;
             for op in ops.drain(..) {
                 match op {
-                    Op::Intake(messages) => draft.messages.extend(messages),
-                    Op::Record(attempts, reply) => draft.records.push((attempts, reply)),
-                    Op::Change(change) => {
-                        self.commit(std::mem::take(&mut draft)).await;
-                        let settled = self.apply_all().await;
-                        self.change(change, settled).await;
+                    LedgerOp::Entry(entry) => {
+                        if events > 0 && events + entry.events.len() > CHUNK {
+                            self.take(&mut entries).await;
+                            events = 0;
+                        }
+                        events += entry.events.len();
+                        entries.push(entry);
                     }
-                    Op::Settle(reply) => {
-                        self.commit(std::mem::take(&mut draft)).await;
-                        let _ = reply.send(self.apply_all().await);
+                    LedgerOp::Change(change) => {
+                        self.take(&mut entries).await;
+                        self.change(change).await;
                     }
-                    Op::Checkpoint(reply) => {
-                        let result = sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut self.journal).await;
+                    LedgerOp::Settle(reply) => {
+                        self.take(&mut entries).await;
+                        let _ = reply.send(Ok(()));
+                    }
+                    LedgerOp::Checkpoint(reply) => {
+                        let result = sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut self.conn).await;
                         let _ = reply.send(result.map(drop).map_err(StoreError::from));
                     }
-                    Op::Close(reply) => {
+                    LedgerOp::Close(reply) => {
                         queue.close();
                         closing.push(reply);
                     }
                 }
             }
-            self.commit(draft).await;
-            if queue.is_empty() {
-                self.failed.clear();
-            }
+            self.take(&mut entries).await;
         }
-        if let Err(error) = self.apply_all().await {
-            tracing::warn!(%error, "the ledger is not up to date; the journal is applied at the next start");
-        }
-        for conn in [self.ledger, self.journal] {
-            if let Err(error) = sqlx::Connection::close(conn).await {
-                tracing::warn!(%error, "the database was not closed cleanly; it recovers at the next start");
-            }
+        if let Err(error) = sqlx::Connection::close(self.conn).await {
+            tracing::warn!(%error, "the database was not closed cleanly; it recovers at the next start");
         }
         for reply in closing {
             let _ = reply.send(());
         }
     }
 
-    fn may_apply(&self) -> bool {
-        !self.backlog.is_empty() && self.paused_until.is_none_or(|until| until <= Instant::now())
-    }
-
-    fn must_apply(&self) -> bool {
-        self.may_apply() && (self.behind >= BACKLOG || self.backlog.front().is_some_and(|unit| unit.since.elapsed() >= LAG))
-    }
-
-    /// Journals a batch and answers everybody in it.
-    async fn commit(&mut self, batch: Batch) {
-        let Batch { messages, records } = batch;
-        if messages.is_empty() && records.is_empty() {
-            return;
-        }
-        let (messages, orphans): (Vec<_>, Vec<_>) =
-            messages.into_iter().partition(|message| !matches!(message.kind, Kind::Repeat(id) if self.failed.contains(&id)));
-        for orphan in orphans {
-            let error = StoreError::Unavailable("the message that this one repeats could not be stored".to_owned());
-            let _ = orphan.reply.send(Err(error));
-        }
-        let (mut draft, jobs) = match self.draft(&messages, &records) {
-            Ok(drafted) => drafted,
-            Err(error) => return self.fail(messages, records, &error),
-        };
-        if let Err(error) = draft.commit(&mut self.journal).await {
-            return self.fail(messages, records, &error);
-        }
-        self.context.feed.announce(Commit { jobs, changes: Vec::new() });
-        for message in messages {
-            let acceptance = match message.kind {
-                Kind::Fresh(_) => Acceptance { notification_id: message.prepared.id, repeated: false },
-                Kind::Repeat(notification_id) => Acceptance { notification_id, repeated: true },
-            };
-            let _ = message.reply.send(Ok(acceptance));
-        }
-        for (_, reply) in records {
-            let _ = reply.send(Ok(()));
-        }
-        self.behind += draft.events.len();
-        self.backlog.push_back(Unit { journal_id: draft.journal_id, events: draft.events, since: Instant::now() });
-    }
-
-    /// The commit for a batch, and the deliveries that it makes.
-    fn draft(&self, messages: &[Checked], records: &[(Vec<AttemptRecord>, Reply<()>)]) -> Result<(Draft, Vec<Job>), StoreError> {
-        let ids = &self.context.ids;
-        let next_id = || ids.next();
-        let mut draft = Draft::new(next_id());
-        let mut jobs = Vec::new();
-        let directory = self.context.directory.borrow().clone();
-        for message in messages {
-            match message.kind {
-                Kind::Repeat(id) => draft.repeated(id, &message.prepared),
-                Kind::Fresh(order_id) => {
-                    let new = &message.prepared.new;
-                    let urls = directory.urls_of(new.merchant_id).iter();
-                    let deliveries: Vec<_> = urls.map(|url| (DeliveryId(ids.next()), url.id, url.held)).collect();
-                    if self.context.node.is_some() {
-                        jobs.extend(deliveries.iter().filter(|(_, _, held)| !held).map(|(delivery_id, url_id, _)| Job {
-                            delivery_id: *delivery_id,
-                            notification_id: message.prepared.id,
-                            order_id,
-                            merchant_id: new.merchant_id,
-                            url_id: *url_id,
-                            origin: Origin::Arrival,
-                            attempts: 0,
-                            window_from: None,
-                            due_at: new.received_at,
-                            body: Some(new.body.clone()),
-                        }));
-                    }
-                    draft.accepted(&message.prepared, order_id, deliveries, self.context.node, &next_id);
-                }
-            }
-        }
-        for record in records.iter().flat_map(|(attempts, _)| attempts) {
-            draft.attempted(record, &next_id)?;
-        }
-        Ok((draft, jobs))
-    }
-
-    fn fail(&mut self, messages: Vec<Checked>, records: Vec<(Vec<AttemptRecord>, Reply<()>)>, error: &StoreError) {
-        self.context.pending.failed(&messages);
-        let text = error.to_string();
-        for message in messages {
-            if matches!(message.kind, Kind::Fresh(_)) {
-                self.failed.insert(message.prepared.id);
-            }
-            let _ = message.reply.send(Err(StoreError::Unavailable(text.clone())));
-        }
-        for (_, reply) in records {
-            let _ = reply.send(Err(StoreError::Unavailable(text.clone())));
-        }
-    }
-
-    async fn change(&mut self, mut change: Box<dyn AnyChange>, settled: Result<(), StoreError>) {
+    async fn change(&mut self, mut change: Box<dyn AnyChange>) {
         let result = async {
-            settled?;
-            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut self.journal).await?;
-            let commit = change.run(&mut self.journal).await?;
-            sqlx::raw_sql("COMMIT").execute(&mut self.journal).await?;
+            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut self.conn).await?;
+            let commit = change.run(&mut self.conn).await?;
+            sqlx::raw_sql("COMMIT").execute(&mut self.conn).await?;
             Ok(commit)
         }
         .await;
         match result {
             Ok(commit) => {
-                self.context.feed.announce(commit);
+                self.feed.announce(commit);
                 change.reply(Ok(()));
             }
             Err(error) => {
-                roll_back(&mut self.journal).await;
+                roll_back(&mut self.conn).await;
                 change.reply(Err(error));
             }
         }
     }
 
-    /// Brings the ledger up to date.
-    async fn apply_all(&mut self) -> Result<(), StoreError> {
-        self.paused_until = None;
-        while !self.backlog.is_empty() {
-            self.apply_some().await;
-            if self.paused_until.is_some() {
-                return Err(StoreError::Unavailable("the ledger cannot be written".to_owned()));
-            }
+    /// Applies entries together. While the disk refuses, they wait and so does everything behind them: in the end the
+    /// intake, and with it the gateways, which are told to come again.
+    async fn apply(&mut self, entries: &[Entry]) {
+        if entries.is_empty() {
+            return;
         }
-        Ok(())
-    }
-
-    /// Applies the next chunk of the backlog. Where the disk refuses, it stays and is tried again after a pause.
-    async fn apply_some(&mut self) {
-        let mut units = Vec::new();
-        let mut count = 0;
-        while let Some(unit) = self.backlog.front() {
-            if !units.is_empty() && count + unit.events.len() > CHUNK {
-                break;
-            }
-            count += unit.events.len();
-            units.extend(self.backlog.pop_front());
-        }
-        self.behind -= count;
-        let journal_ids: Vec<i64> = units.iter().map(|unit| unit.journal_id).collect();
-        let result = ledger::apply(&mut self.ledger, &journal_ids, units.iter().map(|unit| &unit.events[..])).await;
-        match result {
-            Ok(changes) => self.applied(&units, changes),
-            Err(error) if error.is_temporary() => {
-                tracing::warn!(%error, "the ledger cannot be written at the moment; what was promised waits in the journal");
-                self.paused_until = Some(Instant::now() + RETRY_PAUSE);
-                self.behind += count;
-                for unit in units.into_iter().rev() {
-                    self.backlog.push_front(unit);
-                }
-                return;
-            }
-            Err(error) if units.len() == 1 => self.set_aside(&units[0], &error).await,
-            Err(error) => {
-                tracing::error!(%error, "a chunk of the journal cannot be applied; trying its commits one by one");
-                for unit in units {
-                    let result = ledger::apply(&mut self.ledger, &[unit.journal_id], std::iter::once(&unit.events[..])).await;
-                    match result {
-                        Ok(changes) => self.applied(&[unit], changes),
-                        Err(error) => self.set_aside(&unit, &error).await,
-                    }
-                }
-            }
-        }
-        self.paused_until = None;
-    }
-
-    fn applied(&self, units: &[Unit], changes: Vec<crate::server::store::Change>) {
-        self.context.pending.applied(units.iter().flat_map(|unit| &unit.events));
-        self.context.feed.announce(Commit { jobs: Vec::new(), changes });
-    }
-
-    /// Keeps a commit that the ledger does not take for a person to look at (`quittance doctor` tells of it).
-    async fn set_aside(&mut self, unit: &Unit, error: &StoreError) {
-        tracing::error!(%error, journal.id = unit.journal_id, "a commit of the journal cannot be applied and was set aside");
-        self.context.pending.applied(&unit.events);
-        let marked =
-            sqlx::query("UPDATE journal SET stuck = 1 WHERE id = ?").bind(unit.journal_id).execute(&mut self.ledger).await;
-        if let Err(error) = marked {
-            tracing::error!(%error, journal.id = unit.journal_id, "it could not be marked either");
-        }
-    }
-
-    /// Applies what an earlier process left in the journal.
-    async fn recover(&mut self) -> Result<(), StoreError> {
-        let mut recovered = 0;
         loop {
-            let rows = sqlx::query("SELECT id, events FROM journal WHERE stuck = 0 ORDER BY id LIMIT 100")
-                .fetch_all(&mut self.ledger)
-                .await?;
-            if rows.is_empty() {
-                break;
+            match ledger::apply(&mut self.conn, entries).await {
+                Ok(changes) => {
+                    self.done(entries);
+                    return self.feed.announce(Commit { jobs: Vec::new(), changes });
+                }
+                Err(error) if error.is_temporary() => {
+                    tracing::warn!(%error, "the database cannot be written at the moment; what was promised waits in the journal");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                Err(error) if entries.len() > 1 => {
+                    tracing::error!(%error, "entries of the journal cannot be applied together; trying them one by one");
+                    for entry in entries {
+                        Box::pin(self.apply(std::slice::from_ref(entry))).await;
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, journal.id = entries[0].id, "an entry of the journal cannot be applied and was set aside");
+                    self.set_aside(&entries[0]).await;
+                    return self.done(entries);
+                }
             }
-            for row in &rows {
-                let events = read_events(row.try_get(1)?)?;
-                self.behind += events.len();
-                recovered += events.len();
-                self.backlog.push_back(Unit { journal_id: row.try_get(0)?, events, since: Instant::now() });
-            }
-            self.apply_all().await?;
         }
-        if recovered > 0 {
-            tracing::info!(events = recovered, "brought the ledger up to date with the journal of the last run");
-        }
-        Ok(())
     }
-}
 
-/// What is journalled together.
-#[derive(Default)]
-struct Batch {
-    messages: Vec<Checked>,
-    records: Vec<(Vec<AttemptRecord>, Reply<()>)>,
+    /// Applies what came through the queue, and lets as much come after it.
+    async fn take(&mut self, entries: &mut Vec<Entry>) {
+        let entries = std::mem::take(entries);
+        self.apply(&entries).await;
+        self.backlog.add_permits(entries.iter().map(|entry| entry.events.len()).sum());
+    }
+
+    fn done(&self, entries: &[Entry]) {
+        self.pending.applied(entries.iter().flat_map(|entry| &entry.events));
+        if let Some(last) = entries.last() {
+            self.applied.store(last.id, Ordering::Release);
+        }
+    }
+
+    /// Keeps an entry that the tables do not take for a person to look at; `quittance doctor` tells of it.
+    async fn set_aside(&mut self, entry: &Entry) {
+        loop {
+            let kept = async {
+                let events = pack(&[json(&entry.events)?.as_bytes()]);
+                sqlx::query(
+                    "INSERT INTO journal_stuck (id, events) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
+                )
+                .bind(entry.id)
+                .bind(events)
+                .execute(&mut self.conn)
+                .await?;
+                ledger::apply_segments_only(&mut self.conn, entry).await
+            };
+            match kept.await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!(%error, journal.id = entry.id, "it cannot be set aside either; trying again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Applies what an earlier process left in the journal; gives the id of the last entry.
+    pub async fn recover(&mut self, journal: &mut Journal) -> Result<i64, StoreError> {
+        let mut last = ledger::applied_up_to(&mut self.conn).await?;
+        let mut events = 0;
+        loop {
+            let entries = journal.after(last).await?;
+            let Some(newest) = entries.last().map(|entry| entry.id) else { break };
+            events += entries.iter().map(|entry| entry.events.len()).sum::<usize>();
+            self.apply(&entries).await;
+            last = newest;
+        }
+        self.applied.store(last, Ordering::Release);
+        if events > 0 {
+            tracing::info!(events, "brought the ledger up to date with the journal of the last run");
+        }
+        Ok(last)
+    }
 }
 
 /// Ends a transaction that failed. SQLite ends it by itself on some errors (a full disk).
