@@ -1,6 +1,7 @@
 //! The sender: keep-alive connections that post full-size, signed messages one after another.
 
 use super::server::Process;
+use quittance::server::{clock::Clock, listener::receipt_date};
 use hmac::{Hmac, KeyInit, Mac};
 use std::{
     fmt,
@@ -100,6 +101,10 @@ pub fn message(number: u64) -> String {
             }
             "@" => {
                 own = format!("buyer{number}@example.com");
+                &own
+            }
+            "now" => {
+                own = receipt_date(Clock::system().now());
                 &own
             }
             value => value,
@@ -216,7 +221,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("CARD_LAST_DIGITS", "1111"),
     ("CARD_EXPIRATION_DATE", "12/27"),
     ("GATEWAY_RESPONSE", "Approved"),
-    ("IPN_DATE", "20260301120009"),
+    ("IPN_DATE", "now"),
     ("FX_RATE", "1"),
     ("FX_MARKUP", "0"),
     ("PAYABLE_AMOUNT", "56.23"),

@@ -1,20 +1,26 @@
 //! The servers under load, each as a process of its own.
 
 use super::generator::KEY;
-use axum::{Router, body::Body, extract::Request, response::IntoResponse, routing::post};
+use axum::Router;
 use quittance::{
-    domain::{Algorithms, Gateway, Timestamp},
+    domain::{
+        Algorithms, Gateway,
+        id::{ListenerId, MerchantId, NotificationId, RefusalId},
+    },
     server::{
         clock::Clock,
-        gateway::{self, Credentials},
         http::serve::serve,
-        listener,
-        store::{Address, Feed, ListenerDraft, NewMerchant, OpenAs, Secret, Store, StoreSettings},
+        listener::{self, Keeper},
+        store::{
+            Acceptance, Address, Feed, Listener, ListenerDraft, NewMerchant, NewNotification, NewRefusal, OpenAs, Secret, Store,
+            StoreError, StoreSettings,
+        },
     },
 };
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 /// A running server; ends when dropped.
@@ -57,20 +63,39 @@ pub fn run(role: &str) {
     });
 }
 
-/// The same HTTP stack and the same checks, with the store left out.
+/// The product's own listener with the store left out: the same HTTP stack, limits, checks and receipts.
 fn bare() -> Router {
-    Router::new().route("/ipn/{key}", post(check_only))
+    listener::router(Nowhere(Arc::new(bench_listener())), Clock::system())
 }
 
-async fn check_only(request: Request<Body>) -> axum::response::Response {
-    let body = axum::body::to_bytes(request.into_body(), listener::MAX_BODY).await.unwrap_or_default();
-    let credentials = Credentials { secret: KEY.as_bytes(), required: Algorithms::ALL };
-    match gateway::verify(Gateway::TwoCheckout, credentials, &body) {
-        Ok(verified) => {
-            let date = listener::receipt_date(Timestamp::from_seconds(1_772_366_400));
-            gateway::acknowledge(Gateway::TwoCheckout, credentials, &verified, &date).into_response()
-        }
-        Err(_) => axum::http::StatusCode::FORBIDDEN.into_response(),
+#[derive(Clone)]
+struct Nowhere(Arc<Listener>);
+
+impl Keeper for Nowhere {
+    fn listener(&self, _: &str) -> Option<Arc<Listener>> {
+        Some(self.0.clone())
+    }
+
+    async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
+        std::hint::black_box(new);
+        Ok(Acceptance { notification_id: NotificationId(0), repeated: false })
+    }
+
+    async fn refuse(&self, _: NewRefusal) -> Result<RefusalId, StoreError> {
+        Ok(RefusalId(0))
+    }
+}
+
+fn bench_listener() -> Listener {
+    Listener {
+        id: ListenerId(1),
+        merchant_id: MerchantId(1),
+        gateway: Gateway::TwoCheckout,
+        label: "Bench".to_owned(),
+        path_key: "bench".to_owned(),
+        secret: Secret::new(KEY),
+        required: Algorithms::ALL,
+        enabled: true,
     }
 }
 

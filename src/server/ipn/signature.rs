@@ -9,7 +9,6 @@ use hmac::{Hmac, KeyInit, Mac, SimpleHmac};
 use md5::Md5;
 use sha2::Sha256;
 use sha3::Sha3_256;
-use std::io::Write as _;
 
 /// Which signature a field carries, if any. Names are compared exactly, as the gateway's own samples do.
 pub fn algorithm_of(name: &[u8]) -> Option<Algorithm> {
@@ -18,8 +17,18 @@ pub fn algorithm_of(name: &[u8]) -> Option<Algorithm> {
 
 /// Appends a value with its length in bytes before it. An empty value is a lone `0`.
 pub fn push_prefixed(source: &mut Vec<u8>, value: &[u8]) {
-    // Writing to a vector cannot fail.
-    let _ = write!(source, "{}", value.len());
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = value.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    source.extend_from_slice(&digits[at..]);
     source.extend_from_slice(value);
 }
 

@@ -11,11 +11,11 @@ use self::{
     inbound::{ReadError, read_body, render_head},
     refusals::Refusals,
 };
-use crate::domain::{RefusalReason, Timestamp};
+use crate::domain::{RefusalReason, Timestamp, id::RefusalId};
 use crate::server::{
     clock::Clock,
     gateway::{self, Acknowledgement, Credentials, Refused},
-    store::{Listener, NewNotification, NewRefusal, Store, StoreError},
+    store::{Acceptance, Listener, NewNotification, NewRefusal, Store, StoreError},
 };
 use axum::{
     Router,
@@ -36,31 +36,54 @@ const REFUSED_BODY_KEPT: usize = 16 << 10;
 /// When a sender that was turned away for a moment should come again, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 
-/// What the listener pages need.
+/// What listener pages need of the store. Tests put one in its place whose disk is full, benches one that keeps nothing.
+pub trait Keeper: Clone + Send + Sync + 'static {
+    /// The listener of an address.
+    fn listener(&self, key: &str) -> Option<Arc<Listener>>;
+    /// Stores a message; returns when it is safe.
+    fn accept(&self, new: NewNotification) -> impl Future<Output = Result<Acceptance, StoreError>> + Send;
+    /// Keeps a refused message.
+    fn refuse(&self, new: NewRefusal) -> impl Future<Output = Result<RefusalId, StoreError>> + Send;
+}
+
+impl Keeper for Store {
+    fn listener(&self, key: &str) -> Option<Arc<Listener>> {
+        self.settings().listener(key).cloned()
+    }
+
+    fn accept(&self, new: NewNotification) -> impl Future<Output = Result<Acceptance, StoreError>> + Send {
+        Self::accept(self, new)
+    }
+
+    fn refuse(&self, new: NewRefusal) -> impl Future<Output = Result<RefusalId, StoreError>> + Send {
+        Self::refuse(self, new)
+    }
+}
+
 #[derive(Clone)]
-pub struct ListenerState {
-    store: Store,
+struct ListenerState<K> {
+    keeper: K,
     clock: Clock,
     refusals: Arc<Refusals>,
 }
 
 /// The listener pages.
-pub fn router(store: Store, clock: Clock) -> Router {
-    let state = ListenerState { store, refusals: Arc::new(Refusals::new()), clock };
-    Router::new().route("/ipn/{key}", post(receive).get(probe)).with_state(state)
+pub fn router<K: Keeper>(keeper: K, clock: Clock) -> Router {
+    let state = ListenerState { keeper, refusals: Arc::new(Refusals::new()), clock };
+    Router::new().route("/ipn/{key}", post(receive::<K>).get(probe::<K>)).with_state(state)
 }
 
 /// A gateway asks whether the page is there before it takes the address into its settings; it wants a 200.
-async fn probe(State(state): State<ListenerState>, Path(key): Path<String>) -> Response {
-    match state.store.settings().listener(&key) {
+async fn probe<K: Keeper>(State(state): State<ListenerState<K>>, Path(key): Path<String>) -> Response {
+    match state.keeper.listener(&key) {
         Some(listener) if listener.enabled => plain(StatusCode::OK, "This page takes payment notifications by POST.\n"),
         Some(_) => refuse_response(RefusalReason::ListenerOff),
         None => refuse_response(RefusalReason::UnknownListener),
     }
 }
 
-async fn receive(
-    State(state): State<ListenerState>,
+async fn receive<K: Keeper>(
+    State(state): State<ListenerState<K>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(key): Path<String>,
     request: axum::extract::Request,
@@ -69,7 +92,7 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let head = || render_head(&parts);
     let inbound = Inbound { received_at, peer: peer.ip().to_canonical().to_string() };
-    let listener = state.store.settings().listener(&key).cloned();
+    let listener = state.keeper.listener(&key);
     let body = match read_body(body, MAX_BODY).await {
         Ok(body) => body,
         Err(ReadError { reason: Some(reason), kept, size }) => {
@@ -113,7 +136,7 @@ impl From<Refused> for NotTaken {
     }
 }
 
-impl ListenerState {
+impl<K: Keeper> ListenerState<K> {
     /// Checks and stores one message.
     async fn take(
         &self,
@@ -141,7 +164,7 @@ impl ListenerState {
             body: body.clone(),
             facts: verified.facts,
         };
-        self.store.accept(new).await.map_err(NotTaken::NotStored)?;
+        self.keeper.accept(new).await.map_err(NotTaken::NotStored)?;
         Ok(acknowledgement)
     }
 
@@ -169,7 +192,7 @@ impl ListenerState {
             size,
             suppressed,
         };
-        if let Err(error) = self.store.refuse(new).await {
+        if let Err(error) = self.keeper.refuse(new).await {
             tracing::warn!(%error, reason = refused.reason.code(), "a refused message could not be kept");
         }
     }

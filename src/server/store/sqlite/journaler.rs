@@ -22,7 +22,7 @@ pub(super) const QUEUE: usize = 64;
 /// Most operations journalled together.
 const MAX_BATCH: usize = 64;
 /// Events that the ledger may be behind; then everybody waits for it. A few dozen megabytes of memory.
-const BACKLOG: usize = 30_000;
+const BACKLOG: usize = 20_000;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 

@@ -97,7 +97,13 @@ impl SqliteStore {
         }
         let serves = settings.open_as == OpenAs::Server;
         let lock = serves.then(|| lock_for_serving(path)).transpose()?;
-        let mut conn = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
+        let mut conn = options(path)
+            .create_if_missing(true)
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            // The ends of all tables and indexes, and what one transaction changes, must stay in memory.
+            .pragma("cache_size", if serves { "-32768" } else { "-8192" })
+            .connect()
+            .await?;
         migrate(&mut conn).await?;
         let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
         let vault = upkeep::open_vault(&mut conn, &key_file).await?;
@@ -261,7 +267,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         // Every reference is written by code that has just made or read what it points to; `doctor` checks them all.
         // Checking each again on the way of every message would cost five look-ups.
         .foreign_keys(false)
-        .pragma("cache_size", "-8192")
+        .pragma("cache_size", "-4096")
         .pragma("journal_size_limit", "67108864")
         .pragma("temp_store", "memory")
 }

@@ -20,7 +20,7 @@ use std::{
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Events applied in one transaction.
-const CHUNK: usize = 1_000;
+const CHUNK: usize = 2_000;
 /// Operations taken from the queue at a time.
 const MAX_OPS: usize = 256;
 /// Pause after the disk refused a transaction.
