@@ -1,8 +1,8 @@
 //! The sender: keep-alive connections that post full-size, signed messages one after another.
 
 use super::server::Process;
-use quittance::server::{clock::Clock, listener::receipt_date};
 use hmac::{Hmac, KeyInit, Mac};
+use quittance::server::{clock::Clock, listener::receipt_date};
 use std::{
     fmt,
     sync::{
@@ -45,7 +45,9 @@ impl fmt::Display for Outcome {
 }
 
 /// Posts for a span over a number of connections; every answer must be a receipt.
-pub async fn run(process: &Process, connections: usize, span: Duration) -> Outcome { run_port(process.port, connections, span).await }
+pub async fn run(process: &Process, connections: usize, span: Duration) -> Outcome {
+    run_port(process.port, connections, span).await
+}
 pub async fn run_port(port: u16, connections: usize, span: Duration) -> Outcome {
     let number = Arc::new(AtomicU64::new(200_000_000));
     let begin = Instant::now();

@@ -41,6 +41,8 @@ pub enum StoreError {
     Corrupt(String),
     #[error("database: {0}")]
     Database(#[source] sqlx::Error),
+    #[error("ledger: {0}")]
+    Ledger(#[source] rusqlite::Error),
 }
 
 impl StoreError {
@@ -50,10 +52,22 @@ impl StoreError {
     }
 }
 
+/// Primary SQLite result codes after which trying again may help: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
+const TEMPORARY: [i64; 6] = [5, 6, 8, 10, 13, 14];
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map(|inner| i64::from(inner.extended_code) & 0xff);
+        if code.is_some_and(|code| TEMPORARY.contains(&code)) {
+            Self::Unavailable(error.to_string())
+        } else {
+            Self::Ledger(error)
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        // Primary SQLite result codes: 5 BUSY, 6 LOCKED, 8 READONLY, 10 IOERR, 13 FULL, 14 CANTOPEN.
-        const TEMPORARY: [i64; 6] = [5, 6, 8, 10, 13, 14];
         let code = error.as_database_error().and_then(|inner| inner.code()).and_then(|code| code.parse::<i64>().ok());
         match (&error, code) {
             (_, Some(code)) if TEMPORARY.contains(&(code & 0xff)) => Self::Unavailable(error.to_string()),

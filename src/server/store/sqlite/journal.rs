@@ -246,6 +246,7 @@ impl<'a> Draft<'a> {
 }
 
 /// One commit of the journal on its way to the ledger.
+#[derive(Clone)]
 pub(super) struct Entry {
     pub id: i64,
     pub events: Vec<Event>,

@@ -106,9 +106,8 @@ impl Journaler {
     /// Journals a batch and answers everybody in it.
     async fn commit(&mut self, batch: Batch) {
         let Batch { messages, records } = batch;
-        let (messages, orphans): (Vec<_>, Vec<_>) = messages
-            .into_iter()
-            .partition(|message| !matches!(message.kind, Kind::Repeat(id) if self.failed.contains(&id)));
+        let (messages, orphans): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| !matches!(message.kind, Kind::Repeat(id) if self.failed.contains(&id)));
         for orphan in orphans {
             let error = StoreError::Unavailable("the message that this one repeats could not be stored".to_owned());
             let _ = orphan.reply.send(Err(error));

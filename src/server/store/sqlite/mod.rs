@@ -2,8 +2,11 @@
 //!
 //! A message goes `intake` (is it a repeat?) → `journaler` (one small commit to the journal's file, shared by everybody
 //! waiting; now the gateway is answered and the delivery may start) → `writer` and `ledger` (orders, deliveries, indexes,
-//! books, in larger transactions behind). All commits are `synchronous=FULL`. Statements that work on batches take them
-//! as JSON (`jsonb_each`): on SQLite the number of statements costs, not the number of rows.
+//! books, in larger transactions behind). All commits are `synchronous=FULL`.
+//!
+//! Two drivers, one library: pages, settings and the journal use sqlx; the ledger, where every message writes a dozen
+//! index entries, uses rusqlite on a thread, because there a row costs microseconds and a way to another thread and
+//! back ten times that.
 //!
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
@@ -28,6 +31,7 @@ use self::{
     intake::SharedPending,
     journal::{Journal, PreparedAccept},
     journaler::{Journaler, Op, QUEUE, Reply},
+    ledger::Ledger,
     writer::{Change, LedgerOp, Writer},
 };
 use super::{
@@ -97,13 +101,7 @@ impl SqliteStore {
         }
         let serves = settings.open_as == OpenAs::Server;
         let lock = serves.then(|| lock_for_serving(path)).transpose()?;
-        let mut conn = options(path)
-            .create_if_missing(true)
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
-            // The ends of all tables and indexes, and what one transaction changes, must stay in memory.
-            .pragma("cache_size", if serves { "-32768" } else { "-8192" })
-            .connect()
-            .await?;
+        let mut conn = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
         migrate(&mut conn).await?;
         let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
         let vault = upkeep::open_vault(&mut conn, &key_file).await?;
@@ -119,8 +117,14 @@ impl SqliteStore {
         let (journaler, ops) = mpsc::channel(QUEUE);
         let (ledger, entries) = mpsc::unbounded_channel();
         let (pending, backlog, applied) = (SharedPending::default(), Journaler::backlog(), Arc::default());
-        let mut writer =
-            Writer { conn, feed: feed.clone(), pending: pending.clone(), backlog: backlog.clone(), applied: Arc::clone(&applied) };
+        let mut writer = Writer {
+            conn,
+            ledger: Some(Ledger::open(path)?),
+            feed: feed.clone(),
+            pending: pending.clone(),
+            backlog: backlog.clone(),
+            applied: Arc::clone(&applied),
+        };
         let mut tasks = Vec::new();
         // A command that finds no server takes its place for a moment, so that it sees what a crash left behind.
         let lock = match lock {

@@ -1,11 +1,12 @@
-//! The one writer of the database: brings the ledger up to date with the journal, and runs changes of settings,
-//! people and resends. SQLite lets one connection write at a time, so all of it goes through this task.
+//! The one writer of the database: brings the ledger up to date with the journal (on a blocking thread), and runs
+//! changes of settings, people and resends. SQLite lets one connection write at a time, so all of it goes through this
+//! task, one after the other.
 
 use super::{
     intake::SharedPending,
     journal::{Entry, Journal, json},
     journaler::Reply,
-    ledger,
+    ledger::Ledger,
 };
 use crate::server::store::{Commit, StoreError, feed::Feed, pack::pack};
 use futures::future::BoxFuture;
@@ -84,6 +85,8 @@ where
 /// The task's belongings.
 pub(super) struct Writer {
     pub conn: SqliteConnection,
+    /// Away while a thread works with it.
+    pub ledger: Option<Ledger>,
     pub feed: Feed,
     pub pending: SharedPending,
     pub backlog: Arc<Semaphore>,
@@ -118,8 +121,7 @@ impl Writer {
                         let _ = reply.send(Ok(()));
                     }
                     LedgerOp::Checkpoint(reply) => {
-                        let result = sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut self.conn).await;
-                        let _ = reply.send(result.map(drop).map_err(StoreError::from));
+                        let _ = reply.send(self.on_ledger(|ledger| ledger.checkpoint()).await);
                     }
                     LedgerOp::Close(reply) => {
                         queue.close();
@@ -157,16 +159,39 @@ impl Writer {
         }
     }
 
+    /// Works with the ledger on a thread where waiting for the disk disturbs nobody.
+    async fn on_ledger<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Ledger) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let Some(mut ledger) = self.ledger.take() else {
+            return Err(StoreError::Corrupt("the ledger's thread was lost".to_owned()));
+        };
+        let worked = tokio::task::spawn_blocking(move || {
+            let result = work(&mut ledger);
+            (ledger, result)
+        });
+        match worked.await {
+            Ok((ledger, result)) => {
+                self.ledger = Some(ledger);
+                result
+            }
+            Err(_) => Err(StoreError::Corrupt("the ledger's thread was lost".to_owned())),
+        }
+    }
+
     /// Applies entries together. While the disk refuses, they wait and so does everything behind them: in the end the
     /// intake, and with it the gateways, which are told to come again.
-    async fn apply(&mut self, entries: &[Entry]) {
+    async fn apply(&mut self, entries: Vec<Entry>) {
         if entries.is_empty() {
             return;
         }
+        let entries = Arc::new(entries);
         loop {
-            match ledger::apply(&mut self.conn, entries).await {
+            let shared = entries.clone();
+            match self.on_ledger(move |ledger| ledger.apply(&shared)).await {
                 Ok(changes) => {
-                    self.done(entries);
+                    self.done(&entries);
                     return self.feed.announce(Commit { jobs: Vec::new(), changes });
                 }
                 Err(error) if error.is_temporary() => {
@@ -175,15 +200,15 @@ impl Writer {
                 }
                 Err(error) if entries.len() > 1 => {
                     tracing::error!(%error, "entries of the journal cannot be applied together; trying them one by one");
-                    for entry in entries {
-                        Box::pin(self.apply(std::slice::from_ref(entry))).await;
+                    for entry in Arc::unwrap_or_clone(entries) {
+                        Box::pin(self.apply(vec![entry])).await;
                     }
                     return;
                 }
                 Err(error) => {
                     tracing::error!(%error, journal.id = entries[0].id, "an entry of the journal cannot be applied and was set aside");
-                    self.set_aside(&entries[0]).await;
-                    return self.done(entries);
+                    self.set_aside(&entries).await;
+                    return self.done(&entries);
                 }
             }
         }
@@ -192,8 +217,9 @@ impl Writer {
     /// Applies what came through the queue, and lets as much come after it.
     async fn take(&mut self, entries: &mut Vec<Entry>) {
         let entries = std::mem::take(entries);
-        self.apply(&entries).await;
-        self.backlog.add_permits(entries.iter().map(|entry| entry.events.len()).sum());
+        let events = entries.iter().map(|entry| entry.events.len()).sum();
+        self.apply(entries).await;
+        self.backlog.add_permits(events);
     }
 
     fn done(&self, entries: &[Entry]) {
@@ -204,23 +230,17 @@ impl Writer {
     }
 
     /// Keeps an entry that the tables do not take for a person to look at; `quittance doctor` tells of it.
-    async fn set_aside(&mut self, entry: &Entry) {
+    async fn set_aside(&mut self, entries: &Arc<Vec<Entry>>) {
         loop {
-            let kept = async {
-                let events = pack(&[json(&entry.events)?.as_bytes()]);
-                sqlx::query(
-                    "INSERT INTO journal_stuck (id, events) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
-                )
-                .bind(entry.id)
-                .bind(events)
-                .execute(&mut self.conn)
-                .await?;
-                ledger::apply_segments_only(&mut self.conn, entry).await
-            };
+            let shared = entries.clone();
+            let kept = self.on_ledger(move |ledger| {
+                let events = pack(&[json(&shared[0].events)?.as_bytes()]);
+                ledger.set_aside(&shared[0], &events)
+            });
             match kept.await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::error!(%error, journal.id = entry.id, "it cannot be set aside either; trying again");
+                    tracing::error!(%error, journal.id = entries[0].id, "it cannot be set aside either; trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
@@ -229,13 +249,13 @@ impl Writer {
 
     /// Applies what an earlier process left in the journal; gives the id of the last entry.
     pub async fn recover(&mut self, journal: &mut Journal) -> Result<i64, StoreError> {
-        let mut last = ledger::applied_up_to(&mut self.conn).await?;
+        let mut last = self.on_ledger(|ledger| ledger.applied_up_to()).await?;
         let mut events = 0;
         loop {
             let entries = journal.after(last).await?;
             let Some(newest) = entries.last().map(|entry| entry.id) else { break };
             events += entries.iter().map(|entry| entry.events.len()).sum::<usize>();
-            self.apply(&entries).await;
+            self.apply(entries).await;
             last = newest;
         }
         self.applied.store(last, Ordering::Release);
