@@ -37,9 +37,10 @@ pub async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, ReadError>
             Ok(None) => return Ok(read.freeze()),
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
-                // The usual case: the whole body in one piece, which needs no copy.
+                // The usual case: the whole body in one piece. Copied, because it outlives the connection's buffer,
+                // which it would hold in memory.
                 if read.is_empty() && Some(data.len() as u64) == announced {
-                    return Ok(data);
+                    return Ok(Bytes::copy_from_slice(&data));
                 }
                 read.extend_from_slice(&data);
                 if read.len() <= limit {

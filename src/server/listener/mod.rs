@@ -150,19 +150,24 @@ impl<K: Keeper> ListenerState<K> {
             return Err(Refused::because(RefusalReason::ListenerOff).into());
         }
         let credentials = Credentials { secret: listener.secret.reveal(), required: listener.required };
-        let verified = gateway::verify(listener.gateway, credentials, body)?;
-        // Computed before the message is handed over; sent only after it is stored.
-        let acknowledgement = gateway::acknowledge(listener.gateway, credentials, &verified, &receipt_date(inbound.received_at));
+        // Everything that borrows the body ends here, so that nothing but the message itself waits for the disk.
+        let (facts, signatures, acknowledgement) = {
+            let verified = gateway::verify(listener.gateway, credentials, body)?;
+            // Computed before the message is handed over; sent only after it is stored.
+            let date = receipt_date(inbound.received_at);
+            let acknowledgement = gateway::acknowledge(listener.gateway, credentials, &verified, &date);
+            (verified.facts, verified.signatures, acknowledgement)
+        };
         let new = NewNotification {
             merchant_id: listener.merchant_id,
             listener_id: Some(listener.id),
             gateway: listener.gateway,
             received_at: inbound.received_at,
-            signatures: verified.signatures,
+            signatures,
             peer: inbound.peer.clone(),
             head: head(),
             body: body.clone(),
-            facts: verified.facts,
+            facts,
         };
         self.keeper.accept(new).await.map_err(NotTaken::NotStored)?;
         Ok(acknowledgement)

@@ -134,7 +134,9 @@ impl Store {
 
     /// The settings in memory as they are now.
     pub fn settings(&self) -> Arc<Directory> {
-        self.directory().borrow().clone()
+        match self {
+            Self::Sqlite(engine) => engine.settings(),
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Before the journal: which messages are repeats, and which order each belongs to.
 //!
-//! Looks at what is on its way to the ledger first (memory), then at the ledger (one statement for the whole batch, on
-//! a connection of its own, while the journaler commits the batch before). In this order nothing slips through between:
-//! a message leaves memory only after it is in the ledger.
+//! A thread that looks at what is on its way to the ledger first (memory), then at the ledger, while the journaler
+//! commits the batch before. In this order nothing slips through between: a message leaves memory only after it is in
+//! the ledger.
 
 use super::{
-    journal::{Event, MessageKey, PreparedAccept, json, said_at},
+    journal::{Event, MessageKey, PreparedAccept},
     journaler::{Op, Reply},
 };
 use crate::domain::{
@@ -13,7 +13,7 @@ use crate::domain::{
     id::{MerchantId, NotificationId, OrderId},
 };
 use crate::server::store::{Acceptance, StoreError, ids::IdSource};
-use sqlx::{Row as _, SqliteConnection};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -100,15 +100,15 @@ fn order_key(prepared: &PreparedAccept) -> OrderKey {
 }
 
 /// Runs until every sender is gone.
-pub(super) async fn run(
-    mut conn: SqliteConnection,
+pub(super) fn run(
+    conn: &Connection,
     mut queue: mpsc::Receiver<(PreparedAccept, Reply<Acceptance>)>,
     journaler: mpsc::Sender<Op>,
     pending: SharedPending,
     ids: Arc<IdSource>,
 ) {
     let mut waiting = Vec::with_capacity(MAX_BATCH);
-    while queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+    while queue.blocking_recv_many(&mut waiting, MAX_BATCH) > 0 {
         let mut batch = Vec::with_capacity(waiting.len());
         let mut bytes = 0;
         for message in waiting.drain(..) {
@@ -116,15 +116,15 @@ pub(super) async fn run(
             batch.push(message);
             if bytes >= MAX_BATCH_BYTES {
                 bytes = 0;
-                hand_over(&mut conn, std::mem::take(&mut batch), &journaler, &pending, &ids).await;
+                hand_over(conn, std::mem::take(&mut batch), &journaler, &pending, &ids);
             }
         }
-        hand_over(&mut conn, batch, &journaler, &pending, &ids).await;
+        hand_over(conn, batch, &journaler, &pending, &ids);
     }
 }
 
-async fn hand_over(
-    conn: &mut SqliteConnection,
+fn hand_over(
+    conn: &Connection,
     batch: Vec<(PreparedAccept, Reply<Acceptance>)>,
     journaler: &mpsc::Sender<Op>,
     pending: &SharedPending,
@@ -133,11 +133,11 @@ async fn hand_over(
     if batch.is_empty() {
         return;
     }
-    match check(conn, &batch, pending, ids).await {
+    match check(conn, &batch, pending, ids) {
         Ok(kinds) => {
             let checked =
                 batch.into_iter().zip(kinds).map(|((prepared, reply), kind)| Checked { prepared, kind, reply }).collect();
-            if let Err(mpsc::error::SendError(Op::Intake(checked))) = journaler.send(Op::Intake(checked)).await {
+            if let Err(mpsc::error::SendError(Op::Intake(checked))) = journaler.blocking_send(Op::Intake(checked)) {
                 pending.failed(&checked);
                 for message in checked {
                     let _ = message.reply.send(Err(StoreError::Unavailable("the store is closed".to_owned())));
@@ -153,8 +153,8 @@ async fn hand_over(
     }
 }
 
-async fn check(
-    conn: &mut SqliteConnection,
+fn check(
+    conn: &Connection,
     batch: &[(PreparedAccept, Reply<Acceptance>)],
     pending: &SharedPending,
     ids: &IdSource,
@@ -164,7 +164,7 @@ async fn check(
     });
     let mut orders: Vec<Option<OrderId>> = pending
         .with(|pending| batch.iter().map(|(prepared, _)| pending.orders.get(&order_key(prepared)).map(|(id, _)| *id)).collect());
-    look_up(conn, batch, &mut repeats, &mut orders).await?;
+    look_up(conn, batch, &mut repeats, &mut orders)?;
     Ok(pending.with(|pending| {
         let settle = |(((prepared, _), repeat), order): ((&(PreparedAccept, _), Option<NotificationId>), Option<OrderId>)| {
             let key = prepared.key();
@@ -184,39 +184,26 @@ async fn check(
 }
 
 /// Fills in what the ledger knows.
-async fn look_up(
-    conn: &mut SqliteConnection,
+fn look_up(
+    conn: &Connection,
     batch: &[(PreparedAccept, Reply<Acceptance>)],
     repeats: &mut [Option<NotificationId>],
     orders: &mut [Option<OrderId>],
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> = batch
-        .iter()
-        .map(|(prepared, _)| {
-            let new = &prepared.new;
-            let listener = new.listener_id.map(|id| id.0);
-            (listener, said_at(&new.facts), new.merchant_id.0, new.facts.reference.as_str(), new.gateway.name())
-        })
-        .collect();
-    let digests: Vec<u8> = batch.iter().flat_map(|(prepared, _)| prepared.digest).collect();
-    let found = sqlx::query(
-        "SELECT incoming.key, notification.id, orders.id FROM jsonb_each(?) AS incoming
-         LEFT JOIN notification ON notification.listener_id = incoming.value ->> 0
-             AND notification.event_at = incoming.value ->> 1
-             AND notification.digest = substr(?, incoming.key * 16 + 1, 16)
-         LEFT JOIN orders ON orders.merchant_id = incoming.value ->> 2
-             AND orders.reference = incoming.value ->> 3 AND orders.gateway = incoming.value ->> 4
-         WHERE notification.id IS NOT NULL OR orders.id IS NOT NULL",
-    )
-    .bind(json(&rows)?)
-    .bind(digests)
-    .fetch_all(conn)
-    .await?;
-    for row in &found {
-        let index = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
-        let (Some(repeat), Some(order)) = (repeats.get_mut(index), orders.get_mut(index)) else { continue };
-        *repeat = repeat.or(row.try_get::<Option<i64>, _>(1)?.map(NotificationId));
-        *order = order.or(row.try_get::<Option<i64>, _>(2)?.map(OrderId));
+    // One view of the ledger for the batch, and one lock instead of two for every message.
+    let tx = conn.unchecked_transaction()?;
+    let mut message = tx.prepare_cached("SELECT id FROM notification WHERE listener_id = ? AND event_at = ? AND digest = ?")?;
+    let mut order = tx.prepare_cached("SELECT id FROM orders WHERE merchant_id = ? AND reference = ? AND gateway = ?")?;
+    for (((prepared, _), repeat), known) in batch.iter().zip(repeats).zip(orders) {
+        let new = &prepared.new;
+        if let (None, Some((listener, said_at, digest))) = (&repeat, prepared.key()) {
+            let key = params![listener.0, said_at, &digest[..]];
+            *repeat = message.query_row(key, |row| row.get(0).map(NotificationId)).optional()?;
+        }
+        if known.is_none() {
+            let key = params![new.merchant_id.0, new.facts.reference, new.gateway.name()];
+            *known = order.query_row(key, |row| row.get(0).map(OrderId)).optional()?;
+        }
     }
     Ok(())
 }

@@ -16,15 +16,16 @@ use crate::server::store::{
     pack::{pack, unpack},
 };
 use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sqlx::{ConnectOptions as _, SqliteConnection};
 use std::{
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 /// Unpacked bytes in one segment. Larger segments pack better; reading one message unpacks its whole segment.
@@ -284,83 +285,78 @@ impl Entry {
 
 /// The journal's file.
 pub(super) struct Journal {
-    conn: SqliteConnection,
+    conn: Connection,
     /// Entries up to this id are in the ledger and may be forgotten with the next commit.
     forget_up_to: Arc<AtomicI64>,
 }
 
 impl Journal {
     /// Opens the file beside a database, makes it where there is none, and checks that it belongs to that database.
-    pub async fn open(path: &Path, installation: &str, forget_up_to: Arc<AtomicI64>) -> Result<Self, StoreError> {
-        let mut conn = super::options(path).create_if_missing(true).pragma("cache_size", "-2048").connect().await?;
-        sqlx::raw_sql(
-            "CREATE TABLE IF NOT EXISTS owner (installation TEXT NOT NULL) STRICT;
+    pub fn open(path: &Path, installation: &str, forget_up_to: Arc<AtomicI64>) -> Result<Self, StoreError> {
+        let conn = Connection::open(path)?;
+        conn.busy_timeout(Duration::from_secs(5))?;
+        conn.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048; PRAGMA journal_size_limit = 16777216;
+             CREATE TABLE IF NOT EXISTS owner (installation TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY, events BLOB NOT NULL, segments BLOB NOT NULL) STRICT",
-        )
-        .execute(&mut conn)
-        .await?;
-        let owner: Option<String> = sqlx::query_scalar("SELECT installation FROM owner").fetch_optional(&mut conn).await?;
+        )?;
+        let owner: Option<String> = conn.query_row("SELECT installation FROM owner", [], |row| row.get(0)).optional()?;
         match owner {
             Some(owner) if owner == installation => {}
             Some(_) => {
-                let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM journal").fetch_one(&mut conn).await?;
+                let waiting: i64 = conn.query_row("SELECT count(*) FROM journal", [], |row| row.get(0))?;
                 if waiting > 0 {
                     return Err(StoreError::ForeignJournal(path.to_owned()));
                 }
-                sqlx::query("UPDATE owner SET installation = ?").bind(installation).execute(&mut conn).await?;
+                conn.execute("UPDATE owner SET installation = ?", [installation])?;
             }
             None => {
-                sqlx::query("INSERT INTO owner (installation) VALUES (?)").bind(installation).execute(&mut conn).await?;
+                conn.execute("INSERT INTO owner (installation) VALUES (?)", [installation])?;
             }
         }
         Ok(Self { conn, forget_up_to })
     }
 
     /// The id of the last entry, or 0.
-    pub async fn last(&mut self) -> Result<i64, StoreError> {
-        let last: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM journal").fetch_one(&mut self.conn).await?;
-        Ok(last.unwrap_or(0))
+    pub fn last(&self) -> Result<i64, StoreError> {
+        Ok(self.conn.query_row("SELECT coalesce(max(id), 0) FROM journal", [], |row| row.get(0))?)
     }
 
     /// Entries after an id, the oldest first; some at a time.
-    pub async fn after(&mut self, id: i64) -> Result<Vec<Entry>, StoreError> {
-        let rows: Vec<(i64, Vec<u8>, Vec<u8>)> =
-            sqlx::query_as("SELECT id, events, segments FROM journal WHERE id > ? ORDER BY id LIMIT 50")
-                .bind(id)
-                .fetch_all(&mut self.conn)
-                .await?;
-        rows.into_iter().map(|(id, events, segments)| Entry::read(id, &events, &segments)).collect()
+    pub fn after(&self, id: i64) -> Result<Vec<Entry>, StoreError> {
+        let mut select =
+            self.conn.prepare_cached("SELECT id, events, segments FROM journal WHERE id > ? ORDER BY id LIMIT 50")?;
+        let mut rows = select.query([id])?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            let blob = |column| row.get_ref(column).map(|value| value.as_blob().unwrap_or_default());
+            entries.push(Entry::read(row.get(0)?, blob(1)?, blob(2)?)?);
+        }
+        Ok(entries)
     }
 
     /// Commits an entry, and forgets what the ledger has taken; one wait for the disk.
-    pub async fn commit(&mut self, entry: &Entry, events: Vec<u8>) -> Result<(), StoreError> {
-        let written = sqlx::query(
-            "BEGIN IMMEDIATE; DELETE FROM journal WHERE id <= ?; INSERT INTO journal (id, events, segments) VALUES (?, ?, ?); COMMIT",
-        )
-        .bind(self.forget_up_to.load(Ordering::Acquire))
-        .bind(entry.id)
-        .bind(events)
-        .bind(entry.segment_bytes())
-        .execute(&mut self.conn)
-        .await;
-        if let Err(error) = written {
-            super::writer::roll_back(&mut self.conn).await;
-            return Err(error.into());
-        }
+    pub fn commit(&mut self, entry: &Entry, events: &[u8]) -> Result<(), StoreError> {
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.prepare_cached("DELETE FROM journal WHERE id <= ?")?.execute([self.forget_up_to.load(Ordering::Acquire)])?;
+        tx.prepare_cached("INSERT INTO journal (id, events, segments) VALUES (?, ?, ?)")?.execute(params![
+            entry.id,
+            events,
+            entry.segment_bytes()
+        ])?;
+        tx.commit()?;
         Ok(())
     }
 
     /// Forgets what the ledger has taken, and closes the file.
-    pub async fn close(mut self) -> Result<(), StoreError> {
+    pub fn close(self) -> Result<(), StoreError> {
         let applied = self.forget_up_to.load(Ordering::Acquire);
-        sqlx::query("DELETE FROM journal WHERE id <= ?").bind(applied).execute(&mut self.conn).await?;
-        sqlx::Connection::close(self.conn).await?;
-        Ok(())
+        self.conn.execute("DELETE FROM journal WHERE id <= ?", [applied])?;
+        self.conn.close().map_err(|(_, error)| error.into())
     }
 }
 
-/// Rows as the text that `json_each` takes. Statements of several parts use plain `?`, because sqlx counts numbered
-/// parameters wrongly across the parts.
+/// Rows as the text that `json_each` takes.
 pub(super) fn json<T: Serialize>(rows: &T) -> Result<String, StoreError> {
     serde_json::to_string(rows).map_err(|error| StoreError::Corrupt(error.to_string()))
 }

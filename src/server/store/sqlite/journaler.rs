@@ -1,5 +1,6 @@
-//! The task that keeps the promise: takes what the intake has looked up and what the dispatcher has tried, commits it
-//! to the journal, and answers everybody in the commit.
+//! The thread that keeps the promise: takes what the intake has looked up and what the dispatcher has tried, commits it
+//! to the journal, and answers everybody in the commit. A thread of its own, because everybody waits for it: it must
+//! not wait for its turn among the tasks that read requests.
 //!
 //! It never waits for a batch to fill: while one commit is on its way to the disk the next gathers by itself. Changes of
 //! settings and the like pass through it on their way to the writer, so that they see what was accepted before them.
@@ -14,6 +15,7 @@ use crate::domain::{
     id::{DeliveryId, NotificationId},
 };
 use crate::server::store::{Acceptance, AttemptRecord, Commit, Directory, Job, StoreError, feed::Feed, ids::IdSource};
+use futures::executor::block_on;
 use std::{collections::HashSet, sync::Arc};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -36,7 +38,7 @@ pub(super) enum Op {
     Close(oneshot::Sender<()>),
 }
 
-/// The task's belongings.
+/// The thread's belongings.
 pub(super) struct Journaler {
     pub journal: Journal,
     pub last_id: i64,
@@ -66,17 +68,17 @@ impl Journaler {
     }
 
     /// Runs until it is told to end or every sender is gone.
-    pub async fn run(mut self, mut queue: mpsc::Receiver<Op>) {
+    pub fn run(mut self, mut queue: mpsc::Receiver<Op>) {
         let mut ops = Vec::with_capacity(MAX_BATCH);
         let mut closing = Vec::new();
-        while queue.recv_many(&mut ops, MAX_BATCH).await > 0 {
+        while queue.blocking_recv_many(&mut ops, MAX_BATCH) > 0 {
             let mut batch = Batch::default();
             for op in ops.drain(..) {
                 match op {
                     Op::Intake(messages) => batch.messages.extend(messages),
                     Op::Record(attempts, reply) => batch.records.push((attempts, reply)),
                     Op::Ledger(op) => {
-                        self.commit(std::mem::take(&mut batch)).await;
+                        self.commit(std::mem::take(&mut batch));
                         // Where the writer has ended, the caller's reply is dropped and tells him so.
                         let _ = self.ledger.send(op);
                     }
@@ -86,16 +88,16 @@ impl Journaler {
                     }
                 }
             }
-            self.commit(batch).await;
+            self.commit(batch);
             if queue.is_empty() {
                 self.failed.clear();
             }
         }
         let (reply, ended) = oneshot::channel();
         if self.ledger.send(LedgerOp::Close(reply)).is_ok() {
-            let _ = ended.await;
+            let _ = ended.blocking_recv();
         }
-        if let Err(error) = self.journal.close().await {
+        if let Err(error) = self.journal.close() {
             tracing::warn!(%error, "the journal was not closed cleanly; it is read at the next start");
         }
         for reply in closing {
@@ -104,7 +106,7 @@ impl Journaler {
     }
 
     /// Journals a batch and answers everybody in it.
-    async fn commit(&mut self, batch: Batch) {
+    fn commit(&mut self, batch: Batch) {
         let Batch { messages, records } = batch;
         let (messages, orphans): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| !matches!(message.kind, Kind::Repeat(id) if self.failed.contains(&id)));
@@ -115,7 +117,7 @@ impl Journaler {
         if messages.is_empty() && records.is_empty() {
             return;
         }
-        match self.journal(&messages, &records).await {
+        match self.journal(&messages, &records) {
             Ok((entry, jobs)) => {
                 self.feed.announce(Commit { jobs, changes: Vec::new() });
                 let _ = self.ledger.send(LedgerOp::Entry(entry));
@@ -134,7 +136,7 @@ impl Journaler {
         }
     }
 
-    async fn journal(
+    fn journal(
         &mut self,
         messages: &[Checked],
         records: &[(Vec<AttemptRecord>, Reply<()>)],
@@ -142,11 +144,11 @@ impl Journaler {
         let (draft, jobs) = self.draft(messages, records)?;
         let (entry, events) = draft.finish()?;
         let places = u32::try_from(entry.events.len().min(BACKLOG)).unwrap_or(u32::MAX);
-        if let Ok(permits) = self.backlog.acquire_many(places).await {
+        if let Ok(permits) = block_on(self.backlog.acquire_many(places)) {
             // The writer gives them back when the events are in the ledger.
             permits.forget();
         }
-        if let Err(error) = self.journal.commit(&entry, events).await {
+        if let Err(error) = self.journal.commit(&entry, &events) {
             self.backlog.add_permits(places as usize);
             return Err(error);
         }

@@ -11,7 +11,7 @@ use crate::domain::{
     order::Standing,
 };
 use crate::server::store::{Change, Next, StoreError};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::{
     collections::{BTreeMap, HashSet, btree_map},
     path::Path,
@@ -33,6 +33,14 @@ impl Ledger {
         )?;
         conn.set_prepared_statement_cache_capacity(32);
         Ok(Self(conn))
+    }
+
+    /// A connection that only reads, for the intake.
+    pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(Duration::from_secs(5))?;
+        conn.execute_batch("PRAGMA cache_size = -16384")?;
+        Ok(conn)
     }
 
     /// The last entry of the journal that is in the ledger, or 0.

@@ -4,9 +4,9 @@
 //! waiting; now the gateway is answered and the delivery may start) → `writer` and `ledger` (orders, deliveries, indexes,
 //! books, in larger transactions behind). All commits are `synchronous=FULL`.
 //!
-//! Two drivers, one library: pages, settings and the journal use sqlx; the ledger, where every message writes a dozen
-//! index entries, uses rusqlite on a thread, because there a row costs microseconds and a way to another thread and
-//! back ten times that.
+//! Two drivers, one library: pages, settings, people and resends use sqlx; the way of a message (intake, journal, ledger)
+//! uses rusqlite on threads of its own, because there a statement costs microseconds and a way to a driver's thread
+//! and back ten times that.
 //!
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
@@ -132,8 +132,8 @@ impl SqliteStore {
             lock => lock,
         };
         if lock.is_some() {
-            let mut journal = Journal::open(&path.with_extension("intake"), &installation, applied).await?;
-            let last_id = writer.recover(&mut journal).await?.max(journal.last().await?);
+            let journal = Journal::open(&path.with_extension("intake"), &installation, applied)?;
+            let last_id = writer.recover(&journal).await?.max(journal.last()?);
             if serves {
                 // Checkpoints run beside the writer instead; see `upkeep`.
                 sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(&mut writer.conn).await?;
@@ -149,11 +149,12 @@ impl SqliteStore {
                     backlog,
                     failed: HashSet::new(),
                 };
-                tasks.push(tokio::spawn(task.run(ops)));
-                let looks_up = options(path).read_only(true).connect().await?;
-                tasks.push(tokio::spawn(intake::run(looks_up, messages, journaler.clone(), pending, ids.clone())));
+                thread("journal", move || task.run(ops))?;
+                let looks_up = Ledger::open_to_read(path)?;
+                let (journaler, ids) = (journaler.clone(), ids.clone());
+                thread("intake", move || intake::run(&looks_up, messages, journaler, pending, ids))?;
             } else {
-                journal.close().await?;
+                journal.close()?;
             }
         }
         tasks.push(tokio::spawn(writer.run(entries)));
@@ -201,6 +202,10 @@ impl SqliteStore {
         self.0.directory.subscribe()
     }
 
+    pub(super) fn settings(&self) -> Arc<Directory> {
+        self.0.directory.borrow().clone()
+    }
+
     /// Stores a notification; returns after the commit that holds it.
     pub(super) async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
         self.only_served()?;
@@ -245,6 +250,11 @@ impl SqliteStore {
     fn only_served(&self) -> Result<(), StoreError> {
         self.0.node.map(drop).ok_or(StoreError::NotServing)
     }
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map(drop).map_err(|error| StoreError::Unavailable(format!("no thread for the {name}: {error}")))
 }
 
 /// Hands an operation over and waits for its answer, with patience.

@@ -248,11 +248,11 @@ impl Writer {
     }
 
     /// Applies what an earlier process left in the journal; gives the id of the last entry.
-    pub async fn recover(&mut self, journal: &mut Journal) -> Result<i64, StoreError> {
+    pub async fn recover(&mut self, journal: &Journal) -> Result<i64, StoreError> {
         let mut last = self.on_ledger(|ledger| ledger.applied_up_to()).await?;
         let mut events = 0;
         loop {
-            let entries = journal.after(last).await?;
+            let entries = journal.after(last)?;
             let Some(newest) = entries.last().map(|entry| entry.id) else { break };
             events += entries.iter().map(|entry| entry.events.len()).sum::<usize>();
             self.apply(entries).await;
