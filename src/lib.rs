@@ -1,4 +1,5 @@
 pub mod domain;
+pub mod rpc;
 #[cfg(feature = "ssr")]
 pub mod server;
 pub mod ui;

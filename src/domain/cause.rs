@@ -167,6 +167,9 @@ causes! {
         "There is a read receipt, but its hash is wrong for a reason that we could not tell.",
         "Compare the text that was hashed here, and its hash, with the script's.";
     // Ours.
+    MessageGone "message-gone" "Message is not kept any more",
+        "The bytes of this notification are not kept any more, so it cannot be sent again.",
+        "Ask the gateway to send the notification of this order again.";
     UrlInvalid "url-invalid" "URL cannot be used",
         "The notification URL is not a usable http or https address.",
         "Correct the URL in the settings.";

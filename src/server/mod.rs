@@ -1,8 +1,12 @@
-//! The server's half.
+//! The server's half. The rooms and who may import whom: docs/ARCHITECTURE.md.
 
+pub mod auth;
 pub mod clock;
+pub mod dispatch;
 pub mod gateway;
 pub mod http;
 pub mod ipn;
 pub mod listener;
+pub mod live;
+pub mod service;
 pub mod store;

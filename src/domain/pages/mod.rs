@@ -4,6 +4,7 @@
 //! in `ui::format`.
 
 pub mod dashboard;
+pub mod flash;
 pub mod listeners;
 pub mod orders;
 pub mod people;

@@ -202,3 +202,16 @@ pub struct NotificationPage {
     pub body: String,
     pub fields: Vec<(String, String)>,
 }
+
+/// Statuses that a TEST order can have, as the gateway names them, with what each means.
+pub const TEST_STATUSES: [(&str, &str); 9] = [
+    ("COMPLETE", "paid and fulfilled"),
+    ("PENDING", "placed, waiting for the bank"),
+    ("PENDING_APPROVAL", "under review"),
+    ("PAYMENT_AUTHORIZED", "authorized by the bank"),
+    ("PAYMENT_RECEIVED", "money received, before fulfilment"),
+    ("REFUND", "money returned"),
+    ("REVERSED", "authorization released"),
+    ("CANCELED", "cancelled"),
+    ("INVALID", "wrong billing data"),
+];

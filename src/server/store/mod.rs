@@ -132,6 +132,20 @@ impl Store {
         }
     }
 
+    /// Seals bytes under the installation's key, for what leaves the server and comes back (a cookie).
+    pub fn seal(&self, place: &str, plain: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sqlite(engine) => engine.vault().seal(place, plain),
+        }
+    }
+
+    /// Opens what was sealed for the same place.
+    pub fn unseal(&self, place: &str, sealed: &[u8]) -> Option<Secret> {
+        match self {
+            Self::Sqlite(engine) => engine.vault().unseal(place, sealed),
+        }
+    }
+
     /// The settings in memory as they are now.
     pub fn settings(&self) -> Arc<Directory> {
         match self {
@@ -163,6 +177,8 @@ forward! {
     pub async fn lane(&self, url_id: UrlId, after: Option<(Timestamp, DeliveryId)>, until: Timestamp, limit: u32) -> Vec<Job>;
     /// When the first open delivery of a URL after a place in the order is due.
     pub async fn next_due(&self, url_id: UrlId, after: (Timestamp, DeliveryId)) -> Option<Timestamp>;
+    /// Open deliveries of a URL with an attempt behind them: what later ones of their order wait for.
+    pub async fn unfinished(&self, url_id: UrlId) -> Vec<(OrderId, DeliveryId)>;
     /// The received bodies of notifications.
     pub async fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
     /// URLs whose deliveries do not fit their setting yet: the URL, whether it is on hold, whether it was removed.

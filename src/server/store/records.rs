@@ -159,6 +159,8 @@ pub struct ResendOutcome {
 pub enum Change {
     /// An order has a new notification or a delivery of it moved.
     Order(MerchantId, OrderId),
+    /// Many orders of a merchant did.
+    Orders(MerchantId),
     /// A listener refused a message.
     Refusal(MerchantId, ListenerId),
     /// A merchant's settings changed.

@@ -202,6 +202,10 @@ impl SqliteStore {
         self.0.directory.subscribe()
     }
 
+    pub(super) fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
     pub(super) fn settings(&self) -> Arc<Directory> {
         self.0.directory.borrow().clone()
     }

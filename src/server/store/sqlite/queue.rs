@@ -101,6 +101,17 @@ impl SqliteStore {
         Ok(due.map(Timestamp))
     }
 
+    /// Deliveries of a URL with an attempt behind them that are not finished: what later ones of their order wait for.
+    pub(in crate::server::store) async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
+        self.settled().await?;
+        let rows: Vec<(i64, i64)> =
+            sqlx::query_as("SELECT order_id, id FROM delivery WHERE url_id = ? AND state IN (0, 2) AND attempts > 0")
+                .bind(url_id.0)
+                .fetch_all(&self.0.readers)
+                .await?;
+        Ok(rows.into_iter().map(|(order, delivery)| (OrderId(order), DeliveryId(delivery))).collect())
+    }
+
     /// The received bodies of notifications.
     pub(in crate::server::store) async fn bodies(
         &self,

@@ -1,0 +1,92 @@
+//! Answering forms: redirect to the page after the form, and tell it what happened.
+
+use super::caller::services;
+use crate::domain::{AppError, pages::flash::Flash};
+use crate::server::http::cookies::flash_cookie;
+use http::{HeaderValue, header, request::Parts};
+use leptos::prelude::{expect_context, use_context};
+use leptos_axum::ResponseOptions;
+
+/// A form that was sent.
+pub struct Sent {
+    /// The form's name on its page.
+    pub form: &'static str,
+    /// The page that the form stands on.
+    pub page: String,
+    /// What was entered, as far as it may be shown again.
+    pub values: Vec<(&'static str, String)>,
+}
+
+/// Where to go after a form that worked, and what to say there.
+#[derive(Default)]
+pub struct Done {
+    pub page: String,
+    pub notice: Option<String>,
+    /// A secret key that is shown this once.
+    pub secret: Option<String>,
+}
+
+impl Done {
+    /// Go there and say this.
+    pub fn at(page: impl Into<String>, notice: impl Into<String>) -> Self {
+        Self { page: page.into(), notice: Some(notice.into()), secret: None }
+    }
+}
+
+impl Sent {
+    /// Ends the function that a form was sent to. A browser is sent to the next page; a script gets the error itself.
+    pub fn end(self, result: Result<Done, AppError>) -> Result<(), AppError> {
+        let values = self.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let flash = Flash { form: self.form.to_owned(), values, ..Flash::default() };
+        match result {
+            Ok(done) => {
+                if done.notice.is_some() || done.secret.is_some() {
+                    tell(&Flash { values: Vec::new(), notice: done.notice, secret: done.secret, ..flash });
+                }
+                leptos_axum::redirect(&done.page);
+                Ok(())
+            }
+            Err(error) if !is_browser() => Err(error),
+            Err(AppError::SignIn) => {
+                leptos_axum::redirect("/sign-in");
+                Ok(())
+            }
+            Err(AppError::Invalid(errors)) => self_page(&self.page, &Flash { errors, ..flash }),
+            Err(error) => self_page(&self.page, &Flash { problem: Some(error.to_string()), ..flash }),
+        }
+    }
+
+    /// Back to the form, with something to say that is no error of the form.
+    pub fn back(self, fill: impl FnOnce(&mut Flash)) -> Result<(), AppError> {
+        let values = self.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut flash = Flash { form: self.form.to_owned(), values, ..Flash::default() };
+        fill(&mut flash);
+        self_page(&self.page, &flash)
+    }
+}
+
+fn self_page(page: &str, flash: &Flash) -> Result<(), AppError> {
+    tell(flash);
+    leptos_axum::redirect(page);
+    Ok(())
+}
+
+/// Whether the caller is a browser that sent a form, and not a script.
+fn is_browser() -> bool {
+    let parts = use_context::<Parts>();
+    let accept = parts.as_ref().and_then(|parts| parts.headers.get(header::ACCEPT)).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+fn tell(flash: &Flash) {
+    if let Ok(services) = services() {
+        set_cookie(&flash_cookie(&services.store, flash));
+    }
+}
+
+/// Adds a cookie to the answer.
+pub fn set_cookie(cookie: &str) {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        expect_context::<ResponseOptions>().append_header(header::SET_COOKIE, value);
+    }
+}

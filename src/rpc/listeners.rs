@@ -1,0 +1,90 @@
+//! Listeners.
+
+use crate::domain::{
+    AppError,
+    id::{ListenerId, RefusalId},
+    pages::listeners::{ListenerList, ListenerPage, RefusalPage},
+};
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+
+#[cfg(feature = "ssr")]
+use {
+    super::{
+        Caller, app_error,
+        form::{Done, Sent},
+    },
+    crate::domain::{Algorithm, Algorithms, role::Permission},
+    crate::server::service::listeners::ListenerForm,
+};
+
+/// A merchant's listeners.
+#[server(prefix = "/rpc", endpoint = "listeners", input = GetUrl)]
+pub async fn read_listeners(merchant: String) -> Result<ListenerList, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let may_change = caller.may(Permission::ChangeSettings);
+    caller.services.listener_list(&merchant, may_change).await.map_err(app_error)
+}
+
+/// One listener with what it received last.
+#[server(prefix = "/rpc", endpoint = "listeners/page", input = GetUrl)]
+pub async fn read_listener(merchant: String, listener: ListenerId) -> Result<ListenerPage, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let may_change = caller.may(Permission::ChangeSettings);
+    caller.services.listener_page(&merchant, listener, may_change).await.map_err(app_error)
+}
+
+/// One refused message.
+#[server(prefix = "/rpc", endpoint = "listeners/refusal", input = GetUrl)]
+pub async fn read_refusal(merchant: String, refusal: RefusalId) -> Result<RefusalPage, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    caller.services.refusal_page(&merchant, refusal).await.map_err(app_error)
+}
+
+/// Saves a listener: a new one where `id` is empty.
+#[server(prefix = "/rpc", endpoint = "listeners/save")]
+#[expect(clippy::too_many_arguments, reason = "one for each field of the form")]
+pub async fn save_listener(
+    merchant: String,
+    #[server(default)] id: String,
+    gateway: String,
+    #[server(default)] label: String,
+    /// Empty leaves the secret of a listener as it is.
+    #[server(default)]
+    secret: String,
+    #[server(default)] md5: bool,
+    #[server(default)] sha2: bool,
+    #[server(default)] sha3: bool,
+    #[server(default)] enabled: bool,
+) -> Result<(), AppError> {
+    let flag = |value: bool| if value { "true".to_owned() } else { String::new() };
+    let page = if id.is_empty() { format!("/m/{merchant}/listeners/new") } else { format!("/m/{merchant}/listeners/{id}") };
+    let sent = Sent {
+        form: "listener",
+        page,
+        values: vec![
+            ("label", label.clone()),
+            ("md5", flag(md5)),
+            ("sha2", flag(sha2)),
+            ("sha3", flag(sha3)),
+            ("enabled", flag(enabled)),
+        ],
+    };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        let gateway = gateway.parse().map_err(|message: String| AppError::field("gateway", message))?;
+        let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
+        let required: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
+        let form = ListenerForm { gateway, label, secret, required, enabled };
+        let (id, notice) = if id.is_empty() {
+            let listener = caller.services.add_listener(&merchant, &form, caller.actor()).await.map_err(app_error)?;
+            (listener.id, "Created. Copy its address into the gateway's IPN settings.")
+        } else {
+            let id: ListenerId = id.parse().map_err(|_| AppError::NotFound)?;
+            caller.services.change_listener(&merchant, id, &form, caller.actor()).await.map_err(app_error)?;
+            (id, "Saved.")
+        };
+        Ok(Done::at(format!("/m/{}/listeners/{id}", merchant.slug), notice))
+    };
+    sent.end(result.await)
+}

@@ -1,0 +1,41 @@
+//! Every server function, one file for each part of the panel: check who asks and whether his role allows it, then call
+//! the service.
+//!
+//! Functions that read are called by pages while they are rendered, and by islands afterwards; their path is `/rpc/…`.
+//! Functions that change something are the targets of plain forms: they answer with a redirect to the page after the
+//! form, and what that page has to say travels in a sealed cookie, so they work with and without JavaScript.
+
+pub mod dashboard;
+pub mod listeners;
+pub mod merchants;
+pub mod orders;
+pub mod people;
+pub mod urls;
+
+#[cfg(feature = "ssr")]
+mod caller;
+#[cfg(feature = "ssr")]
+pub mod form;
+
+#[cfg(feature = "ssr")]
+pub use caller::{Caller, CurrentUser, app_error};
+
+use crate::domain::AppError;
+use leptos::server_fn::{
+    codec::JsonEncoding,
+    error::{FromServerFnError, ServerFnErrorErr},
+};
+
+impl FromServerFnError for AppError {
+    type Encoder = JsonEncoding;
+
+    /// Errors of the transport. Their text stays where they happened.
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        match error {
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
+                Self::field("", "The request could not be understood; please reload the page.")
+            }
+            _ => Self::Connection,
+        }
+    }
+}

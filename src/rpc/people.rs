@@ -1,0 +1,126 @@
+//! The first run, signing in and out, one's own password and look.
+
+use crate::domain::{AppError, pages::people::Viewer};
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+
+#[cfg(feature = "ssr")]
+use {
+    super::{
+        Caller, app_error,
+        caller::services,
+        form::{Done, Sent, set_cookie},
+    },
+    crate::server::http::cookies::{end_session_cookie, session_cookie, session_token, theme_cookie},
+    axum::extract::ConnectInfo,
+    http::request::Parts,
+    std::net::SocketAddr,
+};
+
+/// The signed-in user.
+#[server(prefix = "/rpc", endpoint = "viewer", input = GetUrl)]
+pub async fn read_viewer() -> Result<Viewer, AppError> {
+    let caller = Caller::current()?;
+    Ok(caller.services.viewer(&caller.user))
+}
+
+/// Whether a first-run link is of use.
+#[server(prefix = "/rpc", endpoint = "first-run", input = GetUrl)]
+pub async fn is_first_run(token: String) -> Result<bool, AppError> {
+    services()?.is_first_run(&token).await.map_err(app_error)
+}
+
+/// Creates the first administrator.
+#[server(prefix = "/rpc", endpoint = "set-up")]
+pub async fn set_up(token: String, email: String, password: String) -> Result<(), AppError> {
+    let page = format!("/setup?token={}", token.chars().filter(char::is_ascii_hexdigit).collect::<String>());
+    let sent = Sent { form: "set-up", page, values: vec![("email", email.clone())] };
+    let result = async {
+        let services = services()?;
+        let session = services.set_up(&token, &email, &password).await.map_err(app_error)?;
+        set_cookie(&session_cookie(session.reveal(), &services.base));
+        Ok(Done::at("/merchants", "Welcome. Begin with a merchant: its notifications, URLs and orders belong together."))
+    };
+    sent.end(result.await)
+}
+
+/// Signs in. `next` is the page that was asked for.
+#[server(prefix = "/rpc", endpoint = "sign-in")]
+pub async fn sign_in(email: String, password: String, #[server(default)] next: String) -> Result<(), AppError> {
+    let next = local_path(&next);
+    let query = if next == "/" { String::new() } else { format!("?next={}", percent(&next)) };
+    let sent = Sent { form: "sign-in", page: format!("/sign-in{query}"), values: vec![("email", email.clone())] };
+    let result = async {
+        let services = services()?;
+        let peer = use_context::<Parts>().and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().copied());
+        let address = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string()).unwrap_or_default();
+        let session = services.sign_in(&email, &password, &address).await.map_err(app_error)?;
+        set_cookie(&session_cookie(session.reveal(), &services.base));
+        Ok(Done { page: next, ..Done::default() })
+    };
+    sent.end(result.await)
+}
+
+/// Signs out.
+#[server(prefix = "/rpc", endpoint = "sign-out")]
+pub async fn sign_out() -> Result<(), AppError> {
+    let sent = Sent { form: "sign-out", page: "/sign-in".to_owned(), values: Vec::new() };
+    let result = async {
+        let caller = Caller::current()?;
+        let token = use_context::<Parts>().and_then(|parts| session_token(&parts.headers));
+        if let Some(token) = token {
+            let ended = crate::server::auth::end_session(&caller.services.store, &token).await;
+            ended.map_err(|error| app_error(error.into()))?;
+        }
+        set_cookie(&end_session_cookie(&caller.services.base));
+        Ok(Done::at("/sign-in", "You are signed out."))
+    };
+    sent.end(result.await)
+}
+
+/// Changes one's own password.
+#[server(prefix = "/rpc", endpoint = "password")]
+pub async fn change_password(current: String, password: String) -> Result<(), AppError> {
+    let sent = Sent { form: "password", page: "/account".to_owned(), values: Vec::new() };
+    let result = async {
+        let caller = Caller::current()?;
+        let session = caller.services.change_password(&caller.user, &current, &password).await.map_err(app_error)?;
+        set_cookie(&session_cookie(session.reveal(), &caller.services.base));
+        Ok(Done::at("/account", "Your password is changed. Other sessions of yours have ended."))
+    };
+    sent.end(result.await)
+}
+
+/// Chooses light, dark, or what the system prefers.
+#[server(prefix = "/rpc", endpoint = "theme")]
+pub async fn choose_theme(theme: String, #[server(default)] next: String) -> Result<(), AppError> {
+    set_cookie(&theme_cookie(&theme));
+    leptos_axum::redirect(&local_path(&next));
+    Ok(())
+}
+
+/// A path of this site; anything else is the start page, so that nobody is sent elsewhere by a link.
+#[cfg(feature = "ssr")]
+fn local_path(next: &str) -> String {
+    let is_local =
+        next.starts_with('/') && !next.starts_with("//") && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_local { next.to_owned() } else { "/".to_owned() }
+}
+
+#[cfg(feature = "ssr")]
+fn percent(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::local_path;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        assert_eq!(local_path("/m/shop/orders?text=a"), "/m/shop/orders?text=a");
+        for elsewhere in ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:1", "", "/a\r\nb"] {
+            assert_eq!(local_path(elsewhere), "/", "{elsewhere}");
+        }
+    }
+}

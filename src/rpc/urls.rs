@@ -1,0 +1,140 @@
+//! IPN settings and notification URLs.
+
+use crate::domain::{AppError, id::UrlId, pages::settings::IpnSettings};
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+
+#[cfg(feature = "ssr")]
+use {
+    super::{
+        Caller, app_error,
+        form::{Done, Sent},
+    },
+    crate::domain::{Algorithm, Algorithms, role::Permission},
+    crate::server::service::urls::UrlForm,
+};
+
+/// The settings of a merchant.
+#[server(prefix = "/rpc", endpoint = "settings", input = GetUrl)]
+pub async fn read_settings(merchant: String) -> Result<IpnSettings, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let may_change = caller.may(Permission::ChangeSettings);
+    caller.services.ipn_settings(&merchant, may_change).await.map_err(app_error)
+}
+
+/// Saves a notification URL. It is asked with GET first; where it does not answer 200, the form comes back with the
+/// reason, and can be saved all the same.
+#[server(prefix = "/rpc", endpoint = "urls/save")]
+#[expect(clippy::too_many_arguments, reason = "one for each field of the form")]
+pub async fn save_url(
+    merchant: String,
+    /// Empty for a new URL.
+    #[server(default)]
+    id: String,
+    #[server(default)] label: String,
+    url: String,
+    #[server(default)] is_default: bool,
+    #[server(default)] md5: bool,
+    #[server(default)] sha2: bool,
+    #[server(default)] sha3: bool,
+    #[server(default)] concurrent: bool,
+    #[server(default)] order_in_order: bool,
+    #[server(default)] held: bool,
+    /// Save even where the check fails.
+    #[server(default)]
+    anyway: bool,
+) -> Result<(), AppError> {
+    let flag = |value: bool| if value { "true".to_owned() } else { String::new() };
+    let (page, next) = pages(&merchant, &id, is_default);
+    let sent = Sent {
+        form: "url",
+        page,
+        values: vec![
+            ("label", label.clone()),
+            ("url", url.clone()),
+            ("md5", flag(md5)),
+            ("sha2", flag(sha2)),
+            ("sha3", flag(sha3)),
+            ("concurrent", flag(concurrent)),
+            ("order_in_order", flag(order_in_order)),
+            ("held", flag(held)),
+        ],
+    };
+    let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
+    let algorithms: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
+    let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held };
+    let checked = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        let id = if id.is_empty() { None } else { Some(id.parse::<UrlId>().map_err(|_| AppError::NotFound)?) };
+        let (mut draft, target) = caller.services.url_draft(&merchant, &form)?;
+        let check = caller.services.check_url(&target).await;
+        draft.check = Some(check.clone());
+        Ok((caller, id, draft, check))
+    };
+    match checked.await {
+        Ok((_, _, _, check)) if check.cause.is_some() && !anyway => sent.back(|flash| flash.check = Some(check)),
+        Ok((caller, id, draft, check)) => {
+            let notice = match check.cause {
+                None => "Saved. The URL answered 200, as it should.",
+                Some(_) => "Saved, although the URL did not answer 200.",
+            };
+            let saved = caller.services.save_url(id, draft, caller.actor()).await.map_err(app_error);
+            sent.end(saved.map(|_| Done::at(next, notice)))
+        }
+        Err(error) => sent.end(Err(error)),
+    }
+}
+
+#[cfg(feature = "ssr")]
+fn pages(merchant: &str, id: &str, is_default: bool) -> (String, String) {
+    let base = format!("/m/{merchant}/settings");
+    match (is_default, id) {
+        (true, _) => (format!("{base}/ipn"), format!("{base}/ipn")),
+        (false, "") => (format!("{base}/urls/new"), format!("{base}/urls")),
+        (false, id) => (format!("{base}/urls/{id}"), format!("{base}/urls")),
+    }
+}
+
+/// Puts a URL on hold, or takes it off.
+#[server(prefix = "/rpc", endpoint = "urls/hold")]
+pub async fn hold_url(merchant: String, id: UrlId, #[server(default)] held: bool) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/urls");
+    let sent = Sent { form: "hold", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        caller.services.hold_url(&merchant, id, held, caller.actor()).await.map_err(app_error)?;
+        let notice = if held {
+            "On hold. What arrives is kept until you release it."
+        } else {
+            "Released. What was kept is being delivered now."
+        };
+        Ok(Done::at(page, notice))
+    };
+    sent.end(result.await)
+}
+
+/// Takes a URL out of use.
+#[server(prefix = "/rpc", endpoint = "urls/remove")]
+pub async fn remove_url(merchant: String, id: UrlId) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/urls");
+    let sent = Sent { form: "remove", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        caller.services.remove_url(&merchant, id, caller.actor()).await.map_err(app_error)?;
+        Ok(Done::at(page, "Removed. Its open deliveries are cancelled; what was delivered stays in the orders."))
+    };
+    sent.end(result.await)
+}
+
+/// Gives a merchant a new secret key: the one entered, or a made one.
+#[server(prefix = "/rpc", endpoint = "settings/key")]
+pub async fn change_key(merchant: String, #[server(default)] secret_key: String) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/ipn");
+    let sent = Sent { form: "key", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        let key = caller.services.change_key(merchant.id, Some(&secret_key), caller.actor()).await.map_err(app_error)?;
+        Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key) })
+    };
+    sent.end(result.await)
+}

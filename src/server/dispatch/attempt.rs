@@ -1,0 +1,163 @@
+//! One attempt, from the job to the record of it.
+
+use super::{
+    client::{Client, Exchange, Outbound, Target},
+    plan,
+    sign::{Outgoing, sign},
+    verdict::{AnswerView, Expectation, Verdict, judge},
+};
+use crate::domain::{Cause, attempt::Origin};
+use crate::server::{
+    clock::Clock,
+    store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, Store},
+};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, header};
+use std::sync::Arc;
+
+/// Of an answer as much is kept.
+const KEPT_ANSWER: usize = 64 << 10;
+/// How requests introduce themselves.
+pub const USER_AGENT: &str = concat!("Quittance/", env!("CARGO_PKG_VERSION"), " (payment notifications)");
+
+/// What attempts need.
+pub struct Workshop {
+    pub store: Store,
+    pub client: Client,
+    pub clock: Clock,
+}
+
+impl Workshop {
+    /// Makes one attempt. `None` where there is nothing to do any more: the URL is gone or was put on hold.
+    pub async fn attempt(&self, job: &Job, directory: &Directory) -> Option<AttemptRecord> {
+        let url = directory.url(job.url_id)?.clone();
+        let merchant = directory.merchant(job.merchant_id)?.clone();
+        if url.held && job.origin != Origin::Debug {
+            return None;
+        }
+        let started_at = self.clock.now();
+        let mut record = AttemptRecord {
+            delivery_id: job.delivery_id,
+            merchant_id: job.merchant_id,
+            order_id: job.order_id,
+            url_id: job.url_id,
+            started_at,
+            finished_at: started_at,
+            window_from: job.window_from.unwrap_or(started_at),
+            address: None,
+            status: None,
+            cause: None,
+            detail: Default::default(),
+            timings: Default::default(),
+            request_head: String::new(),
+            request_body: Bytes::new(),
+            answer_head: String::new(),
+            answer_body: Bytes::new(),
+            next: Next::Confirmed,
+        };
+        let verdict = match self.outgoing(job, &url, &merchant).await {
+            Ok((target, outgoing)) => {
+                let outbound = outbound(job, &target, outgoing.body.clone());
+                record.request_head = outbound.head();
+                record.request_body = outgoing.body.clone();
+                let exchange = self.client.send(&outbound).await;
+                let verdict = self.judge(&exchange, &outgoing, &url, &merchant, directory);
+                keep(exchange, &mut record);
+                verdict
+            }
+            Err(verdict) => verdict,
+        };
+        record.finished_at = self.clock.now();
+        record.cause = verdict.cause;
+        record.detail = verdict.detail;
+        record.next = match (record.cause, job.origin) {
+            (None, _) => Next::Confirmed,
+            (Some(_), Origin::Debug) => Next::Closed,
+            (Some(Cause::MessageGone), _) => Next::Expired,
+            (Some(_), _) => plan::next_attempt(record.window_from, record.finished_at).map_or(Next::Expired, Next::Retry),
+        };
+        Some(record)
+    }
+
+    /// The signed message and where it goes.
+    async fn outgoing(&self, job: &Job, url: &Arc<NotificationUrl>, merchant: &Merchant) -> Result<(Target, Outgoing), Verdict> {
+        let target = Target::parse(&url.url).map_err(|note| Verdict::failed(Cause::UrlInvalid, note))?;
+        let received = match &job.body {
+            Some(body) => body.clone(),
+            None => self
+                .store
+                .bodies(&[job.notification_id])
+                .await
+                .ok()
+                .and_then(|mut found| found.remove(&job.notification_id))
+                .unwrap_or_default(),
+        };
+        let outgoing =
+            sign(&received, url.algorithms, merchant.secret_key.reveal()).map_err(|_| Verdict::failed(Cause::MessageGone, ""))?;
+        Ok((target, outgoing))
+    }
+
+    fn judge(
+        &self,
+        exchange: &Exchange,
+        outgoing: &Outgoing,
+        url: &NotificationUrl,
+        merchant: &Merchant,
+        directory: &Directory,
+    ) -> Verdict {
+        let answer = &exchange.answer;
+        let other_keys: Vec<_> = directory
+            .listeners_of(merchant.id)
+            .iter()
+            .map(|listener| {
+                (format!("the gateway's secret key (listener {:?})", listener.label), listener.secret.reveal().to_vec())
+            })
+            .collect();
+        let expected = Expectation {
+            receipt: &outgoing.receipt,
+            key: merchant.secret_key.reveal(),
+            algorithms: url.algorithms,
+            signatures: &outgoing.signatures,
+            body: &outgoing.body,
+            other_keys: &other_keys,
+        };
+        let view = AnswerView {
+            status: answer.status,
+            location: answer.location.as_deref(),
+            body: &answer.body,
+            truncated: answer.truncated,
+        };
+        match &exchange.failure {
+            None => judge(&view, &expected),
+            // Cut off or too slow at the end: what came before may hold the receipt all the same.
+            Some(failure) => {
+                let judged = judge(&view, &expected);
+                if judged.cause.is_none() { judged } else { Verdict::failed(failure.cause, failure.note.clone()) }
+            }
+        }
+    }
+}
+
+fn outbound<'a>(job: &Job, target: &'a Target, body: Bytes) -> Outbound<'a> {
+    let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+    let headers = vec![
+        (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
+        (header::ACCEPT, HeaderValue::from_static("*/*")),
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
+        // The same for every attempt, so that a script can tell a repeat.
+        (HeaderName::from_static("quittance-delivery"), text(job.delivery_id.to_string())),
+        (HeaderName::from_static("quittance-notification"), text(job.notification_id.to_string())),
+        (HeaderName::from_static("quittance-attempt"), text((job.attempts + 1).to_string())),
+    ];
+    Outbound { target, method: Method::POST, headers, body }
+}
+
+fn keep(exchange: Exchange, record: &mut AttemptRecord) {
+    record.address = exchange.address.map(|address| address.to_string());
+    record.timings = exchange.timings;
+    record.status = Some(exchange.answer.status).filter(|status| *status > 0);
+    record.answer_head = exchange.answer.head;
+    let body = exchange.answer.body;
+    // A copy, so that a record waiting for the disk does not hold an answer of a mebibyte.
+    record.answer_body = if body.len() > KEPT_ANSWER { Bytes::copy_from_slice(&body[..KEPT_ANSWER]) } else { body };
+}

@@ -1,0 +1,303 @@
+//! The dispatcher's loop: hears of new deliveries, starts attempts as the schedule says, has their results recorded,
+//! and follows changes of settings.
+
+use super::{
+    attempt::Workshop,
+    schedule::{Lanes, MAX_IN_FLIGHT},
+};
+use crate::domain::{
+    Timestamp,
+    attempt::Origin,
+    id::{DeliveryId, OrderId, UrlId},
+};
+use crate::server::store::{AttemptRecord, Directory, Job, LaneDepth, Next, Store, StoreError};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::{Id, JoinError, JoinSet},
+};
+
+/// Deliveries read from the table at a time.
+const REFILL: usize = 500;
+/// Results that may wait to be recorded before no more attempts start.
+const MAX_UNRECORDED: usize = 5_000;
+/// Results recorded in one call.
+const RECORD_BATCH: usize = 500;
+/// How long attempts on their way may take to finish when the server ends.
+const LAST_ATTEMPTS: Duration = Duration::from_secs(10);
+/// Idle connections are looked through this often.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// Pause after the store refused something.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A running dispatcher.
+pub struct Dispatcher {
+    end: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<()>,
+}
+
+impl Dispatcher {
+    /// Starts to deliver: what is open in the table, and what is announced from now on.
+    pub fn start(workshop: Arc<Workshop>, jobs: mpsc::UnboundedReceiver<Vec<Job>>) -> Self {
+        let (end, ending) = oneshot::channel();
+        let ended = tokio::spawn(run(workshop, jobs, ending));
+        Self { end, ended }
+    }
+
+    /// Starts no more attempts, waits for those on their way, and records their results.
+    pub async fn stop(self) {
+        let _ = self.end.send(());
+        let _ = self.ended.await;
+    }
+}
+
+/// What the loop's helpers tell it.
+enum Event {
+    Lanes(Vec<LaneDepth>),
+    Order(UrlId, Vec<(OrderId, DeliveryId)>),
+    Loaded(UrlId, Vec<Job>, Option<Timestamp>),
+    LoadFailed(UrlId),
+    Recorded(Vec<(UrlId, OrderId, DeliveryId, Next)>),
+}
+
+struct Loop {
+    workshop: Arc<Workshop>,
+    lanes: Lanes,
+    directory: Arc<Directory>,
+    attempts: JoinSet<Option<AttemptRecord>>,
+    /// The job of each attempt on its way, in case it is lost.
+    running: HashMap<Id, Running>,
+    events: mpsc::UnboundedSender<Event>,
+    results: mpsc::UnboundedSender<AttemptRecord>,
+    unrecorded: usize,
+}
+
+struct Running {
+    url_id: UrlId,
+    order_id: OrderId,
+    delivery_id: DeliveryId,
+    origin: Origin,
+}
+
+async fn run(workshop: Arc<Workshop>, mut jobs: mpsc::UnboundedReceiver<Vec<Job>>, mut ending: oneshot::Receiver<()>) {
+    let (events, mut heard) = mpsc::unbounded_channel();
+    let (results, to_record) = mpsc::unbounded_channel();
+    let recorder = tokio::spawn(record(workshop.store.clone(), to_record, events.clone()));
+    let mut settings = workshop.store.directory();
+    let sweeper = tokio::spawn(settle_urls(workshop.store.clone(), settings.clone()));
+    let mut looper = Loop {
+        lanes: Lanes::default(),
+        directory: settings.borrow_and_update().clone(),
+        attempts: JoinSet::new(),
+        running: HashMap::new(),
+        events,
+        results,
+        unrecorded: 0,
+        workshop,
+    };
+    looper.configure();
+    looper.read_lanes();
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    let mut batch = Vec::new();
+    loop {
+        // Looked at here and not only waited for, because a delivery to a new URL may be announced on another channel
+        // before the change of settings is.
+        if settings.has_changed().unwrap_or(false) {
+            looper.directory = settings.borrow_and_update().clone();
+            looper.configure();
+        }
+        looper.start_due();
+        let wake_at = looper.lanes.wake_at();
+        let clock = looper.workshop.clock.clone();
+        tokio::select! {
+            _ = &mut ending => break,
+            count = jobs.recv_many(&mut batch, 256) => {
+                if count == 0 {
+                    break;
+                }
+                let now = clock.now();
+                for job in batch.drain(..).flatten() {
+                    looper.lanes.push(job, now);
+                }
+            }
+            Some(ended) = looper.attempts.join_next_with_id() => looper.ended(ended),
+            Some(event) = heard.recv() => looper.hear(event),
+            Ok(()) = settings.changed() => settings.mark_changed(),
+            () = clock.sleep_until(wake_at.unwrap_or_default()), if wake_at.is_some() => {}
+            _ = sweep.tick() => looper.workshop.client.sweep(),
+        }
+    }
+    sweeper.abort();
+    let deadline = tokio::time::Instant::now() + LAST_ATTEMPTS;
+    while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, looper.attempts.join_next_with_id()).await {
+        looper.ended(ended);
+    }
+    if !looper.attempts.is_empty() {
+        tracing::warn!(count = looper.attempts.len(), "attempts were cut off at the end; they are made again at the next start");
+    }
+    drop(looper.results);
+    let _ = tokio::time::timeout(LAST_ATTEMPTS, recorder).await;
+}
+
+impl Loop {
+    fn configure(&mut self) {
+        for url_id in self.lanes.configure(&self.directory) {
+            let (store, events) = (self.workshop.store.clone(), self.events.clone());
+            tokio::spawn(async move {
+                let unfinished = until_answered("unfinished deliveries", || store.unfinished(url_id)).await;
+                let _ = events.send(Event::Order(url_id, unfinished));
+            });
+        }
+    }
+
+    /// Learns what the table holds from before this process.
+    fn read_lanes(&self) {
+        let (store, events) = (self.workshop.store.clone(), self.events.clone());
+        tokio::spawn(async move {
+            let lanes = until_answered("open deliveries", || store.lanes()).await;
+            let _ = events.send(Event::Lanes(lanes));
+        });
+    }
+
+    /// Reads what is due, and starts what may start.
+    fn start_due(&mut self) {
+        let now = self.workshop.clock.now();
+        for (url_id, known) in self.lanes.to_load(now) {
+            self.load(url_id, known, now);
+        }
+        while self.unrecorded + self.lanes.in_flight() < MAX_UNRECORDED + MAX_IN_FLIGHT {
+            let Some(job) = self.lanes.next() else { break };
+            let running =
+                Running { url_id: job.url_id, order_id: job.order_id, delivery_id: job.delivery_id, origin: job.origin };
+            let (workshop, directory) = (self.workshop.clone(), self.directory.clone());
+            let handle = self.attempts.spawn(async move { workshop.attempt(&job, &directory).await });
+            self.running.insert(handle.id(), running);
+        }
+    }
+
+    fn load(&self, url_id: UrlId, known: usize, now: Timestamp) {
+        let (store, events) = (self.workshop.store.clone(), self.events.clone());
+        tokio::spawn(async move {
+            let event = match load(&store, url_id, REFILL + known, now).await {
+                Ok((jobs, rest)) => Event::Loaded(url_id, jobs, rest),
+                Err(error) => {
+                    tracing::warn!(%error, url.id = %url_id, "due deliveries could not be read; trying again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    Event::LoadFailed(url_id)
+                }
+            };
+            let _ = events.send(event);
+        });
+    }
+
+    fn hear(&mut self, event: Event) {
+        let now = self.workshop.clock.now();
+        match event {
+            Event::Lanes(lanes) => {
+                for lane in lanes {
+                    self.lanes.promise(lane.url_id, lane.next_due);
+                }
+            }
+            Event::Order(url_id, unfinished) => self.lanes.restore_order(url_id, unfinished),
+            Event::Loaded(url_id, jobs, rest) => self.lanes.loaded(url_id, jobs, rest),
+            Event::LoadFailed(url_id) => self.lanes.loaded(url_id, Vec::new(), Some(now)),
+            Event::Recorded(recorded) => {
+                self.unrecorded -= recorded.len();
+                for (url_id, order_id, delivery_id, next) in recorded {
+                    self.lanes.recorded(url_id, order_id, delivery_id, next);
+                }
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Option<AttemptRecord>), JoinError>) {
+        let (id, record) = match ended {
+            Ok((id, record)) => (id, record),
+            Err(error) => {
+                tracing::error!(%error, "an attempt was lost; it is made again");
+                (error.id(), None)
+            }
+        };
+        let Some(job) = self.running.remove(&id) else { return };
+        self.lanes.finished(job.url_id, job.origin);
+        match record {
+            Some(record) => {
+                self.unrecorded += 1;
+                let _ = self.results.send(record);
+            }
+            // Gone, on hold, or lost. Where it is still open it is read from the table again, in a minute.
+            None => {
+                let again = self.workshop.clock.now().plus(Duration::from_secs(60));
+                self.lanes.recorded(job.url_id, job.order_id, job.delivery_id, Next::Retry(again));
+            }
+        }
+    }
+}
+
+/// Deliveries of a URL that are due, with their bodies, and when the first of the rest is due.
+async fn load(store: &Store, url_id: UrlId, limit: usize, now: Timestamp) -> Result<(Vec<Job>, Option<Timestamp>), StoreError> {
+    let mut jobs = store.lane(url_id, None, now, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
+    let rest = if jobs.len() == limit { Some(now) } else { store.next_due(url_id, (now, DeliveryId(i64::MAX))).await? };
+    let ids: Vec<_> = jobs.iter().map(|job| job.notification_id).collect();
+    let bodies = store.bodies(&ids).await?;
+    for job in &mut jobs {
+        job.body = bodies.get(&job.notification_id).cloned();
+    }
+    Ok((jobs, rest))
+}
+
+/// Records results in batches; what the store refuses is offered again until it takes it.
+async fn record(store: Store, mut results: mpsc::UnboundedReceiver<AttemptRecord>, events: mpsc::UnboundedSender<Event>) {
+    let mut batch = Vec::with_capacity(RECORD_BATCH);
+    while results.recv_many(&mut batch, RECORD_BATCH).await > 0 {
+        let recorded: Vec<_> =
+            batch.iter().map(|record| (record.url_id, record.order_id, record.delivery_id, record.next)).collect();
+        while let Err(error) = store.record(batch.clone()).await {
+            tracing::warn!(%error, "results of attempts could not be recorded; trying again");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        batch.clear();
+        let _ = events.send(Event::Recorded(recorded));
+    }
+}
+
+/// Brings deliveries in line with their URL's setting: held, released or cancelled, some at a time.
+async fn settle_urls(store: Store, mut settings: watch::Receiver<Arc<Directory>>) {
+    loop {
+        if let Err(error) = settle_once(&store).await {
+            tracing::warn!(%error, "deliveries could not be held, released or cancelled; trying again");
+            tokio::time::sleep(RETRY_PAUSE).await;
+            continue;
+        }
+        if settings.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn settle_once(store: &Store) -> Result<(), StoreError> {
+    for (url_id, held, removed) in store.unsettled_urls().await? {
+        loop {
+            let moved = match (held, removed) {
+                (_, true) => store.cancel_open(url_id).await?,
+                (true, false) => store.hold_open(url_id).await?,
+                (false, false) => store.release_held(url_id).await?,
+            };
+            if moved == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Asks the store until it answers.
+async fn until_answered<T, F: Future<Output = Result<T, StoreError>>>(what: &'static str, ask: impl Fn() -> F) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => tracing::warn!(%error, what, "the store could not be read; trying again"),
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+}

@@ -1,0 +1,87 @@
+//! The cookies: session, flash, theme.
+//!
+//! Over https the session cookie carries the `__Host-` prefix, which browsers keep to this very host and to encrypted
+//! connections. Without https (on loopback, or behind nothing) browsers would refuse it, so there it has a plain name.
+
+use crate::domain::pages::flash::Flash;
+use crate::server::{auth::IDLE_FOR, store::Store};
+use axum::http::{HeaderMap, header};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+const SESSION_SECURE: &str = "__Host-quittance";
+const SESSION_PLAIN: &str = "quittance";
+const FLASH: &str = "quittance-flash";
+const THEME: &str = "quittance-theme";
+/// Browsers drop cookies beyond 4 KiB.
+const MAX_COOKIE: usize = 3_800;
+
+fn is_secure(base: &str) -> bool {
+    base.starts_with("https://")
+}
+
+/// The value of a cookie in a request.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|line| line.split(';')).find_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name).then_some(value)
+    })
+}
+
+/// The session's token in a request. The prefixed cookie goes first: no other site can have set it.
+pub fn session_token(headers: &HeaderMap) -> Option<String> {
+    cookie(headers, SESSION_SECURE).or_else(|| cookie(headers, SESSION_PLAIN)).map(str::to_owned)
+}
+
+/// Sets the session's cookie.
+pub fn session_cookie(token: &str, base: &str) -> String {
+    let (name, secure) = if is_secure(base) { (SESSION_SECURE, "; Secure") } else { (SESSION_PLAIN, "") };
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}", IDLE_FOR.as_secs())
+}
+
+/// Removes the session's cookie.
+pub fn end_session_cookie(base: &str) -> String {
+    let (name, secure) = if is_secure(base) { (SESSION_SECURE, "; Secure") } else { (SESSION_PLAIN, "") };
+    format!("{name}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0{secure}")
+}
+
+/// Carries a flash to the next page, sealed: it may hold a secret key that is shown once.
+pub fn flash_cookie(store: &Store, flash: &Flash) -> String {
+    let seal = |flash: &Flash| {
+        let plain = serde_json::to_vec(flash).unwrap_or_default();
+        URL_SAFE_NO_PAD.encode(store.seal(FLASH, &plain))
+    };
+    let mut value = seal(flash);
+    if value.len() > MAX_COOKIE {
+        value = seal(&Flash { values: Vec::new(), ..flash.clone() });
+    }
+    format!("{FLASH}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=120")
+}
+
+/// The flash in a request.
+pub fn read_flash(store: &Store, headers: &HeaderMap) -> Option<Flash> {
+    let sealed = URL_SAFE_NO_PAD.decode(cookie(headers, FLASH)?).ok()?;
+    serde_json::from_slice(store.unseal(FLASH, &sealed)?.reveal()).ok()
+}
+
+/// Removes the flash once it was shown.
+pub fn end_flash_cookie() -> String {
+    format!("{FLASH}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0")
+}
+
+/// Remembers light or dark; anything else goes by the system's preference.
+pub fn theme_cookie(theme: &str) -> String {
+    match theme {
+        "light" | "dark" => format!("{THEME}={theme}; Path=/; SameSite=Lax; Max-Age=31536000"),
+        _ => format!("{THEME}=; Path=/; SameSite=Lax; Max-Age=0"),
+    }
+}
+
+/// Light or dark, where somebody has chosen.
+pub fn theme(headers: &HeaderMap) -> Option<&'static str> {
+    match cookie(headers, THEME)? {
+        "light" => Some("light"),
+        "dark" => Some("dark"),
+        _ => None,
+    }
+}

@@ -1,0 +1,69 @@
+//! What people and scripts can do, whichever way they come: the panel's server functions, the command line, later the
+//! public API. Each file is one part of the product.
+//!
+//! Checks what was entered, calls the store, and puts together what pages show. Must not live here: cookies, HTTP,
+//! HTML; who may do it (the caller has checked).
+
+pub mod dashboard;
+pub mod fields;
+pub mod listeners;
+pub mod merchants;
+pub mod orders;
+pub mod people;
+pub mod test_order;
+pub mod urls;
+
+use crate::domain::{AppError, pages::dashboard::MerchantRef};
+use crate::server::{
+    auth::{Passwords, Throttle},
+    clock::Clock,
+    dispatch::client::Client,
+    store::{Merchant, Store, StoreError},
+};
+use std::sync::Arc;
+
+/// What services work with.
+#[derive(Clone)]
+pub struct Services {
+    pub store: Store,
+    pub clock: Clock,
+    /// For URL checks; the dispatcher has its own.
+    pub client: Arc<Client>,
+    pub passwords: Passwords,
+    pub throttle: Arc<Throttle>,
+    /// How the outside reaches this server: `https://ipn.example.com`.
+    pub base: String,
+}
+
+/// Why a service did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// A mistake of whoever asked, worded for him.
+    #[error("{0}")]
+    App(AppError),
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<AppError> for ServiceError {
+    fn from(error: AppError) -> Self {
+        Self::App(error)
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(_) => Self::App(AppError::NotFound),
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// What services give.
+pub type ServiceResult<T> = Result<T, ServiceError>;
+
+/// The name of a merchant for pages.
+pub fn merchant_ref(merchant: &Merchant) -> MerchantRef {
+    MerchantRef { name: merchant.name.clone(), slug: merchant.slug.clone() }
+}

@@ -1,0 +1,163 @@
+//! The first run, signing in and out, users.
+
+use super::{ServiceError, ServiceResult, Services, fields};
+use crate::domain::{
+    AppError, Role,
+    id::{MerchantId, UserId},
+    pages::{dashboard::MerchantRef, people::Viewer},
+};
+use crate::server::{
+    auth::{self, MIN_PASSWORD, Token},
+    service::merchant_ref,
+    store::{Merchant, NewUser, StoreError, UserRecord},
+};
+use std::sync::Arc;
+
+/// Longest password taken: hashing a book takes time.
+const MAX_PASSWORD: usize = 1_000;
+
+impl Services {
+    /// A fresh first-run token where nobody can administer the installation yet; earlier ones end.
+    pub async fn first_run_token(&self) -> ServiceResult<Option<Token>> {
+        if self.store.has_admin().await? {
+            return Ok(None);
+        }
+        let token = Token::new();
+        self.store.set_setup_token(token.hash()).await?;
+        Ok(Some(token))
+    }
+
+    /// Whether a first-run link is the one that was printed last, and still of use.
+    pub async fn is_first_run(&self, token: &str) -> ServiceResult<bool> {
+        Ok(!self.store.has_admin().await? && self.store.setup_token().await? == Some(Token::hash_of(token)))
+    }
+
+    /// Creates the first administrator and signs him in; gives the session's token.
+    pub async fn set_up(&self, token: &str, email: &str, password: &str) -> ServiceResult<Token> {
+        if !self.is_first_run(token).await? {
+            return Err(AppError::field(
+                "",
+                "This link is not valid any more. Restart the server to have a new one printed, or sign in.",
+            )
+            .into());
+        }
+        let id = self.create_user(email, password, Role::Admin, Vec::new(), true, "first run").await?;
+        Ok(auth::begin_session(&self.store, id, self.clock.now()).await?)
+    }
+
+    /// Adds a user.
+    pub async fn add_user(
+        &self,
+        email: &str,
+        password: &str,
+        role: Role,
+        merchants: Vec<MerchantId>,
+        actor: &str,
+    ) -> ServiceResult<UserId> {
+        if role == Role::Merchant && merchants.is_empty() {
+            return Err(AppError::field("merchant", "A user with the role merchant needs the merchant he belongs to.").into());
+        }
+        self.create_user(email, password, role, merchants, false, actor).await
+    }
+
+    async fn create_user(
+        &self,
+        email: &str,
+        password: &str,
+        role: Role,
+        merchants: Vec<MerchantId>,
+        only_first: bool,
+        actor: &str,
+    ) -> ServiceResult<UserId> {
+        let mut mistakes = fields::Mistakes::default();
+        let email = mistakes.take("email", fields::email(email));
+        mistakes.take("password", check_password(password));
+        mistakes.end()?;
+        let Some(password_hash) = self.passwords.hash(password.to_owned()).await else {
+            return Err(AppError::Unavailable.into());
+        };
+        let new = NewUser { email: email.unwrap_or_default(), password_hash, role, merchants };
+        self.store.add_user(new, only_first, actor.to_owned()).await.map_err(|error| match error {
+            StoreError::Taken("this e-mail address") => {
+                AppError::field("email", "There is a user with this e-mail address already.").into()
+            }
+            StoreError::Taken(_) => AppError::field("", "An administrator was created meanwhile; sign in.").into(),
+            error => ServiceError::from(error),
+        })
+    }
+
+    /// Checks e-mail and password; gives the session's token. What was wrong of the two is not told.
+    pub async fn sign_in(&self, email: &str, password: &str, address: &str) -> ServiceResult<Token> {
+        let email = email.trim().to_lowercase();
+        let now = self.clock.now();
+        if let Some(wait) = self.throttle.wait(&email, address, now) {
+            let minutes = wait.as_secs().div_ceil(60);
+            let message = format!("Too many wrong passwords. Please wait {minutes} minutes and try again.");
+            return Err(AppError::field("", message).into());
+        }
+        let user = self.store.user_by_email(&email).await?;
+        let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let fits = password.len() <= MAX_PASSWORD && self.passwords.verify(password.to_owned(), hash).await;
+        match user {
+            Some(user) if fits => {
+                self.throttle.succeeded(&email);
+                Ok(auth::begin_session(&self.store, user.id, now).await?)
+            }
+            _ => {
+                self.throttle.failed(&email, address, now);
+                Err(AppError::field("", "The e-mail address or the password is wrong.").into())
+            }
+        }
+    }
+
+    /// Sets one's own password; other sessions end. Gives a new session's token.
+    pub async fn change_password(&self, user: &UserRecord, current: &str, new: &str) -> ServiceResult<Token> {
+        let mut mistakes = fields::Mistakes::default();
+        if !self.passwords.verify(current.to_owned(), Some(user.password_hash.clone())).await {
+            mistakes.add("current", "This is not your current password.");
+        }
+        mistakes.take("password", check_password(new));
+        mistakes.end()?;
+        let Some(hash) = self.passwords.hash(new.to_owned()).await else { return Err(AppError::Unavailable.into()) };
+        self.store.set_password(user.id, hash, user.email.clone()).await?;
+        Ok(auth::begin_session(&self.store, user.id, self.clock.now()).await?)
+    }
+
+    /// The merchants that a user may see, by name.
+    pub fn merchants_of(&self, user: &UserRecord) -> Vec<Arc<Merchant>> {
+        let all = self.store.settings().merchants();
+        if sees_all(user) { all } else { all.into_iter().filter(|merchant| user.merchants.contains(&merchant.id)).collect() }
+    }
+
+    /// A merchant by its name in addresses, if a user may see it.
+    pub fn merchant_for(&self, user: &UserRecord, slug: &str) -> Option<Arc<Merchant>> {
+        let settings = self.store.settings();
+        let merchant = settings.merchant_named(slug).filter(|merchant| merchant.slug == slug)?;
+        (sees_all(user) || user.merchants.contains(&merchant.id)).then(|| merchant.clone())
+    }
+
+    /// The user as pages show him.
+    pub fn viewer(&self, user: &UserRecord) -> Viewer {
+        let merchants: Vec<MerchantRef> = self.merchants_of(user).iter().map(|merchant| merchant_ref(merchant)).collect();
+        Viewer { email: user.email.clone(), role: user.role, merchants }
+    }
+}
+
+/// Administrators see all merchants, and so does support that is not tied to some.
+fn sees_all(user: &UserRecord) -> bool {
+    match user.role {
+        Role::Admin => true,
+        Role::Support => user.merchants.is_empty(),
+        Role::Merchant => false,
+    }
+}
+
+fn check_password(password: &str) -> Result<(), String> {
+    if password.chars().count() < MIN_PASSWORD {
+        Err(format!("Choose a password of at least {MIN_PASSWORD} characters; a few words in a row are fine."))
+    } else if password.len() > MAX_PASSWORD {
+        Err(format!("A password has at most {MAX_PASSWORD} characters."))
+    } else {
+        Ok(())
+    }
+}
