@@ -1,8 +1,19 @@
+//! Quittance: Instant Payment Notifications received, kept, and delivered until they are confirmed.
+//!
+//! The package is compiled twice. With the feature `ssr` it is the server; with `hydrate` it is the WebAssembly module
+//! that wakes the islands of a page in the browser.
+
+/// Words, rules and data that both halves share. Pure.
 pub mod domain;
+/// The functions that pages and forms call on the server.
 pub mod rpc;
+/// Everything that only the server does.
 #[cfg(feature = "ssr")]
 pub mod server;
+/// Pages, components and islands.
 pub mod ui;
+
+/// Wakes the islands of the page; the page's script calls it once.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {

@@ -1,5 +1,6 @@
 //! The server's half. The rooms and who may import whom: docs/ARCHITECTURE.md.
 
+pub mod app;
 pub mod auth;
 pub mod clock;
 pub mod dispatch;
@@ -9,4 +10,6 @@ pub mod ipn;
 pub mod listener;
 pub mod live;
 pub mod service;
+pub mod settings;
 pub mod store;
+pub mod telemetry;

@@ -6,6 +6,7 @@
 pub mod dashboard;
 pub mod flash;
 pub mod listeners;
+pub mod live;
 pub mod orders;
 pub mod people;
 pub mod settings;

@@ -23,7 +23,7 @@ pub const USER_AGENT: &str = concat!("Quittance/", env!("CARGO_PKG_VERSION"), " 
 /// What attempts need.
 pub struct Workshop {
     pub store: Store,
-    pub client: Client,
+    pub client: Arc<Client>,
     pub clock: Clock,
 }
 

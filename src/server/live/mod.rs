@@ -44,21 +44,22 @@ pub enum Missed {
 }
 
 impl Hub {
-    /// A hub that tells of the changes of a channel.
-    pub fn start(mut changes: mpsc::UnboundedReceiver<Vec<Change>>) -> Self {
+    /// A hub that tells of the changes of a channel. Batches are counted from `first`; another run of the server begins
+    /// with a higher number, so that a page which comes back after a restart is known to have missed something.
+    pub fn start(mut changes: mpsc::UnboundedReceiver<Vec<Change>>, first: u64) -> Self {
         let hub = Self { sender: broadcast::channel(64).0, recent: Arc::default() };
         let teller = hub.clone();
         tokio::spawn(async move {
             let mut waiting = Vec::new();
-            let mut sequence = 0;
+            let mut sequence = first;
             while changes.recv_many(&mut waiting, usize::MAX).await > 0 {
                 tokio::time::sleep(GATHER).await;
                 while let Ok(more) = changes.try_recv() {
                     waiting.push(more);
                 }
-                sequence += 1;
                 let changes = merged(waiting.drain(..).flatten());
                 teller.tell(Arc::new(Batch { sequence, changes }));
+                sequence += 1;
             }
         });
         hub
@@ -114,7 +115,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn changes_are_told_once_and_together() {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let hub = Hub::start(receiver);
+        let hub = Hub::start(receiver, 1);
         let (mut page, _) = hub.listen(None);
         sender.send(vec![order(1), order(2)]).unwrap();
         sender.send(vec![order(1)]).unwrap();
@@ -127,7 +128,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_page_that_was_away_hears_what_it_missed() {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let hub = Hub::start(receiver);
+        let hub = Hub::start(receiver, 1);
         let (mut page, _) = hub.listen(None);
         for id in 1..=300 {
             sender.send(vec![order(id)]).unwrap();

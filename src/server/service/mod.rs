@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub struct Services {
     pub store: Store,
     pub clock: Clock,
-    /// For URL checks; the dispatcher has its own.
+    /// For URL checks; the dispatcher's.
     pub client: Arc<Client>,
     pub passwords: Passwords,
     pub throttle: Arc<Throttle>,

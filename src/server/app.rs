@@ -1,0 +1,98 @@
+//! The whole server put together: store, dispatcher, hub, services and HTTP, started in this order and stopped in the
+//! other.
+
+use crate::server::{
+    auth::{Passwords, Throttle, Token},
+    dispatch::{
+        attempt::Workshop,
+        client::{Client, Guard, Limits, Resolver},
+        run::Dispatcher,
+    },
+    http::{self, Panel, serve::serve},
+    live::Hub,
+    service::{ServiceError, Services},
+    settings::Settings,
+    store::{Feed, OpenAs, Store, StoreError, StoreSettings},
+};
+use std::{net::SocketAddr, sync::Arc};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+/// A running server.
+pub struct App {
+    pub services: Services,
+    pub address: SocketAddr,
+    dispatcher: Dispatcher,
+    end: watch::Sender<bool>,
+    served: JoinHandle<()>,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the address it listens on cannot be told: {0}")]
+    Address(#[from] std::io::Error),
+}
+
+impl App {
+    /// Starts to serve on a listener that is bound already.
+    pub async fn start(settings: Settings, listener: TcpListener) -> Result<Self, StartError> {
+        Self::start_with(settings, listener, Resolver::system(), Limits::default()).await
+    }
+
+    /// Starts with another way to look names up and other limits for deliveries, for tests.
+    pub async fn start_with(
+        settings: Settings,
+        listener: TcpListener,
+        resolver: Resolver,
+        limits: Limits,
+    ) -> Result<Self, StartError> {
+        let address = listener.local_addr()?;
+        let (jobs, announced_jobs) = mpsc::unbounded_channel();
+        let (changes, announced_changes) = mpsc::unbounded_channel();
+        let open = StoreSettings { open_as: OpenAs::Server, key_file: settings.key_file.clone(), clock: settings.clock.clone() };
+        let feed = Feed { jobs: Some(jobs), changes: Some(changes) };
+        let store = Store::open(&settings.database, open, feed).await?;
+        let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), Vec::new(), limits));
+        let workshop = Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone() };
+        let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs);
+        let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or_default());
+        let base = settings.public_url.map_or_else(|| format!("http://{address}"), |url| url.as_str().to_owned());
+        let services = Services {
+            store: store.clone(),
+            clock: settings.clock,
+            client,
+            passwords: Passwords::default(),
+            throttle: Arc::new(Throttle::default()),
+            base,
+        };
+        let (end, ending) = watch::channel(false);
+        let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
+        let served = tokio::spawn(serve(listener, router, ended(ending)));
+        Ok(Self { services, address, dispatcher, end, served })
+    }
+
+    /// Where the first administrator is created, as long as there is none.
+    pub async fn first_run_link(&self) -> Result<Option<String>, ServiceError> {
+        let token: Option<Token> = self.services.first_run_token().await?;
+        Ok(token.map(|token| format!("{}/setup?token={}", self.services.base, token.reveal())))
+    }
+
+    /// Takes no more requests, finishes what is being done, and closes the database.
+    pub async fn stop(self) {
+        self.end.send_replace(true);
+        let _ = self.served.await;
+        self.dispatcher.stop().await;
+        self.services.store.close().await;
+    }
+}
+
+async fn ended(mut ending: watch::Receiver<bool>) {
+    // An error means that the app itself is gone, which is an end, too.
+    let _ = ending.wait_for(|ended| *ended).await;
+}

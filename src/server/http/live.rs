@@ -1,0 +1,88 @@
+//! `/live`: server-sent events that tell open pages what changed, for the merchants that the viewer may see.
+
+use super::Panel;
+use crate::{
+    domain::pages::live::Event,
+    rpc::CurrentUser,
+    server::{
+        live::{Batch, Missed},
+        store::{Change, Directory, UserRecord},
+    },
+};
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response, Sse, sse},
+};
+use futures::stream;
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use tokio::sync::broadcast::error::RecvError;
+
+/// So often a comment crosses a quiet connection, so that proxies keep it and the browser notices when it breaks.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// The stream of one page. It ends when the server does, and when the session's rights cannot be told any more.
+pub async fn events(
+    State(panel): State<Panel>,
+    Extension(CurrentUser(user)): Extension<CurrentUser>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(user) = user else { return (StatusCode::UNAUTHORIZED, "Please sign in.\n").into_response() };
+    let last_heard = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
+    let (receiver, missed) = panel.hub.listen(last_heard);
+    let mut waiting = VecDeque::new();
+    let visible = |batch: &Batch| to_event(&panel.services.store.settings(), &panel, &user, batch);
+    match missed {
+        Missed::Batches(batches) => waiting.extend(batches.iter().filter_map(|batch| visible(batch))),
+        Missed::TooMuch => waiting.extend(event(0, &[Event::Everything])),
+    }
+    // Sent at once, so that the page knows that it is connected.
+    waiting.push_front(sse::Event::default().comment("listening").retry(Duration::from_secs(2)));
+    let state = (receiver, panel, user, waiting);
+    let stream = stream::unfold(state, |(mut receiver, mut panel, user, mut waiting)| async move {
+        loop {
+            if let Some(event) = waiting.pop_front() {
+                return Some((Ok::<_, Infallible>(event), (receiver, panel, user, waiting)));
+            }
+            let heard = tokio::select! {
+                _ = panel.ending.wait_for(|ended| *ended) => return None,
+                heard = receiver.recv() => heard,
+            };
+            match heard {
+                Ok(batch) => waiting.extend(to_event(&panel.services.store.settings(), &panel, &user, &batch)),
+                Err(RecvError::Lagged(_)) => waiting.extend(event(0, &[Event::Everything])),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    let keep_alive = sse::KeepAlive::new().interval(HEARTBEAT);
+    (
+        [(header::CACHE_CONTROL, "no-store"), (header::HeaderName::from_static("x-accel-buffering"), "no")],
+        Sse::new(stream).keep_alive(keep_alive),
+    )
+        .into_response()
+}
+
+fn to_event(settings: &Directory, panel: &Panel, user: &UserRecord, batch: &Batch) -> Option<sse::Event> {
+    let slug = |id| {
+        let slug = &settings.merchant(id)?.slug;
+        panel.services.merchant_for(user, slug).map(|merchant| merchant.slug.clone())
+    };
+    let events: Vec<Event> = batch
+        .changes
+        .iter()
+        .filter_map(|change| match *change {
+            Change::Order(merchant, order) => Some(Event::Order { merchant: slug(merchant)?, order }),
+            Change::Orders(merchant) => Some(Event::Orders { merchant: slug(merchant)? }),
+            Change::Refusal(merchant, listener) => Some(Event::Refusal { merchant: slug(merchant)?, listener }),
+            Change::Settings => Some(Event::Everything),
+        })
+        .collect();
+    if events.is_empty() { None } else { event(batch.sequence, &events) }
+}
+
+fn event(sequence: u64, events: &[Event]) -> Option<sse::Event> {
+    let event = sse::Event::default().json_data(events).ok()?;
+    Some(if sequence == 0 { event } else { event.id(sequence.to_string()) })
+}

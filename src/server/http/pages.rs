@@ -1,0 +1,65 @@
+//! Renders pages and calls server functions, with what both need in their context.
+
+use super::{Panel, assets, cookies};
+use crate::ui::shell::{Look, shell};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
+use leptos_axum::ResponseOptions;
+
+/// For everything that is no page: nothing may be loaded or run.
+pub const STRICTEST_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// `/rpc/…`
+pub async fn server_function(State(panel): State<Panel>, request: Request) -> Response {
+    let services = panel.services;
+    leptos_axum::handle_server_fns_with_context(move || provide_context(services.clone()), request).await.into_response()
+}
+
+/// Every other address: the page that belongs to it, or the page that says there is none.
+pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")], "Pages are read with GET.\n").into_response();
+    }
+    let flash = cookies::read_flash(&panel.services.store, request.headers());
+    let manifest = assets::manifest();
+    let options = LeptosOptions::builder().output_name(manifest.script.clone()).site_pkg_dir("pkg").build();
+    let look = Look {
+        style: format!("/pkg/{}", manifest.style),
+        icons: format!("/pkg/{}", manifest.icons),
+        favicon: format!("/pkg/{}", manifest.favicon),
+        has_script: !manifest.script.is_empty(),
+        theme: cookies::theme(request.headers()),
+        now: panel.services.clock.now(),
+    };
+    let services = panel.services;
+    let context = move || {
+        provide_context(services.clone());
+        provide_context(look.clone());
+        provide_context(flash.clone().unwrap_or_default());
+        let response = expect_context::<ResponseOptions>();
+        if let Some(policy) = use_nonce().and_then(|nonce| HeaderValue::from_str(&policy(&nonce)).ok()) {
+            response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        if flash.is_some() {
+            response.append_header(header::SET_COOKIE, clear_flash());
+        }
+    };
+    let render = leptos_axum::render_app_async_with_context(context, move || shell(options.clone()));
+    render(request).await
+}
+
+fn clear_flash() -> HeaderValue {
+    HeaderValue::from_str(&cookies::end_flash_cookie()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Nothing but our own files, and of scripts only those that this very answer names.
+fn policy(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
+    )
+}

@@ -1,0 +1,41 @@
+//! Who is asking: puts the signed-in user into the request, and leads the others to the sign-in page.
+
+use super::cookies::session_token;
+use crate::{
+    rpc::CurrentUser,
+    server::{auth::session_user, service::Services},
+};
+use axum::{
+    extract::{Request, State},
+    http::{Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Redirect, Response},
+};
+
+/// Pages that need no sign-in.
+const OPEN_PAGES: [&str; 2] = ["/sign-in", "/setup"];
+
+/// Finds the user of the request's session.
+pub async fn current_user(State(services): State<Services>, mut request: Request, next: Next) -> Response {
+    let user = match session_token(request.headers()) {
+        None => None,
+        Some(token) => match session_user(&services.store, &token, services.clock.now()).await {
+            Ok(user) => user,
+            Err(error) => {
+                tracing::error!(%error, "a session could not be looked up");
+                let message = "The database cannot be read at the moment. Please try again.\n";
+                return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], message).into_response();
+            }
+        },
+    };
+    let path = request.uri().path();
+    let is_page = matches!(*request.method(), Method::GET | Method::HEAD) && !path.starts_with("/rpc/") && path != "/live";
+    if user.is_none() && is_page && !OPEN_PAGES.contains(&path) {
+        let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
+        let next_page: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+        let page = if wanted == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={next_page}") };
+        return Redirect::to(&page).into_response();
+    }
+    request.extensions_mut().insert(CurrentUser(user));
+    next.run(request).await
+}

@@ -1,0 +1,13 @@
+//! The log: lines on standard error, as much as `QUITTANCE_LOG` asks for (`info` by default).
+
+use std::io::IsTerminal as _;
+use tracing_subscriber::EnvFilter;
+
+/// Starts the log. Programs that are not the server log warnings only.
+pub fn start(is_server: bool, json: bool) {
+    let default = if is_server { "info,hickory_resolver=error,hickory_net=error" } else { "warn" };
+    let filter = EnvFilter::try_from_env("QUITTANCE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second start (tests) keeps the first.
+    let _ = if json { builder.json().try_init() } else { builder.with_ansi(std::io::stderr().is_terminal()).try_init() };
+}
