@@ -14,6 +14,7 @@ use crate::server::{
     settings::Settings,
     store::{Feed, OpenAs, Store, StoreError, StoreSettings},
 };
+use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     net::TcpListener,
@@ -42,14 +43,15 @@ pub enum StartError {
 impl App {
     /// Starts to serve on a listener that is bound already.
     pub async fn start(settings: Settings, listener: TcpListener) -> Result<Self, StartError> {
-        Self::start_with(settings, listener, Resolver::system(), Limits::default()).await
+        Self::start_with(settings, listener, Resolver::system(), Vec::new(), Limits::default()).await
     }
 
-    /// Starts with another way to look names up and other limits for deliveries, for tests.
+    /// Starts with another way to look names up, more certificates to trust, and other limits for deliveries, for tests.
     pub async fn start_with(
         settings: Settings,
         listener: TcpListener,
         resolver: Resolver,
+        roots: Vec<CertificateDer<'static>>,
         limits: Limits,
     ) -> Result<Self, StartError> {
         let address = listener.local_addr()?;
@@ -58,7 +60,7 @@ impl App {
         let open = StoreSettings { open_as: OpenAs::Server, key_file: settings.key_file.clone(), clock: settings.clock.clone() };
         let feed = Feed { jobs: Some(jobs), changes: Some(changes) };
         let store = Store::open(&settings.database, open, feed).await?;
-        let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), Vec::new(), limits));
+        let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), roots, limits));
         let workshop = Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone() };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs);
         let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or_default());
