@@ -1,5 +1,6 @@
 //! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
 
+mod causes;
 mod delivery;
 mod inbound;
 mod store;

@@ -28,13 +28,24 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// Makes one attempt. `None` where there is nothing to do any more: the URL is gone or was put on hold.
+    /// Makes one attempt. `None` where there is nothing to do any more (the URL is gone or was put on hold), and where
+    /// the message cannot be read at the moment, which is no reason to give it up.
     pub async fn attempt(&self, job: &Job, directory: &Directory) -> Option<AttemptRecord> {
         let url = directory.url(job.url_id)?.clone();
         let merchant = directory.merchant(job.merchant_id)?.clone();
         if url.held && job.origin != Origin::Debug {
             return None;
         }
+        let received = match &job.body {
+            Some(body) => body.clone(),
+            None => match self.store.bodies(&[job.notification_id]).await {
+                Ok(mut found) => found.remove(&job.notification_id).unwrap_or_default(),
+                Err(error) => {
+                    tracing::warn!(%error, delivery.id = %job.delivery_id, "a message could not be read; trying again later");
+                    return None;
+                }
+            },
+        };
         let started_at = self.clock.now();
         let mut record = AttemptRecord {
             delivery_id: job.delivery_id,
@@ -55,7 +66,7 @@ impl Workshop {
             answer_body: Bytes::new(),
             next: Next::Confirmed,
         };
-        let verdict = match self.outgoing(job, &url, &merchant).await {
+        let verdict = match outgoing(&received, &url, &merchant) {
             Ok((target, outgoing)) => {
                 let outbound = outbound(job, &target, outgoing.body.clone());
                 record.request_head = outbound.head();
@@ -77,24 +88,6 @@ impl Workshop {
             (Some(_), _) => plan::next_attempt(record.window_from, record.finished_at).map_or(Next::Expired, Next::Retry),
         };
         Some(record)
-    }
-
-    /// The signed message and where it goes.
-    async fn outgoing(&self, job: &Job, url: &Arc<NotificationUrl>, merchant: &Merchant) -> Result<(Target, Outgoing), Verdict> {
-        let target = Target::parse(&url.url).map_err(|note| Verdict::failed(Cause::UrlInvalid, note))?;
-        let received = match &job.body {
-            Some(body) => body.clone(),
-            None => self
-                .store
-                .bodies(&[job.notification_id])
-                .await
-                .ok()
-                .and_then(|mut found| found.remove(&job.notification_id))
-                .unwrap_or_default(),
-        };
-        let outgoing =
-            sign(&received, url.algorithms, merchant.secret_key.reveal()).map_err(|_| Verdict::failed(Cause::MessageGone, ""))?;
-        Ok((target, outgoing))
     }
 
     fn judge(
@@ -136,6 +129,14 @@ impl Workshop {
             }
         }
     }
+}
+
+/// The signed message and where it goes.
+fn outgoing(received: &[u8], url: &NotificationUrl, merchant: &Merchant) -> Result<(Target, Outgoing), Verdict> {
+    let target = Target::parse(&url.url).map_err(|note| Verdict::failed(Cause::UrlInvalid, note))?;
+    let outgoing =
+        sign(received, url.algorithms, merchant.secret_key.reveal()).map_err(|_| Verdict::failed(Cause::MessageGone, ""))?;
+    Ok((target, outgoing))
 }
 
 fn outbound<'a>(job: &Job, target: &'a Target, body: Bytes) -> Outbound<'a> {

@@ -40,8 +40,9 @@ pub struct Setup {
     pub clock: Clock,
     /// Networks that are open besides public ones.
     pub networks: Vec<&'static str>,
-    /// Names that can be looked up.
+    /// Names that can be looked up, unless there is a resolver.
     pub names: HashMap<String, Vec<IpAddr>>,
+    pub resolver: Option<Resolver>,
     pub roots: Vec<CertificateDer<'static>>,
     pub limits: Limits,
     pub public_url: Option<&'static str>,
@@ -53,6 +54,7 @@ impl Default for Setup {
             clock: Clock::system(),
             networks: vec!["127.0.0.0/8"],
             names: HashMap::new(),
+            resolver: None,
             roots: Vec::new(),
             limits: Limits::default(),
             public_url: None,
@@ -161,7 +163,7 @@ async fn start(setup: &Setup, database: PathBuf) -> App {
         clock: setup.clock.clone(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let resolver = Resolver::Table(Arc::new(setup.names.clone()));
+    let resolver = setup.resolver.clone().unwrap_or_else(|| Resolver::Table(Arc::new(setup.names.clone())));
     App::start_with(settings, listener, resolver, setup.roots.clone(), setup.limits).await.unwrap()
 }
 

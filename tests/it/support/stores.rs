@@ -105,3 +105,19 @@ pub fn url_draft(merchant_id: MerchantId, url: &str) -> UrlDraft {
         check: None,
     }
 }
+
+/// A notification as the listener hands it over.
+pub fn received(merchant_id: MerchantId, listener_id: ListenerId, body: &str) -> NewNotification {
+    let form = quittance::server::ipn::Form::parse(body.as_bytes()).unwrap();
+    NewNotification {
+        merchant_id,
+        listener_id: Some(listener_id),
+        gateway: Gateway::TwoCheckout,
+        received_at: START,
+        signatures: Algorithms::MD5,
+        peer: "127.0.0.1".to_owned(),
+        head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
+        body: body.to_owned().into(),
+        facts: quittance::server::gateway::twocheckout::facts(&form).unwrap(),
+    }
+}
