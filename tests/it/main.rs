@@ -3,5 +3,6 @@
 mod causes;
 mod delivery;
 mod inbound;
+mod retry;
 mod store;
 mod support;
