@@ -3,6 +3,7 @@
 mod causes;
 mod delivery;
 mod inbound;
+mod panel_guard;
 mod retry;
 mod store;
 mod support;

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod browser;
+pub mod endpoints;
 pub mod gateway;
 pub mod merchant;
 pub mod message;
