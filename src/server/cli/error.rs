@@ -20,7 +20,7 @@ pub enum CliError {
     NoPassword,
     #[error("the password on standard input cannot be read: {0}")]
     Password(io::Error),
-    #[error("the URL did not answer a GET with status 200: {0} Correct it, or leave out --check to add it all the same")]
+    #[error("the URL did not answer a GET with status 200. {0} Or leave out --check to add it all the same")]
     CheckFailed(String),
     #[error(
         "no server runs on the database {0}, so nobody would send it; start one with `quittance serve`, or leave out --debug \

@@ -110,11 +110,16 @@ fn exchange(page: &AttemptPage) -> Value {
     })
 }
 
+/// Text of strangers without anything that a terminal would obey.
+fn lines(text: &str) -> String {
+    let plain = |letter: char| if letter.is_control() && !matches!(letter, '\n' | '\t') { '\u{fffd}' } else { letter };
+    text.replace("\r\n", "\n").trim_end().chars().map(plain).collect()
+}
+
 /// An exchange for people.
 fn told(page: &AttemptPage) -> String {
     let attempt = &page.attempt;
     let mut text = format!("== {} ({})\n\n", page.delivery.url_label, page.delivery.url);
-    let lines = |part: &str| part.replace("\r\n", "\n").trim_end().to_owned();
     text.push_str(&format!("{}\n\n{}\n\n", lines(&page.request_head), lines(&page.request_body)));
     if page.answer_head.is_empty() {
         text.push_str("-- no answer\n\n");
@@ -127,11 +132,22 @@ fn told(page: &AttemptPage) -> String {
         Some(cause) => {
             text.push_str(&format!("Not confirmed: {}. {}\n", cause.label(), cause.sentence()));
             if !page.detail.note.is_empty() {
-                text.push_str(&format!("{}\n", page.detail.note));
+                text.push_str(&format!("{}\n", lines(&page.detail.note)));
             }
             text.push_str(&format!("What to do: {}\n", cause.cure()));
         }
     }
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_cannot_steer_the_terminal() {
+        assert_eq!(lines("HTTP/1.1 200 OK\r\nA: b\r\n"), "HTTP/1.1 200 OK\nA: b");
+        assert_eq!(lines("\u{1b}[2Jgone\ttab\u{7}"), "\u{fffd}[2Jgone\ttab\u{fffd}");
+    }
 }

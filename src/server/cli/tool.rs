@@ -56,7 +56,7 @@ pub fn merchant(services: &Services, name: &str) -> Result<Arc<Merchant>, CliErr
         let cure = if names.is_empty() {
             "add one with `quittance merchant add`".to_owned()
         } else {
-            format!("there is {}; `quittance merchant list` shows all", names.join(", "))
+            format!("known are {}; `quittance merchant list` shows all", names.join(", "))
         };
         CliError::NoMerchant { name: name.to_owned(), cure }
     })

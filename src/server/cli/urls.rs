@@ -33,8 +33,9 @@ async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliErr
     if args.check {
         let check = services.check_url(&target).await;
         if let Some(cause) = check.cause {
-            let note = if check.note.is_empty() { cause.sentence() } else { &check.note };
-            return Err(CliError::CheckFailed(format!("{note} {}", cause.cure())));
+            let told = [cause.sentence(), &check.note, cause.cure()];
+            let told: Vec<_> = told.into_iter().filter(|part| !part.is_empty()).collect();
+            return Err(CliError::CheckFailed(told.join(" ")));
         }
         draft.check = Some(check);
     }
