@@ -1,6 +1,9 @@
 //! The first run, signing in and out, one's own password and look.
 
-use crate::domain::{AppError, pages::people::Viewer};
+use crate::domain::{
+    AppError,
+    pages::people::{FirstRun, Viewer},
+};
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
@@ -24,10 +27,10 @@ pub async fn read_viewer() -> Result<Viewer, AppError> {
     Ok(caller.services.viewer(&caller.user))
 }
 
-/// Whether a first-run link is of use.
+/// Whether the first administrator is still to be created, and by this link.
 #[server(prefix = "/rpc", endpoint = "first-run", input = GetUrl)]
-pub async fn is_first_run(token: String) -> Result<bool, AppError> {
-    services()?.is_first_run(&token).await.map_err(app_error)
+pub async fn read_first_run(token: String) -> Result<FirstRun, AppError> {
+    services()?.first_run(&token).await.map_err(app_error)
 }
 
 /// Creates the first administrator.

@@ -61,7 +61,7 @@ impl App {
         let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), Vec::new(), limits));
         let workshop = Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone() };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs);
-        let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or_default());
+        let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or(1).max(1));
         let base = settings.public_url.map_or_else(|| format!("http://{address}"), |url| url.as_str().to_owned());
         let services = Services {
             store: store.clone(),

@@ -1,19 +1,179 @@
-//! The frame of every page.
-use crate::domain::Timestamp;
-use leptos::config::LeptosOptions;
-use leptos::prelude::*;
+//! The document around every page, and the frame of the panel: navigation, title, content.
 
-/// What a page's frame needs to know of the server's build and of the request.
+use super::{components::Icon, islands::helpers::Helpers, routes::App};
+use crate::domain::{
+    Timestamp,
+    pages::{dashboard::MerchantRef, people::Viewer},
+    role::Permission,
+};
+use leptos::{config::LeptosOptions, prelude::*};
+use leptos_meta::{MetaTags, Title};
+
+/// What pages need to know of the build and of the request.
 #[derive(Debug, Clone)]
 pub struct Look {
     pub style: String,
     pub icons: String,
     pub favicon: String,
+    /// A build without the WebAssembly half serves pages all the same.
     pub has_script: bool,
+    /// Chosen by the viewer; otherwise the system's preference counts.
     pub theme: Option<&'static str>,
     pub now: Timestamp,
+    /// The last live event that this page has seen.
+    pub heard: u64,
 }
 
+/// The document.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
-    view! { <!DOCTYPE html><html><head><HydrationScripts options islands=true/></head><body>"Quittance"</body></html> }
+    let look = expect_context::<Look>();
+    view! {
+        <!DOCTYPE html>
+        <html lang="en" data-theme=look.theme data-icons=look.icons.clone() data-heard=look.heard.to_string()>
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <link rel="stylesheet" href=look.style/>
+                <link rel="icon" type="image/svg+xml" href=look.favicon/>
+                {look.has_script.then(|| view! { <HydrationScripts options islands=true/> })}
+                <MetaTags/>
+            </head>
+            <body>
+                <App/>
+                <Helpers/>
+            </body>
+        </html>
+    }
+}
+
+/// The rooms of the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    Dashboard,
+    Orders,
+    Settings,
+    Listeners,
+    Merchants,
+    Account,
+}
+
+/// A step of the way to a page: its name and address.
+pub type Crumb = (String, String);
+
+/// The frame of a page in the panel.
+#[component]
+pub fn Frame(
+    viewer: Viewer,
+    /// The merchant that the page is about.
+    #[prop(optional_no_strip)]
+    merchant: Option<MerchantRef>,
+    section: Section,
+    #[prop(into)] title: String,
+    #[prop(optional)] crumbs: Vec<Crumb>,
+    /// Buttons beside the title.
+    #[prop(optional_no_strip)]
+    actions: Option<AnyView>,
+    children: Children,
+) -> impl IntoView {
+    let name = merchant.as_ref().map_or_else(|| title.clone(), |merchant| format!("{title} · {}", merchant.name));
+    let crumbs: Vec<_> = crumbs.into_iter().map(|(name, address)| view! { <li><a href=address>{name}</a></li> }).collect();
+    view! {
+        <Title text=format!("{name} · Quittance")/>
+        <a class="skip" href="#content">"Skip to the content"</a>
+        <div class="frame">
+            <Navigation viewer merchant section/>
+            <main id="content" tabindex="-1">
+                <header class="page-head">
+                    <div>
+                        {(!crumbs.is_empty()).then(|| view! { <nav aria-label="Way to this page"><ol class="crumbs">{crumbs}</ol></nav> })}
+                        <h1>{title}</h1>
+                    </div>
+                    {actions.map(|actions| view! { <div class="actions">{actions}</div> })}
+                </header>
+                {children()}
+            </main>
+        </div>
+    }
+}
+
+#[component]
+fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -> impl IntoView {
+    let link = move |to: Section, address: String, icon: &'static str, name: &'static str, key: Option<&'static str>| {
+        let current = (to == section).then_some("page");
+        view! { <li><a href=address aria-current=current data-key=key><Icon name=icon/>{name}</a></li> }
+    };
+    // Without a merchant at hand the links lead to the only one there is, if so.
+    let only = merchant.clone().or_else(|| match viewer.merchants.as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    });
+    let others: Vec<_> = viewer
+        .merchants
+        .iter()
+        .map(|other| {
+            let current = merchant.as_ref().is_some_and(|merchant| merchant.slug == other.slug).then_some("true");
+            view! { <li><a href=format!("/m/{}", other.slug) aria-current=current>{other.name.clone()}</a></li> }
+        })
+        .collect();
+    let switch_name = merchant.as_ref().map_or_else(|| "All merchants".to_owned(), |merchant| merchant.name.clone());
+    let many = viewer.merchants.len() > 1;
+    let rooms = only.map(|merchant| {
+        let base = format!("/m/{}", merchant.slug);
+        view! {
+            {link(Section::Dashboard, base.clone(), "dashboard", "Dashboard", Some("d"))}
+            {link(Section::Orders, format!("{base}/orders"), "orders", "Orders & Reports", Some("o"))}
+            <li class="group">
+                <span class="group-name">"System settings"</span>
+                <ul>{link(Section::Settings, format!("{base}/settings/ipn"), "gear", "IPN settings", None)}</ul>
+            </li>
+            {link(Section::Listeners, format!("{base}/listeners"), "inbox", "Listeners", None)}
+        }
+    });
+    let has_rooms = rooms.is_some();
+    let manages = viewer.may(Permission::ManageMerchants);
+    view! {
+        <header class="bar">
+            <a class="brand" href="/"><Icon name="quittance"/>"Quittance"</a>
+            <details class="menu">
+                <summary><Icon name="menu"/>"Menu"</summary>
+            </details>
+            <nav class="rooms" aria-label="Panel">
+                {many.then(|| view! {
+                    <details class="switch">
+                        <summary><Icon name="shop"/><span>{switch_name}</span><Icon name="down"/></summary>
+                        <ul><li><a href="/">"All merchants"</a></li>{others}</ul>
+                    </details>
+                })}
+                <ul>
+                    {(!has_rooms).then(|| link(Section::Dashboard, "/".to_owned(), "dashboard", "Dashboard", None))}
+                    {rooms}
+                    {manages.then(|| link(Section::Merchants, "/merchants".to_owned(), "shop", "Merchants", None))}
+                </ul>
+                <ul class="self">
+                    {link(Section::Account, "/account".to_owned(), "user", "Account", None)}
+                    <li><button type="button" class="plain keys-help" popovertarget="keys"><Icon name="question"/>"Keys"</button></li>
+                    <li>
+                        <form method="post" action="/rpc/sign-out">
+                            <button class="plain"><Icon name="leave"/>"Sign out"</button>
+                        </form>
+                    </li>
+                    <li class="who" title=viewer.role.label()>{viewer.email.clone()}</li>
+                </ul>
+            </nav>
+        </header>
+    }
+}
+
+/// A page without navigation: sign-in, first run, errors.
+#[component]
+pub fn Plain(#[prop(into)] title: String, children: Children) -> impl IntoView {
+    view! {
+        <Title text=format!("{title} · Quittance")/>
+        <main id="content" class="plain-page">
+            <p class="brand"><Icon name="quittance"/>"Quittance"</p>
+            <h1>{title}</h1>
+            {children()}
+        </main>
+    }
 }

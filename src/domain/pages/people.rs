@@ -19,3 +19,14 @@ impl Viewer {
         self.role.may(permission)
     }
 }
+
+/// Whether the first administrator is still to be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FirstRun {
+    /// There is an administrator.
+    Done,
+    /// There is none, and the link is not the one that the server printed last.
+    Waiting,
+    /// There is none, and the link is right.
+    Open,
+}

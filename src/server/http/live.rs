@@ -11,7 +11,7 @@ use crate::{
 };
 use axum::{
     Extension,
-    extract::State,
+    extract::{Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response, Sse, sse},
 };
@@ -22,14 +22,22 @@ use tokio::sync::broadcast::error::RecvError;
 /// So often a comment crosses a quiet connection, so that proxies keep it and the browser notices when it breaks.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+#[derive(serde::Deserialize)]
+pub struct After {
+    /// The last batch that the page has seen. A browser that comes back by itself says it better in `Last-Event-ID`.
+    after: Option<String>,
+}
+
 /// The stream of one page. It ends when the server does, and when the session's rights cannot be told any more.
 pub async fn events(
     State(panel): State<Panel>,
     Extension(CurrentUser(user)): Extension<CurrentUser>,
+    Query(After { after }): Query<After>,
     headers: HeaderMap,
 ) -> Response {
     let Some(user) = user else { return (StatusCode::UNAUTHORIZED, "Please sign in.\n").into_response() };
-    let last_heard = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
+    let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
+    let last_heard = resumed.or_else(|| after?.parse().ok());
     let (receiver, missed) = panel.hub.listen(last_heard);
     let mut waiting = VecDeque::new();
     let visible = |batch: &Batch| to_event(&panel.services.store.settings(), &panel, &user, batch);

@@ -34,6 +34,7 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
         has_script: !manifest.script.is_empty(),
         theme: cookies::theme(request.headers()),
         now: panel.services.clock.now(),
+        heard: panel.hub.latest(),
     };
     let services = panel.services;
     let context = move || {

@@ -7,7 +7,7 @@
 use crate::server::store::Change;
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::{broadcast, mpsc};
@@ -31,7 +31,14 @@ pub struct Batch {
 #[derive(Clone)]
 pub struct Hub {
     sender: broadcast::Sender<Arc<Batch>>,
-    recent: Arc<Mutex<VecDeque<Arc<Batch>>>>,
+    told: Arc<Mutex<Told>>,
+}
+
+/// What was told so far.
+struct Told {
+    recent: VecDeque<Arc<Batch>>,
+    /// The number of the latest batch, or the one before the first.
+    latest: u64,
 }
 
 /// What a page missed.
@@ -47,45 +54,55 @@ impl Hub {
     /// A hub that tells of the changes of a channel. Batches are counted from `first`; another run of the server begins
     /// with a higher number, so that a page which comes back after a restart is known to have missed something.
     pub fn start(mut changes: mpsc::UnboundedReceiver<Vec<Change>>, first: u64) -> Self {
-        let hub = Self { sender: broadcast::channel(64).0, recent: Arc::default() };
+        let told = Told { recent: VecDeque::new(), latest: first - 1 };
+        let hub = Self { sender: broadcast::channel(64).0, told: Arc::new(Mutex::new(told)) };
         let teller = hub.clone();
         tokio::spawn(async move {
             let mut waiting = Vec::new();
-            let mut sequence = first;
             while changes.recv_many(&mut waiting, usize::MAX).await > 0 {
                 tokio::time::sleep(GATHER).await;
                 while let Ok(more) = changes.try_recv() {
                     waiting.push(more);
                 }
-                let changes = merged(waiting.drain(..).flatten());
-                teller.tell(Arc::new(Batch { sequence, changes }));
-                sequence += 1;
+                teller.tell(merged(waiting.drain(..).flatten()));
             }
         });
         hub
     }
 
-    fn tell(&self, batch: Arc<Batch>) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() == REMEMBERED {
-            recent.pop_front();
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, changes: Vec<Change>) {
+        let mut told = self.told();
+        told.latest += 1;
+        let batch = Arc::new(Batch { sequence: told.latest, changes });
+        if told.recent.len() == REMEMBERED {
+            told.recent.pop_front();
         }
-        recent.push_back(batch.clone());
+        told.recent.push_back(batch.clone());
         // Nobody may be listening.
         let _ = self.sender.send(batch);
     }
 
+    /// The number of the latest batch: a page that is read now has seen everything up to it.
+    pub fn latest(&self) -> u64 {
+        self.told().latest
+    }
+
     /// Listens from now on; with the number of the last batch heard, also to what came since.
     pub fn listen(&self, last_heard: Option<u64>) -> (broadcast::Receiver<Arc<Batch>>, Missed) {
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.told();
         let receiver = self.sender.subscribe();
-        let missed = match (last_heard, recent.front().map(|batch| batch.sequence)) {
-            (None, _) => Missed::Batches(Vec::new()),
-            (Some(heard), Some(oldest)) if oldest <= heard + 1 && heard <= recent.back().map_or(0, |batch| batch.sequence) => {
-                Missed::Batches(recent.iter().filter(|batch| batch.sequence > heard).cloned().collect())
+        let oldest = told.recent.front().map_or(told.latest + 1, |batch| batch.sequence);
+        let missed = match last_heard {
+            None => Missed::Batches(Vec::new()),
+            Some(heard) if oldest <= heard + 1 && heard <= told.latest => {
+                Missed::Batches(told.recent.iter().filter(|batch| batch.sequence > heard).cloned().collect())
             }
             // Another run of the server, or too long ago.
-            (Some(_), _) => Missed::TooMuch,
+            Some(_) => Missed::TooMuch,
         };
         (receiver, missed)
     }

@@ -4,7 +4,10 @@ use super::{ServiceError, ServiceResult, Services, fields};
 use crate::domain::{
     AppError, Role,
     id::{MerchantId, UserId},
-    pages::{dashboard::MerchantRef, people::Viewer},
+    pages::{
+        dashboard::MerchantRef,
+        people::{FirstRun, Viewer},
+    },
 };
 use crate::server::{
     auth::{self, MIN_PASSWORD, Token},
@@ -27,14 +30,18 @@ impl Services {
         Ok(Some(token))
     }
 
-    /// Whether a first-run link is the one that was printed last, and still of use.
-    pub async fn is_first_run(&self, token: &str) -> ServiceResult<bool> {
-        Ok(!self.store.has_admin().await? && self.store.setup_token().await? == Some(Token::hash_of(token)))
+    /// Whether the first administrator is still to be created, and by this link.
+    pub async fn first_run(&self, token: &str) -> ServiceResult<FirstRun> {
+        if self.store.has_admin().await? {
+            return Ok(FirstRun::Done);
+        }
+        let is_right = self.store.setup_token().await? == Some(Token::hash_of(token));
+        Ok(if is_right { FirstRun::Open } else { FirstRun::Waiting })
     }
 
     /// Creates the first administrator and signs him in; gives the session's token.
     pub async fn set_up(&self, token: &str, email: &str, password: &str) -> ServiceResult<Token> {
-        if !self.is_first_run(token).await? {
+        if self.first_run(token).await? != FirstRun::Open {
             return Err(AppError::field(
                 "",
                 "This link is not valid any more. Restart the server to have a new one printed, or sign in.",

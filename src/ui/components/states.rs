@@ -1,0 +1,80 @@
+//! States, told by icon and word and never by colour alone.
+
+use super::Icon;
+use crate::domain::{DeliveryState, OrderStatus, pages::orders::DeliverySummary};
+use leptos::prelude::*;
+
+fn badge(tone: &'static str, icon: &'static str, word: String) -> impl IntoView {
+    view! { <span class=format!("badge {tone}")><Icon name=icon/>{word}</span> }
+}
+
+/// The status of an order; the gateway's own word is its title.
+#[component]
+pub fn OrderBadge(status: OrderStatus, #[prop(into)] vendor: String) -> impl IntoView {
+    let (tone, icon) = match status {
+        OrderStatus::Paid => ("good", "check"),
+        OrderStatus::Created | OrderStatus::Pending => ("calm", "clock"),
+        OrderStatus::Authorized => ("calm", "shield"),
+        OrderStatus::PartiallyRefunded | OrderStatus::Refunded => ("quiet", "back"),
+        OrderStatus::Reversed => ("bad", "alert"),
+        OrderStatus::Failed => ("bad", "cross"),
+        OrderStatus::Cancelled => ("quiet", "cross"),
+        OrderStatus::Unmapped => ("warn", "question"),
+    };
+    let word = if status == OrderStatus::Unmapped { vendor.clone() } else { status.label().to_owned() };
+    view! { <span title=format!("{vendor} at the gateway")>{badge(tone, icon, word)}</span> }
+}
+
+/// The state of a delivery.
+#[component]
+pub fn DeliveryBadge(state: DeliveryState) -> impl IntoView {
+    let (tone, icon) = look(state);
+    badge(tone, icon, state.label().to_owned())
+}
+
+const fn look(state: DeliveryState) -> (&'static str, &'static str) {
+    match state {
+        DeliveryState::Queued => ("calm", "clock"),
+        DeliveryState::Sending => ("calm", "send"),
+        DeliveryState::Retrying => ("warn", "retry"),
+        DeliveryState::Held => ("quiet", "pause"),
+        DeliveryState::Confirmed => ("good", "check"),
+        DeliveryState::Expired => ("bad", "alert"),
+        DeliveryState::Cancelled => ("quiet", "cross"),
+    }
+}
+
+/// A TEST order says so wherever it shows.
+#[component]
+pub fn TestBadge(test: bool) -> impl IntoView {
+    test.then(|| view! { <span class="badge test"><Icon name="flask"/>"TEST"</span> })
+}
+
+/// How the deliveries of an order stand, the worst first.
+#[component]
+pub fn Summary(deliveries: DeliverySummary) -> impl IntoView {
+    let counts = [
+        (DeliveryState::Expired, deliveries.expired),
+        (DeliveryState::Retrying, deliveries.retrying),
+        (DeliveryState::Queued, deliveries.queued),
+        (DeliveryState::Held, deliveries.held),
+        (DeliveryState::Confirmed, deliveries.confirmed),
+        (DeliveryState::Cancelled, deliveries.cancelled),
+    ];
+    let total = deliveries.total();
+    let shown: Vec<_> = counts
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| {
+            let (tone, icon) = look(state);
+            let label = state.label();
+            let word = if total == 1 { label.to_owned() } else { format!("{count} {}", label.to_lowercase()) };
+            badge(tone, icon, word)
+        })
+        .collect();
+    if shown.is_empty() {
+        view! { <span class="muted">"Sent nowhere"</span> }.into_any()
+    } else {
+        view! { <span class="badges">{shown}</span> }.into_any()
+    }
+}

@@ -1,0 +1,189 @@
+//! How values look: times, amounts, sizes, spans. No locale, no libraries: the same on the server and in the browser.
+
+use crate::domain::{Money, Timestamp};
+
+const DAY: i64 = 86_400;
+
+/// A moment in UTC, taken apart.
+struct Civil {
+    year: i64,
+    month: u32,
+    day: u32,
+    hour: i64,
+    minute: i64,
+    second: i64,
+}
+
+/// From days since 1970 to the proleptic Gregorian calendar, and back (Howard Hinnant's algorithms, public domain).
+fn civil_from_days(days: i64) -> (i64, u32, u32) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = u32::try_from(day_of_year - (153 * month_from_march + 2) / 5 + 1).unwrap_or(1);
+    let month = u32::try_from(if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 }).unwrap_or(1);
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = i64::from((month + 9) % 12);
+    let day_of_year = (153 * month_from_march + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn civil(moment: Timestamp) -> Civil {
+    let seconds = moment.millis().div_euclid(1_000);
+    let (year, month, day) = civil_from_days(seconds.div_euclid(DAY));
+    let of_day = seconds.rem_euclid(DAY);
+    Civil { year, month, day, hour: of_day / 3_600, minute: of_day / 60 % 60, second: of_day % 60 }
+}
+
+/// `2026-11-21 09:04:07`
+pub fn date_time(moment: Timestamp) -> String {
+    let Civil { year, month, day, hour, minute, second } = civil(moment);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+/// `2026-11-21T09:04:07Z`, for machines.
+pub fn iso(moment: Timestamp) -> String {
+    let Civil { year, month, day, hour, minute, second } = civil(moment);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// `2026-11-21`
+pub fn date(moment: Timestamp) -> String {
+    let Civil { year, month, day, .. } = civil(moment);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Midnight (UTC) at the start of a day written as `2026-11-21`; `None` where it is no day.
+pub fn parse_date(text: &str) -> Option<Timestamp> {
+    let mut parts = text.trim().splitn(3, '-');
+    let mut next = |digits: usize| parts.next().filter(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()));
+    let (year, month, day) = (next(4)?.parse().ok()?, next(2)?.parse().ok()?, next(2)?.parse().ok()?);
+    let days = days_from_civil(year, month, day);
+    // A 30th of February would come back as another day.
+    (civil_from_days(days) == (year, month, day)).then(|| Timestamp::from_seconds(days * DAY))
+}
+
+/// `3 min ago`, `in 12 s`, `2026-11-19`: near moments relative, far ones as a date.
+pub fn relative(moment: Timestamp, now: Timestamp) -> String {
+    let seconds = (moment.millis() - now.millis()).div_euclid(1_000);
+    let (ahead, span) = (seconds > 0, seconds.unsigned_abs());
+    let text = match span {
+        0..=4 => return "now".to_owned(),
+        5..=59 => format!("{span} s"),
+        60..=3_599 => format!("{} min", span / 60),
+        3_600..=86_399 => format!("{} h", span / 3_600),
+        86_400..=604_799 => format!("{} d", span / 86_400),
+        _ => return date(moment),
+    };
+    if ahead { format!("in {text}") } else { format!("{text} ago") }
+}
+
+/// `12,345`
+pub fn count(number: u64) -> String {
+    group(&number.to_string())
+}
+
+fn group(digits: &str) -> String {
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 delivery`, `12,345 deliveries`
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// `1,234.56 EUR`
+pub fn money(money: &Money) -> String {
+    let decimal = money.decimal();
+    let (sign, digits) = decimal.strip_prefix('-').map_or(("", decimal.as_str()), |digits| ("−", digits));
+    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+    let fraction = fraction.map(|fraction| format!(".{fraction}")).unwrap_or_default();
+    format!("{sign}{}{fraction} {}", group(whole), money.currency.code())
+}
+
+/// `512 B`, `2.5 kB`
+pub fn bytes(size: u64) -> String {
+    let tenths = |unit: u64| (size * 10 + unit / 2) / unit;
+    match size {
+        0..=999 => format!("{size} B"),
+        1_000..=999_949 => format!("{}.{} kB", tenths(1_000) / 10, tenths(1_000) % 10),
+        _ => format!("{}.{} MB", tenths(1_000_000) / 10, tenths(1_000_000) % 10),
+    }
+}
+
+/// A span of microseconds: `0.4 ms`, `38 ms`, `1.25 s`
+pub fn span(micros: u64) -> String {
+    match micros {
+        0..=9_999 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+        10_000..=999_999 => format!("{} ms", micros / 1_000),
+        _ => format!("{}.{:02} s", micros / 1_000_000, micros % 1_000_000 / 10_000),
+    }
+}
+
+/// A text of at most so many characters; what is cut shows as an ellipsis.
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Currency;
+
+    #[test]
+    fn moments_are_written_and_read() {
+        let moment = Timestamp::from_seconds(1_795_252_447);
+        assert_eq!(date_time(moment), "2026-11-21 09:14:07");
+        assert_eq!(iso(moment), "2026-11-21T09:14:07Z");
+        assert_eq!(parse_date("2026-11-21"), Some(moment.start_of_day()));
+        assert_eq!(parse_date("2024-02-29").map(date).as_deref(), Some("2024-02-29"));
+        for wrong in ["2026-02-29", "2026-13-01", "21.11.2026", "", "2026-11", "2026-11-2x", "-026-11-21"] {
+            assert_eq!(parse_date(wrong), None, "{wrong}");
+        }
+        assert_eq!(date(Timestamp::from_seconds(-1)), "1969-12-31");
+    }
+
+    #[test]
+    fn near_moments_are_told_by_their_distance() {
+        let now = Timestamp::from_seconds(1_795_252_447);
+        let at = |seconds: i64| relative(Timestamp::from_seconds(1_795_252_447 + seconds), now);
+        assert_eq!(at(0), "now");
+        assert_eq!(at(-59), "59 s ago");
+        assert_eq!(at(150), "in 2 min");
+        assert_eq!(at(-7_200), "2 h ago");
+        assert_eq!(at(-3 * DAY), "3 d ago");
+        assert_eq!(at(-30 * DAY), "2026-10-22");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "URL", "URLs"), "1 URL");
+        let eur = Currency::parse("EUR").unwrap();
+        assert_eq!(money(&Money::parse("1234.5", eur).unwrap()), "1,234.50 EUR");
+        assert_eq!(money(&Money::parse("-999.99", eur).unwrap()), "−999.99 EUR");
+        assert_eq!((bytes(999), bytes(2_549), bytes(1_250_000)), ("999 B".into(), "2.5 kB".into(), "1.3 MB".into()));
+        assert_eq!((span(400), span(38_200), span(1_250_000)), ("0.4 ms".into(), "38 ms".into(), "1.25 s".into()));
+        assert_eq!((shortened("äöü", 2), shortened("äöü", 3)), ("äö…".to_owned(), "äöü".to_owned()));
+    }
+}

@@ -1,0 +1,161 @@
+//! Small helps on every page: keys, copy buttons, times that tick. Without JavaScript nothing of it is missed.
+
+use leptos::prelude::*;
+
+/// Wakes the helps and holds the list of keys.
+#[island]
+pub fn Helpers() -> impl IntoView {
+    #[cfg(feature = "hydrate")]
+    browser::start();
+    let keys = [
+        ("/", "Search orders"),
+        ("j / k", "Next or previous row"),
+        ("Enter", "Open the row"),
+        ("r", "Resend"),
+        ("d", "Dashboard"),
+        ("o", "Orders"),
+        ("?", "These keys"),
+    ];
+    let rows: Vec<_> =
+        keys.into_iter().map(|(key, what)| view! { <div class="fact"><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div> }).collect();
+    view! {
+        <div id="keys" class="dialog" popover="auto" role="dialog" aria-label="Keys">
+            <h3>"Keys"</h3>
+            <dl class="facts keys">{rows}</dl>
+            <div class="actions"><button type="button" class="button" popovertarget="keys" popovertargetaction="hide">"Close"</button></div>
+        </div>
+        <p id="said" class="visually-hidden" role="status"></p>
+    }
+}
+
+#[cfg(feature = "hydrate")]
+mod browser {
+    use crate::{
+        domain::Timestamp,
+        ui::{components::now, format::relative},
+    };
+    use leptos::{ev, prelude::*};
+    use std::time::Duration;
+    use wasm_bindgen::JsCast as _;
+    use web_sys::{Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, NodeList};
+
+    const TICK: Duration = Duration::from_secs(5);
+
+    pub fn start() {
+        let _ = window_event_listener(ev::keydown, on_key);
+        let _ = window_event_listener(ev::click, on_click);
+        let _ = set_interval_with_handle(tick, TICK);
+    }
+
+    fn all(selector: &str) -> Vec<HtmlElement> {
+        let found: Option<NodeList> = document().query_selector_all(selector).ok();
+        found.into_iter().flat_map(|list| (0..list.length()).filter_map(move |at| list.get(at)?.dyn_into().ok())).collect()
+    }
+
+    fn first(selector: &str) -> Option<HtmlElement> {
+        document().query_selector(selector).ok().flatten()?.dyn_into().ok()
+    }
+
+    /// Relative times are written anew, into the same text node, so that islands find it again.
+    fn tick() {
+        let now = now();
+        for time in all("time[data-ago]") {
+            let at = time.get_attribute("data-ago").and_then(|millis| millis.parse::<i64>().ok());
+            if let (Some(at), Some(text)) = (at, time.first_child()) {
+                let fresh = relative(Timestamp(at.saturating_mul(1_000)), now);
+                if text.node_value().as_deref() != Some(&fresh) {
+                    text.set_node_value(Some(&fresh));
+                }
+            }
+        }
+    }
+
+    fn on_click(event: ev::MouseEvent) {
+        let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let Some(button) = target.and_then(|target| target.closest("[data-copy]").ok().flatten()) else { return };
+        let text = button.get_attribute("data-copy").unwrap_or_default();
+        let _ = window().navigator().clipboard().write_text(&text);
+        say("Copied");
+        let _ = button.class_list().add_1("copied");
+        set_timeout(
+            move || {
+                let _ = button.class_list().remove_1("copied");
+            },
+            Duration::from_millis(1_200),
+        );
+    }
+
+    fn say(text: &str) {
+        if let Some(place) = first("#said") {
+            place.set_text_content(Some(text));
+        }
+    }
+
+    fn on_key(event: KeyboardEvent) {
+        if event.ctrl_key() || event.meta_key() || event.alt_key() || is_typing(&event) || first(":popover-open").is_some() {
+            return;
+        }
+        let done = match event.key().as_str() {
+            "/" => first("[data-search]").map_or_else(
+                || follow("[data-key=o]"),
+                |field| {
+                    focus(&field);
+                    true
+                },
+            ),
+            "?" => first(".keys-help").is_some_and(|button| {
+                button.click();
+                true
+            }),
+            "j" => step(1),
+            "k" => step(-1),
+            "r" => first("[data-resend]").is_some_and(|button| {
+                button.click();
+                true
+            }),
+            "d" => follow("[data-key=d]"),
+            "o" => follow("[data-key=o]"),
+            _ => false,
+        };
+        if done {
+            event.prevent_default();
+        }
+    }
+
+    fn is_typing(event: &Event) -> bool {
+        let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+        target.is_some_and(|target| {
+            matches!(target.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA") || target.is_content_editable()
+        })
+    }
+
+    fn focus(field: &HtmlElement) {
+        let _ = field.focus();
+        if let Some(input) = field.dyn_ref::<HtmlInputElement>() {
+            input.select();
+        }
+    }
+
+    fn follow(link: &str) -> bool {
+        first(link).is_some_and(|link| {
+            link.click();
+            true
+        })
+    }
+
+    /// Moves from row to row; a row's first link has the focus, so Enter opens it.
+    fn step(by: i32) -> bool {
+        let links = all("tbody tr td:first-child a");
+        let Some(last) = i32::try_from(links.len()).ok().and_then(|count| count.checked_sub(1)).filter(|last| *last >= 0) else {
+            return false;
+        };
+        let current =
+            document().active_element().and_then(|active| links.iter().position(|link| link.is_same_node(Some(&active))));
+        let next =
+            current.and_then(|at| i32::try_from(at).ok()).map_or(if by > 0 { 0 } else { last }, |at| (at + by).clamp(0, last));
+        usize::try_from(next).ok().and_then(|next| links.get(next)).is_some_and(|link| {
+            let _ = link.focus();
+            true
+        })
+    }
+}

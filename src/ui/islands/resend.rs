@@ -1,0 +1,81 @@
+//! The resend forms: plain forms, in islands only because the pages around them are live.
+
+use crate::{
+    domain::{
+        id::{NotificationId, OrderId, UrlId},
+        pages::orders::UrlChoice,
+    },
+    ui::components::{Hidden, Icon},
+};
+use leptos::prelude::*;
+
+/// A key that makes a second click on the same form the same wish. Fresh with each rendering.
+fn request_key() -> String {
+    #[cfg(feature = "ssr")]
+    return hex::encode(crate::server::store::random::<8>());
+    #[cfg(all(feature = "hydrate", not(feature = "ssr")))]
+    return format!("{:x}{:x}", (js_sys::Math::random() * 4e15) as u64, (js_sys::Math::random() * 4e15) as u64);
+    #[cfg(not(any(feature = "ssr", feature = "hydrate")))]
+    String::new()
+}
+
+/// *Resend* of a notification, to one URL or all, or for debug.
+#[component]
+pub fn Resend(merchant: String, order: OrderId, notification: NotificationId, urls: Vec<UrlChoice>) -> impl IntoView {
+    let id = format!("resend-{notification}");
+    let many = urls.len() > 1;
+    let options: Vec<_> = urls
+        .into_iter()
+        .map(|url| {
+            let hold = if url.held { " (on hold: it is kept until released)" } else { "" };
+            view! { <option value=url.id.to_string()>{format!("{}: {}{hold}", url.label, url.url)}</option> }
+        })
+        .collect();
+    let (opens, closes, field) = (id.clone(), id.clone(), format!("{id}-url"));
+    view! {
+        <button type="button" class="button" popovertarget=opens data-resend=""><Icon name="retry"/>"Resend"</button>
+        <div id=id class="dialog" popover="auto" role="dialog" aria-label="Resend this notification">
+            <form method="post" action="/rpc/orders/resend">
+                <h3>"Resend this notification"</h3>
+                <Hidden name="merchant" value=merchant/>
+                <Hidden name="order" value=order.to_string()/>
+                <Hidden name="notification" value=notification.to_string()/>
+                <Hidden name="request_key" value=request_key()/>
+                <div class="field">
+                    <label for=field.clone()>"To"</label>
+                    <select id=field name="url">
+                        {many.then(|| view! { <option value="">"All URLs"</option> })}
+                        {options}
+                    </select>
+                </div>
+                <p class="hint">
+                    "The script gets the notification again, with the same fields and a new signature, and may act on it a second time. "
+                    "For debug it is sent once, to one URL, and you see request and answer side by side."
+                </p>
+                <div class="actions">
+                    <button class="button primary"><Icon name="retry"/>"Resend"</button>
+                    <button class="button" name="debug" value="true"><Icon name="debug"/>"Resend for debug"</button>
+                    <button type="button" class="button" popovertarget=closes popovertargetaction="hide">"Leave it"</button>
+                </div>
+            </form>
+        </div>
+    }
+}
+
+/// Resends to the one URL of a delivery: two small buttons.
+#[component]
+pub fn ResendTo(merchant: String, order: OrderId, notification: NotificationId, url: UrlId, label: String) -> impl IntoView {
+    view! {
+        <form class="row-actions" method="post" action="/rpc/orders/resend">
+            <Hidden name="merchant" value=merchant/>
+            <Hidden name="order" value=order.to_string()/>
+            <Hidden name="notification" value=notification.to_string()/>
+            <Hidden name="url" value=url.to_string()/>
+            <Hidden name="request_key" value=request_key()/>
+            <button class="button small" title=format!("Resend to {label}")><Icon name="retry"/>"Resend"</button>
+            <button class="button small" name="debug" value="true" title=format!("Send to {label} at once and show request and answer")>
+                <Icon name="debug"/>"Debug"
+            </button>
+        </form>
+    }
+}

@@ -1,0 +1,148 @@
+//! One attempt: what was sent and what came back, side by side, and what it means.
+
+use super::{any_flash, page, param, param_as, viewer_at};
+use crate::{
+    domain::{
+        attempt::{Origin, Timings},
+        pages::orders::AttemptPage as Attempt,
+    },
+    rpc::orders::read_attempt,
+    ui::{
+        components::{Copy, Fields, FormNotes, Moment, Notice, Octets, Tone, fact},
+        format::{bytes, span},
+        islands::resend::ResendTo,
+        shell::{Frame, Section},
+    },
+};
+use leptos::prelude::*;
+
+/// `/m/{merchant}/deliveries/{delivery}/{number}`
+#[component]
+pub fn AttemptPage() -> impl IntoView {
+    let (slug, id, number) = (param("merchant"), param_as("delivery"), param_as("number"));
+    page(async move {
+        let (viewer, merchant) = viewer_at(&slug).await?;
+        let attempt = read_attempt(slug.clone(), id?, number?).await?;
+        let delivery = &attempt.delivery;
+        let debug = if delivery.origin == Origin::Debug { " for debug" } else { "" };
+        let title = format!("Attempt {}{debug} to {}", attempt.attempt.number, delivery.url_label);
+        let crumbs = vec![
+            ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
+            (format!("Order {}", attempt.reference), format!("/m/{slug}/orders/{}", attempt.order_id)),
+            (format!("Delivery to {}", delivery.url_label), format!("/m/{slug}/deliveries/{}", delivery.id)),
+        ];
+        let actions = attempt.may_resend.then(|| {
+            let (merchant, label) = (slug.clone(), delivery.url_label.clone());
+            view! { <ResendTo merchant order=attempt.order_id notification=delivery.notification_id url=delivery.url_id label/> }
+                .into_any()
+        });
+        Ok(view! {
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs actions>
+                <div class="stack">
+                    <FormNotes flash=any_flash()/>
+                    {verdict(&attempt)}
+                    {facts(&attempt)}
+                    {receipt(&attempt)}
+                    <div class="side-by-side">
+                        <section class="panel" aria-labelledby="request">
+                            <h2 id="request">"Request"</h2>
+                            <Octets label="Head" text=attempt.request_head.clone()/>
+                            <Octets label="Body" text=attempt.request_body.clone()/>
+                            <Fields fields=attempt.fields.clone()/>
+                        </section>
+                        <section class="panel" aria-labelledby="answer">
+                            <h2 id="answer">"Answer"</h2>
+                            <Octets label="Head" text=attempt.answer_head.clone()/>
+                            <Octets label="Body" text=attempt.answer_body.clone()/>
+                        </section>
+                    </div>
+                </div>
+            </Frame>
+        }
+        .into_any())
+    })
+}
+
+fn verdict(attempt: &Attempt) -> impl IntoView + use<> {
+    match attempt.attempt.cause {
+        None => view! { <Notice tone=Tone::Good title="Confirmed"><p>"The answer holds a valid read receipt."</p></Notice> }
+            .into_any(),
+        Some(cause) => {
+            let note = attempt.detail.note.clone();
+            view! {
+                <Notice tone=Tone::Bad title=cause.label()>
+                    <p>{cause.sentence()}</p>
+                    {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
+                    <p><strong>"What to do: "</strong>{cause.cure()}</p>
+                </Notice>
+            }
+            .into_any()
+        }
+    }
+}
+
+fn facts(attempt: &Attempt) -> impl IntoView + use<> {
+    let row = &attempt.attempt;
+    view! {
+        <dl class="facts panel">
+            {fact("Started (UTC)", view! { <Moment at=row.started_at/> })}
+            {fact("URL", view! { <span class="clip">{attempt.delivery.url.clone()}</span><Copy text=attempt.delivery.url.clone() what="URL"/> })}
+            {fact("Address", row.address.clone().unwrap_or_else(|| "none reached".to_owned()))}
+            {fact("Status", row.status.map_or_else(|| "none".to_owned(), |status| status.to_string()))}
+            {fact("Body sent", bytes(u64::try_from(attempt.request_body.len()).unwrap_or(u64::MAX)))}
+            {fact("Took", span(row.timings.total))}
+            {phases(row.timings)}
+        </dl>
+    }
+}
+
+/// The phases of time as a bar; its table is its description.
+fn phases(timings: Timings) -> impl IntoView {
+    let phases = [
+        ("look up the name", timings.resolve),
+        ("connect", timings.connect),
+        ("TLS", timings.tls),
+        ("wait for the answer", timings.wait),
+        ("read it", timings.read),
+    ];
+    let total = timings.total.max(1);
+    let mut start = 0;
+    let mut bars = Vec::new();
+    let mut words = Vec::new();
+    for (at, (name, micros)) in phases.into_iter().enumerate().filter_map(|(at, (name, micros))| Some((at, (name, micros?)))) {
+        // Per mille of the whole; what is too short to see gets a line.
+        let width = (micros.saturating_mul(1_000) / total).clamp(3, 1_000);
+        bars.push(
+            view! { <rect class=format!("phase-{at}") x=start.to_string() y="0" width=width.to_string() height="10"></rect> },
+        );
+        start += width;
+        words.push(view! { <span class="phase"><svg class="swatch" aria-hidden="true" viewBox="0 0 1 1"><rect class=format!("phase-{at}") width="1" height="1"></rect></svg>{format!("{name} {}", span(micros))}</span> });
+    }
+    (!bars.is_empty()).then(|| {
+        view! {
+            <div class="fact wide">
+                <dt>"Phases"</dt>
+                <dd>
+                    <svg class="phases" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">{bars}</svg>
+                    <span class="phase-words">{words}</span>
+                </dd>
+            </div>
+        }
+    })
+}
+
+/// For a receipt that is wrong: what we hashed, what we expected and what came.
+fn receipt(attempt: &Attempt) -> impl IntoView + use<> {
+    let detail = attempt.detail.clone();
+    (!detail.expected.is_empty() || !detail.found.is_empty()).then(|| {
+        let line = |label: &'static str, text: String| (!text.is_empty()).then(|| view! { <Octets label text/> });
+        view! {
+            <section class="panel" aria-labelledby="receipt">
+                <h2 id="receipt">"The read receipt"</h2>
+                {line("Found in the answer", detail.found)}
+                {line("Expected hash", detail.expected)}
+                {line("Text that is hashed", detail.source)}
+            </section>
+        }
+    })
+}

@@ -1,0 +1,351 @@
+//! *System settings › IPN settings*: the default IPN URL with the secret key, and the notification URLs.
+
+use super::{any_flash, flash_of, page, param, param_as, viewer_at};
+use crate::{
+    domain::{
+        Algorithm, Algorithms, AppError,
+        attempt::UrlCheck,
+        id::UrlId,
+        pages::{
+            flash::Flash,
+            settings::{IpnSettings, UrlView},
+        },
+    },
+    rpc::urls::read_settings,
+    ui::{
+        components::{Ago, AlgorithmChoice, Check, Confirm, Copy, Empty, FormNotes, Hidden, Icon, Notice, TextField, Tone},
+        format::{count, counted},
+        shell::{Frame, Section},
+    },
+};
+use leptos::prelude::*;
+
+const ALGORITHM_HINT: &str = "Each notification is signed with all that are chosen; your script answers with any of them, as strong or stronger than the weakest.";
+
+/// The tabs of the IPN settings.
+#[component]
+fn Tabs(slug: String, #[prop(into)] current: &'static str) -> impl IntoView {
+    let tab = |name: &'static str, label: &'static str| {
+        view! { <a href=format!("/m/{slug}/settings/{name}") aria-current=(name == current).then_some("page")>{label}</a> }
+    };
+    view! { <nav class="tabs" aria-label="IPN settings">{tab("ipn", "Default IPN URL")}{tab("urls", "Notification URLs")}</nav> }
+}
+
+/// `/m/{merchant}/settings/ipn`
+#[component]
+pub fn DefaultUrlPage() -> impl IntoView {
+    let slug = param("merchant");
+    page(async move {
+        let (viewer, merchant) = viewer_at(&slug).await?;
+        let settings = read_settings(slug.clone()).await?;
+        let all = any_flash();
+        let secret = all.secret.clone().map(|key| {
+            view! {
+                <Notice tone=Tone::Warn title="Copy the secret key now: it is shown this once">
+                    <p class="secret"><span class="code">{key.clone()}</span><Copy text=key what="secret key"/></p>
+                    <p>"Your scripts check with it that a notification is genuine, and sign their read receipts with it."</p>
+                </Notice>
+            }
+        });
+        Ok(view! {
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title="IPN settings">
+                <Tabs slug=slug.clone() current="ipn"/>
+                <div class="stack">
+                    <FormNotes flash=Flash { errors: Vec::new(), ..all.clone() }/>
+                    {secret}
+                    <section class="panel narrow" aria-labelledby="default">
+                        <h2 id="default">"Default IPN URL"</h2>
+                        {if settings.may_change {
+                            let url = settings.default_url.clone();
+                            view! { <UrlForm slug=slug.clone() url is_default=true flash=flash_of("url")/> }.into_any()
+                        } else {
+                            read_only(settings.default_url.as_ref())
+                        }}
+                    </section>
+                    {secret_key(&slug, &settings)}
+                </div>
+            </Frame>
+        }
+        .into_any())
+    })
+}
+
+fn read_only(url: Option<&UrlView>) -> AnyView {
+    match url {
+        None => view! { <p class="muted">"None is set up."</p> }.into_any(),
+        Some(url) => {
+            let concurrent = if url.concurrent { "Concurrent requests are allowed." } else { "One request at a time." };
+            view! {
+                <p class="code">{url.url.clone()}</p>
+                <p class="muted">{format!("Signed with {}. {concurrent}", url.algorithms.labels())}</p>
+            }
+            .into_any()
+        }
+    }
+}
+
+fn secret_key(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
+    let flash = flash_of("key");
+    let slug = slug.to_owned();
+    let change = settings.may_change.then(|| {
+        view! {
+            <form method="post" action="/rpc/settings/key" class="stack">
+                <Hidden name="merchant" value=slug.clone()/>
+                <TextField
+                    flash=flash.clone() name="secret_key" label="Own secret key" kind="password" required=true autocomplete="new-password"
+                    hint="The key that your scripts use already, for instance the one from your gateway's settings."
+                />
+                <div class="actions">
+                    <button class="button">"Use this key"</button>
+                    <Confirm
+                        id="new-key" label="Generate a new key" icon="key" title="Generate a new secret key?" danger=true
+                        consequence="From this moment all notifications are signed with the new key. Scripts that still check with the old one refuse them until you change it there; nothing is lost, they are tried again."
+                        action="/rpc/settings/key" verb="Generate a new key"
+                    >
+                        <Hidden name="merchant" value=slug/>
+                    </Confirm>
+                </div>
+            </form>
+        }
+    });
+    view! {
+        <section class="panel narrow" aria-labelledby="key">
+            <h2 id="key">"Secret key"</h2>
+            <p>"The key in use ends in "<span class="code">{format!("…{}", settings.key_hint)}</span>". It signs every notification to your scripts, and their read receipts."</p>
+            <FormNotes flash=Flash { notice: None, problem: None, ..flash_of("key") }/>
+            {change}
+        </section>
+    }
+}
+
+/// `/m/{merchant}/settings/urls`
+#[component]
+pub fn UrlsPage() -> impl IntoView {
+    let slug = param("merchant");
+    page(async move {
+        let (viewer, merchant) = viewer_at(&slug).await?;
+        let settings = read_settings(slug.clone()).await?;
+        let actions = settings.may_change.then(|| {
+            view! { <a class="button primary" href=format!("/m/{slug}/settings/urls/new")><Icon name="plus"/>"New URL configuration"</a> }.into_any()
+        });
+        Ok(view! {
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title="IPN settings" actions>
+                <Tabs slug=slug.clone() current="urls"/>
+                <div class="stack">
+                    <FormNotes flash=any_flash()/>
+                    {url_list(&slug, &settings)}
+                </div>
+            </Frame>
+        }
+        .into_any())
+    })
+}
+
+fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
+    let rows: Vec<_> =
+        settings.default_url.iter().chain(&settings.urls).map(|url| url_row(slug, url, settings.may_change)).collect();
+    if rows.is_empty() {
+        return view! {
+            <Empty title="No notification URLs yet">
+                <p>"Every notification goes to the default IPN URL and to each URL of this list, until its script answers with a valid read receipt."</p>
+            </Empty>
+        }
+        .into_any();
+    }
+    view! {
+        <div class="table">
+            <table class="stacking">
+                <thead>
+                    <tr>
+                        <th scope="col">"URL"</th>
+                        <th scope="col">"State"</th>
+                        <th scope="col">"Signed with"</th>
+                        <th scope="col">"Requests"</th>
+                        <th scope="col" class="number">"Outstanding"</th>
+                        <th scope="col">"Last check"</th>
+                        <th scope="col"><span class="visually-hidden">"Actions"</span></th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}
+
+fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<> {
+    let page = if url.is_default { format!("/m/{slug}/settings/ipn") } else { format!("/m/{slug}/settings/urls/{}", url.id) };
+    let (tone, icon, word) = match (url.held, url.failing_since) {
+        (true, _) => ("quiet", "pause", "On hold"),
+        (false, Some(_)) => ("bad", "alert", "Failing"),
+        (false, None) => ("good", "check", "Active"),
+    };
+    let requests = match (url.concurrent, url.order_in_order) {
+        (false, _) => "one at a time",
+        (true, true) => "concurrent, each order in order",
+        (true, false) => "concurrent",
+    };
+    let name = if url.label.is_empty() { url.url.clone() } else { url.label.clone() };
+    view! {
+        <tr>
+            <td>
+                <div class="url-line">
+                    <span>
+                        {if may_change { view! { <a href=page.clone()>{name.clone()}</a> }.into_any() } else { view! { <strong>{name.clone()}</strong> }.into_any() }}
+                        {url.is_default.then(|| view! { " "<span class="badge quiet">"default"</span> })}
+                    </span>
+                    <span class="address"><span class="clip">{url.url.clone()}</span><Copy text=url.url.clone() what="URL"/></span>
+                </div>
+            </td>
+            <td data-label="State"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
+            <td data-label="Signed with">{url.algorithms.labels()}</td>
+            <td data-label="Requests">{requests}</td>
+            <td data-label="Outstanding" class="number">{count(url.outstanding)}</td>
+            <td data-label="Last check">{check_word(url.check.as_ref())}</td>
+            <td class="buttons">{may_change.then(|| row_actions(slug, url, page, &name))}</td>
+        </tr>
+    }
+}
+
+fn check_word(check: Option<&UrlCheck>) -> AnyView {
+    match check {
+        None => view! { <span class="muted">"not checked"</span> }.into_any(),
+        Some(UrlCheck { at, cause: None, .. }) => view! { "answered 200, "<Ago at=*at/> }.into_any(),
+        Some(UrlCheck { at, cause: Some(cause), .. }) => {
+            view! { <span title=cause.sentence()>{cause.label()}</span>", "<Ago at=*at/> }.into_any()
+        }
+    }
+}
+
+fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl IntoView + use<> {
+    let (hold, hold_icon, hold_word) = if url.held { ("", "play", "Release") } else { ("true", "pause", "Hold") };
+    let waiting = match url.outstanding {
+        0 => "Nothing waits for it.".to_owned(),
+        number => format!("{} for it are cancelled.", counted(number, "delivery that waits", "deliveries that wait")),
+    };
+    let (slug, id) = (slug.to_owned(), url.id.to_string());
+    let (of, which) = (slug.clone(), id.clone());
+    view! {
+        <div class="row-actions">
+            <a class="button small" href=page><Icon name="edit"/>"Edit"</a>
+            <form method="post" action="/rpc/urls/hold">
+                <Hidden name="merchant" value=slug/>
+                <Hidden name="id" value=id/>
+                <Hidden name="held" value=if hold.is_empty() { "false" } else { "true" }/>
+                <button class="button small"><Icon name=hold_icon/>{hold_word}</button>
+            </form>
+            <Confirm
+                id=format!("remove-{}", url.id) label="Remove" icon="bin" title=format!("Remove {name}?") danger=true
+                consequence=format!("Notifications no longer go to it. {waiting} What was delivered stays in the orders.")
+                action="/rpc/urls/remove" verb="Remove"
+            >
+                <Hidden name="merchant" value=of/>
+                <Hidden name="id" value=which/>
+            </Confirm>
+        </div>
+    }
+}
+
+/// `/m/{merchant}/settings/urls/new`
+#[component]
+pub fn NewUrlPage() -> impl IntoView {
+    let slug = param("merchant");
+    page(edit_page(slug, None))
+}
+
+/// `/m/{merchant}/settings/urls/{url}`
+#[component]
+pub fn UrlPage() -> impl IntoView {
+    let (slug, id) = (param("merchant"), param_as::<UrlId>("url"));
+    page(async move { edit_page(slug, Some(id?)).await })
+}
+
+async fn edit_page(slug: String, id: Option<UrlId>) -> Result<AnyView, AppError> {
+    let (viewer, merchant) = viewer_at(&slug).await?;
+    let settings = read_settings(slug.clone()).await?;
+    if !settings.may_change {
+        return Err(AppError::Forbidden);
+    }
+    let url = match id {
+        None => None,
+        Some(id) => Some(settings.urls.into_iter().find(|url| url.id == id).ok_or(AppError::NotFound)?),
+    };
+    let title = url.as_ref().map_or_else(|| "New URL configuration".to_owned(), |url| format!("Edit {}", url.label));
+    let crumbs = vec![
+        ("IPN settings".to_owned(), format!("/m/{slug}/settings/ipn")),
+        ("Notification URLs".to_owned(), format!("/m/{slug}/settings/urls")),
+    ];
+    let flash = flash_of("url");
+    Ok(view! {
+        <Frame viewer merchant=Some(merchant) section=Section::Settings title crumbs>
+            <div class="stack narrow">
+                <FormNotes flash=flash.clone()/>
+                <section class="panel"><UrlForm slug url is_default=false flash/></section>
+            </div>
+        </Frame>
+    }
+    .into_any())
+}
+
+/// The form of a notification URL.
+#[component]
+fn UrlForm(slug: String, url: Option<UrlView>, is_default: bool, flash: Flash) -> impl IntoView {
+    let was = url.clone();
+    let saved = |pick: fn(&UrlView) -> String| was.as_ref().map(pick).unwrap_or_default();
+    let algorithms = was.as_ref().map_or_else(|| Algorithms::NONE.with(Algorithm::Md5), |url| url.algorithms);
+    let ticked = |name: &str, pick: fn(&UrlView) -> bool| match flash.values.is_empty() {
+        true => was.as_ref().is_some_and(pick),
+        false => flash.value(name) == Some("true"),
+    };
+    let failed = flash.check.clone();
+    let cancel = (!is_default).then(|| view! { <a class="button plain" href=format!("/m/{slug}/settings/urls")>"Leave it"</a> });
+    view! {
+        {failed.clone().map(|check| view! { <CheckFailed check/> })}
+        <form method="post" action="/rpc/urls/save" class="stack">
+            <Hidden name="merchant" value=slug/>
+            <Hidden name="id" value=saved(|url| url.id.to_string())/>
+            <Hidden name="is_default" value=is_default.to_string()/>
+            {(!is_default).then(|| view! {
+                <TextField flash=flash.clone() name="label" label="Name" value=saved(|url| url.label.clone()) hint="What this script does, for instance Accounting. Left empty, the host name."/>
+            })}
+            <TextField
+                flash=flash.clone() name="url" label="URL" kind="url" value=saved(|url| url.url.clone()) required=true
+                placeholder="https://shop.example.com/ipn" autofocus=url.is_none() && !is_default
+                hint="It is asked with GET when you save, and should answer 200."
+            />
+            <AlgorithmChoice flash=flash.clone() error_field="algorithms" legend="Signed with" chosen=algorithms hint=ALGORITHM_HINT/>
+            <Check
+                name="concurrent" label="Allow concurrent requests" checked=ticked("concurrent", |url| url.concurrent)
+                hint="Otherwise your script gets one request at a time, the next when it has answered."
+            />
+            <Check
+                name="order_in_order" label="Keep each order in order" checked=ticked("order_in_order", |url| url.order_in_order)
+                hint="A later message of an order waits until the earlier one is confirmed."
+            />
+            <Check
+                name="held" label="On hold" checked=ticked("held", |url| url.held)
+                hint="Nothing is sent; what arrives is kept until you release it."
+            />
+            <div class="actions">
+                <button class="button primary">{if failed.is_some() { "Check again and save" } else { "Check and save" }}</button>
+                {failed.is_some().then(|| view! { <button class="button" name="anyway" value="true">"Save all the same"</button> })}
+                {cancel}
+            </div>
+        </form>
+    }
+}
+
+/// The URL did not answer as it should; it is not saved yet.
+#[component]
+fn CheckFailed(check: UrlCheck) -> impl IntoView {
+    let cause = check.cause;
+    let title = cause.map_or("The URL did not answer 200", |cause| cause.label());
+    view! {
+        <Notice tone=Tone::Warn title=format!("Not saved yet: {title}")>
+            {cause.map(|cause| view! { <p>{cause.sentence()}</p> })}
+            {(!check.note.is_empty()).then(|| view! { <p>{check.note.clone()}</p> })}
+            {cause.map(|cause| view! { <p><strong>"What to do: "</strong>{cause.cure()}</p> })}
+            <p>"You can save it all the same: deliveries are tried until they are confirmed."</p>
+        </Notice>
+    }
+}

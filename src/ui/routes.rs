@@ -1,0 +1,41 @@
+//! Which page belongs to which address.
+
+use super::pages::*;
+use leptos::prelude::*;
+use leptos_meta::provide_meta_context;
+use leptos_router::{
+    components::{FlatRoutes, Route, Router},
+    path,
+};
+
+/// All pages.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <Router>
+            <FlatRoutes fallback=missing::MissingPage>
+                <Route path=path!("/") view=dashboard::HomePage/>
+                <Route path=path!("/setup") view=entry::SetupPage/>
+                <Route path=path!("/sign-in") view=entry::SignInPage/>
+                <Route path=path!("/account") view=account::AccountPage/>
+                <Route path=path!("/merchants") view=merchants::MerchantsPage/>
+                <Route path=path!("/m/:merchant") view=dashboard::DashboardPage/>
+                <Route path=path!("/m/:merchant/orders") view=orders::OrdersPage/>
+                <Route path=path!("/m/:merchant/orders/:order") view=order::OrderPage/>
+                <Route path=path!("/m/:merchant/notifications/:notification") view=notification::NotificationPage/>
+                <Route path=path!("/m/:merchant/deliveries/:delivery") view=delivery::DeliveryPage/>
+                <Route path=path!("/m/:merchant/deliveries/:delivery/:number") view=attempt::AttemptPage/>
+                <Route path=path!("/m/:merchant/test-order") view=test_order::TestOrderPage/>
+                <Route path=path!("/m/:merchant/settings/ipn") view=settings::DefaultUrlPage/>
+                <Route path=path!("/m/:merchant/settings/urls") view=settings::UrlsPage/>
+                <Route path=path!("/m/:merchant/settings/urls/new") view=settings::NewUrlPage/>
+                <Route path=path!("/m/:merchant/settings/urls/:url") view=settings::UrlPage/>
+                <Route path=path!("/m/:merchant/listeners") view=listeners::ListenersPage/>
+                <Route path=path!("/m/:merchant/listeners/new") view=listeners::NewListenerPage/>
+                <Route path=path!("/m/:merchant/listeners/:listener") view=listeners::ListenerPage/>
+                <Route path=path!("/m/:merchant/refused/:refusal") view=refusal::RefusalPage/>
+            </FlatRoutes>
+        </Router>
+    }
+}
