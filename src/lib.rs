@@ -3,6 +3,9 @@
 //! The package is compiled twice. With the feature `ssr` it is the server; with `hydrate` it is the WebAssembly module
 //! that wakes the islands of a page in the browser.
 
+// A page's type is the tree of its elements.
+#![recursion_limit = "256"]
+
 /// Words, rules and data that both halves share. Pure.
 pub mod domain;
 /// The functions that pages and forms call on the server.

@@ -23,13 +23,14 @@ pub fn LiveDashboard(merchant: Option<String>, initial: Dashboard) -> impl IntoV
     view! { <div class="stack">{move || data.with(|dashboard| content(dashboard, shows_merchant))}</div> }
 }
 
-fn content(dashboard: &Dashboard, shows_merchant: bool) -> impl IntoView + use<> {
+fn content(dashboard: &Dashboard, shows_merchant: bool) -> AnyView {
     view! {
         {banner(dashboard)}
         {troubles(&dashboard.troubles, shows_merchant)}
         {counts(dashboard.counts)}
         {urls(&dashboard.urls, shows_merchant)}
     }
+    .into_any()
 }
 
 /// What the eye meets first.
@@ -61,19 +62,21 @@ fn banner(dashboard: &Dashboard) -> AnyView {
     view! { <Notice tone=Tone::Good title=title><p>"No URL has a delivery error."</p></Notice> }.into_any()
 }
 
-fn troubles(troubles: &[Trouble], shows_merchant: bool) -> impl IntoView + use<> {
+fn troubles(troubles: &[Trouble], shows_merchant: bool) -> AnyView {
     let rows: Vec<_> = troubles.iter().map(|trouble| trouble_row(trouble, shows_merchant)).collect();
-    (!rows.is_empty()).then(|| {
-        view! {
-            <section aria-labelledby="troubles">
-                <h2 id="troubles">"Delivery errors"</h2>
-                <ul class="troubles">{rows}</ul>
-            </section>
-        }
-    })
+    (!rows.is_empty())
+        .then(|| {
+            view! {
+                <section aria-labelledby="troubles">
+                    <h2 id="troubles">"Delivery errors"</h2>
+                    <ul class="troubles">{rows}</ul>
+                </section>
+            }
+        })
+        .into_any()
 }
 
-fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> impl IntoView + use<> {
+fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> AnyView {
     let cause = trouble.cause;
     view! {
         <li class="trouble">
@@ -93,10 +96,11 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> impl IntoView + use<>
             </dl>
         </li>
     }
+    .into_any()
 }
 
 /// A URL by its label, with its address below and a way to its settings.
-fn url_line(url: &UrlRef, shows_merchant: bool) -> impl IntoView + use<> {
+fn url_line(url: &UrlRef, shows_merchant: bool) -> AnyView {
     let page = if url.is_default {
         format!("/m/{}/settings/ipn", url.merchant.slug)
     } else {
@@ -109,9 +113,10 @@ fn url_line(url: &UrlRef, shows_merchant: bool) -> impl IntoView + use<> {
             <span class="address"><span class="clip">{url.url.clone()}</span><Copy text=url.url.clone() what="URL"/></span>
         </div>
     }
+    .into_any()
 }
 
-fn counts(counts: Counts) -> impl IntoView {
+fn counts(counts: Counts) -> AnyView {
     let tile = |name: &'static str, when: &'static str, number: u64, tone: &'static str| {
         let tone = if number == 0 { "" } else { tone };
         view! { <div class=format!("tile {tone}")><dt>{name}<span class="muted">{when}</span></dt><dd>{count(number)}</dd></div> }
@@ -131,6 +136,7 @@ fn counts(counts: Counts) -> impl IntoView {
             </dl>
         </section>
     }
+    .into_any()
 }
 
 fn urls(urls: &[UrlHealth], shows_merchant: bool) -> AnyView {
@@ -160,7 +166,7 @@ fn urls(urls: &[UrlHealth], shows_merchant: bool) -> AnyView {
     .into_any()
 }
 
-fn url_row(health: &UrlHealth, shows_merchant: bool) -> impl IntoView + use<> {
+fn url_row(health: &UrlHealth, shows_merchant: bool) -> AnyView {
     let (tone, icon, word) = match (health.held, health.failing, health.confirmed) {
         (true, ..) => ("quiet", "pause", "On hold"),
         (_, true, _) => ("bad", "alert", "Failing"),
@@ -182,11 +188,12 @@ fn url_row(health: &UrlHealth, shows_merchant: bool) -> impl IntoView + use<> {
             </td>
         </tr>
     }
+    .into_any()
 }
 
 /// The way from nothing to the first confirmed notification; shown by the page until it is done.
 #[component]
-pub fn FirstSteps(base: String, has_url: bool, has_listener: bool) -> impl IntoView {
+pub fn FirstSteps(base: String, has_url: bool, has_listener: bool) -> AnyView {
     let step = |done: bool, address: String, name: &'static str, text: &'static str| {
         let (class, icon) = if done { ("done", "check") } else { ("", "next") };
         view! {
@@ -205,4 +212,5 @@ pub fn FirstSteps(base: String, has_url: bool, has_listener: bool) -> impl IntoV
             </ol>
         </Empty>
     }
+    .into_any()
 }

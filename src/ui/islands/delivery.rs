@@ -27,7 +27,7 @@ pub fn LiveDelivery(initial: DeliveryPage) -> impl IntoView {
     view! { <div class="stack">{move || data.with(content)}</div> }
 }
 
-fn content(page: &DeliveryPage) -> impl IntoView + use<> {
+fn content(page: &DeliveryPage) -> AnyView {
     let delivery = &page.delivery;
     let slug = &page.merchant.slug;
     let trouble = delivery.last_cause.filter(|_| !matches!(delivery.state, DeliveryState::Confirmed)).map(|cause| {
@@ -58,6 +58,7 @@ fn content(page: &DeliveryPage) -> impl IntoView + use<> {
             {attempts(page)}
         </section>
     }
+    .into_any()
 }
 
 fn attempts(page: &DeliveryPage) -> AnyView {
@@ -87,7 +88,7 @@ fn attempts(page: &DeliveryPage) -> AnyView {
     .into_any()
 }
 
-fn row(base: &str, attempt: &AttemptRow) -> impl IntoView + use<> {
+fn row(base: &str, attempt: &AttemptRow) -> AnyView {
     let (tone, icon, word) = match attempt.cause {
         None => ("good", "check", "Confirmed"),
         Some(cause) => ("bad", "alert", cause.label()),
@@ -102,4 +103,5 @@ fn row(base: &str, attempt: &AttemptRow) -> impl IntoView + use<> {
             <td data-label="Took" class="number">{span(attempt.timings.total)}</td>
         </tr>
     }
+    .into_any()
 }

@@ -42,6 +42,10 @@ mod browser {
     const TICK: Duration = Duration::from_secs(5);
 
     pub fn start() {
+        // Now what needs a script may show.
+        if let Some(body) = document().body() {
+            let _ = body.set_attribute("data-awake", "");
+        }
         let _ = window_event_listener(ev::keydown, on_key);
         let _ = window_event_listener(ev::click, on_click);
         let _ = set_interval_with_handle(tick, TICK);

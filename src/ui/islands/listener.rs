@@ -27,7 +27,7 @@ pub fn LiveListener(initial: ListenerPage) -> impl IntoView {
     view! { <div class="stack">{move || data.with(content)}</div> }
 }
 
-fn content(page: &ListenerPage) -> impl IntoView + use<> {
+fn content(page: &ListenerPage) -> AnyView {
     let base = format!("/m/{}", page.merchant.slug);
     let received: Vec<_> = page.received.iter().map(|row| received_row(&base, row)).collect();
     let refused: Vec<_> = page.refused.iter().map(|row| refused_row(&base, row)).collect();
@@ -65,9 +65,10 @@ fn content(page: &ListenerPage) -> impl IntoView + use<> {
             }}
         </section>
     }
+    .into_any()
 }
 
-fn received_row(base: &str, row: &ReceivedRow) -> impl IntoView + use<> {
+fn received_row(base: &str, row: &ReceivedRow) -> AnyView {
     view! {
         <tr>
             <td><a href=format!("{base}/orders/{}", row.order_id)>{row.reference.clone()}</a> <TestBadge test=row.test/></td>
@@ -77,9 +78,10 @@ fn received_row(base: &str, row: &ReceivedRow) -> impl IntoView + use<> {
             <td data-label="Received"><a class="quiet-link" href=format!("{base}/notifications/{}", row.id)><Ago at=row.received_at/></a></td>
         </tr>
     }
+    .into_any()
 }
 
-fn refused_row(base: &str, row: &RefusalRow) -> impl IntoView + use<> {
+fn refused_row(base: &str, row: &RefusalRow) -> AnyView {
     let more = (row.suppressed > 0).then(|| {
         let like = counted(u64::from(row.suppressed), "more like it was", "more like it were");
         view! { <span class="muted">{format!("{like} not kept")}</span> }
@@ -98,4 +100,5 @@ fn refused_row(base: &str, row: &RefusalRow) -> impl IntoView + use<> {
             <td data-label="Refused"><Ago at=row.at/></td>
         </tr>
     }
+    .into_any()
 }

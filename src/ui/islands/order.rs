@@ -27,7 +27,7 @@ pub fn LiveOrder(initial: OrderPage) -> impl IntoView {
     view! { <div class="stack">{move || data.with(content)}</div> }
 }
 
-fn content(page: &OrderPage) -> impl IntoView + use<> {
+fn content(page: &OrderPage) -> AnyView {
     let notifications: Vec<_> = page.notifications.iter().map(|notification| card(page, notification)).collect();
     let is_empty = notifications.is_empty();
     view! {
@@ -38,9 +38,10 @@ fn content(page: &OrderPage) -> impl IntoView + use<> {
             {notifications}
         </section>
     }
+    .into_any()
 }
 
-fn facts(order: &OrderRow) -> impl IntoView + use<> {
+fn facts(order: &OrderRow) -> AnyView {
     let or_none = |text: &str| if text.is_empty() { "—".to_owned() } else { text.to_owned() };
     view! {
         <dl class="facts panel">
@@ -56,9 +57,10 @@ fn facts(order: &OrderRow) -> impl IntoView + use<> {
             {fact("Last change", view! { <Ago at=order.updated_at/> })}
         </dl>
     }
+    .into_any()
 }
 
-fn card(page: &OrderPage, notification: &NotificationView) -> impl IntoView + use<> {
+fn card(page: &OrderPage, notification: &NotificationView) -> AnyView {
     let base = format!("/m/{}", page.merchant.slug);
     let source = match &notification.listener {
         Some((id, label)) => {
@@ -95,6 +97,7 @@ fn card(page: &OrderPage, notification: &NotificationView) -> impl IntoView + us
             {deliveries(page, notification)}
         </article>
     }
+    .into_any()
 }
 
 fn deliveries(page: &OrderPage, notification: &NotificationView) -> AnyView {
@@ -119,7 +122,7 @@ fn deliveries(page: &OrderPage, notification: &NotificationView) -> AnyView {
     .into_any()
 }
 
-fn row(page: &OrderPage, delivery: &DeliveryView) -> impl IntoView + use<> {
+fn row(page: &OrderPage, delivery: &DeliveryView) -> AnyView {
     let slug = &page.merchant.slug;
     let address = format!("/m/{slug}/deliveries/{}", delivery.id);
     let resend = (page.may_resend && page.urls.iter().any(|url: &UrlChoice| url.id == delivery.url_id)).then(|| {
@@ -144,10 +147,11 @@ fn row(page: &OrderPage, delivery: &DeliveryView) -> impl IntoView + use<> {
             <td class="buttons">{resend}</td>
         </tr>
     }
+    .into_any()
 }
 
 /// Who asked for a delivery that did not come of itself.
-pub fn asked_by(delivery: &DeliveryView) -> impl IntoView + use<> {
+pub fn asked_by(delivery: &DeliveryView) -> AnyView {
     let what = match delivery.origin {
         Origin::Arrival => None,
         Origin::Resend => Some("Resent"),
@@ -157,6 +161,7 @@ pub fn asked_by(delivery: &DeliveryView) -> impl IntoView + use<> {
         let by = delivery.actor.as_deref().map(|actor| format!(" by {actor}")).unwrap_or_default();
         view! { <span class="muted"><Icon name="retry"/>{format!("{what}{by}")}</span> }
     })
+    .into_any()
 }
 
 /// The next attempt, or how it ended.

@@ -181,7 +181,7 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
     .into_any()
 }
 
-fn row(base: &str, order: &OrderRow) -> impl IntoView + use<> {
+fn row(base: &str, order: &OrderRow) -> AnyView {
     view! {
         <tr>
             <td>
@@ -197,6 +197,7 @@ fn row(base: &str, order: &OrderRow) -> impl IntoView + use<> {
             <td data-label="Last change"><Ago at=order.updated_at/></td>
         </tr>
     }
+    .into_any()
 }
 
 /// The address always names what is shown, so that it can be kept and sent.
