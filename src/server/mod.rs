@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod clock;
+pub mod demo;
 pub mod dispatch;
 pub mod gateway;
 pub mod http;

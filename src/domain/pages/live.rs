@@ -16,24 +16,3 @@ pub enum Event {
     /// Settings changed, or more than can be told.
     Everything,
 }
-
-impl Event {
-    /// Whether a page about a merchant (or about all, `None`) is concerned.
-    pub fn concerns(&self, page: Option<&str>) -> bool {
-        match (self, page) {
-            (Self::Everything, _) | (_, None) => true,
-            (Self::Order { merchant, .. } | Self::Orders { merchant } | Self::Refusal { merchant, .. }, Some(page)) => {
-                merchant == page
-            }
-        }
-    }
-
-    /// Whether a page about one order is concerned.
-    pub fn concerns_order(&self, page: &str, id: OrderId) -> bool {
-        match self {
-            Self::Order { order, .. } => *order == id,
-            Self::Orders { .. } | Self::Everything => self.concerns(Some(page)),
-            Self::Refusal { .. } => false,
-        }
-    }
-}

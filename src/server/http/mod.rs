@@ -44,6 +44,8 @@ pub struct Panel {
 ///
 /// Listener pages stand outside of the panel's layers: no session, no cookies, no CSRF guard, no compression.
 pub fn router(panel: Panel) -> Router {
+    // Pages spawn what they render. An error means that another server of this process (tests) did it before.
+    let _ = any_spawner::Executor::init_tokio();
     let listeners = listener::router(panel.services.store.clone(), panel.services.clock.clone());
     let session = middleware::from_fn_with_state(panel.services.clone(), session::current_user);
     let pages = Router::new()

@@ -12,6 +12,7 @@ pub mod orders;
 pub mod people;
 pub mod test_order;
 pub mod urls;
+pub mod wire_order;
 
 use crate::domain::{AppError, pages::dashboard::MerchantRef};
 use crate::server::{

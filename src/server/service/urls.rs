@@ -35,7 +35,8 @@ impl Services {
         let mut mistakes = fields::Mistakes::default();
         let target = mistakes.take("url", Target::parse(&form.url));
         let label = match (form.label.trim(), &target) {
-            ("", Some(target)) => Some(target.host.clone()),
+            // What is wrong then is the URL, and that has been said.
+            ("", target) => target.as_ref().map(|target| target.host.clone()),
             (label, _) => mistakes.take("label", fields::name("a name for the URL", label)),
         };
         if form.algorithms.is_empty() {

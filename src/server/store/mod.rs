@@ -70,7 +70,7 @@ impl Address {
     /// Reads `sqlite:PATH` or `sqlite://PATH`. A scheme is required, so that a typing error cannot make an empty
     /// database.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
-        let unknown = || StoreError::Address(text.to_owned());
+        let unknown = || StoreError::Address(without_password(text));
         let path = text.strip_prefix("sqlite:").ok_or_else(unknown)?;
         let path = path.strip_prefix("//").unwrap_or(path);
         let path = path.split('?').next().unwrap_or_default();
@@ -87,6 +87,14 @@ impl Address {
     pub fn path(&self) -> &Path {
         let Self::Sqlite(path) = self;
         path
+    }
+}
+
+/// An address for error messages: what stands between `://` and `@` may be a password.
+fn without_password(text: &str) -> String {
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => text.to_owned(),
     }
 }
 
@@ -253,4 +261,22 @@ forward! {
 
     /// Runs every check of `quittance doctor`.
     pub async fn verify(&self) -> Vec<Finding>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_its_scheme_and_errors_show_no_password() {
+        for address in ["sqlite:data/a.db", "sqlite://data/a.db", "sqlite:data/a.db?mode=rwc"] {
+            assert_eq!(Address::parse(address).unwrap(), Address::Sqlite("data/a.db".into()), "{address}");
+        }
+        let refused = |text: &str| Address::parse(text).unwrap_err().to_string();
+        for wrong in ["data/a.db", "", "sqlite:", "sqlite::memory:", "mysql://host/db"] {
+            assert!(refused(wrong).contains("expected sqlite:PATH"), "{wrong}");
+        }
+        let message = refused("postgres://me:s@crt@host/db");
+        assert!(message.contains("postgres://…@host/db") && !message.contains("crt@"), "{message}");
+    }
 }

@@ -29,6 +29,9 @@ pub fn Helpers() -> impl IntoView {
 }
 
 #[cfg(feature = "hydrate")]
+pub use browser::tick;
+
+#[cfg(feature = "hydrate")]
 mod browser {
     use crate::{
         domain::Timestamp,
@@ -61,7 +64,7 @@ mod browser {
     }
 
     /// Relative times are written anew, into the same text node, so that islands find it again.
-    fn tick() {
+    pub fn tick() {
         let now = now();
         for time in all("time[data-ago]") {
             let at = time.get_attribute("data-ago").and_then(|millis| millis.parse::<i64>().ok());

@@ -1,109 +1,72 @@
-//! Live data: a signal that is read again through its server function whenever the server says that it changed.
+//! A part of a page that stays up to date.
 
-use crate::domain::{AppError, pages::live::Event};
+use crate::domain::{
+    id::{ListenerId, OrderId},
+    pages::live::Event,
+};
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
-/// Data that stays up to date. `concerned` says of an event whether it is about this data; `read` reads it again.
-#[cfg(not(feature = "hydrate"))]
-pub fn live<T, F>(initial: T, _concerned: impl Fn(&Event) -> bool + 'static, _read: impl Fn() -> F + 'static) -> RwSignal<T>
-where
-    T: Send + Sync + 'static,
-    F: Future<Output = Result<T, AppError>> + 'static,
-{
-    RwSignal::new(initial)
+/// What a part of a page is about: when something of it changes, the part is read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subject {
+    /// All merchants that the viewer may see.
+    All,
+    Merchant(String),
+    Order(String, OrderId),
+    Listener(String, ListenerId),
+    /// It changes only when the reader wants it to.
+    Nothing,
 }
 
-/// Data that stays up to date. `concerned` says of an event whether it is about this data; `read` reads it again.
-#[cfg(feature = "hydrate")]
-pub fn live<T, F>(initial: T, concerned: impl Fn(&Event) -> bool + 'static, read: impl Fn() -> F + 'static) -> RwSignal<T>
-where
-    T: Send + Sync + 'static,
-    F: Future<Output = Result<T, AppError>> + 'static,
-{
-    let data = RwSignal::new(initial);
-    browser::listen(concerned, move || {
-        let reading = read();
-        async move {
-            // A failed reading leaves what is shown; the next event, or the reconnection, tries again.
-            if let Ok(fresh) = reading.await {
-                data.set(fresh);
-            }
+impl Subject {
+    /// Whether an event is about it.
+    pub fn is_touched_by(&self, event: &Event) -> bool {
+        let same = |merchant: &String, other: &String| merchant == other;
+        match (self, event) {
+            (Self::Nothing, _) => false,
+            (Self::All, _) | (_, Event::Everything) => true,
+            (Self::Order(at, id), Event::Order { merchant, order }) => same(at, merchant) && id == order,
+            (Self::Listener(at, id), Event::Refusal { merchant, listener }) => same(at, merchant) && id == listener,
+            (Self::Order(..), Event::Refusal { .. }) => false,
+            (
+                Self::Merchant(at) | Self::Order(at, _) | Self::Listener(at, _),
+                Event::Order { merchant, .. } | Event::Orders { merchant } | Event::Refusal { merchant, .. },
+            ) => same(at, merchant),
         }
-    });
-    data
+    }
 }
 
-#[cfg(feature = "hydrate")]
-mod browser {
-    use super::Event;
-    use leptos::{prelude::*, task::spawn_local};
-    use std::{cell::Cell, rc::Rc, time::Duration};
-    use wasm_bindgen::{JsCast as _, closure::Closure};
-    use web_sys::{EventSource, MessageEvent};
+/// A live part; a page has one. Its first content comes with the page.
+#[island]
+pub fn Live(subject: Subject, children: Children) -> impl IntoView {
+    #[cfg(feature = "hydrate")]
+    super::reader::listen(subject);
+    #[cfg(not(feature = "hydrate"))]
+    let _ = subject;
+    view! { <div id="live" class="stack">{children()}</div> }
+}
 
-    /// At full speed a page is read again so often and not more.
-    const PAUSE: Duration = Duration::from_millis(400);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// What the reader does at the moment.
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    enum Reader {
-        Idle,
-        Busy,
-        /// Something changed while it was reading or pausing.
-        Behind,
-    }
-
-    /// Calls `reload` for events that concern it, one at a time.
-    pub fn listen<F: Future<Output = ()> + 'static>(
-        concerned: impl Fn(&Event) -> bool + 'static,
-        reload: impl Fn() -> F + 'static,
-    ) {
-        let root = document().document_element();
-        let heard = root.and_then(|root| root.get_attribute("data-heard")).unwrap_or_default();
-        let Ok(source) = EventSource::new(&format!("/live?after={heard}")) else { return };
-        let reader = Rc::new(Cell::new(Reader::Idle));
-        let reload = Rc::new(reload);
-        let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
-            let Some(text) = message.data().as_string() else { return };
-            let Ok(events) = serde_json::from_str::<Vec<Event>>(&text) else { return };
-            if events.iter().any(&concerned) {
-                wake(&reader, &reload);
-            }
-        });
-        source.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        let on_open = Closure::<dyn Fn()>::new(|| show(true));
-        source.set_onopen(Some(on_open.as_ref().unchecked_ref()));
-        let on_error = Closure::<dyn Fn()>::new(|| show(false));
-        source.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        // They live as long as the page does.
-        on_message.forget();
-        on_open.forget();
-        on_error.forget();
-    }
-
-    fn wake<F: Future<Output = ()> + 'static>(reader: &Rc<Cell<Reader>>, reload: &Rc<impl Fn() -> F + 'static>) {
-        if reader.replace(Reader::Behind) != Reader::Idle {
-            return;
-        }
-        reader.set(Reader::Busy);
-        let (reader, reload) = (reader.clone(), reload.clone());
-        spawn_local(async move {
-            reload().await;
-            set_timeout(
-                move || {
-                    if reader.replace(Reader::Idle) == Reader::Behind {
-                        wake(&reader, &reload);
-                    }
-                },
-                PAUSE,
-            );
-        });
-    }
-
-    /// The page shows whether it is up to date.
-    fn show(connected: bool) {
-        if let Some(body) = document().body() {
-            let _ = body.set_attribute("data-live", if connected { "on" } else { "off" });
-        }
+    #[test]
+    fn a_subject_is_touched_by_what_is_about_it() {
+        let shop = || "shop".to_owned();
+        let order = |merchant: &str, id| Event::Order { merchant: merchant.to_owned(), order: OrderId(id) };
+        let page = Subject::Order(shop(), OrderId(7));
+        assert!(page.is_touched_by(&order("shop", 7)));
+        assert!(!page.is_touched_by(&order("shop", 8)));
+        assert!(!page.is_touched_by(&order("other", 7)));
+        assert!(page.is_touched_by(&Event::Orders { merchant: shop() }), "many at once are not named one by one");
+        assert!(page.is_touched_by(&Event::Everything));
+        assert!(Subject::All.is_touched_by(&order("other", 1)));
+        assert!(Subject::Merchant(shop()).is_touched_by(&order("shop", 1)));
+        assert!(!Subject::Nothing.is_touched_by(&Event::Everything));
+        let refusal = Event::Refusal { merchant: shop(), listener: ListenerId(3) };
+        assert!(Subject::Listener(shop(), ListenerId(3)).is_touched_by(&refusal));
+        assert!(!Subject::Listener(shop(), ListenerId(4)).is_touched_by(&refusal));
+        assert!(Subject::Listener(shop(), ListenerId(4)).is_touched_by(&order("shop", 1)), "it may have come through it");
     }
 }

@@ -1,6 +1,6 @@
 //! One attempt: what was sent and what came back, side by side, and what it means.
 
-use super::{any_flash, page, param, param_as, viewer_at};
+use super::{any_flash, page, param, param_as, resend::ResendTo, viewer_at};
 use crate::{
     domain::{
         attempt::{Origin, Timings},
@@ -10,7 +10,6 @@ use crate::{
     ui::{
         components::{Copy, Fields, FormNotes, Moment, Notice, Octets, Tone, fact},
         format::{bytes, span},
-        islands::resend::ResendTo,
         shell::{Frame, Section},
     },
 };

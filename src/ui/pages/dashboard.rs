@@ -1,12 +1,17 @@
-//! The dashboard of a merchant, and the one over all of them.
+//! The dashboard of a merchant, and the one over all of them: what needs somebody now, today's counts, every URL.
 
 use super::{any_flash, page, param, viewer_at};
 use crate::{
-    domain::role::Permission,
+    domain::{
+        Cause,
+        pages::dashboard::{Counts, Dashboard, Trouble, UrlHealth, UrlRef},
+        role::Permission,
+    },
     rpc::{dashboard::read_dashboard, people::read_viewer},
     ui::{
-        components::{Empty, FormNotes, Icon},
-        islands::dashboard::{FirstSteps, LiveDashboard},
+        components::{Ago, Copy, Empty, FormNotes, Icon, Notice, Tone},
+        format::{count, counted},
+        islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
 };
@@ -30,7 +35,7 @@ pub fn HomePage() -> impl IntoView {
             view! { <Empty title="No merchants yet">{text}</Empty> }.into_any()
         } else {
             let dashboard = read_dashboard(None).await?;
-            view! { <LiveDashboard merchant=None initial=dashboard/> }.into_any()
+            view! { <Live subject=Subject::All>{content(&dashboard, true)}</Live> }.into_any()
         };
         Ok(view! {
             <Frame viewer section=Section::Dashboard title="Dashboard">
@@ -61,9 +66,201 @@ pub fn DashboardPage() -> impl IntoView {
             <Frame viewer merchant=Some(merchant) section=Section::Dashboard title="Dashboard" actions>
                 <FormNotes flash=any_flash()/>
                 {steps}
-                <LiveDashboard merchant=Some(slug) initial=dashboard/>
+                <Live subject=Subject::Merchant(slug)>{content(&dashboard, false)}</Live>
             </Frame>
         }
         .into_any())
     })
+}
+
+fn content(dashboard: &Dashboard, shows_merchant: bool) -> AnyView {
+    view! {
+        {banner(dashboard)}
+        {troubles(&dashboard.troubles, shows_merchant)}
+        {counts(dashboard.counts)}
+        {urls(&dashboard.urls, shows_merchant)}
+    }
+    .into_any()
+}
+
+/// What the eye meets first.
+fn banner(dashboard: &Dashboard) -> AnyView {
+    let failing = u64::try_from(dashboard.troubles.len()).unwrap_or(u64::MAX);
+    let waiting: u64 = dashboard.troubles.iter().map(|trouble| trouble.outstanding).sum();
+    let expired: u64 = dashboard.troubles.iter().map(|trouble| trouble.expired).sum();
+    if failing > 0 {
+        let title = format!("{} cannot be delivered to", counted(failing, "URL", "URLs"));
+        let mut text =
+            format!("{} and will be tried again by themselves.", counted(waiting, "notification waits", "notifications wait"));
+        if expired > 0 {
+            text.push_str(&format!(
+                " {} given up in the last two days: resend them once the cause is cured.",
+                counted(expired, "was", "were")
+            ));
+        }
+        return view! { <Notice tone=Tone::Bad title=title><p>{text}</p></Notice> }.into_any();
+    }
+    if dashboard.urls.is_empty() {
+        return ().into_any();
+    }
+    let open = dashboard.counts.queued + dashboard.counts.retrying;
+    let title = if open == 0 {
+        "Everything is delivered".to_owned()
+    } else {
+        format!("{} on the way", counted(open, "delivery is", "deliveries are"))
+    };
+    view! { <Notice tone=Tone::Good title=title><p>"No URL has a delivery error."</p></Notice> }.into_any()
+}
+
+fn troubles(troubles: &[Trouble], shows_merchant: bool) -> AnyView {
+    let rows: Vec<_> = troubles.iter().map(|trouble| trouble_row(trouble, shows_merchant)).collect();
+    (!rows.is_empty())
+        .then(|| {
+            view! {
+                <section aria-labelledby="troubles">
+                    <h2 id="troubles">"Delivery errors"</h2>
+                    <ul class="troubles">{rows}</ul>
+                </section>
+            }
+        })
+        .into_any()
+}
+
+fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> AnyView {
+    let cause = trouble.cause;
+    view! {
+        <li class="trouble">
+            <div class="trouble-head">
+                <h3><Icon name="alert"/>{cause.map_or("Deliveries were given up", Cause::label)}</h3>
+                {url_line(&trouble.url, shows_merchant)}
+            </div>
+            {cause.map(|cause| view! {
+                <p>{cause.sentence()}</p>
+                <p class="cure"><strong>"What to do: "</strong>{cause.cure()}</p>
+            })}
+            <dl class="facts">
+                {trouble.since.map(|since| view! { <div class="fact"><dt>"Failing since"</dt><dd><Ago at=since/></dd></div> })}
+                {trouble.next_try.map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd><Ago at=next/></dd></div> })}
+                <div class="fact"><dt>"Waiting"</dt><dd>{count(trouble.outstanding)}</dd></div>
+                <div class="fact"><dt>"Expired"</dt><dd>{count(trouble.expired)}</dd></div>
+            </dl>
+        </li>
+    }
+    .into_any()
+}
+
+/// A URL by its label, with its address below and a way to its settings.
+fn url_line(url: &UrlRef, shows_merchant: bool) -> AnyView {
+    let page = if url.is_default {
+        format!("/m/{}/settings/ipn", url.merchant.slug)
+    } else {
+        format!("/m/{}/settings/urls/{}", url.merchant.slug, url.id)
+    };
+    view! {
+        <div class="url-line">
+            {shows_merchant.then(|| view! { <a class="muted" href=format!("/m/{}", url.merchant.slug)>{url.merchant.name.clone()}</a> })}
+            <a href=page>{url.label.clone()}</a>
+            <span class="address"><span class="clip">{url.url.clone()}</span><Copy text=url.url.clone() what="URL"/></span>
+        </div>
+    }
+    .into_any()
+}
+
+fn counts(counts: Counts) -> AnyView {
+    let tile = |name: &'static str, when: &'static str, number: u64, tone: &'static str| {
+        let tone = if number == 0 { "" } else { tone };
+        view! { <div class=format!("tile {tone}")><dt>{name}<span class="muted">{when}</span></dt><dd>{count(number)}</dd></div> }
+    };
+    view! {
+        <section aria-labelledby="today">
+            <h2 id="today">"Today" <span class="muted">"since midnight UTC"</span></h2>
+            <dl class="tiles">
+                {tile("Accepted", "notifications", counts.accepted, "")}
+                {tile("Confirmed", "deliveries", counts.confirmed, "good")}
+                {tile("Retrying", "now", counts.retrying, "warn")}
+                {tile("Expired", "deliveries", counts.expired, "bad")}
+                {tile("Queued", "now", counts.queued, "")}
+                {tile("Held", "now", counts.held, "")}
+                {tile("Refused", "messages", counts.refused, "warn")}
+                {tile("Repeated", "messages", counts.repeats, "")}
+            </dl>
+        </section>
+    }
+    .into_any()
+}
+
+fn urls(urls: &[UrlHealth], shows_merchant: bool) -> AnyView {
+    if urls.is_empty() {
+        return ().into_any();
+    }
+    let rows: Vec<_> = urls.iter().map(|health| url_row(health, shows_merchant)).collect();
+    view! {
+        <section aria-labelledby="urls">
+            <h2 id="urls">"Notification URLs"</h2>
+            <div class="table">
+                <table class="stacking">
+                    <thead>
+                        <tr>
+                            <th scope="col">"URL"</th>
+                            <th scope="col">"State"</th>
+                            <th scope="col" class="number">"Confirmed"</th>
+                            <th scope="col" class="number">"Outstanding"</th>
+                            <th scope="col">"Last confirmed"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+    .into_any()
+}
+
+fn url_row(health: &UrlHealth, shows_merchant: bool) -> AnyView {
+    let (tone, icon, word) = match (health.held, health.failing, health.confirmed) {
+        (true, ..) => ("quiet", "pause", "On hold"),
+        (_, true, _) => ("bad", "alert", "Failing"),
+        (_, _, 0) => ("calm", "clock", "Nothing confirmed yet"),
+        _ => ("good", "check", "Confirming"),
+    };
+    let outstanding = if health.held { health.held_back } else { health.outstanding };
+    view! {
+        <tr>
+            <td>{url_line(&health.url, shows_merchant)}</td>
+            <td data-label="State"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
+            <td data-label="Confirmed" class="number">{count(health.confirmed)}</td>
+            <td data-label="Outstanding" class="number">{count(outstanding)}</td>
+            <td data-label="Last confirmed">
+                {match health.last_confirmed_at {
+                    Some(at) => view! { <Ago at/> }.into_any(),
+                    None => view! { <span class="muted">"never"</span> }.into_any(),
+                }}
+            </td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// The way from nothing to the first confirmed notification; shown by the page until it is done.
+#[component]
+pub fn FirstSteps(base: String, has_url: bool, has_listener: bool) -> AnyView {
+    let step = |done: bool, address: String, name: &'static str, text: &'static str| {
+        let (class, icon) = if done { ("done", "check") } else { ("", "next") };
+        view! {
+            <li class=class>
+                <Icon name=icon/>
+                <div><a href=address>{name}</a>{done.then(|| view! { <span class="muted">"done"</span> })}<p class="muted">{text}</p></div>
+            </li>
+        }
+    };
+    view! {
+        <Empty title="Three steps to the first confirmed notification">
+            <ol class="steps">
+                {step(has_url, format!("{base}/settings/ipn"), "Enter your default IPN URL", "The address of the script that takes notifications and answers with a read receipt.")}
+                {step(has_listener, format!("{base}/listeners/new"), "Create a listener", "Gives you the address to enter at the gateway, so that its notifications come here.")}
+                {step(false, format!("{base}/test-order"), "Place a TEST order", "Sends your script a notification at once, and shows what it answered.")}
+            </ol>
+        </Empty>
+    }
+    .into_any()
 }

@@ -1,11 +1,22 @@
-//! One delivery.
+//! One delivery with its attempts.
 
-use super::{any_flash, page, param, param_as, viewer_at};
+use super::{
+    any_flash,
+    order::{asked_by, when},
+    page, param, param_as,
+    resend::ResendTo,
+    viewer_at,
+};
 use crate::{
+    domain::{
+        DeliveryState,
+        pages::orders::{AttemptRow, DeliveryPage as Delivery},
+    },
     rpc::orders::read_delivery,
     ui::{
-        components::FormNotes,
-        islands::delivery::LiveDelivery,
+        components::{Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, Tone, fact},
+        format::span,
+        islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
 };
@@ -26,9 +37,88 @@ pub fn DeliveryPage() -> impl IntoView {
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs>
                 <FormNotes flash=any_flash()/>
-                <LiveDelivery initial=delivery/>
+                <Live subject=Subject::Order(slug, delivery.order_id)>{content(&delivery)}</Live>
             </Frame>
         }
         .into_any())
     })
+}
+
+fn content(page: &Delivery) -> AnyView {
+    let delivery = &page.delivery;
+    let slug = &page.merchant.slug;
+    let trouble = delivery.last_cause.filter(|_| !matches!(delivery.state, DeliveryState::Confirmed)).map(|cause| {
+        view! {
+            <Notice tone=Tone::Warn title=cause.label()>
+                <p>{cause.sentence()}</p>
+                <p><strong>"What to do: "</strong>{cause.cure()}</p>
+            </Notice>
+        }
+    });
+    let resend = page.may_resend.then(|| {
+        let (merchant, label) = (slug.clone(), delivery.url_label.clone());
+        view! { <ResendTo merchant order=page.order_id notification=delivery.notification_id url=delivery.url_id label/> }
+    });
+    view! {
+        {trouble}
+        <dl class="facts panel">
+            {fact("State", view! { <DeliveryBadge state=delivery.state/> })}
+            {fact("When", when(delivery))}
+            {fact("To", delivery.url_label.clone())}
+            {fact("URL", view! { <span class="clip">{delivery.url.clone()}</span><Copy text=delivery.url.clone() what="URL"/> })}
+            {fact("Status sent", view! { <span class="code">{page.vendor_status.clone()}</span> })}
+            {fact("Created", view! { <Moment at=delivery.created_at/> {asked_by(delivery)} })}
+            {resend}
+        </dl>
+        <section aria-labelledby="attempts">
+            <h2 id="attempts">"Attempts"</h2>
+            {attempts(page)}
+        </section>
+    }
+    .into_any()
+}
+
+fn attempts(page: &Delivery) -> AnyView {
+    if page.attempts.is_empty() {
+        return view! { <Empty title="Not tried yet"><p>"The first attempt shows here as soon as it has ended."</p></Empty> }
+            .into_any();
+    }
+    let base = format!("/m/{}/deliveries/{}", page.merchant.slug, page.delivery.id);
+    let rows: Vec<_> = page.attempts.iter().map(|attempt| row(&base, attempt)).collect();
+    view! {
+        <div class="table">
+            <table class="stacking">
+                <thead>
+                    <tr>
+                        <th scope="col">"Attempt"</th>
+                        <th scope="col">"Verdict"</th>
+                        <th scope="col">"Started (UTC)"</th>
+                        <th scope="col" class="number">"Status"</th>
+                        <th scope="col">"Address"</th>
+                        <th scope="col" class="number">"Took"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}
+
+fn row(base: &str, attempt: &AttemptRow) -> AnyView {
+    let (tone, icon, word) = match attempt.cause {
+        None => ("good", "check", "Confirmed"),
+        Some(cause) => ("bad", "alert", cause.label()),
+    };
+    view! {
+        <tr>
+            <td><a href=format!("{base}/{}", attempt.number)>{format!("Attempt {}", attempt.number)}</a></td>
+            <td data-label="Verdict"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
+            <td data-label="Started (UTC)"><Moment at=attempt.started_at/></td>
+            <td data-label="Status" class="number">{attempt.status.map_or_else(|| "—".to_owned(), |status| status.to_string())}</td>
+            <td data-label="Address" class="code">{attempt.address.clone().unwrap_or_else(|| "—".to_owned())}</td>
+            <td data-label="Took" class="number">{span(attempt.timings.total)}</td>
+        </tr>
+    }
+    .into_any()
 }

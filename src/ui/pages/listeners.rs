@@ -3,17 +3,18 @@
 use super::{any_flash, flash_of, page, param, param_as, viewer_at};
 use crate::{
     domain::{
-        Algorithms, AppError, Gateway,
+        Algorithms, AppError, Gateway, Timestamp,
         pages::{
             flash::Flash,
-            listeners::{ListenerList, ListenerRow},
+            listeners::{ListenerList, ListenerPage as Page, ListenerRow, ReceivedRow, RefusalRow},
         },
         role::Permission,
     },
     rpc::listeners::{read_listener, read_listeners},
     ui::{
-        components::{Ago, AlgorithmChoice, Check, Copy, Empty, FormNotes, Hidden, Icon, TextField},
-        islands::listener::LiveListener,
+        components::{Ago, AlgorithmChoice, Check, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge, TextField},
+        format::{bytes, counted},
+        islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
 };
@@ -91,7 +92,7 @@ fn state(row: &ListenerRow) -> impl IntoView + use<> {
     view! { <span class=format!("badge {tone}")><Icon name=icon/>{word}</span> }
 }
 
-fn when(at: Option<crate::domain::Timestamp>) -> AnyView {
+fn when(at: Option<Timestamp>) -> AnyView {
     match at {
         Some(at) => view! { <Ago at/> }.into_any(),
         None => view! { <span class="muted">"never"</span> }.into_any(),
@@ -133,6 +134,7 @@ pub fn ListenerPage() -> impl IntoView {
         let flash = flash_of("listener");
         let is_wrong = !flash.errors.is_empty();
         let listener = found.listener.clone();
+        let at = slug.clone();
         let change = found.may_change.then(|| {
             view! {
                 <details class="panel narrow" open=is_wrong>
@@ -155,7 +157,7 @@ pub fn ListenerPage() -> impl IntoView {
                         <p>{state(&found.listener)}</p>
                     </section>
                     {change}
-                    <LiveListener initial=found/>
+                    <Live subject=Subject::Listener(at, found.listener.id)>{traffic(&found)}</Live>
                 </div>
             </Frame>
         }
@@ -204,4 +206,80 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, flash: Flash) -> im
             <div class="actions"><button class="button primary">{if is_new { "Create listener" } else { "Save" }}</button></div>
         </form>
     }
+}
+
+fn traffic(page: &Page) -> AnyView {
+    let base = format!("/m/{}", page.merchant.slug);
+    let received: Vec<_> = page.received.iter().map(|row| received_row(&base, row)).collect();
+    let refused: Vec<_> = page.refused.iter().map(|row| refused_row(&base, row)).collect();
+    view! {
+        <section aria-labelledby="received">
+            <h2 id="received">"Received last"</h2>
+            {if received.is_empty() {
+                view! { <Empty title="Nothing received yet"><p>"Enter the address above at the gateway and place an order there; it shows here within a second."</p></Empty> }.into_any()
+            } else {
+                view! {
+                    <div class="table"><table class="stacking">
+                        <thead><tr>
+                            <th scope="col">"Order"</th><th scope="col">"Status"</th><th scope="col">"Signed with"</th>
+                            <th scope="col" class="number">"Repeats"</th><th scope="col">"Received"</th>
+                        </tr></thead>
+                        <tbody>{received}</tbody>
+                    </table></div>
+                }.into_any()
+            }}
+        </section>
+        <section aria-labelledby="refused">
+            <h2 id="refused">"Refused last"</h2>
+            {if refused.is_empty() {
+                view! { <Empty title="Nothing refused"><p>"Messages that cannot be trusted are kept here with the reason."</p></Empty> }.into_any()
+            } else {
+                view! {
+                    <div class="table"><table class="stacking">
+                        <thead><tr>
+                            <th scope="col">"Reason"</th><th scope="col">"From"</th>
+                            <th scope="col" class="number">"Size"</th><th scope="col">"Refused"</th>
+                        </tr></thead>
+                        <tbody>{refused}</tbody>
+                    </table></div>
+                }.into_any()
+            }}
+        </section>
+    }
+    .into_any()
+}
+
+fn received_row(base: &str, row: &ReceivedRow) -> AnyView {
+    view! {
+        <tr>
+            <td><a href=format!("{base}/orders/{}", row.order_id)>{row.reference.clone()}</a> <TestBadge test=row.test/></td>
+            <td data-label="Status"><OrderBadge status=row.status vendor=row.vendor_status.clone()/></td>
+            <td data-label="Signed with">{row.signatures.labels()}</td>
+            <td data-label="Repeats" class="number">{row.repeats}</td>
+            <td data-label="Received"><a class="quiet-link" href=format!("{base}/notifications/{}", row.id)><Ago at=row.received_at/></a></td>
+        </tr>
+    }
+    .into_any()
+}
+
+fn refused_row(base: &str, row: &RefusalRow) -> AnyView {
+    let more = (row.suppressed > 0).then(|| {
+        let like = counted(u64::from(row.suppressed), "more like it was", "more like it were");
+        view! { <span class="muted">{format!("{like} not kept")}</span> }
+    });
+    view! {
+        <tr>
+            <td>
+                <div class="url-line">
+                    <a href=format!("{base}/refused/{}", row.id)><Icon name="alert"/>{row.reason.label()}</a>
+                    {(!row.detail.is_empty()).then(|| view! { <span class="muted">{row.detail.clone()}</span> })}
+                    {more}
+                </div>
+            </td>
+            <td data-label="From" class="code">{row.peer.clone()}</td>
+            <td data-label="Size" class="number">{bytes(row.size)}</td>
+            <td data-label="Refused"><Ago at=row.at/></td>
+        </tr>
+    }
+    .into_any()
 }

@@ -12,6 +12,7 @@ pub mod notification;
 pub mod order;
 pub mod orders;
 pub mod refusal;
+mod resend;
 pub mod settings;
 pub mod test_order;
 

@@ -2,11 +2,18 @@
 
 use super::{page, param, query as field, viewer_at};
 use crate::{
-    domain::role::Permission,
+    domain::{
+        pages::orders::{OrderFilter, OrderList, OrderRow},
+        role::Permission,
+    },
     rpc::orders::find_orders,
     ui::{
-        components::Icon,
-        islands::orders::OrderSearch,
+        components::{Ago, Empty, Icon, Notice, OrderBadge, Summary, TestBadge, Tone},
+        format::money,
+        islands::{
+            live::{Live, Subject},
+            search::OrderSearch,
+        },
         query,
         shell::{Frame, Section},
     },
@@ -24,11 +31,83 @@ pub fn OrdersPage() -> impl IntoView {
         let actions = viewer.may(Permission::PlaceTestOrder).then(|| {
             view! { <a class="button" href=format!("/m/{slug}/test-order")><Icon name="flask"/>"Place TEST order"</a> }.into_any()
         });
+        // An older page of the list does not move by itself under the reader's eyes.
+        let subject = if filter.after.is_none() { Subject::Merchant(slug.clone()) } else { Subject::Nothing };
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title="Orders & Reports" actions>
-                <OrderSearch merchant=slug filter initial=list/>
+                <div class="stack">
+                    <OrderSearch merchant=slug.clone() filter=filter.clone()/>
+                    <Live subject>{results(&format!("/m/{slug}"), &filter, &list)}</Live>
+                </div>
             </Frame>
         }
         .into_any())
     })
+}
+
+fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
+    if list.rows.is_empty() {
+        let is_search = OrderFilter { after: None, ..filter.clone() } != OrderFilter::default();
+        return if is_search {
+            view! { <Empty title="No order fits"><p>"The text is looked for at the beginning of references and e-mail addresses. Try less of it, or clear the filter."</p></Empty> }.into_any()
+        } else {
+            let test_order = format!("{base}/test-order");
+            view! {
+                <Empty title="No orders yet">
+                    <p>"They appear here as notifications arrive. "<a href=test_order>"Place a TEST order"</a>" to see one at once."</p>
+                </Empty>
+            }.into_any()
+        };
+    }
+    let rows: Vec<_> = list.rows.iter().map(|order| row(base, order)).collect();
+    let older = list.rows.last().filter(|_| list.more).map(|last| {
+        let next = OrderFilter { after: Some(last.id), ..filter.clone() };
+        view! { <a class="button" rel="next" href=format!("{base}/orders{}", query::write(&next))>"Older orders"</a> }
+    });
+    let newest = filter.after.is_some().then(|| {
+        let first = OrderFilter { after: None, ..filter.clone() };
+        view! { <a class="button" href=format!("{base}/orders{}", query::write(&first))>"Newest orders"</a> }
+    });
+    let truncated = list.truncated.then(|| {
+        view! { <Notice tone=Tone::Calm title="More orders fit than are looked through"><p>"Type more of the text to find the rest."</p></Notice> }
+    });
+    view! {
+        {truncated}
+        <div class="table">
+            <table class="stacking rows">
+                <thead>
+                    <tr>
+                        <th scope="col">"Order"</th>
+                        <th scope="col">"Customer"</th>
+                        <th scope="col">"Status"</th>
+                        <th scope="col" class="number">"Amount"</th>
+                        <th scope="col">"Deliveries"</th>
+                        <th scope="col">"Last change"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+        <nav class="pager" aria-label="Pages">{newest}{older}</nav>
+    }
+    .into_any()
+}
+
+fn row(base: &str, order: &OrderRow) -> AnyView {
+    view! {
+        <tr>
+            <td>
+                <div class="url-line">
+                    <span><a class="code" href=format!("{base}/orders/{}", order.id)>{order.reference.clone()}</a> <TestBadge test=order.test/></span>
+                    <span class="muted clip">{order.external.clone()}</span>
+                </div>
+            </td>
+            <td data-label="Customer"><div class="url-line"><span>{order.customer.clone()}</span><span class="muted clip">{order.email.clone()}</span></div></td>
+            <td data-label="Status"><OrderBadge status=order.status vendor=order.vendor_status.clone()/></td>
+            <td data-label="Amount" class="number">{order.amount.as_ref().map_or_else(|| "—".to_owned(), money)}</td>
+            <td data-label="Deliveries"><Summary deliveries=order.deliveries/></td>
+            <td data-label="Last change"><Ago at=order.updated_at/></td>
+        </tr>
+    }
+    .into_any()
 }

@@ -1,22 +1,18 @@
-//! The resend forms: plain forms, in islands only because the pages around them are live.
+//! The resend forms.
 
 use crate::{
     domain::{
         id::{NotificationId, OrderId, UrlId},
         pages::orders::UrlChoice,
     },
+    server::store::random,
     ui::components::{Hidden, Icon},
 };
 use leptos::prelude::*;
 
 /// A key that makes a second click on the same form the same wish. Fresh with each rendering.
 fn request_key() -> String {
-    #[cfg(feature = "ssr")]
-    return hex::encode(crate::server::store::random::<8>());
-    #[cfg(all(feature = "hydrate", not(feature = "ssr")))]
-    return format!("{:x}{:x}", (js_sys::Math::random() * 4e15) as u64, (js_sys::Math::random() * 4e15) as u64);
-    #[cfg(not(any(feature = "ssr", feature = "hydrate")))]
-    String::new()
+    hex::encode(random::<8>())
 }
 
 /// *Resend* of a notification, to one URL or all, or for debug.

@@ -1,0 +1,386 @@
+//! What may be typed.
+
+use crate::domain::{Algorithm, Algorithms, Gateway, Role};
+use crate::server::settings::PublicUrl;
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use ipnet::IpNet;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+/// Receives payment notifications, keeps them, and delivers them until they are confirmed.
+#[derive(Debug, Parser)]
+#[command(name = "quittance", version, arg_required_else_help = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: listener pages, deliveries and the control panel.
+    Serve(ServeArgs),
+    /// Add and list merchants.
+    #[command(subcommand)]
+    Merchant(MerchantCommand),
+    /// Add and list listeners: the pages that gateways post to.
+    #[command(subcommand)]
+    Listener(ListenerCommand),
+    /// Add and list notification URLs: where notifications are delivered to.
+    #[command(subcommand)]
+    Url(UrlCommand),
+    /// Add users of the control panel.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Deliver the latest notification of an order again.
+    ///
+    /// The resend is stored at once; the running server sends it within a second. Without a running server it is sent when one
+    /// starts.
+    Resend(ResendArgs),
+    /// Check that the books balance and that nothing stored is damaged; exit code 0 only where all is well.
+    ///
+    /// Reads the database at one moment; the server may go on meanwhile.
+    Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MerchantCommand {
+    /// Add a merchant; prints its secret key, which is shown this once.
+    Add(MerchantAddArgs),
+    /// List merchants.
+    List(ListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ListenerCommand {
+    /// Add a listener; prints the path that the gateway must post to.
+    Add(ListenerAddArgs),
+    /// List listeners.
+    List(MerchantListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UrlCommand {
+    /// Add a notification URL.
+    Add(UrlAddArgs),
+    /// List notification URLs.
+    List(MerchantListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user; the password is read from standard input.
+    Add(UserAddArgs),
+}
+
+/// Where the database and its key are.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseArgs {
+    /// The database: sqlite:PATH
+    #[arg(
+        long,
+        env = "QUITTANCE_DATABASE",
+        hide_env_values = true,
+        value_name = "ADDRESS",
+        default_value = "sqlite:data/quittance.db"
+    )]
+    pub database: String,
+    /// The key that seals secrets in the database [default: beside the database, with the ending .key]
+    #[arg(long, env = "QUITTANCE_KEY_FILE", value_name = "PATH")]
+    pub key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct OutputArgs {
+    /// Print one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// The address and port to listen on.
+    #[arg(long, env = "QUITTANCE_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000", value_parser = listen)]
+    pub listen: SocketAddr,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Deliver into this network although it is private, local or reserved; may be given several times.
+    #[arg(long, env = "QUITTANCE_ALLOW_NETWORK", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    pub allow_network: Vec<IpNet>,
+    /// How gateways and browsers reach this server, such as https://ipn.example.com [default: the address it listens on]
+    #[arg(long, env = "QUITTANCE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
+    /// Write the log as JSON, one object a line.
+    #[arg(long, env = "QUITTANCE_LOG_JSON")]
+    pub log_json: bool,
+    /// Show everything at work: a pretend gateway posts orders, three pretend shops receive them.
+    ///
+    /// Takes an empty database, or one that an earlier --demo filled. Opens 127.0.0.0/8 for deliveries.
+    #[arg(long)]
+    pub demo: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MerchantAddArgs {
+    /// The merchant's name.
+    pub name: String,
+    /// The key that signs what is delivered [default: a new one is made]
+    #[arg(long, value_name = "KEY")]
+    pub secret_key: Option<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MerchantListArgs {
+    /// Only of this merchant: its name, or its name in addresses.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: Option<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ListenerAddArgs {
+    /// The merchant: its name, or its name in addresses.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: String,
+    /// Who posts to it.
+    #[arg(long, value_parser = gateways())]
+    pub gateway: Gateway,
+    /// The secret key from the gateway's settings, which checks what comes in.
+    #[arg(long, value_name = "KEY")]
+    pub secret: String,
+    /// A name for lists [default: the gateway's]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub label: String,
+    /// At least one of these must have signed a message.
+    #[arg(long, value_delimiter = ',', default_value = "md5,sha2-256,sha3-256", value_parser = algorithms())]
+    pub algorithms: Vec<Algorithm>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UrlAddArgs {
+    /// The address of the script that receives notifications.
+    pub url: String,
+    /// The merchant: its name, or its name in addresses.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: String,
+    /// A name for lists [default: the URL's host]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub label: String,
+    /// Make it the merchant's default IPN URL; the present one stays as an additional URL.
+    #[arg(long)]
+    pub default: bool,
+    /// The algorithms that sign what is delivered.
+    #[arg(long, value_delimiter = ',', default_value = "md5", value_parser = algorithms())]
+    pub algorithms: Vec<Algorithm>,
+    /// Allow many requests at a time.
+    #[arg(long)]
+    pub concurrent: bool,
+    /// Let a later notification of an order wait until the earlier one is confirmed.
+    #[arg(long)]
+    pub order_in_order: bool,
+    /// Ask the URL with GET first, and add it only where it answers 200.
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: this network may be asked although it is private, local or reserved.
+    #[arg(
+        long,
+        env = "QUITTANCE_ALLOW_NETWORK",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = network
+    )]
+    pub allow_network: Vec<IpNet>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UserAddArgs {
+    /// The user's e-mail address, to sign in with.
+    pub email: String,
+    /// What the user may do.
+    #[arg(long, value_parser = roles())]
+    pub role: Role,
+    /// A merchant that the user may see; may be given several times. Support without one sees all.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: Vec<String>,
+    /// Read the password from standard input, one line. There is no other way: an argument would show in lists of processes.
+    #[arg(long, required = true)]
+    pub password_stdin: bool,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ResendArgs {
+    /// The merchant: its name, or its name in addresses.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: String,
+    /// The order's reference or external reference.
+    #[arg(long, value_name = "REF")]
+    pub order: String,
+    /// Only to this notification URL: its id, its name or its address [default: all of the merchant]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Try once, wait for it, and print what was sent and answered.
+    ///
+    /// Needs a running server; where none runs, nothing is stored. The exit code tells whether it was tried, not whether it was
+    /// confirmed: read that from the output.
+    #[arg(long)]
+    pub debug: bool,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+fn roles() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::name)).try_map(|name| name.parse::<Role>())
+}
+
+fn gateways() -> impl TypedValueParser<Value = Gateway> {
+    // "avangate" is what many merchants still call it.
+    let values = Gateway::ALL.map(|gateway| match gateway {
+        Gateway::TwoCheckout => PossibleValue::new(gateway.name()).alias("avangate"),
+    });
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Gateway>())
+}
+
+fn algorithms() -> impl TypedValueParser<Value = Algorithm> {
+    let values = Algorithm::ALL.map(|algorithm| match algorithm {
+        Algorithm::Md5 => PossibleValue::new(algorithm.name()),
+        Algorithm::Sha2 => PossibleValue::new(algorithm.name()).alias("sha2"),
+        Algorithm::Sha3 => PossibleValue::new(algorithm.name()).alias("sha3"),
+    });
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Algorithm>())
+}
+
+/// The set of what was listed.
+pub fn set(algorithms: &[Algorithm]) -> Algorithms {
+    algorithms.iter().copied().collect()
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned())
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let one_address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(|_| one_address())
+        .map_err(|_| "expected a network such as 10.0.0.0/8 or fd00::/8, or one address".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, error::ErrorKind};
+
+    fn parsed(line: &str) -> Command {
+        Cli::try_parse_from(line.split(' ')).unwrap().command
+    }
+
+    fn error(line: &str) -> String {
+        let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+        error.to_string()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_server_has_defaults_for_everything() {
+        let Command::Serve(args) = parsed("quittance serve") else { panic!() };
+        assert_eq!(args.listen.to_string(), "127.0.0.1:3000");
+        assert_eq!(args.database.database, "sqlite:data/quittance.db");
+        assert!(!args.demo && args.allow_network.is_empty() && args.public_url.is_none());
+        let line = "quittance serve --allow-network 127.0.0.0/8 --allow-network 10.1.2.3 --public-url https://ipn.example.com/";
+        let Command::Serve(args) = parsed(line) else { panic!() };
+        assert_eq!(args.allow_network, [network("127.0.0.0/8").unwrap(), network("10.1.2.3/32").unwrap()]);
+        assert_eq!(args.public_url.unwrap().as_str(), "https://ipn.example.com");
+    }
+
+    #[test]
+    fn a_url_signs_with_md5_unless_told_otherwise() {
+        let Command::Url(UrlCommand::Add(args)) = parsed("quittance url add https://a.example/ --merchant A") else { panic!() };
+        assert_eq!(set(&args.algorithms), Algorithms::MD5);
+        assert!(!args.default && !args.concurrent && !args.order_in_order && !args.check);
+        let line = "quittance url add https://a.example/ --merchant A --algorithms md5,sha2-256,sha3-256 --concurrent --default";
+        let Command::Url(UrlCommand::Add(args)) = parsed(line) else { panic!() };
+        assert_eq!(set(&args.algorithms), Algorithms::ALL);
+        assert!(args.concurrent && args.default);
+    }
+
+    #[test]
+    fn a_listener_takes_every_algorithm_and_gateways_have_their_old_names() {
+        let line = "quittance listener add --merchant A --gateway avangate --secret s";
+        let Command::Listener(ListenerCommand::Add(args)) = parsed(line) else { panic!() };
+        assert_eq!((args.gateway, set(&args.algorithms)), (Gateway::TwoCheckout, Algorithms::ALL));
+    }
+
+    #[test]
+    fn what_is_typed_wrongly_names_the_flag_and_what_it_takes() {
+        for (line, flag, allowed) in [
+            (
+                "quittance user add a@b.example --role boss --password-stdin",
+                "--role",
+                "[possible values: admin, merchant, support]",
+            ),
+            ("quittance user add a@b.example --role admin", "--password-stdin", "required"),
+            ("quittance listener add --merchant A --gateway x --secret s", "--gateway", "[possible values: 2checkout]"),
+            (
+                "quittance url add https://a.example/ --merchant A --algorithms md5,sha1",
+                "--algorithms",
+                "[possible values: md5, sha2-256, sha3-256]",
+            ),
+            ("quittance serve --listen 3000", "--listen", "such as 127.0.0.1:3000"),
+            ("quittance serve --allow-network 10.0.0.0/33", "--allow-network", "such as 10.0.0.0/8"),
+            ("quittance serve --public-url ipn.example.com", "--public-url", "https://ipn.example.com"),
+            ("quittance resend --merchant A", "--order", "required"),
+        ] {
+            let text = error(line);
+            assert!(text.contains(flag) && text.contains(allowed), "{line}: {text}");
+        }
+        let nothing = Cli::try_parse_from(["quittance"]).unwrap_err();
+        assert_eq!(nothing.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+    }
+}

@@ -1,0 +1,106 @@
+//! Why a command failed, worded for whoever typed it: what is wrong and how to cure it.
+
+use crate::domain::{AppError, FieldError};
+use crate::server::{app::StartError, demo::DemoError, service::ServiceError, store::StoreError};
+use std::{io, net::SocketAddr, path::PathBuf};
+
+/// A command's failure.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Mistakes in what was entered, each with the flag it stands in.
+    #[error("{0}")]
+    Mistakes(String),
+    #[error("there is no merchant {name:?}; {cure}")]
+    NoMerchant { name: String, cure: String },
+    #[error("merchant {merchant:?} has no notification URL {url:?}; `quittance url list` shows their names and ids")]
+    NoUrl { merchant: String, url: String },
+    #[error("no password came on standard input; write it there in one line, for example: quittance user add … < password-file")]
+    NoPassword,
+    #[error("the password on standard input cannot be read: {0}")]
+    Password(io::Error),
+    #[error("the URL did not answer a GET with status 200. {0} Or leave out --check to add it all the same")]
+    CheckFailed(String),
+    #[error(
+        "no server runs on the database {0}, so nobody would send it; start one with `quittance serve`, or leave out --debug \
+         to have it sent when the server starts. Nothing was stored"
+    )]
+    NotServed(PathBuf),
+    #[error(
+        "the delivery {0} was stored but not tried in time; the server is busy with it or was stopped. Look at it in the panel"
+    )]
+    NotTried(String),
+    #[error("{0} is already in use; stop what listens there or choose another with --listen")]
+    InUse(SocketAddr),
+    #[error("cannot listen on {address}: {reason}; choose another with --listen")]
+    Listen { address: SocketAddr, reason: io::Error },
+    #[error(transparent)]
+    Start(StartError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error("the program cannot start: {0}")]
+    Runtime(io::Error),
+    #[error("the output cannot be written: {0}")]
+    Output(io::Error),
+}
+
+impl From<ServiceError> for CliError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::App(AppError::Invalid(mistakes)) => {
+                Self::Mistakes(mistakes.iter().map(mistake).collect::<Vec<_>>().join("\nerror: "))
+            }
+            ServiceError::App(error) => Self::Mistakes(error.to_string()),
+            ServiceError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<AppError> for CliError {
+    fn from(error: AppError) -> Self {
+        ServiceError::App(error).into()
+    }
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => Self::Store(error),
+            error => Self::Start(error),
+        }
+    }
+}
+
+/// A mistake with the argument in place of the form's field.
+fn mistake(mistake: &FieldError) -> String {
+    let argument = match mistake.field.as_str() {
+        "name" => "NAME",
+        "secret_key" => "--secret-key",
+        "secret" => "--secret",
+        "required" | "algorithms" => "--algorithms",
+        "label" => "--label",
+        "email" => "EMAIL",
+        "password" => "--password-stdin",
+        "merchant" => "--merchant",
+        "order" => "--order",
+        "url" => "URL",
+        _ => return mistake.message.clone(),
+    };
+    format!("{argument}: {}", mistake.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_name_the_argument() {
+        let mistakes = vec![
+            FieldError { field: "secret_key".to_owned(), message: "Enter the secret key.".to_owned() },
+            FieldError { field: String::new(), message: "Sign in.".to_owned() },
+        ];
+        let error = CliError::from(AppError::Invalid(mistakes));
+        assert_eq!(error.to_string(), "--secret-key: Enter the secret key.\nerror: Sign in.");
+    }
+}

@@ -1,0 +1,153 @@
+//! `quittance resend`: a notification delivered again, and with `--debug` the exchange as it went.
+
+use super::{
+    CliError,
+    args::ResendArgs,
+    report::Report,
+    tool::{self, ACTOR},
+};
+use crate::domain::{
+    id::{DeliveryId, UrlId},
+    pages::orders::AttemptPage,
+};
+use crate::server::{
+    service::{Services, orders::ResendWish},
+    store::{Merchant, random},
+};
+use serde_json::{Value, json};
+
+/// Stores the resend; for debug, waits for its attempts.
+pub async fn run(args: &ResendArgs) -> Result<Report, CliError> {
+    let services = args.database.open(false).await?;
+    let report = resend(&services, args).await;
+    services.store.close().await;
+    report
+}
+
+async fn resend(services: &Services, args: &ResendArgs) -> Result<Report, CliError> {
+    let address = args.database.address();
+    let merchant = tool::merchant(services, &args.merchant)?;
+    let order_id = services.order_named(&merchant, &args.order).await?;
+    let url_id = args.url.as_deref().map(|url| url_named(services, &merchant, url)).transpose()?;
+    let served = address.is_served();
+    if args.debug && !served {
+        return Err(CliError::NotServed(address.path().to_owned()));
+    }
+    let wish =
+        ResendWish { order_id, notification_id: None, url_id, debug: args.debug, request_key: hex::encode(random::<16>()) };
+    let outcome = services.resend(&merchant, wish, ACTOR).await?;
+    let mut report = if args.debug {
+        debug(services, &merchant, &outcome.delivery_ids).await?
+    } else {
+        stored(services, &merchant, &outcome.delivery_ids, served).await?
+    };
+    if let Value::Object(json) = &mut report.json {
+        json.insert("resend".to_owned(), json!(outcome.resend_id));
+        json.insert("deliveries".to_owned(), json!(outcome.delivery_ids));
+        json.insert("served".to_owned(), json!(served));
+    }
+    Ok(report)
+}
+
+/// A URL by what people call it.
+fn url_named(services: &Services, merchant: &Merchant, name: &str) -> Result<UrlId, CliError> {
+    let settings = services.store.settings();
+    let id = name.parse::<UrlId>().ok();
+    let fits = |url: &&std::sync::Arc<crate::server::store::NotificationUrl>| {
+        Some(url.id) == id || url.url == name || url.label.eq_ignore_ascii_case(name)
+    };
+    let url = settings.urls_of(merchant.id).iter().find(fits);
+    url.map(|url| url.id).ok_or_else(|| CliError::NoUrl { merchant: merchant.name.clone(), url: name.to_owned() })
+}
+
+async fn stored(services: &Services, merchant: &Merchant, ids: &[DeliveryId], served: bool) -> Result<Report, CliError> {
+    let mut text = String::new();
+    let mut targets = Vec::new();
+    for id in ids {
+        let delivery = services.delivery_page(merchant, *id, false).await?.delivery;
+        text.push_str(&format!("{id}  {}  {} ({})\n", delivery.state.label(), delivery.url_label, delivery.url));
+        targets.push(json!({ "delivery": id, "state": delivery.state, "url": delivery.url, "label": delivery.url_label }));
+    }
+    text.push_str(if served {
+        "Stored; the server sends it within a second.\n"
+    } else {
+        "Stored. No server runs on this database; it is sent when one starts.\n"
+    });
+    Ok(Report { json: json!({ "targets": targets }), text, failed: false })
+}
+
+async fn debug(services: &Services, merchant: &Merchant, ids: &[DeliveryId]) -> Result<Report, CliError> {
+    let tried = ids.iter().map(|id| async { (*id, services.wait_for_attempt(merchant, *id).await) });
+    let mut text = String::new();
+    let mut exchanges = Vec::new();
+    for (id, number) in futures::future::join_all(tried).await {
+        let number = number?.ok_or_else(|| CliError::NotTried(id.to_string()))?;
+        let page = services.attempt_page(merchant, id, number, false).await?;
+        text.push_str(&told(&page));
+        exchanges.push(exchange(&page));
+    }
+    Ok(Report { json: json!({ "exchanges": exchanges }), text, failed: false })
+}
+
+/// An exchange for scripts.
+fn exchange(page: &AttemptPage) -> Value {
+    let attempt = &page.attempt;
+    let cause = attempt
+        .cause
+        .map(|cause| json!({ "code": cause.code(), "label": cause.label(), "sentence": cause.sentence(), "cure": cause.cure() }));
+    json!({
+        "delivery": page.delivery.id,
+        "url": page.delivery.url,
+        "label": page.delivery.url_label,
+        "confirmed": attempt.cause.is_none(),
+        "cause": cause,
+        "detail": page.detail,
+        "address": attempt.address,
+        "status": attempt.status,
+        "timings": attempt.timings,
+        "request": { "head": page.request_head, "body": page.request_body },
+        "answer": { "head": page.answer_head, "body": page.answer_body },
+    })
+}
+
+/// Text of strangers without anything that a terminal would obey.
+fn lines(text: &str) -> String {
+    let plain = |letter: char| if letter.is_control() && !matches!(letter, '\n' | '\t') { '\u{fffd}' } else { letter };
+    text.replace("\r\n", "\n").trim_end().chars().map(plain).collect()
+}
+
+/// An exchange for people.
+fn told(page: &AttemptPage) -> String {
+    let attempt = &page.attempt;
+    let mut text = format!("== {} ({})\n\n", page.delivery.url_label, page.delivery.url);
+    text.push_str(&format!("{}\n\n{}\n\n", lines(&page.request_head), lines(&page.request_body)));
+    if page.answer_head.is_empty() {
+        text.push_str("-- no answer\n\n");
+    } else {
+        text.push_str(&format!("-- answered after {} ms\n{}\n", attempt.timings.total / 1_000, lines(&page.answer_head)));
+        text.push_str(&format!("\n{}\n\n", lines(&page.answer_body)));
+    }
+    match attempt.cause {
+        None => text.push_str("Confirmed: the read receipt is right.\n"),
+        Some(cause) => {
+            text.push_str(&format!("Not confirmed: {}. {}\n", cause.label(), cause.sentence()));
+            if !page.detail.note.is_empty() {
+                text.push_str(&format!("{}\n", lines(&page.detail.note)));
+            }
+            text.push_str(&format!("What to do: {}\n", cause.cure()));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_cannot_steer_the_terminal() {
+        assert_eq!(lines("HTTP/1.1 200 OK\r\nA: b\r\n"), "HTTP/1.1 200 OK\nA: b");
+        assert_eq!(lines("\u{1b}[2Jgone\ttab\u{7}"), "\u{fffd}[2Jgone\ttab\u{fffd}");
+    }
+}

@@ -1,0 +1,153 @@
+//! `quittance serve`: the server from its first line to its orderly end.
+
+use super::{CliError, args::ServeArgs, end, print};
+use crate::server::{
+    app::App,
+    clock::Clock,
+    demo::{self, Demo, Prepared},
+    settings::Settings,
+    store::{Address, StoreError},
+};
+use std::{io::ErrorKind, process::ExitCode, thread::available_parallelism};
+use tokio::{net::TcpListener, runtime::Builder};
+
+/// Fewer would let one page that renders long hold up everything else.
+const FEWEST_WORKERS: usize = 2;
+/// Exit code of a program that a second signal ended.
+const CUT_SHORT: i32 = 130;
+
+/// Serves until a signal comes.
+pub fn run(args: ServeArgs) -> Result<ExitCode, CliError> {
+    let workers = available_parallelism().map_or(FEWEST_WORKERS, |cores| cores.get().max(FEWEST_WORKERS));
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build().map_err(CliError::Runtime)?;
+    let served = runtime.block_on(serve(args));
+    end(runtime);
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(args: ServeArgs) -> Result<(), CliError> {
+    let mut signals = Signals::new().map_err(CliError::Runtime)?;
+    let address = args.database.address();
+    let listener = TcpListener::bind(args.listen).await.map_err(|reason| match reason.kind() {
+        ErrorKind::AddrInUse => CliError::InUse(args.listen),
+        _ => CliError::Listen { address: args.listen, reason },
+    })?;
+    // What is cut off here is what a crash cuts off: the next start goes on from it.
+    let (app, demo) = tokio::select! {
+        started = start(&args, &address, listener) => started?,
+        () = signals.next() => return Ok(()),
+    };
+    let banner = banner(&args, &app, &address, demo.as_ref()).await;
+    match banner.and_then(|banner| print(&banner)) {
+        Err(CliError::Output(error)) => tracing::warn!(%error, "the address of the panel could not be printed"),
+        Err(error) => {
+            stop(app, demo).await;
+            return Err(error);
+        }
+        Ok(()) => {}
+    }
+    tracing::info!(address = %app.address, database = %address.path().display(), "serving");
+    signals.next().await;
+    tracing::info!("stopping: finishing what is under way; a second signal ends at once");
+    tokio::select! {
+        () = stop(app, demo) => tracing::info!("stopped"),
+        () = signals.next() => {
+            tracing::warn!("ended at once");
+            std::process::exit(CUT_SHORT);
+        }
+    }
+    Ok(())
+}
+
+async fn start(args: &ServeArgs, address: &Address, listener: TcpListener) -> Result<(App, Option<Demo>), CliError> {
+    let mut networks = args.allow_network.clone();
+    let prepared = if args.demo { Some(prepare_demo(args, address).await?) } else { None };
+    if prepared.is_some() {
+        networks.push(demo::NETWORK);
+    }
+    let settings = Settings {
+        database: address.clone(),
+        key_file: args.database.key_file.clone(),
+        networks,
+        public_url: args.public_url.clone(),
+        clock: Clock::system(),
+    };
+    let app = App::start(settings, listener).await?;
+    let demo = prepared.map(|prepared| prepared.start(&app));
+    Ok((app, demo))
+}
+
+/// Fills the database before the server opens it, so that a database which is not the demonstration's stays untouched.
+async fn prepare_demo(args: &ServeArgs, address: &Address) -> Result<Prepared, CliError> {
+    if address.is_served() {
+        return Err(StoreError::Locked(address.path().to_owned()).into());
+    }
+    let services = args.database.open(true).await?;
+    let prepared = demo::prepare(&services, address).await;
+    services.store.close().await;
+    Ok(prepared?)
+}
+
+async fn stop(app: App, demo: Option<Demo>) {
+    let Some(demo) = demo else { return app.stop().await };
+    // First nothing new comes in; the shops answer until the last delivery is through.
+    let shops = demo.stop_gateway().await;
+    app.stop().await;
+    shops.stop().await;
+}
+
+/// What a newcomer needs to see.
+async fn banner(args: &ServeArgs, app: &App, address: &Address, demo: Option<&Demo>) -> Result<String, CliError> {
+    let base = &app.services.base;
+    let mut text = format!("Quittance is running.\n\n  Panel      {base}/\n  Database   {}\n", address.path().display());
+    if app.address.ip().is_unspecified() && args.public_url.is_none() {
+        text.push_str("             (say with --public-url how browsers and gateways reach it, so that links are right)\n");
+    }
+    if let Some(link) = app.first_run_link().await? {
+        text.push_str(&format!(
+            "  First run  {link}\n             (creates the first administrator; the next start makes a new link)\n"
+        ));
+    }
+    if let Some(demo) = demo {
+        text.push_str(&demo.banner(base));
+    }
+    text.push_str("\nCtrl+C stops it.\n");
+    Ok(text)
+}
+
+/// The signals that ask the program to end.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next one.
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

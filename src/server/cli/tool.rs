@@ -1,0 +1,71 @@
+//! The database as commands open it, beside the server or without one.
+
+use super::{
+    CliError,
+    args::{Cli, DatabaseArgs},
+};
+use crate::server::{
+    auth::{Passwords, Throttle},
+    clock::Clock,
+    dispatch::client::{Client, Guard, Limits, Resolver},
+    service::Services,
+    store::{Address, Feed, Merchant, OpenAs, Store, StoreSettings},
+};
+use clap::{CommandFactory as _, error::ErrorKind};
+use ipnet::IpNet;
+use std::sync::Arc;
+
+/// How what a command did is signed in the audit log.
+pub const ACTOR: &str = "command line";
+
+impl DatabaseArgs {
+    /// The address; what cannot be one was typed wrongly, and ends the program like everything that was.
+    pub fn address(&self) -> Address {
+        Address::parse(&self.database).unwrap_or_else(|error| {
+            Cli::command().error(ErrorKind::ValueValidation, format!("invalid value for '--database <ADDRESS>': {error}")).exit()
+        })
+    }
+
+    /// Opens the database; makes it where it is missing and may be made.
+    pub async fn open(&self, create: bool) -> Result<Services, CliError> {
+        self.open_with(create, Vec::new()).await
+    }
+
+    /// Opens the database for a command that asks URLs, also in these networks.
+    pub async fn open_with(&self, create: bool, networks: Vec<IpNet>) -> Result<Services, CliError> {
+        let clock = Clock::system();
+        let settings = StoreSettings { open_as: OpenAs::Tool { create }, key_file: self.key_file.clone(), clock: clock.clone() };
+        let store = Store::open(&self.address(), settings, Feed::default()).await?;
+        Ok(Services {
+            store,
+            clock,
+            client: Arc::new(Client::new(Resolver::system(), Guard::new(networks), Vec::new(), Limits::default())),
+            passwords: Passwords::default(),
+            throttle: Arc::new(Throttle::default()),
+            // Commands print paths, not addresses: they do not know how the server is reached.
+            base: String::new(),
+        })
+    }
+}
+
+/// The merchant that `--merchant` names.
+pub fn merchant(services: &Services, name: &str) -> Result<Arc<Merchant>, CliError> {
+    let settings = services.store.settings();
+    settings.merchant_named(name.trim()).cloned().ok_or_else(|| {
+        let names: Vec<_> = settings.merchants().iter().take(10).map(|merchant| merchant.name.clone()).collect();
+        let cure = if names.is_empty() {
+            "add one with `quittance merchant add`".to_owned()
+        } else {
+            format!("known are {}; `quittance merchant list` shows all", names.join(", "))
+        };
+        CliError::NoMerchant { name: name.to_owned(), cure }
+    })
+}
+
+/// The merchant that was asked for, or all of them.
+pub fn merchants(services: &Services, name: Option<&str>) -> Result<Vec<Arc<Merchant>>, CliError> {
+    match name {
+        Some(name) => Ok(vec![merchant(services, name)?]),
+        None => Ok(services.store.settings().merchants()),
+    }
+}

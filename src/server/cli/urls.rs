@@ -1,0 +1,92 @@
+//! `quittance url …`
+
+use super::{
+    CliError,
+    args::{MerchantListArgs, UrlAddArgs, set},
+    report::{Report, table, tick},
+    tool::{self, ACTOR},
+};
+use crate::domain::Algorithm;
+use crate::server::service::{Services, urls::UrlForm};
+use serde_json::json;
+
+/// Adds a notification URL.
+pub async fn add(args: &UrlAddArgs) -> Result<Report, CliError> {
+    let services = args.database.open_with(true, args.allow_network.clone()).await?;
+    let added = add_to(&services, args).await;
+    services.store.close().await;
+    added
+}
+
+async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliError> {
+    let merchant = tool::merchant(services, &args.merchant)?;
+    let form = UrlForm {
+        label: args.label.clone(),
+        url: args.url.clone(),
+        is_default: args.default,
+        algorithms: set(&args.algorithms),
+        concurrent: args.concurrent,
+        order_in_order: args.order_in_order,
+        held: false,
+    };
+    let (mut draft, target) = services.url_draft(&merchant, &form)?;
+    if args.check {
+        let check = services.check_url(&target).await;
+        if let Some(cause) = check.cause {
+            let told = [cause.sentence(), &check.note, cause.cure()];
+            let told: Vec<_> = told.into_iter().filter(|part| !part.is_empty()).collect();
+            return Err(CliError::CheckFailed(told.join(" ")));
+        }
+        draft.check = Some(check);
+    }
+    let (label, url, algorithms) = (draft.label.clone(), draft.url.clone(), draft.algorithms);
+    let id = services.save_url(None, draft, ACTOR).await?;
+    let what = if args.default { "default IPN URL" } else { "notification URL" };
+    let text = format!("Added {what} {label} of {}: {url} ({algorithms}), id {id}.\n", merchant.name);
+    let json = json!({
+        "id": id, "merchant": merchant.slug, "label": label, "url": url, "default": args.default,
+        "algorithms": algorithms.iter().map(Algorithm::name).collect::<Vec<_>>(),
+        "concurrent": args.concurrent, "order_in_order": args.order_in_order,
+    });
+    Ok(Report { json, text, failed: false })
+}
+
+/// Lists notification URLs.
+pub async fn list(args: &MerchantListArgs) -> Result<Report, CliError> {
+    let services = args.database.open(false).await?;
+    let listed = list_of(&services, args).await;
+    services.store.close().await;
+    listed
+}
+
+async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report, CliError> {
+    let (mut json, mut rows) = (Vec::new(), Vec::new());
+    for merchant in tool::merchants(services, args.merchant.as_deref())? {
+        let settings = services.ipn_settings(&merchant, false).await?;
+        for url in settings.default_url.into_iter().chain(settings.urls) {
+            json.push(json!({
+                "id": url.id, "merchant": merchant.slug, "label": url.label, "url": url.url, "default": url.is_default,
+                "algorithms": url.algorithms.iter().map(Algorithm::name).collect::<Vec<_>>(),
+                "concurrent": url.concurrent, "order_in_order": url.order_in_order, "held": url.held,
+                "outstanding": url.outstanding, "confirmed": url.confirmed,
+            }));
+            rows.push([
+                url.id.to_string(),
+                merchant.slug.clone(),
+                url.label,
+                url.url,
+                url.algorithms.to_string(),
+                tick(url.is_default),
+                tick(url.held),
+                url.outstanding.to_string(),
+                url.confirmed.to_string(),
+            ]);
+        }
+    }
+    let text = if rows.is_empty() {
+        "There is no notification URL yet; add one with `quittance url add`.\n".to_owned()
+    } else {
+        table(["ID", "MERCHANT", "LABEL", "URL", "ALGORITHMS", "DEFAULT", "ON HOLD", "OUTSTANDING", "CONFIRMED"], &rows)
+    };
+    Ok(Report { json: json!({ "urls": json }), text, failed: false })
+}
