@@ -97,9 +97,12 @@ pub async fn change_password(current: String, password: String) -> Result<(), Ap
 /// Chooses light, dark, or what the system prefers.
 #[server(prefix = "/rpc", endpoint = "theme")]
 pub async fn choose_theme(theme: String, #[server(default)] next: String) -> Result<(), AppError> {
-    set_cookie(&theme_cookie(&theme));
-    leptos_axum::redirect(&local_path(&next));
-    Ok(())
+    let sent = Sent { form: "theme", page: "/account".to_owned(), values: Vec::new() };
+    let result = Caller::current().map(|_| {
+        set_cookie(&theme_cookie(&theme));
+        Done { page: local_path(&next), ..Done::default() }
+    });
+    sent.end(result)
 }
 
 /// A path of this site; anything else is the start page, so that nobody is sent elsewhere by a link.

@@ -3,6 +3,7 @@
 mod causes;
 mod delivery;
 mod inbound;
+mod live;
 mod panel_guard;
 mod retry;
 mod store;

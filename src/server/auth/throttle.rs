@@ -19,20 +19,18 @@ const REMEMBERED: usize = 10_000;
 pub struct Throttle(Mutex<HashMap<String, Vec<Timestamp>>>);
 
 impl Throttle {
-    /// How long somebody still has to wait, if at all.
-    pub fn wait(&self, email: &str, address: &str, now: Timestamp) -> Option<Duration> {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Lets somebody try a password, or tells how long he still has to wait. The try counts as a failure until
+    /// [`Throttle::succeeded`] takes it back: checking a password takes a while, and many at once must not all get in.
+    pub fn admit(&self, email: &str, address: &str, now: Timestamp) -> Result<(), Duration> {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = keys(email, address).into_iter().filter_map(|(key, allowed)| {
             let recent: Vec<_> = failures.get(&key)?.iter().filter(|at| now.since(**at) < WINDOW).collect();
             let nth = recent.len().checked_sub(allowed)?;
             Some(WINDOW.saturating_sub(now.since(*recent[nth])))
         });
-        waits.max()
-    }
-
-    /// Notes a failure.
-    pub fn failed(&self, email: &str, address: &str, now: Timestamp) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wait) = waits.max() {
+            return Err(wait);
+        }
         if failures.len() >= REMEMBERED {
             failures.retain(|_, times| times.last().is_some_and(|at| now.since(*at) < WINDOW));
             if failures.len() >= REMEMBERED {
@@ -47,11 +45,19 @@ impl Throttle {
             }
             times.push(now);
         }
+        Ok(())
     }
 
-    /// Forgets the failures of an account whose password was right in the end.
-    pub fn succeeded(&self, email: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("account {email}"));
+    /// The password was right: the failures of the account are forgotten, and the try is no failure of the address.
+    pub fn succeeded(&self, email: &str, address: &str, admitted: Timestamp) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let [(account, _), (address, _)] = keys(email, address);
+        failures.remove(&account);
+        if let Some(times) = failures.get_mut(&address)
+            && let Some(at) = times.iter().rposition(|at| *at == admitted)
+        {
+            times.remove(at);
+        }
     }
 }
 
@@ -68,25 +74,33 @@ mod tests {
     #[test]
     fn guessing_is_slowed_down_for_the_account_wherever_it_comes_from() {
         let throttle = Throttle::default();
-        for host in 0..7 {
-            throttle.failed("a@example.com", &format!("10.0.0.{host}"), NOW);
-            assert_eq!(throttle.wait("a@example.com", "10.0.0.99", NOW), None);
+        for host in 0..8 {
+            assert_eq!(throttle.admit("a@example.com", &format!("10.0.0.{host}"), NOW), Ok(()));
         }
-        throttle.failed("a@example.com", "10.0.0.8", NOW);
-        assert_eq!(throttle.wait("a@example.com", "10.0.0.99", NOW), Some(WINDOW));
-        assert_eq!(throttle.wait("b@example.com", "10.0.0.1", NOW), None);
-        assert_eq!(throttle.wait("a@example.com", "10.0.0.99", NOW.plus(WINDOW)), None);
-        throttle.succeeded("a@example.com");
-        assert_eq!(throttle.wait("a@example.com", "10.0.0.99", NOW), None);
+        assert_eq!(throttle.admit("a@example.com", "10.0.0.99", NOW), Err(WINDOW));
+        assert_eq!(throttle.admit("b@example.com", "10.0.0.1", NOW), Ok(()));
+        assert_eq!(throttle.admit("a@example.com", "10.0.0.99", NOW.plus(WINDOW)), Ok(()));
     }
 
     #[test]
     fn guessing_many_accounts_from_one_address_is_slowed_down_too() {
         let throttle = Throttle::default();
         for account in 0..40 {
-            throttle.failed(&format!("{account}@example.com"), "10.0.0.1", NOW);
+            assert_eq!(throttle.admit(&format!("{account}@example.com"), "10.0.0.1", NOW), Ok(()));
         }
-        assert!(throttle.wait("fresh@example.com", "10.0.0.1", NOW).is_some());
-        assert!(throttle.wait("fresh@example.com", "10.0.0.2", NOW).is_none());
+        assert_eq!(throttle.admit("fresh@example.com", "10.0.0.1", NOW), Err(WINDOW));
+        assert_eq!(throttle.admit("fresh@example.com", "10.0.0.2", NOW), Ok(()));
+    }
+
+    #[test]
+    fn who_signs_in_rightly_is_never_slowed_down() {
+        let throttle = Throttle::default();
+        for _ in 0..7 {
+            assert_eq!(throttle.admit("a@example.com", "10.0.0.1", NOW), Ok(()));
+        }
+        for _ in 0..100 {
+            assert_eq!(throttle.admit("a@example.com", "10.0.0.1", NOW), Ok(()));
+            throttle.succeeded("a@example.com", "10.0.0.1", NOW);
+        }
     }
 }

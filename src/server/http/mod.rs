@@ -62,7 +62,6 @@ pub fn router(panel: Panel) -> Router {
     let live = Router::new().route("/live", get(live::events)).layer(session).with_state(panel.clone());
     let panel = pages.merge(live).layer(
         ServiceBuilder::new()
-            .layer(middleware::from_fn_with_state(panel.services, guard::same_origin))
             .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .layer(header(header::X_FRAME_OPTIONS, "DENY"))
             .layer(header(header::REFERRER_POLICY, "same-origin"))
@@ -72,7 +71,9 @@ pub fn router(panel: Panel) -> Router {
                 header::HeaderName::from_static("permissions-policy"),
                 "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
             ))
-            .layer(header(header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin")),
+            .layer(header(header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
+            // Innermost, so that what it refuses carries the headers too.
+            .layer(middleware::from_fn_with_state(panel.services, guard::same_origin)),
     );
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))

@@ -97,7 +97,7 @@ impl Services {
     pub async fn sign_in(&self, email: &str, password: &str, address: &str) -> ServiceResult<Token> {
         let email = email.trim().to_lowercase();
         let now = self.clock.now();
-        if let Some(wait) = self.throttle.wait(&email, address, now) {
+        if let Err(wait) = self.throttle.admit(&email, address, now) {
             let minutes = wait.as_secs().div_ceil(60);
             let message = format!("Too many wrong passwords. Please wait {minutes} minutes and try again.");
             return Err(AppError::field("", message).into());
@@ -107,13 +107,10 @@ impl Services {
         let fits = password.len() <= MAX_PASSWORD && self.passwords.verify(password.to_owned(), hash).await;
         match user {
             Some(user) if fits => {
-                self.throttle.succeeded(&email);
+                self.throttle.succeeded(&email, address, now);
                 Ok(auth::begin_session(&self.store, user.id, now).await?)
             }
-            _ => {
-                self.throttle.failed(&email, address, now);
-                Err(AppError::field("", "The e-mail address or the password is wrong.").into())
-            }
+            _ => Err(AppError::field("", "The e-mail address or the password is wrong.").into()),
         }
     }
 
