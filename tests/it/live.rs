@@ -28,7 +28,8 @@ impl Page {
     async fn open(browser: &Browser, query: &str, header: &str) -> Self {
         let mut stream = TcpStream::connect(browser.address).await.unwrap();
         let session = &browser.cookies["quittance"];
-        let head = format!("GET /live{query} HTTP/1.1\r\nHost: a\r\nCookie: quittance={session}\r\n{header}\r\n");
+        let head =
+            format!("GET /live{query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: quittance={session}\r\n{header}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut page = Self { stream, read: String::new(), at: 0 };
         page.until(": listening").await;
@@ -62,11 +63,11 @@ impl Page {
         serde_json::from_str(line.trim_start_matches("data: ")).unwrap()
     }
 
-    /// Waits for an event that fits; everything before it must concern this merchant.
+    /// Waits for an event that fits; all orders and refusals before it must be this merchant's.
     async fn wait_for(&mut self, merchant: &str, fits: impl Fn(&Value) -> bool) {
         loop {
             for event in self.events().await {
-                assert_eq!(event["merchant"], merchant, "{event}");
+                assert!(event["merchant"] == merchant || event["kind"] == "everything", "{event}");
                 if fits(&event) {
                     return;
                 }
@@ -136,6 +137,20 @@ async fn a_page_that_was_away_is_told_what_it_missed() {
     }
     let mut lost = Page::open(&browser, "?after=1", "").await;
     assert_eq!(lost.events().await[0]["kind"], "everything", "of another run of the server");
+}
+
+#[tokio::test]
+async fn the_stream_ends_with_its_session() {
+    let app = TestApp::start().await;
+    let (shop, _) = shops(&app).await;
+    let mut browser = Browser::signed_in(app.address, "owner@example.com").await;
+    let mut page = Page::open(&browser, "", "").await;
+    browser.form("/rpc/sign-out", &[]).await;
+    let order = shop.order("1").await.to_string();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), page.stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "the stream goes on");
+    assert!(!String::from_utf8(rest).unwrap().contains(&order));
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! `/live`: server-sent events that tell open pages what changed, for the merchants that the viewer may see.
 
-use super::Panel;
+use super::{Panel, cookies::session_token};
 use crate::{
     domain::pages::live::Event,
     rpc::CurrentUser,
     server::{
+        auth::Token,
         live::{Batch, Missed},
         store::{Change, Directory, UserRecord},
     },
@@ -28,14 +29,17 @@ pub struct After {
     after: Option<String>,
 }
 
-/// The stream of one page. It ends when the server does, and when the session's rights cannot be told any more.
+/// The stream of one page. It ends when the server does, and when the session does or its rights cannot be told.
 pub async fn events(
     State(panel): State<Panel>,
     Extension(CurrentUser(user)): Extension<CurrentUser>,
     Query(After { after }): Query<After>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(user) = user else { return (StatusCode::UNAUTHORIZED, "Please sign in.\n").into_response() };
+    let (Some(user), Some(token)) = (user, session_token(&headers)) else {
+        return (StatusCode::UNAUTHORIZED, "Please sign in.\n").into_response();
+    };
+    let session = Token::hash_of(&token);
     let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let last_heard = resumed.or_else(|| after?.parse().ok());
     let (receiver, missed) = panel.hub.listen(last_heard);
@@ -47,16 +51,19 @@ pub async fn events(
     }
     // Sent at once, so that the page knows that it is connected.
     waiting.push_front(sse::Event::default().comment("listening").retry(Duration::from_secs(2)));
-    let state = (receiver, panel, user, waiting);
-    let stream = stream::unfold(state, |(mut receiver, mut panel, user, mut waiting)| async move {
+    let state = (receiver, panel, waiting);
+    let stream = stream::unfold(state, move |(mut receiver, mut panel, mut waiting)| async move {
         loop {
             if let Some(event) = waiting.pop_front() {
-                return Some((Ok::<_, Infallible>(event), (receiver, panel, user, waiting)));
+                return Some((Ok::<_, Infallible>(event), (receiver, panel, waiting)));
             }
             let heard = tokio::select! {
                 _ = panel.ending.wait_for(|ended| *ended) => return None,
                 heard = receiver.recv() => heard,
             };
+            // Asked anew each time: he may have signed out, or belong to other merchants now. It does not count as a
+            // request of his, so a page that is only left open lets the session end.
+            let (user, _) = panel.services.store.session_user(&session, panel.services.clock.now()).await.ok()??;
             match heard {
                 Ok(batch) => waiting.extend(to_event(&panel.services.store.settings(), &panel, &user, &batch)),
                 Err(RecvError::Lagged(_)) => waiting.extend(event(0, &[Event::Everything])),
