@@ -6,5 +6,6 @@ mod inbound;
 mod live;
 mod panel_guard;
 mod retry;
+mod rooms;
 mod store;
 mod support;
