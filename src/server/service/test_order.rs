@@ -47,6 +47,9 @@ impl Services {
         if reference.len() > 40 || !reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             mistakes.add("reference", "A reference has up to 40 letters, digits and hyphens; leave it empty for a new order.");
         }
+        if !reference.is_empty() && self.is_real_order(merchant, reference).await? {
+            mistakes.add("reference", "This is the reference of a real order, which a TEST order must not change; choose another.");
+        }
         mistakes.end()?;
         let (Some(product), Some(email), Some(amount)) = (product, email, amount) else { return Err(AppError::NotFound.into()) };
 
@@ -70,6 +73,11 @@ impl Services {
         self.store.settled().await?;
         let stored = self.store.notification(merchant.id, accepted.notification_id).await?.ok_or(AppError::NotFound)?;
         Ok(stored.order_id)
+    }
+
+    async fn is_real_order(&self, merchant: &Merchant, reference: &str) -> ServiceResult<bool> {
+        let Some(id) = self.store.order_by_reference(merchant.id, reference).await? else { return Ok(false) };
+        Ok(self.store.order(merchant.id, id).await?.is_some_and(|order| !order.test))
     }
 }
 

@@ -173,7 +173,7 @@ fn counts(counts: Counts) -> AnyView {
     };
     view! {
         <section aria-labelledby="today">
-            <h2 id="today">"Today" <span class="muted">"since midnight UTC"</span></h2>
+            <h2 id="today">"Today "<span class="muted">"since midnight UTC"</span></h2>
             <dl class="tiles">
                 {tile("Accepted", "notifications", counts.accepted, "")}
                 {tile("Confirmed", "deliveries", counts.confirmed, "good")}

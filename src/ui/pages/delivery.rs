@@ -34,8 +34,13 @@ pub fn DeliveryPage() -> impl IntoView {
             ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
             (format!("Order {}", delivery.reference), format!("/m/{slug}/orders/{}", delivery.order_id)),
         ];
+        let actions = delivery.may_resend.then(|| {
+            let (merchant, to) = (slug.clone(), &delivery.delivery);
+            let label = to.url_label.clone();
+            view! { <ResendTo merchant order=delivery.order_id notification=to.notification_id url=to.url_id label/> }.into_any()
+        });
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs actions>
                 <FormNotes flash=any_flash()/>
                 <Live subject=Subject::Order(slug, delivery.order_id)>{content(&delivery)}</Live>
             </Frame>
@@ -46,7 +51,6 @@ pub fn DeliveryPage() -> impl IntoView {
 
 fn content(page: &Delivery) -> AnyView {
     let delivery = &page.delivery;
-    let slug = &page.merchant.slug;
     let trouble = delivery.last_cause.filter(|_| !matches!(delivery.state, DeliveryState::Confirmed)).map(|cause| {
         view! {
             <Notice tone=Tone::Warn title=cause.label()>
@@ -54,10 +58,6 @@ fn content(page: &Delivery) -> AnyView {
                 <p><strong>"What to do: "</strong>{cause.cure()}</p>
             </Notice>
         }
-    });
-    let resend = page.may_resend.then(|| {
-        let (merchant, label) = (slug.clone(), delivery.url_label.clone());
-        view! { <ResendTo merchant order=page.order_id notification=delivery.notification_id url=delivery.url_id label/> }
     });
     view! {
         {trouble}
@@ -68,7 +68,6 @@ fn content(page: &Delivery) -> AnyView {
             {fact("URL", view! { <span class="clip">{delivery.url.clone()}</span><Copy text=delivery.url.clone() what="URL"/> })}
             {fact("Status sent", view! { <span class="code">{page.vendor_status.clone()}</span> })}
             {fact("Created", view! { <Moment at=delivery.created_at/> {asked_by(delivery)} })}
-            {resend}
         </dl>
         <section aria-labelledby="attempts">
             <h2 id="attempts">"Attempts"</h2>

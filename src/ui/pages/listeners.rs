@@ -20,6 +20,9 @@ use crate::{
 };
 use leptos::prelude::*;
 
+/// Of what came in the last messages are shown; the orders have all of them.
+const RECEIVED_SHOWN: usize = 15;
+
 /// `/m/{merchant}/listeners`
 #[component]
 pub fn ListenersPage() -> impl IntoView {
@@ -210,7 +213,7 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, flash: Flash) -> im
 
 fn traffic(page: &Page) -> AnyView {
     let base = format!("/m/{}", page.merchant.slug);
-    let received: Vec<_> = page.received.iter().map(|row| received_row(&base, row)).collect();
+    let received: Vec<_> = page.received.iter().take(RECEIVED_SHOWN).map(|row| received_row(&base, row)).collect();
     let refused: Vec<_> = page.refused.iter().map(|row| refused_row(&base, row)).collect();
     view! {
         <section aria-labelledby="received">
@@ -252,7 +255,7 @@ fn traffic(page: &Page) -> AnyView {
 fn received_row(base: &str, row: &ReceivedRow) -> AnyView {
     view! {
         <tr>
-            <td><a href=format!("{base}/orders/{}", row.order_id)>{row.reference.clone()}</a> <TestBadge test=row.test/></td>
+            <td><a href=format!("{base}/orders/{}", row.order_id)>{row.reference.clone()}</a>" "<TestBadge test=row.test/></td>
             <td data-label="Status"><OrderBadge status=row.status vendor=row.vendor_status.clone()/></td>
             <td data-label="Signed with">{row.signatures.labels()}</td>
             <td data-label="Repeats" class="number">{row.repeats}</td>

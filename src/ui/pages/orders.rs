@@ -98,7 +98,7 @@ fn row(base: &str, order: &OrderRow) -> AnyView {
         <tr>
             <td>
                 <div class="url-line">
-                    <span><a class="code" href=format!("{base}/orders/{}", order.id)>{order.reference.clone()}</a> <TestBadge test=order.test/></span>
+                    <span><a class="code" href=format!("{base}/orders/{}", order.id)>{order.reference.clone()}</a>" "<TestBadge test=order.test/></span>
                     <span class="muted clip">{order.external.clone()}</span>
                 </div>
             </td>

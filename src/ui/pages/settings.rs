@@ -160,7 +160,6 @@ fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
                         <th scope="col">"URL"</th>
                         <th scope="col">"State"</th>
                         <th scope="col">"Signed with"</th>
-                        <th scope="col">"Requests"</th>
                         <th scope="col" class="number">"Outstanding"</th>
                         <th scope="col">"Last check"</th>
                         <th scope="col"><span class="visually-hidden">"Actions"</span></th>
@@ -198,8 +197,9 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
                 </div>
             </td>
             <td data-label="State"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
-            <td data-label="Signed with">{url.algorithms.labels()}</td>
-            <td data-label="Requests">{requests}</td>
+            <td data-label="Signed with">
+                <div class="url-line"><span>{url.algorithms.labels()}</span><span class="muted">{requests}</span></div>
+            </td>
             <td data-label="Outstanding" class="number">{count(url.outstanding)}</td>
             <td data-label="Last check">{check_word(url.check.as_ref())}</td>
             <td class="buttons">{may_change.then(|| row_actions(slug, url, page, &name))}</td>

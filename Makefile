@@ -1,0 +1,93 @@
+# Everything that is done with Quittance: `make help` lists it. Set-up is part of each: nothing has to be installed by
+# hand but Rust (rustup) and Node.js 20.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+LISTEN ?= 127.0.0.1:3000
+DATABASE ?= sqlite:data/quittance.db
+SETUP := target/setup/toolchain.mk
+MANIFEST := target/site/manifest.json
+WASM := target/wasm32-unknown-unknown/wasm-release/quittance.wasm
+BINARY := target/release/quittance
+SERVER_SOURCES := $(shell find src migrations -type f) Cargo.toml Cargo.lock
+SITE_SOURCES := $(shell find src/domain src/rpc src/ui style public -type f) src/lib.rs Cargo.toml Cargo.lock .ci/site.mjs
+
+# Which compiler builds both halves; the set-up finds out.
+-include $(SETUP)
+export RUST_BACKTRACE ?= 0
+
+.PHONY: serve test build dev lint bench help setup site clean screenshots
+
+serve: build ## Build what is missing, start with an embedded SQLite file, print where to go (DEMO=1: with a living demo)
+	@exec $(BINARY) serve --listen $(LISTEN) --database $(if $(DEMO),sqlite:data/demo.db --demo,$(DATABASE))
+
+test: ## Install what the tests need, run all of them
+	@.ci/setup test
+	@$(MAKE) --no-print-directory _test
+
+build: ## The release binary, with everything a browser needs inside: target/release/quittance
+	@.ci/setup
+	@$(MAKE) --no-print-directory $(BINARY)
+
+dev: ## Run a development build; start it again after a change (the server half builds in seconds)
+	@.ci/setup
+	@$(MAKE) --no-print-directory $(MANIFEST)
+	@cargo run --features ssr -- serve --listen $(LISTEN) --database sqlite:data/dev.db $(if $(DEMO),--demo)
+
+lint: ## Formatting, clippy for both halves with warnings denied, documentation
+	@.ci/setup
+	@$(MAKE) --no-print-directory _lint
+
+bench: ## Measure: wire rules, acknowledgements, memory, size of the first visit (several minutes)
+	@.ci/setup
+	@$(MAKE) --no-print-directory $(BINARY) _bench
+
+screenshots: ## Make the picture of the README anew from the demo
+	@.ci/setup test
+	@$(MAKE) --no-print-directory $(BINARY) _screenshots
+
+clean: ## Remove what was built (the databases in data/ stay)
+	@rm -rf target
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# --- Steps of the above; they run in a second make, after the set-up has written what the first could not know. ---
+
+$(WASM): $(SITE_SOURCES)
+	@echo '==> building the WebAssembly half' >&2
+	@cargo build -q --lib --features hydrate --target wasm32-unknown-unknown --profile wasm-release
+	@touch $@
+
+$(MANIFEST): $(WASM)
+	@node .ci/site.mjs $(WASM)
+
+$(BINARY): $(SERVER_SOURCES) $(MANIFEST)
+	@echo '==> building the server' >&2
+	@QUITTANCE_SITE=$$(sha256sum $(MANIFEST) | cut -c1-16) cargo build --release --features ssr --bin quittance
+	@touch $@
+
+.PHONY: _test _lint _bench _screenshots
+_test: $(MANIFEST)
+	@cargo test --features ssr --no-run --quiet
+	@cargo build --features ssr --bin quittance --quiet
+	@cargo test --features ssr
+	@cd end2end && npx playwright test
+
+_lint:
+	@cargo fmt --version >/dev/null 2>&1 && cargo fmt --check || RUSTUP_TOOLCHAIN=stable cargo fmt --check
+	@cargo clippy --features ssr --all-targets -- -D warnings
+	@cargo clippy --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
+	@RUSTDOCFLAGS='-D warnings' cargo doc --features ssr --no-deps --document-private-items
+
+_bench:
+	@cargo bench --features ssr --bench wire
+	@cargo bench --features ssr --bench load
+	@node .ci/measure.mjs $(BINARY)
+
+_screenshots:
+	@cd end2end && node screenshots.mjs ../$(BINARY)
