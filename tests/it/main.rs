@@ -5,6 +5,7 @@ mod delivery;
 mod inbound;
 mod live;
 mod panel_guard;
+mod process;
 mod retry;
 mod rooms;
 mod store;

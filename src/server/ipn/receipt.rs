@@ -287,7 +287,13 @@ mod tests {
             signature::push_prefixed(&mut source, value.as_bytes());
         }
         assert_eq!(source, b"103C343D0FAF102005-03-031420081117145935");
-        assert_eq!(signature::sign(Algorithm::Md5, KEY, &source), "cb34fe2991668eb82364edf62f845a34");
+        for (algorithm, hash) in [
+            (Algorithm::Md5, "cb34fe2991668eb82364edf62f845a34"),
+            (Algorithm::Sha2, "cdd64ce75e6cf013a60291229c83063a5d903eae3bfa216e99aae8af65a055e8"),
+            (Algorithm::Sha3, "7fc19d21103ea56f1b413315fb3feb5fbdd137758623a73c7ed12d9bb84f21db"),
+        ] {
+            assert_eq!(signature::sign(algorithm, KEY, &source), hash);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
-use std::net::SocketAddr;
+use std::{error::Error, net::SocketAddr};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -35,20 +35,30 @@ impl Reply {
 }
 
 /// Sends a request over a connection of its own and reads the whole answer.
-pub async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>) -> Reply {
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+pub async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
+    try_send(address, request).await.unwrap()
+}
+
+/// The same, where the server may go away meanwhile.
+pub async fn try_send(address: SocketAddr, mut request: Request<Full<Bytes>>) -> Result<Reply, Box<dyn Error + Send + Sync>> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    request.headers_mut().entry("host").or_insert(address.to_string().parse().unwrap());
-    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes().to_vec();
-    Reply { status: head.status.as_u16(), headers: head.headers, body }
+    request.headers_mut().entry("host").or_insert(address.to_string().parse()?);
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let body = body.collect().await?.to_bytes().to_vec();
+    Ok(Reply { status: head.status.as_u16(), headers: head.headers, body })
 }
 
 /// Posts a form.
 pub async fn post(address: SocketAddr, path: &str, body: impl Into<Vec<u8>>) -> Reply {
+    send(address, form(path, body)).await
+}
+
+/// A form on its way.
+pub fn form(path: &str, body: impl Into<Vec<u8>>) -> Request<Full<Bytes>> {
     let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
-    send(address, request.body(Full::new(body.into().into())).unwrap()).await
+    request.body(Full::new(body.into().into())).unwrap()
 }
 
 pub async fn get(address: SocketAddr, path: &str) -> Reply {

@@ -1,0 +1,279 @@
+//! The program as a process: killed in the middle of its work, and told what to do on the command line.
+
+use crate::support::{
+    app::{GATEWAY_KEY, PASSWORD},
+    browser::Browser,
+    gateway::{self, Reply},
+    merchant::{Answer, FakeMerchant},
+    message::Message,
+    program::{Program, Server},
+    until,
+};
+use quittance::domain::DeliveryState;
+use std::{
+    collections::HashSet,
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+async fn post(server: &Server, path: &str, reference: &str) -> Reply {
+    let body = Message::small(reference, "COMPLETE", "20260301120009").body(GATEWAY_KEY, &["md5"]);
+    gateway::post(server.address, path, body).await
+}
+
+/// References of the orders whose deliveries are all in a state.
+fn references_in(program: &Program, state: DeliveryState) -> HashSet<String> {
+    let query = "SELECT reference FROM orders JOIN delivery ON delivery.order_id = orders.id
+        GROUP BY orders.id HAVING min(state) = ?1 AND max(state) = ?1";
+    let connection = program.connection();
+    let mut statement = connection.prepare(query).unwrap();
+    statement.query_map([state.code()], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+async fn wait_until_confirmed(program: &Program, references: &HashSet<String>) {
+    until("all to be confirmed", || async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        references.is_subset(&references_in(program, DeliveryState::Confirmed)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_kill_9_and_is_delivered() {
+    let program = Program::new();
+    let merchant = FakeMerchant::start(|visit| {
+        let span = Duration::from_millis(u64::try_from(visit.number % 7).unwrap());
+        Answer::Later(span, Box::new(Answer::receipt("md5", visit)))
+    })
+    .await;
+    let path = program.shop(&merchant.url());
+    let acknowledged = Arc::new(Mutex::new(HashSet::new()));
+    let (rounds, senders) = (4, 8);
+    let mut in_flight = 0;
+    for round in 0..rounds {
+        let server = program.serve();
+        let before = acknowledged.lock().unwrap().len();
+        let posting: Vec<_> = (0..senders)
+            .map(|sender| {
+                let (path, address, acknowledged) = (path.clone(), server.address, acknowledged.clone());
+                tokio::spawn(async move {
+                    for number in 0.. {
+                        let reference = format!("{round}-{sender}-{number}");
+                        let message = Message::small(&reference, "COMPLETE", "20260301120009");
+                        let form = gateway::form(&path, message.body(GATEWAY_KEY, &["md5"]));
+                        // The server is gone in the middle of it; the gateway was told nothing.
+                        let Ok(reply) = gateway::try_send(address, form).await else { return };
+                        assert!(reply.status == 200 && reply.has_receipt(), "{reply:?}");
+                        acknowledged.lock().unwrap().insert(reference);
+                    }
+                })
+            })
+            .collect();
+        until("messages to be acknowledged", || async {
+            (acknowledged.lock().unwrap().len() >= before + 60 + round * 40).then_some(())
+        })
+        .await;
+        server.kill();
+        for sender in posting {
+            sender.await.unwrap();
+        }
+        let doctor = program.run(&["doctor"]);
+        assert_eq!(doctor.code, 0, "after a crash, before the next start: {doctor:?}");
+        // What the merchant was told of, while the server did not come to write down what became of it.
+        until("the merchant to be done", || async { (merchant.present() == 0).then_some(()) }).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        in_flight += told(&merchant).difference(&references_in(&program, DeliveryState::Confirmed)).count();
+    }
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    let server = program.serve();
+    wait_until_confirmed(&program, &acknowledged).await;
+    program.run(&["doctor"]).done();
+    assert_eq!(server.terminate().0, 0);
+    program.run(&["doctor"]).done();
+    let told = told(&merchant);
+    assert!(acknowledged.is_subset(&told), "nothing acknowledged is lost");
+    let doubled = merchant.visits().len() - told.len();
+    assert!(doubled <= in_flight, "{doubled} doubled, {in_flight} were in flight");
+}
+
+/// References that the merchant was told of.
+fn told(merchant: &FakeMerchant) -> HashSet<String> {
+    merchant.visits().iter().map(|visit| visit.field("REFNO")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_end_doubles_nothing() {
+    let program = Program::new();
+    let merchant = FakeMerchant::confirming().await;
+    let path = program.shop(&merchant.url());
+    let server = program.serve();
+    let references: HashSet<String> = (0..30).map(|number| number.to_string()).collect();
+    for reference in &references {
+        assert_eq!(post(&server, &path, reference).await.status, 200);
+    }
+    let (code, log) = server.terminate();
+    assert_eq!(code, 0, "{log}");
+    let server = program.serve();
+    wait_until_confirmed(&program, &references).await;
+    assert_eq!(merchant.visits().len(), 30);
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_take_effect_on_the_running_server() {
+    let program = Program::new();
+    let server = program.serve();
+    let merchant = FakeMerchant::confirming().await;
+    let path = program.shop(&merchant.url());
+    until("the new listener to answer", || async { (gateway::get(server.address, &path).await.status == 200).then_some(()) })
+        .await;
+    // The URL was added a moment after the listener; messages that come before the server has heard of it do not go there.
+    let mut posted = 0;
+    while merchant.visits().is_empty() {
+        posted += 1;
+        assert!(posted < 100, "the URL gets nothing");
+        assert_eq!(post(&server, &path, &posted.to_string()).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let before = merchant.visits().len();
+    program.run(&["resend", "--merchant", "Shop", "--order", "1", "--json"]).json();
+    merchant.wait_for(before + 1).await;
+    merchant.answer(|_| Answer::status(500, "broken"));
+    let shown = program.run(&["resend", "--merchant", "Shop", "--order", "1", "--debug", "--json"]).json();
+    let exchange = &shown["exchanges"][0];
+    assert_eq!((&exchange["confirmed"], &exchange["cause"]["code"]), (&false.into(), &"server-error".into()), "{shown}");
+    assert_eq!(exchange["answer"]["body"], "broken");
+    assert!(exchange["request"]["body"].as_str().unwrap().starts_with("REFNO=1&"), "{shown}");
+    let text = program.run(&["resend", "--merchant", "Shop", "--order", "1", "--debug"]).done();
+    assert!(text.contains("HTTP/1.1 500") && text.contains("What to do: "), "{text}");
+    program.run(&["doctor"]).done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_made_on_the_command_line_signs_in() {
+    let program = Program::new();
+    let server = program.serve();
+    assert!(server.banner.contains("/setup?token="), "{}", server.banner);
+    let add = ["user", "add", "admin@example.com", "--role", "admin", "--password-stdin", "--json"];
+    program.run_with(&add, &format!("{PASSWORD}\n")).json();
+    let mut browser = Browser::new(server.address);
+    browser.sign_in("admin@example.com", PASSWORD).await;
+    assert_eq!(browser.get("/account").await.status, 200);
+    drop(server);
+    assert!(!program.serve().banner.contains("/setup?token="), "there is an administrator");
+    let short = program.run_with(&["user", "add", "b@example.com", "--role", "admin", "--password-stdin"], "short\n").failed(1);
+    assert!(short.contains("--password-stdin") && short.contains("12 characters"), "{short}");
+    program.run_with(&add, "").failed(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_wrongly_names_the_flag_and_what_it_takes() {
+    let program = Program::new();
+    for (arguments, words) in [
+        (&["url", "add", "http://a.example/", "--merchant", "S", "--algorithms", "sha1"][..], &["--algorithms", "sha3-256"][..]),
+        (&["user", "add", "a@b.example", "--role", "boss", "--password-stdin"], &["--role", "support"]),
+        (&["listener", "add", "--merchant", "S", "--gateway", "x", "--secret", "s"], &["--gateway", "2checkout"]),
+        (&["serve", "--listen", "here"], &["--listen", "127.0.0.1:3000"]),
+        (&["serve", "--nonsense"], &["--nonsense"]),
+        (&["resend", "--merchant", "S"], &["--order"]),
+    ] {
+        let error = program.run(arguments).failed(2);
+        assert!(words.iter().all(|word| error.contains(word)), "{arguments:?}: {error}");
+    }
+    assert!(!program.database().exists(), "nothing was made");
+    program.run(&["--help"]).done();
+    program.run(&["--version"]).done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_says_why_and_what_to_do() {
+    let program = Program::new();
+    let error = program.run(&["merchant", "list"]).failed(1);
+    assert!(error.starts_with("error: there is no database at"), "{error}");
+    assert!(!program.database().exists());
+    let error = program.run(&["merchant", "list", "--database", "sqllite:x"]).failed(2);
+    assert!(error.contains("sqlite:PATH"), "{error}");
+    program.shop("http://127.0.0.1:9/");
+    for (arguments, words) in [
+        (&["merchant", "add", "shop"][..], "There is a merchant of this name already"),
+        (&["url", "add", "ftp://a.example/", "--merchant", "Shop"], "begin the URL with https://"),
+        (&["url", "add", "http://a.example/", "--merchant", "Nobody"], "there is no merchant \"Nobody\""),
+        (&["resend", "--merchant", "Shop", "--order", "404"], "There is no order \"404\""),
+    ] {
+        let error = program.run(arguments).failed(1);
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_is_told() {
+    let program = Program::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let error = program.run(&["serve", "--listen", &address]).failed(1);
+    assert!(error.contains(&format!("{address} is already in use")) && error.contains("--listen"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_on_the_same_database_is_refused() {
+    let program = Program::new();
+    let server = program.serve();
+    let error = program.run(&["serve", "--listen", "127.0.0.1:0"]).failed(1);
+    assert!(error.contains("another server already runs on the database"), "{error}");
+    assert_eq!(gateway::get(server.address, "/healthz").await.status, 200, "the first goes on");
+    server.kill();
+    drop(program.serve());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_newer_version_is_left_alone() {
+    let program = Program::new();
+    program.shop("http://127.0.0.1:9/");
+    program
+        .connection()
+        .execute(
+            "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+             VALUES (9999, 'from the future', CURRENT_TIMESTAMP, 1, x'00', 0)",
+            [],
+        )
+        .unwrap();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["merchant", "list"], &["doctor"]] {
+        let error = program.run(arguments).failed(1);
+        assert!(error.contains("newer version"), "{arguments:?}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_key_is_told_before_anything_is_served() {
+    let program = Program::new();
+    program.shop("http://127.0.0.1:9/");
+    std::fs::remove_file(program.database().with_extension("key")).unwrap();
+    let error = program.run(&["serve", "--listen", "127.0.0.1:0"]).failed(1);
+    assert!(error.contains("key file") && error.contains("--key-file"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_notices_tampering() {
+    let program = Program::new();
+    let merchant = FakeMerchant::confirming().await;
+    let path = program.shop(&merchant.url());
+    let server = program.serve();
+    post(&server, &path, "1").await;
+    wait_until_confirmed(&program, &HashSet::from(["1".to_owned()])).await;
+    server.terminate();
+    let report = program.run(&["doctor", "--json"]).json();
+    assert_eq!((&report["balanced"], &report["findings"]), (&true.into(), &serde_json::json!([])));
+    for (change, check) in [
+        ("UPDATE url_books SET confirmed = confirmed + 1", "the books balance"),
+        ("UPDATE notification SET digest = x'00112233445566778899AABBCCDDEEFF'", "stored messages are unaltered"),
+        ("DELETE FROM attempt", "what is confirmed was confirmed by a receipt"),
+    ] {
+        program.connection().execute(change, []).unwrap();
+        let doctor = program.run(&["doctor"]);
+        assert!(doctor.code == 1 && doctor.out.contains("WRONG"), "{change}: {doctor:?}");
+        assert!(doctor.out.lines().any(|line| line.starts_with("WRONG") && line.contains(check)), "{change}: {doctor:?}");
+    }
+    program.connection().execute("UPDATE merchant SET secret_key = x'00'", []).unwrap();
+    assert!(program.run(&["doctor"]).failed(1).contains("does not open with the key file"));
+}
