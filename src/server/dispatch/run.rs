@@ -144,7 +144,7 @@ impl Loop {
         for url_id in self.lanes.configure(&self.directory) {
             let (store, events) = (self.workshop.store.clone(), self.events.clone());
             tokio::spawn(async move {
-                let unfinished = until_answered("unfinished deliveries", || store.unfinished(url_id)).await;
+                let unfinished = until_answered("unfinished deliveries", || unfinished(&store, url_id)).await;
                 let _ = events.send(Event::Order(url_id, unfinished));
             });
         }
@@ -234,8 +234,18 @@ impl Loop {
     }
 }
 
+/// Deliveries of a URL that later ones of their order wait for.
+async fn unfinished(store: &Store, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
+    store.settled().await?;
+    store.unfinished(url_id).await
+}
+
 /// Deliveries of a URL that are due, with their bodies, and when the first of the rest is due.
+///
+/// The table may be a moment behind what the store has taken. What was recorded before is waited for, or it would be
+/// read as if it were still to be done; what is recorded meanwhile the lanes know themselves.
 async fn load(store: &Store, url_id: UrlId, limit: usize, now: Timestamp) -> Result<(Vec<Job>, Option<Timestamp>), StoreError> {
+    store.settled().await?;
     let mut jobs = store.lane(url_id, None, now, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
     let rest = if jobs.len() == limit { Some(now) } else { store.next_due(url_id, (now, DeliveryId(i64::MAX))).await? };
     let ids: Vec<_> = jobs.iter().map(|job| job.notification_id).collect();

@@ -36,6 +36,12 @@ struct Lane {
     table: Option<Timestamp>,
     /// The table is being read.
     loading: bool,
+    /// Recorded meanwhile: what is read may be older than that.
+    recorded: HashSet<DeliveryId>,
+    /// What later deliveries of an order wait for is being read.
+    restoring: bool,
+    /// Finished meanwhile.
+    finished: HashSet<DeliveryId>,
     in_flight: usize,
     /// Ready, parked, on their way, or back but not recorded yet: open in the table, and not to be taken from it again.
     known: HashSet<DeliveryId>,
@@ -86,6 +92,7 @@ impl Lanes {
         for url in directory.urls() {
             let lane = self.lanes.entry(url.id).or_default();
             if url.order_in_order && !lane.in_order {
+                lane.restoring = true;
                 to_restore.push(url.id);
             }
             (lane.concurrent, lane.in_order, lane.held, lane.removed) = (url.concurrent, url.order_in_order, url.held, false);
@@ -114,7 +121,9 @@ impl Lanes {
     /// Restores what later deliveries of an order wait for: unfinished deliveries with an attempt behind them.
     pub fn restore_order(&mut self, url_id: UrlId, unfinished: Vec<(OrderId, DeliveryId)>) {
         let lane = self.lanes.entry(url_id).or_default();
-        for (order, delivery) in unfinished {
+        lane.restoring = false;
+        let finished = std::mem::take(&mut lane.finished);
+        for (order, delivery) in unfinished.into_iter().filter(|(_, delivery)| !finished.contains(delivery)) {
             let first = lane.active.entry(order).or_insert(delivery);
             *first = (*first).min(delivery);
         }
@@ -201,6 +210,12 @@ impl Lanes {
     pub fn recorded(&mut self, url_id: UrlId, order_id: OrderId, delivery_id: DeliveryId, next: Next) {
         let lane = self.lane(url_id);
         lane.known.remove(&delivery_id);
+        if lane.loading {
+            lane.recorded.insert(delivery_id);
+        }
+        if lane.restoring && !matches!(next, Next::Retry(_)) {
+            lane.finished.insert(delivery_id);
+        }
         match next {
             Next::Retry(due) => self.promise(url_id, due),
             Next::Confirmed | Next::Expired | Next::Closed => {
@@ -238,9 +253,11 @@ impl Lanes {
     /// What was read from the table; `rest` is when the first of what was not read is due.
     pub fn loaded(&mut self, url_id: UrlId, jobs: Vec<Job>, rest: Option<Timestamp>) {
         self.lane(url_id).loading = false;
+        let recorded = std::mem::take(&mut self.lane(url_id).recorded);
         for job in jobs {
             let lane = self.lane(url_id);
-            if !lane.held && !lane.removed && !lane.known.contains(&job.delivery_id) {
+            let is_news = !lane.known.contains(&job.delivery_id) && !recorded.contains(&job.delivery_id);
+            if !lane.held && !lane.removed && is_news {
                 self.keep(job);
             }
         }
@@ -425,6 +442,39 @@ mod tests {
         assert_eq!(next(&mut lanes), None);
         lanes.recorded(UrlId(1), OrderId(1), DeliveryId(1), Next::Confirmed);
         assert_eq!(next(&mut lanes), None);
+    }
+
+    #[test]
+    fn a_result_that_was_recorded_while_the_table_was_read_is_not_taken_from_it_again() {
+        let mut lanes = Lanes::default();
+        lanes.configure(&directory(vec![NotificationUrl { concurrent: true, ..url(1) }]));
+        for id in 1..=2 {
+            lanes.push(job(1, id, id), NOW);
+            assert_eq!(next(&mut lanes), Some(id));
+        }
+        lanes.promise(UrlId(1), NOW);
+        assert_eq!(lanes.to_load(NOW), [(UrlId(1), 2)]);
+        // It was read before this came to the table, and is heard of after.
+        end(&mut lanes, 1, 1, 1, Next::Confirmed);
+        end(&mut lanes, 1, 2, 2, Next::Retry(LATER));
+        lanes.loaded(UrlId(1), vec![job(1, 1, 1), job(1, 2, 2), job(1, 3, 3)], None);
+        assert_eq!([next(&mut lanes), next(&mut lanes)], [Some(3), None]);
+        assert_eq!(lanes.to_load(LATER), [(UrlId(1), 1)]);
+        lanes.loaded(UrlId(1), vec![job(1, 2, 2)], None);
+        assert_eq!(next(&mut lanes), Some(2), "its next attempt");
+    }
+
+    #[test]
+    fn nothing_waits_for_what_was_finished_while_it_was_looked_up() {
+        let mut lanes = Lanes::default();
+        lanes.configure(&directory(vec![url(1)]));
+        lanes.push(job(1, 7, 1), NOW);
+        assert_eq!(next(&mut lanes), Some(1));
+        assert_eq!(lanes.configure(&directory(vec![NotificationUrl { order_in_order: true, ..url(1) }])), [UrlId(1)]);
+        end(&mut lanes, 1, 7, 1, Next::Confirmed);
+        lanes.restore_order(UrlId(1), vec![(OrderId(7), DeliveryId(1))]);
+        lanes.push(job(1, 7, 2), NOW);
+        assert_eq!(next(&mut lanes), Some(2));
     }
 
     #[test]
