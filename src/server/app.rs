@@ -66,7 +66,7 @@ impl App {
         let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or(1).max(1));
         let base = settings.public_url.map_or_else(|| format!("http://{address}"), |url| url.as_str().to_owned());
         let services = Services {
-            store: store.clone(),
+            store,
             clock: settings.clock,
             client,
             passwords: Passwords::default(),

@@ -107,7 +107,7 @@ async fn a_200_alone_is_never_a_confirmation() {
     assert_eq!((delivery.state, delivery.last_cause), (DeliveryState::Retrying, Some(Cause::PlainText)));
     let first = plan::offsets().next().unwrap();
     assert!(delivery.due_at.unwrap() >= delivery.created_at.plus(first));
-    let troubles = app.services.dashboard(&[shop.merchant.clone()]).await.unwrap().troubles;
+    let troubles = app.services.dashboard(std::slice::from_ref(&shop.merchant)).await.unwrap().troubles;
     assert_eq!((troubles[0].url.id, troubles[0].cause, troubles[0].outstanding), (url, Some(Cause::PlainText), 1));
     app.assert_healthy().await;
 }

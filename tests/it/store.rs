@@ -355,7 +355,7 @@ async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
     assert_healthy(&test).await;
 }
 
-async fn orders_are_found_by_what_people_know(mut test: TestStore) {
+async fn orders_are_found_by_what_people_know(test: TestStore) {
     let shop = shop(&test).await;
     for number in 1..=60 {
         test.hand.advance(Duration::from_secs(3_600));

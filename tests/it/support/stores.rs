@@ -8,8 +8,8 @@ use quittance::{
     server::{
         clock::{Clock, ClockHand},
         store::{
-            Acceptance, Address, AttemptRecord, Change, Feed, Job, ListenerDraft, NewMerchant, NewNotification, OpenAs, Secret,
-            Store, StoreError, StoreSettings, UrlDraft,
+            Acceptance, Address, AttemptRecord, Feed, Job, ListenerDraft, NewMerchant, NewNotification, OpenAs, Secret, Store,
+            StoreError, StoreSettings, UrlDraft,
         },
     },
 };
@@ -25,7 +25,6 @@ pub struct TestStore {
     pub hand: ClockHand,
     pub clock: Clock,
     pub jobs: mpsc::UnboundedReceiver<Vec<Job>>,
-    pub changes: mpsc::UnboundedReceiver<Vec<Change>>,
     pub folder: TempDir,
 }
 
@@ -34,11 +33,10 @@ pub async fn sqlite() -> TestStore {
     let folder = tempfile::tempdir().unwrap();
     let (clock, hand) = Clock::manual(START);
     let (jobs_sender, jobs) = mpsc::unbounded_channel();
-    let (changes_sender, changes) = mpsc::unbounded_channel();
-    let feed = Feed { jobs: Some(jobs_sender), changes: Some(changes_sender) };
+    let feed = Feed { jobs: Some(jobs_sender), changes: None };
     let settings = StoreSettings { open_as: OpenAs::Server, key_file: None, clock: clock.clone() };
     let store = Store::open(&Address::Sqlite(folder.path().join("quittance.db")), settings, feed).await.unwrap();
-    TestStore { store, hand, clock, jobs, changes, folder }
+    TestStore { store, hand, clock, jobs, folder }
 }
 
 impl TestStore {
