@@ -81,7 +81,8 @@ fn verdict(bencher: Bencher<'_, '_>, choice: &str) {
     let algorithms = algorithms(choice);
     let outgoing = signed(algorithms);
     let strongest = algorithms.strongest().expect("an algorithm");
-    let page = format!("<html><body><p>Thank you</p>{}</body></html>", outgoing.receipt.receipt(strongest, KEY, "20261121090408"));
+    let page =
+        format!("<html><body><p>Thank you</p>{}</body></html>", outgoing.receipt.receipt(strongest, KEY, "20261121090408"));
     let answer = AnswerView { status: 200, body: page.as_bytes(), truncated: false, location: None };
     let expectation = Expectation {
         receipt: &outgoing.receipt,

@@ -48,7 +48,8 @@ impl Services {
             mistakes.add("reference", "A reference has up to 40 letters, digits and hyphens; leave it empty for a new order.");
         }
         if !reference.is_empty() && self.is_real_order(merchant, reference).await? {
-            mistakes.add("reference", "This is the reference of a real order, which a TEST order must not change; choose another.");
+            mistakes
+                .add("reference", "This is the reference of a real order, which a TEST order must not change; choose another.");
         }
         mistakes.end()?;
         let (Some(product), Some(email), Some(amount)) = (product, email, amount) else { return Err(AppError::NotFound.into()) };
