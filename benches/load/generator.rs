@@ -46,9 +46,7 @@ impl fmt::Display for Outcome {
 
 /// Posts for a span over a number of connections; every answer must be a receipt.
 pub async fn run(process: &Process, connections: usize, span: Duration) -> Outcome {
-    run_port(process.port, connections, span).await
-}
-pub async fn run_port(port: u16, connections: usize, span: Duration) -> Outcome {
+    let port = process.port;
     let number = Arc::new(AtomicU64::new(200_000_000));
     let begin = Instant::now();
     let end = begin + span;

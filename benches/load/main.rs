@@ -18,12 +18,6 @@ fn main() {
         return server::run(role);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    if let Ok(port) = std::env::var("LOAD_PORT") {
-        runtime.block_on(async {
-            println!("{}", generator::run_port(port.parse().unwrap(), 256, Duration::from_secs(8)).await);
-        });
-        return;
-    }
     runtime.block_on(async {
         acknowledge(256).await;
     });

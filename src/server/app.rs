@@ -10,6 +10,7 @@ use crate::server::{
     },
     http::{self, Panel, serve::serve},
     live::Hub,
+    memory,
     service::{ServiceError, Services},
     settings::Settings,
     store::{Feed, OpenAs, Store, StoreError, StoreSettings},
@@ -76,6 +77,7 @@ impl App {
         let (end, ending) = watch::channel(false);
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
+        memory::give_back();
         Ok(Self { services, address, dispatcher, end, served })
     }
 

@@ -11,6 +11,7 @@ pub mod http;
 pub mod ipn;
 pub mod listener;
 pub mod live;
+pub mod memory;
 pub mod service;
 pub mod settings;
 pub mod store;

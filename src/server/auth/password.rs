@@ -1,6 +1,7 @@
 //! Passwords: argon2id with the parameters that OWASP recommends (19 MiB, two passes), a few at a time, away from the
 //! tasks that serve requests.
 
+use crate::server::memory::give_back;
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
@@ -48,6 +49,11 @@ impl Passwords {
 
     async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let _place = self.0.acquire().await.ok()?;
+        let work = move || {
+            let result = work();
+            give_back();
+            result
+        };
         tokio::task::spawn_blocking(work).await.ok()
     }
 }

@@ -12,6 +12,6 @@ mod time;
 pub use bytes::{Fields, Octets};
 pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, TextField};
 pub use icon::Icon;
-pub use parts::{Copy, Empty, Notice, Tone, fact};
+pub use parts::{Address, Copy, Empty, Notice, Tone, fact};
 pub use states::{DeliveryBadge, OrderBadge, Summary, TestBadge};
 pub use time::{Ago, Moment, now};

@@ -50,6 +50,17 @@ pub fn Copy(#[prop(into)] text: String, #[prop(into)] what: String) -> impl Into
     }
 }
 
+/// An address, cut where it is too long for its place, with its copy button.
+#[component]
+pub fn Address(#[prop(into)] text: String, what: &'static str) -> impl IntoView {
+    view! {
+        <span class="address">
+            <span class="clip" title=text.clone()>{text.clone()}</span>
+            <Copy text what/>
+        </span>
+    }
+}
+
 /// What stands where there is nothing yet: what would be here, and what to do next.
 #[component]
 pub fn Empty(#[prop(into)] title: String, children: Children) -> impl IntoView {

@@ -8,7 +8,7 @@ use crate::{
     },
     rpc::orders::read_attempt,
     ui::{
-        components::{Copy, Fields, FormNotes, Moment, Notice, Octets, Tone, fact},
+        components::{Address, Fields, FormNotes, Moment, Notice, Octets, Tone, fact},
         format::{bytes, span},
         shell::{Frame, Section},
     },
@@ -85,7 +85,7 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
     view! {
         <dl class="facts panel">
             {fact("Started (UTC)", view! { <Moment at=row.started_at/> })}
-            {fact("URL", view! { <span class="clip">{attempt.delivery.url.clone()}</span><Copy text=attempt.delivery.url.clone() what="URL"/> })}
+            {fact("URL", view! { <Address text=attempt.delivery.url.clone() what="URL"/> })}
             {fact("Address", row.address.clone().unwrap_or_else(|| "none reached".to_owned()))}
             {fact("Status", row.status.map_or_else(|| "none".to_owned(), |status| status.to_string()))}
             {fact("Body sent", bytes(u64::try_from(attempt.request_body.len()).unwrap_or(u64::MAX)))}

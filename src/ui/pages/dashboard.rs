@@ -9,7 +9,7 @@ use crate::{
     },
     rpc::{dashboard::read_dashboard, people::read_viewer},
     ui::{
-        components::{Ago, Copy, Empty, FormNotes, Icon, Notice, Tone},
+        components::{Address, Ago, Empty, FormNotes, Icon, Notice, Tone},
         format::{count, counted},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -160,7 +160,7 @@ fn url_line(url: &UrlRef, shows_merchant: bool) -> AnyView {
         <div class="url-line">
             {shows_merchant.then(|| view! { <a class="muted" href=format!("/m/{}", url.merchant.slug)>{url.merchant.name.clone()}</a> })}
             <a href=page>{url.label.clone()}</a>
-            <span class="address"><span class="clip">{url.url.clone()}</span><Copy text=url.url.clone() what="URL"/></span>
+            <Address text=url.url.clone() what="URL"/>
         </div>
     }
     .into_any()

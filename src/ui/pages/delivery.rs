@@ -14,7 +14,7 @@ use crate::{
     },
     rpc::orders::read_delivery,
     ui::{
-        components::{Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, Tone, fact},
+        components::{Address, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, Tone, fact},
         format::span,
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -65,7 +65,7 @@ fn content(page: &Delivery) -> AnyView {
             {fact("State", view! { <DeliveryBadge state=delivery.state/> })}
             {fact("When", when(delivery))}
             {fact("To", delivery.url_label.clone())}
-            {fact("URL", view! { <span class="clip">{delivery.url.clone()}</span><Copy text=delivery.url.clone() what="URL"/> })}
+            {fact("URL", view! { <Address text=delivery.url.clone() what="URL"/> })}
             {fact("Status sent", view! { <span class="code">{page.vendor_status.clone()}</span> })}
             {fact("Created", view! { <Moment at=delivery.created_at/> {asked_by(delivery)} })}
         </dl>

@@ -12,7 +12,9 @@ use crate::{
     },
     rpc::listeners::{read_listener, read_listeners},
     ui::{
-        components::{Ago, AlgorithmChoice, Check, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge, TextField},
+        components::{
+            Address, Ago, AlgorithmChoice, Check, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge, TextField,
+        },
         format::{bytes, counted},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -65,7 +67,7 @@ fn table(slug: &str, list: &ListenerList) -> AnyView {
                     <td>
                         <div class="url-line">
                             <a href=format!("/m/{slug}/listeners/{}", row.id)>{row.label.clone()}</a>
-                            <span class="address"><span class="clip code">{address.clone()}</span><Copy text=address what="address"/></span>
+                            <Address text=address what="address"/>
                         </div>
                     </td>
                     <td data-label="Gateway">{row.gateway.label()}</td>

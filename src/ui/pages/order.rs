@@ -55,16 +55,27 @@ fn content(page: &Order) -> AnyView {
 }
 
 fn facts(order: &OrderRow) -> AnyView {
-    let or_none = |text: &str| if text.is_empty() { "—".to_owned() } else { text.to_owned() };
+    let copied = |text: &str, what: &'static str| match text {
+        "" => view! { "—" }.into_any(),
+        text => view! { <span>{text.to_owned()}</span><Copy text what/> }.into_any(),
+    };
+    let customer = if order.customer.is_empty() { "—".to_owned() } else { order.customer.clone() };
+    let amount = order.amount.as_ref().map_or_else(|| "—".to_owned(), money);
+    let status = view! {
+        <span class="badges">
+            <OrderBadge status=order.status vendor=order.vendor_status.clone()/>
+            <TestBadge test=order.test/>
+        </span>
+    };
     view! {
         <dl class="facts panel">
-            {fact("Status", view! { <span class="badges"><OrderBadge status=order.status vendor=order.vendor_status.clone()/><TestBadge test=order.test/></span> })}
-            {fact("Amount", view! { <span class="amount">{order.amount.as_ref().map_or_else(|| "—".to_owned(), money)}</span> })}
+            {fact("Status", status)}
+            {fact("Amount", view! { <span class="amount">{amount}</span> })}
             {fact("Deliveries", view! { <Summary deliveries=order.deliveries/> })}
-            {fact("Reference", view! { <span class="code">{order.reference.clone()}</span><Copy text=order.reference.clone() what="reference"/> })}
-            {fact("External reference", or_none(&order.external))}
-            {fact("Customer", or_none(&order.customer))}
-            {fact("E-mail", or_none(&order.email))}
+            {fact("Reference", copied(&order.reference, "reference"))}
+            {fact("External reference", copied(&order.external, "external reference"))}
+            {fact("Customer", customer)}
+            {fact("E-mail", copied(&order.email, "e-mail address"))}
             {fact("Gateway", order.gateway.label())}
             {fact("First seen", view! { <Moment at=order.created_at/> })}
             {fact("Last change", view! { <Ago at=order.updated_at/> })}

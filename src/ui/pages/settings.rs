@@ -13,7 +13,9 @@ use crate::{
     },
     rpc::urls::read_settings,
     ui::{
-        components::{Ago, AlgorithmChoice, Check, Confirm, Copy, Empty, FormNotes, Hidden, Icon, Notice, TextField, Tone},
+        components::{
+            Address, Ago, AlgorithmChoice, Check, Confirm, Copy, Empty, FormNotes, Hidden, Icon, Notice, TextField, Tone,
+        },
         format::{count, counted},
         shell::{Frame, Section},
     },
@@ -193,7 +195,7 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
                         {if may_change { view! { <a href=page.clone()>{name.clone()}</a> }.into_any() } else { view! { <strong>{name.clone()}</strong> }.into_any() }}
                         {url.is_default.then(|| view! { " "<span class="badge quiet">"default"</span> })}
                     </span>
-                    <span class="address"><span class="clip">{url.url.clone()}</span><Copy text=url.url.clone() what="URL"/></span>
+                    <Address text=url.url.clone() what="URL"/>
                 </div>
             </td>
             <td data-label="State"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
