@@ -1,4 +1,5 @@
 //! Listeners.
+#![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
 use crate::domain::{
     AppError,
@@ -43,7 +44,6 @@ pub async fn read_refusal(merchant: String, refusal: RefusalId) -> Result<Refusa
 
 /// Saves a listener: a new one where `id` is empty.
 #[server(prefix = "/rpc", endpoint = "listeners/save")]
-#[expect(clippy::too_many_arguments, reason = "one for each field of the form")]
 pub async fn save_listener(
     merchant: String,
     #[server(default)] id: String,

@@ -56,6 +56,12 @@ pub async fn read_notification(merchant: String, notification: NotificationId) -
     caller.services.notification_page(&merchant, notification).await.map_err(app_error)
 }
 
+/// A key that makes a second click on the same resend form the same wish; fresh with each rendering.
+#[cfg(feature = "ssr")]
+pub fn request_key() -> String {
+    hex::encode(crate::server::store::random::<8>())
+}
+
 /// Delivers a notification again: to one URL or to all, or at once and for debug. An empty `url` means all.
 #[server(prefix = "/rpc", endpoint = "orders/resend")]
 pub async fn resend(

@@ -1,4 +1,5 @@
 //! IPN settings and notification URLs.
+#![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
 use crate::domain::{AppError, id::UrlId, pages::settings::IpnSettings};
 use leptos::prelude::*;
@@ -25,7 +26,6 @@ pub async fn read_settings(merchant: String) -> Result<IpnSettings, AppError> {
 /// Saves a notification URL. It is asked with GET first; where it does not answer 200, the form comes back with the
 /// reason, and can be saved all the same.
 #[server(prefix = "/rpc", endpoint = "urls/save")]
-#[expect(clippy::too_many_arguments, reason = "one for each field of the form")]
 pub async fn save_url(
     merchant: String,
     /// Empty for a new URL.

@@ -34,7 +34,6 @@ const TABLE: &[(&str, &[&str])] = &[
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("rpc/form.rs", "http", "what the page after a form has to say travels in a cookie"),
     ("rpc/people.rs", "http", "the functions that begin and end a session set and remove its cookie"),
-    ("ui/pages/resend.rs", "store", "the key of a request is drawn while its form is rendered"),
 ];
 
 /// A file of the source with its path below `src`.

@@ -11,7 +11,7 @@ pub fn FormNotes(flash: Flash) -> impl IntoView {
     let has_fields = flash.errors.iter().any(|error| !error.field.is_empty());
     view! {
         {flash.notice.clone().map(|notice| view! { <Notice tone=Tone::Good title=notice/> })}
-        {flash.problem.clone().map(|problem| view! { <Notice tone=Tone::Bad title=problem/> })}
+        {flash.problem.map(|problem| view! { <Notice tone=Tone::Bad title=problem/> })}
         {general.into_iter().map(|message| view! { <Notice tone=Tone::Bad title=message/> }).collect::<Vec<_>>()}
         {has_fields.then(|| view! { <Notice tone=Tone::Bad title="Please correct what is marked below. Nothing was saved."/> })}
     }

@@ -43,7 +43,7 @@ pub fn NotificationPage() -> impl IntoView {
                     <section class="panel">
                         <Octets label="Head" text=found.head.clone()/>
                         <Octets label="Body" text=found.body.clone()/>
-                        <Fields fields=found.fields.clone()/>
+                        <Fields fields=found.fields/>
                     </section>
                 </div>
             </Frame>

@@ -5,15 +5,10 @@ use crate::{
         id::{NotificationId, OrderId, UrlId},
         pages::orders::UrlChoice,
     },
-    server::store::random,
+    rpc::orders::request_key,
     ui::components::{Hidden, Icon},
 };
 use leptos::prelude::*;
-
-/// A key that makes a second click on the same form the same wish. Fresh with each rendering.
-fn request_key() -> String {
-    hex::encode(random::<8>())
-}
 
 /// *Resend* of a notification, to one URL or all, or for debug.
 #[component]
