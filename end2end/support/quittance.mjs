@@ -23,6 +23,10 @@ export const run = async (folder, args, input = "") => {
     return JSON.parse(text.stdout);
 };
 
+/** Nothing may outlive the tests, however they end. */
+const running = new Set();
+process.once("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 /** A running server. */
 export class Quittance {
     /** Where it is reached. */
@@ -37,8 +41,8 @@ export class Quittance {
         const all = ["serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8", "--database", database(folder), ...args];
         const child = spawn(binary, all, { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
         server.#child = child;
-        // Nothing may outlive the tests, however they end.
-        process.once("exit", () => child.kill("SIGKILL"));
+        running.add(child);
+        child.once("exit", () => running.delete(child));
         child.stderr.on("data", (part) => (server.#log += part));
         await new Promise((resolve, reject) => {
             child.on("error", reject);
