@@ -14,7 +14,7 @@ use {
         Caller, app_error,
         form::{Done, Sent},
     },
-    crate::domain::role::Permission,
+    crate::domain::{FieldError, role::Permission},
     crate::server::service::{orders::ResendWish, test_order::TestOrderForm},
 };
 
@@ -100,7 +100,13 @@ pub async fn resend(
             ),
         })
     };
-    sent.end(result.await)
+    // The dialog has closed, and the page has no field that could be marked: what is wrong is said at its top.
+    sent.end(result.await.map_err(|error| match error {
+        AppError::Invalid(errors) => {
+            AppError::Invalid(errors.into_iter().map(|error| FieldError { field: String::new(), ..error }).collect())
+        }
+        other => other,
+    }))
 }
 
 /// Places a TEST order.

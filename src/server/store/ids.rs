@@ -27,7 +27,14 @@ impl IdSource {
     /// The smallest id that can have been made at a moment, in milliseconds since 1970.
     pub const fn floor(millis: i64) -> i64 {
         let since = millis - EPOCH_MILLIS;
-        if since <= 0 { 0 } else { since << (NODE_BITS + SEQUENCE_BITS) }
+        // From 2093 on there is no room for more; no id is that late.
+        if since <= 0 {
+            0
+        } else if since > i64::MAX >> (NODE_BITS + SEQUENCE_BITS) {
+            i64::MAX
+        } else {
+            since << (NODE_BITS + SEQUENCE_BITS)
+        }
     }
 
     /// The next id. When a millisecond's 4,096 ids are used up, or the clock goes back, it borrows from the next

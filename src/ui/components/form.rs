@@ -17,6 +17,11 @@ pub fn FormNotes(flash: Flash) -> impl IntoView {
     }
 }
 
+/// The field that gets the focus.
+fn first_wrong(flash: &Flash) -> Option<&str> {
+    flash.errors.iter().map(|error| error.field.as_str()).find(|field| !field.is_empty())
+}
+
 /// A field for a line of text.
 #[component]
 pub fn TextField(
@@ -34,7 +39,7 @@ pub fn TextField(
     #[prop(optional)] autofocus: bool,
 ) -> impl IntoView {
     let error = flash.error(name).map(str::to_owned);
-    let first_wrong = flash.errors.iter().find(|error| !error.field.is_empty()).is_some_and(|error| error.field == name);
+    let first_wrong = first_wrong(&flash) == Some(name);
     let value = if kind == "password" { String::new() } else { flash.value(name).map_or(value, str::to_owned) };
     let described = match (&error, hint.is_empty()) {
         (Some(_), _) => Some(format!("{name}-error")),
@@ -74,10 +79,11 @@ pub fn Check(
     #[prop(into)] label: String,
     checked: bool,
     #[prop(optional, into)] hint: String,
+    #[prop(optional)] autofocus: bool,
 ) -> impl IntoView {
     view! {
         <label class="check">
-            <input type="checkbox" name=name value="true" checked=checked/>
+            <input type="checkbox" name=name value="true" checked=checked autofocus=autofocus/>
             <span>{label}{(!hint.is_empty()).then(|| view! { <span class="hint">{hint}</span> })}</span>
         </label>
     }
@@ -94,20 +100,26 @@ pub fn AlgorithmChoice(
 ) -> impl IntoView {
     let entered = flash.values.iter().any(|(name, _)| name == "md5");
     let is_on = |name: &str, algorithm| if entered { flash.value(name) == Some("true") } else { chosen.contains(algorithm) };
+    let error = flash.error(error_field).map(str::to_owned);
+    let is_wrong = error.is_some();
+    let first_wrong = first_wrong(&flash) == Some(error_field);
     let boxes = [("md5", Algorithm::Md5), ("sha2", Algorithm::Sha2), ("sha3", Algorithm::Sha3)];
     let boxes: Vec<_> = boxes
         .into_iter()
-        .map(|(name, algorithm)| view! { <Check name=name label=algorithm.label() checked=is_on(name, algorithm)/> })
+        .map(|(name, algorithm)| {
+            let focus = first_wrong && algorithm == Algorithm::Md5;
+            view! { <Check name=name label=algorithm.label() checked=is_on(name, algorithm) autofocus=focus/> }
+        })
         .collect();
-    let error = flash.error(error_field).map(str::to_owned);
-    let is_wrong = error.is_some();
+    let note = format!("{error_field}-{}", if is_wrong { "error" } else { "hint" });
+    let described = note.clone();
     view! {
-        <fieldset class="field" class:wrong=is_wrong>
+        <fieldset class="field" class:wrong=is_wrong aria-describedby=described>
             <legend>{legend}</legend>
             <div class="row">{boxes}</div>
             {match error {
-                Some(error) => view! { <p class="error"><Icon name="alert"/>{error}</p> }.into_any(),
-                None => view! { <p class="hint">{hint}</p> }.into_any(),
+                Some(error) => view! { <p class="error" id=note><Icon name="alert"/>{error}</p> }.into_any(),
+                None => view! { <p class="hint" id=note>{hint}</p> }.into_any(),
             }}
         </fieldset>
     }

@@ -110,16 +110,10 @@ mod browser {
                     true
                 },
             ),
-            "?" => first(".keys-help").is_some_and(|button| {
-                button.click();
-                true
-            }),
+            "?" => press(".keys-help"),
             "j" => step(1),
             "k" => step(-1),
-            "r" => first("[data-resend]").is_some_and(|button| {
-                button.click();
-                true
-            }),
+            "r" => press("[data-resend]"),
             "d" => follow("[data-key=d]"),
             "o" => follow("[data-key=o]"),
             _ => false,
@@ -141,6 +135,15 @@ mod browser {
         if let Some(input) = field.dyn_ref::<HtmlInputElement>() {
             input.select();
         }
+    }
+
+    /// Opens a dialog by its button. The button has the focus then, so the tab key leads into the dialog and Escape back.
+    fn press(button: &str) -> bool {
+        first(button).is_some_and(|button| {
+            let _ = button.focus();
+            button.click();
+            true
+        })
     }
 
     fn follow(link: &str) -> bool {

@@ -129,7 +129,7 @@ fn troubles(troubles: &[Trouble], shows_merchant: bool) -> AnyView {
 fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> AnyView {
     let cause = trouble.cause;
     view! {
-        <li class="trouble">
+        <li class="trouble" id=format!("trouble-{}", trouble.url.id)>
             <div class="trouble-head">
                 <h3><Icon name="alert"/>{cause.map_or("Deliveries were given up", Cause::label)}</h3>
                 {url_line(&trouble.url, shows_merchant)}

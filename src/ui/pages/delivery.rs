@@ -110,7 +110,7 @@ fn row(base: &str, attempt: &AttemptRow) -> AnyView {
         Some(cause) => ("bad", "alert", cause.label()),
     };
     view! {
-        <tr>
+        <tr id=format!("attempt-{}", attempt.number)>
             <td><a href=format!("{base}/{}", attempt.number)>{format!("Attempt {}", attempt.number)}</a></td>
             <td data-label="Verdict"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
             <td data-label="Started (UTC)"><Moment at=attempt.started_at/></td>

@@ -256,7 +256,7 @@ fn traffic(page: &Page) -> AnyView {
 
 fn received_row(base: &str, row: &ReceivedRow) -> AnyView {
     view! {
-        <tr>
+        <tr id=format!("received-{}", row.id)>
             <td><a href=format!("{base}/orders/{}", row.order_id)>{row.reference.clone()}</a>" "<TestBadge test=row.test/></td>
             <td data-label="Status"><OrderBadge status=row.status vendor=row.vendor_status.clone()/></td>
             <td data-label="Signed with">{row.signatures.labels()}</td>
@@ -273,7 +273,7 @@ fn refused_row(base: &str, row: &RefusalRow) -> AnyView {
         view! { <span class="muted">{format!("{like} not kept")}</span> }
     });
     view! {
-        <tr>
+        <tr id=format!("refused-{}", row.id)>
             <td>
                 <div class="url-line">
                     <a href=format!("{base}/refused/{}", row.id)><Icon name="alert"/>{row.reason.label()}</a>

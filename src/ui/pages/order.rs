@@ -102,7 +102,7 @@ fn card(page: &Order, notification: &NotificationView) -> AnyView {
         view! { <Resend merchant order=page.order.id notification=notification.id urls/> }
     });
     view! {
-        <article class="card">
+        <article class="card" id=format!("notification-{}", notification.id)>
             <header class="card-head">
                 <div>
                     <h3>
@@ -154,7 +154,7 @@ fn row(page: &Order, delivery: &DeliveryView) -> AnyView {
         view! { <ResendTo merchant order=page.order.id notification=delivery.notification_id url=delivery.url_id label/> }
     });
     view! {
-        <tr>
+        <tr id=format!("delivery-{}", delivery.id)>
             <td>
                 <div class="url-line">
                     <a href=address>{delivery.url_label.clone()}</a>

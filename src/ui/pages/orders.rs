@@ -74,7 +74,7 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
     view! {
         {truncated}
         <div class="table">
-            <table class="stacking rows">
+            <table class="stacking rows orders">
                 <thead>
                     <tr>
                         <th scope="col">"Order"</th>
@@ -95,7 +95,7 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
 
 fn row(base: &str, order: &OrderRow) -> AnyView {
     view! {
-        <tr>
+        <tr id=format!("order-{}", order.id)>
             <td>
                 <div class="url-line">
                     <span><a class="code" href=format!("{base}/orders/{}", order.id)>{order.reference.clone()}</a>" "<TestBadge test=order.test/></span>

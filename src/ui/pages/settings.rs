@@ -57,6 +57,7 @@ pub fn DefaultUrlPage() -> impl IntoView {
                     {secret}
                     <section class="panel narrow" aria-labelledby="default">
                         <h2 id="default">"Default IPN URL"</h2>
+                        <FormNotes flash=Flash { notice: None, problem: None, ..flash_of("url") }/>
                         {if settings.may_change {
                             let url = settings.default_url.clone();
                             view! { <UrlForm slug=slug.clone() url is_default=true flash=flash_of("url")/> }.into_any()
@@ -91,23 +92,24 @@ fn secret_key(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
     let slug = slug.to_owned();
     let change = settings.may_change.then(|| {
         view! {
-            <form method="post" action="/rpc/settings/key" class="stack">
+            <form id="own-key" method="post" action="/rpc/settings/key" class="stack">
                 <Hidden name="merchant" value=slug.clone()/>
                 <TextField
                     flash=flash.clone() name="secret_key" label="Own secret key" kind="password" required=true autocomplete="new-password"
                     hint="The key that your scripts use already, for instance the one from your gateway's settings."
                 />
-                <div class="actions">
-                    <button class="button">"Use this key"</button>
-                    <Confirm
-                        id="new-key" label="Generate a new key" icon="key" title="Generate a new secret key?" danger=true
-                        consequence="From this moment all notifications are signed with the new key. Scripts that still check with the old one refuse them until you change it there; nothing is lost, they are tried again."
-                        action="/rpc/settings/key" verb="Generate a new key"
-                    >
-                        <Hidden name="merchant" value=slug/>
-                    </Confirm>
-                </div>
             </form>
+            // Outside of the form: the dialog has one of its own, and forms do not nest.
+            <div class="actions">
+                <button class="button" form="own-key">"Use this key"</button>
+                <Confirm
+                    id="new-key" label="Generate a new key" icon="key" title="Generate a new secret key?" danger=true
+                    consequence="From this moment all notifications are signed with the new key. Scripts that still check with the old one refuse them until you change it there; nothing is lost, they are tried again."
+                    action="/rpc/settings/key" verb="Generate a new key"
+                >
+                    <Hidden name="merchant" value=slug/>
+                </Confirm>
+            </div>
         }
     });
     view! {

@@ -1,0 +1,105 @@
+// Everything without a mouse.
+import { expect, test } from "../support/test.mjs";
+
+test("the first stop is the way past the navigation", async ({ page, open }) => {
+    await open("/m/demo-shop");
+    await page.keyboard.press("Tab");
+    const skip = page.getByRole("link", { name: "Skip to the content" });
+    await expect(skip).toBeFocused();
+    await expect(skip).toBeInViewport();
+    await page.keyboard.press("Enter");
+    await expect(page).toHaveURL(/#content$/);
+    await page.keyboard.press("Tab");
+    await expect(page.getByRole("link", { name: "Place TEST order" }).first()).toBeFocused();
+});
+
+test("the tab key walks a form from top to bottom", async ({ page, open }) => {
+    await open("/m/demo-shop/settings/urls/new");
+    const order = [];
+    await page.getByLabel("Name").focus();
+    for (let step = 0; step < 9; step++) {
+        order.push(await page.evaluate(() => document.activeElement.name || document.activeElement.textContent));
+        await page.keyboard.press("Tab");
+    }
+    expect(order).toEqual(["label", "url", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "Check and save"]);
+});
+
+test("a dialog takes the focus, Escape closes it and gives the focus back", async ({ page, open }) => {
+    await open("/m/demo-shop/settings/ipn");
+    const button = page.getByRole("button", { name: "Generate a new key" });
+    await button.focus();
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Generate a new secret key?" });
+    await expect(dialog).toBeVisible();
+    await page.keyboard.press("Tab");
+    await expect(dialog.getByRole("button", { name: "Generate a new key" })).toBeFocused();
+    await page.keyboard.press("Escape");
+    await expect(dialog).toBeHidden();
+    await expect(button).toBeFocused();
+});
+
+test.describe("with scripts", () => {
+    test.skip(({ javaScriptEnabled }) => !javaScriptEnabled, "keys of our own need scripts");
+    test.use({ urls: { "Shop script": { flags: ["--default"] } } });
+
+    test("keys lead through the orders: / searches, j and k choose, Enter opens, r resends, Escape closes", async ({ page, open, arrives, shop }) => {
+        for (const reference of ["1000001", "1000002", "1000003"]) await arrives(reference);
+        await expect.poll(() => shop.received.length).toBe(3);
+        await open("/m/demo-shop/orders");
+        await page.keyboard.press("/");
+        const field = page.getByRole("searchbox", { name: "Search" });
+        await expect(field).toBeFocused();
+        // Keys are letters while typing.
+        await page.keyboard.type("jk/?");
+        await expect(field).toHaveValue("jk/?");
+        await field.fill("");
+        await expect(page.locator("tbody tr")).toHaveCount(3);
+        await field.blur();
+        const link = (reference) => page.getByRole("link", { name: reference, exact: true });
+        await page.keyboard.press("j");
+        await expect(link("1000003")).toBeFocused();
+        await page.keyboard.press("j");
+        await expect(link("1000002")).toBeFocused();
+        await page.keyboard.press("k");
+        await expect(link("1000003")).toBeFocused();
+        await page.keyboard.press("j");
+        await page.keyboard.press("Enter");
+        await expect(page.getByRole("heading", { name: "Order 1000002" })).toBeVisible();
+        await expect(page.locator("body")).toHaveAttribute("data-awake", "");
+
+        await page.keyboard.press("r");
+        const dialog = page.getByRole("dialog", { name: "Resend this notification" });
+        await expect(dialog).toBeVisible();
+        await page.keyboard.press("Tab");
+        await expect(dialog.getByLabel("To")).toBeFocused();
+        await page.keyboard.press("Escape");
+        await expect(dialog).toBeHidden();
+        await page.keyboard.press("d");
+        await expect(page).toHaveURL(/\/m\/demo-shop$/);
+        await expect(page.locator("body")).toHaveAttribute("data-awake", "");
+        await page.keyboard.press("/");
+        await expect(page).toHaveURL(/\/m\/demo-shop\/orders$/);
+    });
+
+    test("the row that was chosen stays chosen when new ones arrive above it", async ({ page, open, arrives }) => {
+        await arrives("1000001");
+        await open("/m/demo-shop/orders");
+        await page.keyboard.press("j");
+        const link = page.getByRole("link", { name: "1000001", exact: true });
+        await expect(link).toBeFocused();
+        await arrives("1000002");
+        await expect(page.locator("tbody tr")).toHaveCount(2);
+        await expect(link).toBeFocused();
+    });
+
+    test("? shows the keys, Escape puts them away", async ({ page, open, sound }) => {
+        await open("/m/demo-shop");
+        await page.keyboard.press("?");
+        const keys = page.getByRole("dialog", { name: "Keys" });
+        await expect(keys).toBeVisible();
+        await expect(keys).toContainText("Search orders");
+        await sound();
+        await page.keyboard.press("Escape");
+        await expect(keys).toBeHidden();
+    });
+});

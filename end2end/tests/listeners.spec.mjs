@@ -1,0 +1,78 @@
+// Listeners: where gateways post.
+import { order, post } from "../support/gateway.mjs";
+import { LISTENER_SECRET } from "../support/prepare.mjs";
+import { expect, test } from "../support/test.mjs";
+import { encoded, signed } from "../support/wire.mjs";
+
+test("a listener is made, its address copied, and a gateway posts to it", async ({ page, context, server, open, sound, javaScriptEnabled }) => {
+    await open("/m/other-shop/listeners");
+    await sound();
+    await page.getByRole("link", { name: "New listener" }).click();
+    await sound();
+    await page.getByLabel("Name").fill("Second account");
+    await page.getByLabel("Secret key of the gateway").fill("another key");
+    await page.getByRole("button", { name: "Create listener" }).click();
+    await expect(page.getByText("Created. Copy its address")).toBeVisible();
+    const address = await page.locator(".secret .code").innerText();
+    expect(address).toMatch(new RegExp(`^${server.url}/ipn/[0-9a-f]{16,}$`));
+    await expect(page.getByText("Nothing received yet")).toBeVisible();
+    await sound();
+
+    const copy = page.getByRole("button", { name: "Copy address" });
+    if (javaScriptEnabled) {
+        await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+        await copy.click();
+        await expect(page.locator("#said")).toHaveText("Copied");
+        expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(address);
+    } else {
+        await expect(copy).toBeHidden();
+    }
+
+    await post(address, "another key", order("2000001"));
+    if (!javaScriptEnabled) await page.reload();
+    await expect(page.getByRole("row").filter({ hasText: "2000001" })).toContainText("Paid");
+    await sound({ hasMoved: true });
+});
+
+test("what a listener refuses shows there with the reason and the cure", async ({ page, open, sound, arrivesRaw, facts, javaScriptEnabled }) => {
+    await open("/m/demo-shop/listeners");
+    const label = "2Checkout (Avangate)";
+    await page.getByRole("link", { name: label }).click();
+    await expect(page.getByText("Nothing refused")).toBeVisible();
+    await sound();
+
+    const body = encoded(signed(order("3000001"), "not the key", ["sha3"]));
+    expect(await arrivesRaw(body)).toMatchObject({ status: 403 });
+    if (!javaScriptEnabled) await page.reload();
+    const row = page.getByRole("row").filter({ hasText: "Wrong signature" });
+    await expect(row).toContainText("SIGNATURE_SHA3_256");
+    await sound({ hasMoved: true });
+
+    await row.getByRole("link").click();
+    await expect(page.getByRole("heading", { name: "Refused message" })).toBeVisible();
+    await expect(page.getByRole("alert")).toContainText("What to do:");
+    await expect(page.locator("pre").last()).toHaveText(body);
+    await page.getByText("fields, decoded").click();
+    await expect(page.getByRole("row", { name: "REFNO 3000001" })).toBeVisible();
+    await sound();
+    expect(facts.merchants["demo-shop"].path).toBeTruthy();
+});
+
+test("a listener that is switched off refuses, and its settings show what is wrong", async ({ page, open, sound, arrivesRaw }) => {
+    await open("/m/demo-shop/listeners");
+    await page.getByRole("link", { name: "2Checkout (Avangate)" }).click();
+    await page.getByText("Settings of this listener").click();
+    for (const name of ["MD5", "SHA2", "SHA3"]) await page.getByLabel(name).uncheck();
+    await page.getByRole("button", { name: "Save" }).click();
+    await expect(page.getByText("Nothing was saved.")).toBeVisible();
+    await expect(page.getByLabel("MD5")).toBeFocused();
+    await sound();
+    await page.getByLabel("SHA3").check();
+    await page.getByLabel("Open").uncheck();
+    await page.getByRole("button", { name: "Save" }).click();
+    await expect(page.getByText("Saved.")).toBeVisible();
+    await expect(page.getByText("Switched off").first()).toBeVisible();
+    await expect(page.getByText("Required: SHA3.")).toBeVisible();
+    const body = encoded(signed(order("3000002"), LISTENER_SECRET));
+    expect(await arrivesRaw(body)).toMatchObject({ status: 403 });
+});
