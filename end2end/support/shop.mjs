@@ -11,7 +11,7 @@ export const ANSWERS = {
     confirm: (fields, key) => text(200, receipt(fields, key, checked(fields, key).at(-1), stamp())),
     ok: () => text(200, "OK"),
     error: () => text(500, "<h1>Database error</h1>"),
-    hostile: () => text(200, `\n</pre><script>window.ran=1</script><img src=x onerror="window.ran=1">${"W".repeat(70_000)}`),
+    hostile: () => text(200, `\n</pre><script>window.ran=1</script><img src=x onerror="window.ran=1">${"W".repeat(5_000)}`),
     gone: () => text(404, "Not found"),
 };
 

@@ -1,5 +1,5 @@
 // Whatever a message says is text: it runs nowhere, hides nothing, and breaks no page.
-import { expect, test } from "../support/test.mjs";
+import { expect, fits, test } from "../support/test.mjs";
 
 const MARK = "<script>document.title='ran';window.ran=1</script>";
 const IMAGE = `"'><img src=x onerror="window.ran=1">`;
@@ -26,10 +26,20 @@ const nothingRan = async (page) => {
     await expect(page.locator("main img, main b, main script:not([nonce])")).toHaveCount(0);
 };
 
-test("hostile text is shown as text on every page that has it", async ({ page, open, sound, arrives, shop }) => {
-    await arrives("unused", "<i>STATUS</i>", HOSTILE);
+/** Between the desk and the phone there are other windows. */
+const fitsEverywhere = async (page, isMobile) => {
+    if (isMobile) return;
+    const usual = page.viewportSize();
+    for (const width of [320, 780, 910, 1150]) {
+        await page.setViewportSize({ width, height: usual.height });
+        await fits(page);
+    }
+    await page.setViewportSize(usual);
+};
+
+test("hostile text is shown as text on every page that has it", async ({ page, open, sound, arrives, shop, isMobile }) => {
+    await arrives("unused", `<i>STATUS</i>${LONG}`, HOSTILE);
     await expect.poll(() => shop.received.length).toBe(1);
-    // Without its own reference no later message of the order is needed.
     await open("/m/demo-shop/orders");
     const row = page.locator("tbody tr");
     await expect(row).toContainText(MARK);
@@ -37,14 +47,17 @@ test("hostile text is shown as text on every page that has it", async ({ page, o
     await expect(row).toContainText(IMAGE);
     await nothingRan(page);
     await sound();
+    await fitsEverywhere(page, isMobile);
 
     await row.getByRole("link").click();
     await expect(page.getByRole("heading", { level: 1 })).toHaveText(`Order ${TITLE}-1`);
+    await expect(page).toHaveTitle(`Order ${TITLE}-1 · Demo Shop · Quittance`);
     await expect(page.locator(".facts").first()).toContainText(IMAGE);
     await expect(page.getByRole("article")).toContainText("<i>STATUS</i>");
     await expect(page.getByRole("article")).toContainText(`<b>Script</b> "quoted"`);
     await nothingRan(page);
     await sound();
+    await fitsEverywhere(page, isMobile);
     const order = page.url();
 
     await page.locator("[data-resend]").click();
@@ -56,6 +69,7 @@ test("hostile text is shown as text on every page that has it", async ({ page, o
     await expect(page.locator(".fields")).toContainText(MARK);
     await nothingRan(page);
     await sound();
+    await fitsEverywhere(page, isMobile);
 
     await open(new URL(order).pathname);
     await page.getByRole("link", { name: "as received" }).click();
@@ -63,26 +77,30 @@ test("hostile text is shown as text on every page that has it", async ({ page, o
     await expect(page.locator(".fields")).toContainText(IMAGE);
     await nothingRan(page);
     await sound();
+    await fitsEverywhere(page, isMobile);
 
     await open(new URL(order).pathname);
-    await page.getByRole("article").getByRole("row").nth(1).getByRole("link").click();
+    await page.getByRole("article").locator("tbody a").first().click();
     await expect(page.getByRole("heading", { level: 1 })).toContainText("<b>Script</b>");
     await nothingRan(page);
     await sound();
+    await fitsEverywhere(page, isMobile);
 
     for (const path of ["/m/demo-shop", "/", "/m/demo-shop/settings/urls", "/m/demo-shop/settings/ipn"]) {
         await open(path);
         await nothingRan(page);
         await sound();
+        await fitsEverywhere(page, isMobile);
     }
     await open("/m/demo-shop/listeners");
     await page.getByRole("link", { name: "2Checkout (Avangate)" }).click();
     await expect(page.getByRole("row").filter({ hasText: TITLE })).toBeVisible();
     await nothingRan(page);
     await sound();
+    await fitsEverywhere(page, isMobile);
 });
 
-test("a name that is written backwards turns nothing around but itself", async ({ page, open, arrives }) => {
+test("a name that is written backwards turns nothing around but itself", { tag: "@once" }, async ({ page, open, arrives }) => {
     await arrives("1000001", "COMPLETE", { FIRSTNAME: BACKWARDS, LASTNAME: "", REFNO: `${BACKWARDS}1` });
     await open("/m/demo-shop/orders");
     await page.locator("tbody tr").getByRole("link").click();
@@ -115,11 +133,10 @@ test("what a script answers is shown as text, however hostile and long", async (
     await expect.poll(() => shop.received.length).toBe(1);
     await open("/m/demo-shop/orders");
     await page.getByRole("link", { name: "1000002", exact: true }).click();
-    await page.getByRole("article").getByRole("row").nth(1).getByRole("link").click();
+    await page.getByRole("article").locator("tbody a").first().click();
     await page.getByRole("link", { name: "Attempt 1" }).click();
     const answer = page.getByRole("region", { name: "Answer" });
     await expect(answer).toContainText("</pre><script>window.ran=1</script>");
-    await expect(answer).toContainText("bytes more");
     await nothingRan(page);
     await sound();
     await open("/m/demo-shop");
