@@ -61,6 +61,11 @@ pub enum Section {
 /// A step of the way to a page: its name and address.
 pub type Crumb = (String, String);
 
+/// The text of the document's title. leptos_meta writes it into the page as it is, and what a gateway sent stands in it.
+fn title_text(name: &str) -> String {
+    format!("{} · Quittance", name.replace('&', "&amp;").replace('<', "&lt;"))
+}
+
 /// The frame of a page in the panel.
 #[component]
 pub fn Frame(
@@ -79,7 +84,7 @@ pub fn Frame(
     let name = merchant.as_ref().map_or_else(|| title.clone(), |merchant| format!("{title} · {}", merchant.name));
     let crumbs: Vec<_> = crumbs.into_iter().map(|(name, address)| view! { <li><a href=address>{name}</a></li> }).collect();
     view! {
-        <Title text=format!("{name} · Quittance")/>
+        <Title text=title_text(&name)/>
         <a class="skip" href="#content">"Skip to the content"</a>
         <div class="frame">
             <Navigation viewer merchant section/>
@@ -169,7 +174,7 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
 #[component]
 pub fn Plain(#[prop(into)] title: String, children: Children) -> impl IntoView {
     view! {
-        <Title text=format!("{title} · Quittance")/>
+        <Title text=title_text(&title)/>
         <main id="content" class="plain-page">
             <p class="brand"><Icon name="quittance"/>"Quittance"</p>
             <h1>{title}</h1>
