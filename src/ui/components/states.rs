@@ -21,8 +21,20 @@ pub fn OrderBadge(status: OrderStatus, #[prop(into)] vendor: String) -> impl Int
         OrderStatus::Cancelled => ("quiet", "cross"),
         OrderStatus::Unmapped => ("warn", "question"),
     };
-    let word = if status == OrderStatus::Unmapped { vendor.clone() } else { status.label().to_owned() };
+    let word = match status {
+        OrderStatus::Unmapped if !vendor.is_empty() => shortened(&vendor),
+        _ => status.label().to_owned(),
+    };
     view! { <span title=format!("{vendor} at the gateway")>{badge(tone, icon, word)}</span> }
+}
+
+/// A status that nobody foresaw may have any length; a badge may not.
+fn shortened(word: &str) -> String {
+    const MOST: usize = 16;
+    match word.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &word[..end]),
+        None => word.to_owned(),
+    }
 }
 
 /// The state of a delivery.
