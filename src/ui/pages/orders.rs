@@ -74,7 +74,7 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
     view! {
         {truncated}
         <div class="table">
-            <table class="stacking rows">
+            <table class="stacking rows orders">
                 <thead>
                     <tr>
                         <th scope="col">"Order"</th>
