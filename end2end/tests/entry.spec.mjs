@@ -45,7 +45,7 @@ test.describe("the first run", () => {
         await sound();
     });
 
-    test("a link that was guessed does not open the first run", async ({ page, open, sound }) => {
+    test("a link that was guessed does not open the first run", { tag: "@once" }, async ({ page, open, sound }) => {
         await open("/setup?token=0123456789abcdef");
         await expect(page.getByRole("heading", { name: "This link is not valid any more" })).toBeVisible();
         await sound();
@@ -72,7 +72,7 @@ test.describe("signing in", () => {
         await expect(page.getByRole("heading", { name: "Orders & Reports" })).toBeVisible();
     });
 
-    test("an unknown address gets the same answer as a wrong password", async ({ page, open }) => {
+    test("an unknown address gets the same answer as a wrong password", { tag: "@once" }, async ({ page, open }) => {
         await open("/sign-in");
         await page.getByLabel("E-mail address").fill("nobody@example.com");
         await page.getByLabel("Password").fill("not the right words");
@@ -80,7 +80,7 @@ test.describe("signing in", () => {
         await expect(page.getByRole("alert")).toHaveText("The e-mail address or the password is wrong.");
     });
 
-    test("a link cannot make the sign-in lead to another site", async ({ page, open }) => {
+    test("a link cannot make the sign-in lead to another site", { tag: "@once" }, async ({ page, open }) => {
         await open("/sign-in?next=//elsewhere.example/");
         await page.getByLabel("E-mail address").fill(PEOPLE.merchant.email);
         await page.getByLabel("Password").fill(PASSWORD);

@@ -84,8 +84,9 @@ test.describe("with scripts", () => {
     test("the row that was chosen stays chosen when new ones arrive above it", async ({ page, open, arrives }) => {
         await arrives("1000001");
         await open("/m/demo-shop/orders");
-        await page.keyboard.press("j");
         const link = page.getByRole("link", { name: "1000001", exact: true });
+        await expect(link).toBeVisible();
+        await page.keyboard.press("j");
         await expect(link).toBeFocused();
         await arrives("1000002");
         await expect(page.locator("tbody tr")).toHaveCount(2);

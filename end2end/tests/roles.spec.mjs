@@ -31,7 +31,7 @@ test.describe("support staff", () => {
         await sound();
     });
 
-    test("cannot change settings with a form of their own making either", async ({ page, open, folder, server, shop }) => {
+    test("cannot change settings with a form of their own making either", { tag: "@once" }, async ({ page, open, folder, server, shop }) => {
         await open("/m/demo-shop");
         const forms = [
             ["/rpc/urls/save", { url: shop.url("/own"), md5: "true", anyway: "true" }],
@@ -82,14 +82,14 @@ test.describe("a merchant", () => {
         expect(await answer.text()).toContain("not-found");
     });
 
-    test("changes his own settings", async ({ page, open, shop }) => {
+    test("changes his own settings", { tag: "@once" }, async ({ page, open, shop }) => {
         await open("/m/demo-shop/settings/ipn");
         await page.getByLabel("URL", { exact: true }).fill(shop.url());
         await page.getByRole("button", { name: "Check and save" }).click();
         await expect(page.getByText("Saved. The URL answered 200, as it should.")).toBeVisible();
     });
 
-    test("an order of another merchant is not shown under his own name", async ({ page, open, arrives, allowed, context, facts, server }) => {
+    test("an order of another merchant is not shown under his own name", { tag: "@once" }, async ({ page, open, arrives, allowed, context, facts, server }) => {
         allowed.push(/status of 404/);
         await arrives("1000001");
         // The administrator learns the address of the order …
@@ -102,7 +102,7 @@ test.describe("a merchant", () => {
     });
 });
 
-test("a request that another site makes the browser send is refused", async ({ page, open, server }) => {
+test("a request that another site makes the browser send is refused", { tag: "@once" }, async ({ page, open, server }) => {
     await open("/account");
     const headers = { origin: "https://elsewhere.example", "sec-fetch-site": "cross-site" };
     const answer = await page.request.post(`${server.url}/rpc/sign-out`, { headers });

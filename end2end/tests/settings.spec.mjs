@@ -43,7 +43,7 @@ test("a URL that does not answer 200 is explained, and can be saved all the same
     await expect(page.getByLabel("URL", { exact: true })).toHaveValue(shop.url("/old-ipn"));
 });
 
-test("a URL that nobody listens at, or that is private, is explained", async ({ page, open }) => {
+test("a URL that nobody listens at, or that is private, is explained", { tag: "@once" }, async ({ page, open }) => {
     await open("/m/demo-shop/settings/ipn");
     const warning = page.getByRole("status").filter({ hasText: "Not saved yet" });
     for (const url of ["http://127.0.0.1:1/ipn", "http://10.0.0.1/ipn", "http://shop.invalid/ipn"]) {
