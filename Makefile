@@ -79,7 +79,7 @@ _test: $(MANIFEST)
 	@cd end2end && npx playwright test
 
 _lint:
-	@cargo fmt --version >/dev/null 2>&1 && cargo fmt --check || RUSTUP_TOOLCHAIN=stable cargo fmt --check
+	@if cargo fmt --version >/dev/null 2>&1; then cargo fmt --check; else RUSTUP_TOOLCHAIN=stable cargo fmt --check; fi
 	@cargo clippy --features ssr --all-targets -- -D warnings
 	@cargo clippy --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --features ssr --no-deps --document-private-items

@@ -43,12 +43,12 @@ impl Sent {
                 if done.notice.is_some() || done.secret.is_some() {
                     tell(&Flash { values: Vec::new(), notice: done.notice, secret: done.secret, ..flash });
                 }
-                leptos_axum::redirect(&done.page);
+                go(&done.page);
                 Ok(())
             }
             Err(error) if !is_browser() => Err(error),
             Err(AppError::SignIn) => {
-                leptos_axum::redirect("/sign-in");
+                go("/sign-in");
                 Ok(())
             }
             Err(AppError::Invalid(errors)) => self_page(&self.page, &Flash { errors, ..flash }),
@@ -67,8 +67,15 @@ impl Sent {
 
 fn self_page(page: &str, flash: &Flash) -> Result<(), AppError> {
     tell(flash);
-    leptos_axum::redirect(page);
+    go(page);
     Ok(())
+}
+
+/// Sends the browser to a page of this site. The page's address is made of what was sent: what cannot stand in an
+/// address leads to the start page.
+fn go(page: &str) {
+    let is_address = page.bytes().all(|byte| byte.is_ascii_graphic());
+    leptos_axum::redirect(if is_address { page } else { "/" });
 }
 
 /// Whether the caller is a browser that sent a form, and not a script.
@@ -80,7 +87,7 @@ fn is_browser() -> bool {
 
 fn tell(flash: &Flash) {
     if let Ok(services) = services() {
-        set_cookie(&flash_cookie(&services.store, flash));
+        set_cookie(&flash_cookie(&services.store, flash, &services.base));
     }
 }
 

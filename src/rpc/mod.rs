@@ -1,7 +1,7 @@
 //! Every server function, one file for each part of the panel: check who asks and whether his role allows it, then call
 //! the service.
 //!
-//! Functions that read are called by pages while they are rendered, and by islands afterwards; their path is `/rpc/…`.
+//! Functions that read are called by pages while they are rendered, and by scripts; their path is `/rpc/…`.
 //! Functions that change something are the targets of plain forms: they answer with a redirect to the page after the
 //! form, and what that page has to say travels in a sealed cookie, so they work with and without JavaScript.
 

@@ -70,7 +70,7 @@ pub async fn sign_out() -> Result<(), AppError> {
     let sent = Sent { form: "sign-out", page: "/sign-in".to_owned(), values: Vec::new() };
     let result = async {
         let caller = Caller::current()?;
-        let token = use_context::<Parts>().and_then(|parts| session_token(&parts.headers));
+        let token = use_context::<Parts>().and_then(|parts| session_token(&parts.headers, &caller.services.base));
         if let Some(token) = token {
             let ended = crate::server::auth::end_session(&caller.services.store, &token).await;
             ended.map_err(|error| app_error(error.into()))?;

@@ -87,6 +87,15 @@ impl App {
         Ok(token.map(|token| format!("{}/setup?token={}", self.services.base, token.reveal())))
     }
 
+    /// Waits until a part of the server has ended by itself, which none should: whoever watches the process can then
+    /// start it again. Gives the part's name.
+    pub async fn part_ended(&mut self) -> &'static str {
+        tokio::select! {
+            () = self.dispatcher.ended() => "the dispatcher",
+            _ = &mut self.served => "the HTTP server",
+        }
+    }
+
     /// Takes no more requests, finishes what is being done, and closes the database.
     pub async fn stop(self) {
         self.end.send_replace(true);

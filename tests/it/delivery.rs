@@ -484,3 +484,24 @@ async fn nothing_of_the_gateways_key_leaves_the_house() {
         assert!(!body.contains(signature.split_once('=').unwrap().1), "{signature}");
     }
 }
+
+#[tokio::test]
+async fn a_message_whose_bytes_found_no_room_in_memory_is_read_from_the_table() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    // It answers nothing, so that whatever waits for it fills the memory that bodies may take.
+    let stuck = FakeMerchant::start(|_| Answer::Drip).await;
+    let healthy = FakeMerchant::confirming().await;
+    shop.url(&stuck.url()).await;
+    let url = shop.url_as(&healthy.url(), |url| url.concurrent = true).await;
+    let mut orders = Vec::new();
+    for number in 0..180 {
+        let mut message = Message::full(&format!("{}", 5_000 + number), "COMPLETE");
+        message.set("ADDRESS1", &"long ".repeat(45_000));
+        orders.push(shop.accepted(&message).await);
+    }
+    for order in orders {
+        shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+    }
+    app.assert_healthy().await;
+}

@@ -31,6 +31,8 @@ pub enum CliError {
         "the delivery {0} was stored but not tried in time; the server is busy with it or was stopped. Look at it in the panel"
     )]
     NotTried(String),
+    #[error("{0} has ended by itself; the log above tells why. Start the server again: it goes on where it was")]
+    PartEnded(&'static str),
     #[error("{0} is already in use; stop what listens there or choose another with --listen")]
     InUse(SocketAddr),
     #[error("cannot listen on {address}: {reason}; choose another with --listen")]

@@ -33,7 +33,7 @@ async fn serve(args: ServeArgs) -> Result<(), CliError> {
         _ => CliError::Listen { address: args.listen, reason },
     })?;
     // What is cut off here is what a crash cuts off: the next start goes on from it.
-    let (app, demo) = tokio::select! {
+    let (mut app, demo) = tokio::select! {
         started = start(&args, &address, listener) => started?,
         () = signals.next() => return Ok(()),
     };
@@ -47,7 +47,11 @@ async fn serve(args: ServeArgs) -> Result<(), CliError> {
         Ok(()) => {}
     }
     tracing::info!(address = %app.address, database = %address.path().display(), "serving");
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        // Nothing is lost by it: the next start goes on from the database.
+        part = app.part_ended() => return Err(CliError::PartEnded(part)),
+    }
     tracing::info!("stopping: finishing what is under way; a second signal ends at once");
     tokio::select! {
         () = stop(app, demo) => tracing::info!("stopped"),

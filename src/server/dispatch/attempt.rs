@@ -9,7 +9,7 @@ use super::{
 use crate::domain::{Cause, attempt::Origin};
 use crate::server::{
     clock::Clock,
-    store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, Store},
+    store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, Store, StoreError},
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -38,13 +38,7 @@ impl Workshop {
         }
         let received = match &job.body {
             Some(body) => body.clone(),
-            None => match self.store.bodies(&[job.notification_id]).await {
-                Ok(mut found) => found.remove(&job.notification_id).unwrap_or_default(),
-                Err(error) => {
-                    tracing::warn!(%error, delivery.id = %job.delivery_id, "a message could not be read; trying again later");
-                    return None;
-                }
-            },
+            None => self.received(job).await?,
         };
         let started_at = self.clock.now();
         let mut record = AttemptRecord {
@@ -88,6 +82,29 @@ impl Workshop {
             (Some(_), _) => plan::next_attempt(record.window_from, record.finished_at).map_or(Next::Expired, Next::Retry),
         };
         Some(record)
+    }
+
+    /// The message of a delivery, from the table. It may be announced, and its bytes dropped for want of room, a moment
+    /// before it stands there.
+    async fn received(&self, job: &Job) -> Option<Bytes> {
+        let read = async {
+            let mut found = self.store.bodies(&[job.notification_id]).await?;
+            if found.is_empty() {
+                self.store.settled().await?;
+                found = self.store.bodies(&[job.notification_id]).await?;
+            }
+            Ok::<_, StoreError>(found.remove(&job.notification_id))
+        };
+        match read.await {
+            Ok(Some(body)) => return Some(body),
+            Ok(None) => {
+                tracing::error!(delivery.id = %job.delivery_id, "the message of a delivery is missing; run `quittance doctor`")
+            }
+            Err(error) => {
+                tracing::warn!(%error, delivery.id = %job.delivery_id, "a message could not be read; trying again later")
+            }
+        }
+        None
     }
 
     fn judge(

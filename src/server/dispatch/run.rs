@@ -44,6 +44,11 @@ impl Dispatcher {
         Self { end, ended }
     }
 
+    /// Waits until it has ended, by a failure of its own.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.ended).await;
+    }
+
     /// Starts no more attempts, waits for those on their way, and records their results.
     pub async fn stop(self) {
         let _ = self.end.send(());
@@ -102,10 +107,7 @@ async fn run(workshop: Arc<Workshop>, mut jobs: mpsc::UnboundedReceiver<Vec<Job>
     loop {
         // Looked at here and not only waited for, because a delivery to a new URL may be announced on another channel
         // before the change of settings is.
-        if settings.has_changed().unwrap_or(false) {
-            looper.directory = settings.borrow_and_update().clone();
-            looper.configure();
-        }
+        looper.follow(&mut settings);
         looper.start_due();
         let wake_at = looper.lanes.wake_at();
         let clock = looper.workshop.clock.clone();
@@ -115,6 +117,8 @@ async fn run(workshop: Arc<Workshop>, mut jobs: mpsc::UnboundedReceiver<Vec<Job>
                 if count == 0 {
                     break;
                 }
+                // A URL may have been released since; what is announced for one on hold is not taken.
+                looper.follow(&mut settings);
                 let now = clock.now();
                 for job in batch.drain(..).flatten() {
                     looper.lanes.push(job, now);
@@ -140,6 +144,14 @@ async fn run(workshop: Arc<Workshop>, mut jobs: mpsc::UnboundedReceiver<Vec<Job>
 }
 
 impl Loop {
+    /// Takes over changed settings.
+    fn follow(&mut self, settings: &mut watch::Receiver<Arc<Directory>>) {
+        if settings.has_changed().unwrap_or(false) {
+            self.directory = settings.borrow_and_update().clone();
+            self.configure();
+        }
+    }
+
     fn configure(&mut self) {
         for url_id in self.lanes.configure(&self.directory) {
             let (store, events) = (self.workshop.store.clone(), self.events.clone());
@@ -286,6 +298,8 @@ async fn settle_urls(store: Store, mut settings: watch::Receiver<Arc<Directory>>
 }
 
 async fn settle_once(store: &Store) -> Result<(), StoreError> {
+    // What was accepted by the setting before may not be in the table yet.
+    store.settled().await?;
     for (url_id, held, removed) in store.unsettled_urls().await? {
         loop {
             let moved = match (held, removed) {

@@ -61,12 +61,14 @@ impl Lane {
     }
 
     fn can_start(&self) -> bool {
-        !self.held && !self.removed && !self.ready.is_empty() && self.in_flight < self.limit()
+        let knows_order = !(self.in_order && self.restoring);
+        !self.held && !self.removed && knows_order && !self.ready.is_empty() && self.in_flight < self.limit()
     }
 
     /// Whether the table is worth reading once something in it is due.
     fn wants_table(&self) -> bool {
-        !self.held && !self.removed && !self.loading && self.ready.is_empty()
+        // What waits for an earlier one of its order counts: a dead URL must not gather everything in memory.
+        !self.held && !self.removed && !self.loading && self.ready.is_empty() && self.known.len() < LANE_CAPACITY
     }
 }
 
@@ -94,6 +96,10 @@ impl Lanes {
             if url.order_in_order && !lane.in_order {
                 lane.restoring = true;
                 to_restore.push(url.id);
+            }
+            if lane.held && !url.held {
+                // Whatever was announced while it was on hold was left to the table.
+                lane.table = Some(Timestamp::default());
             }
             (lane.concurrent, lane.in_order, lane.held, lane.removed) = (url.concurrent, url.order_in_order, url.held, false);
         }
@@ -127,13 +133,13 @@ impl Lanes {
             let first = lane.active.entry(order).or_insert(delivery);
             *first = (*first).min(delivery);
         }
+        self.refresh(url_id);
     }
 
     /// An open delivery was committed. It goes to memory where there is room and nothing due waits before it.
     pub fn push(&mut self, job: Job, now: Timestamp) {
         if job.origin == Origin::Debug {
-            self.express.push_back(job);
-            return;
+            return self.hurry(job);
         }
         let lane = self.lanes.entry(job.url_id).or_default();
         if lane.held || lane.removed {
@@ -146,6 +152,13 @@ impl Lanes {
         }
         self.keep(job);
         self.refresh(url_id);
+    }
+
+    /// Somebody waits for it: it goes beside the lane, and is not to be taken from the table again.
+    fn hurry(&mut self, job: Job) {
+        if self.lane(job.url_id).known.insert(job.delivery_id) {
+            self.express.push_back(job);
+        }
     }
 
     /// The table holds something of a URL that is due at a moment.
@@ -259,7 +272,7 @@ impl Lanes {
             let lane = self.lane(url_id);
             let is_news = !lane.known.contains(&job.delivery_id) && !recorded.contains(&job.delivery_id);
             if !lane.held && !lane.removed && is_news {
-                self.keep(job);
+                if job.origin == Origin::Debug { self.hurry(job) } else { self.keep(job) }
             }
         }
         match rest {
@@ -395,6 +408,53 @@ mod tests {
     }
 
     #[test]
+    fn a_resend_for_debug_goes_beside_its_lane_and_leaves_no_trace_in_it() {
+        let mut lanes = Lanes::default();
+        lanes.configure(&directory(vec![url(1)]));
+        let debug = |id| Job { origin: Origin::Debug, ..job(1, 1, id) };
+        lanes.push(job(1, 1, 1), NOW);
+        lanes.push(debug(2), NOW);
+        assert_eq!((next(&mut lanes), next(&mut lanes)), (Some(2), Some(1)));
+        // The table is read while it is under way; and after a restart it comes from there.
+        lanes.promise(UrlId(1), NOW);
+        assert_eq!(lanes.to_load(NOW).len(), 1);
+        lanes.loaded(UrlId(1), vec![job(1, 1, 1), debug(2), debug(3)], None);
+        assert_eq!(next(&mut lanes), Some(3), "not the second one again");
+        for id in [2, 3] {
+            lanes.finished(UrlId(1), Origin::Debug);
+            lanes.recorded(UrlId(1), OrderId(1), DeliveryId(id), Next::Closed);
+        }
+        lanes.push(job(1, 2, 4), NOW);
+        assert_eq!(next(&mut lanes), None, "the first is still on its way");
+        end(&mut lanes, 1, 1, 1, Next::Confirmed);
+        assert_eq!(next(&mut lanes), Some(4));
+    }
+
+    #[test]
+    fn a_released_url_reads_the_table() {
+        let mut lanes = Lanes::default();
+        lanes.configure(&directory(vec![NotificationUrl { held: true, ..url(1) }]));
+        lanes.push(job(1, 1, 1), NOW);
+        assert_eq!((next(&mut lanes), lanes.wake_at()), (None, None));
+        lanes.configure(&directory(vec![url(1)]));
+        assert_eq!(lanes.to_load(NOW), [(UrlId(1), 0)]);
+        lanes.loaded(UrlId(1), vec![job(1, 1, 1)], None);
+        assert_eq!(next(&mut lanes), Some(1));
+    }
+
+    #[test]
+    fn nothing_starts_in_order_before_the_order_is_known() {
+        let mut lanes = Lanes::default();
+        assert_eq!(lanes.configure(&directory(vec![NotificationUrl { order_in_order: true, ..url(1) }])), [UrlId(1)]);
+        lanes.push(job(1, 1, 2), NOW);
+        assert_eq!(next(&mut lanes), None);
+        lanes.restore_order(UrlId(1), vec![(OrderId(1), DeliveryId(1))]);
+        assert_eq!(next(&mut lanes), None, "an earlier one of its order is not confirmed");
+        lanes.push(job(1, 2, 3), NOW);
+        assert_eq!(next(&mut lanes), Some(3), "another order goes on");
+    }
+
+    #[test]
     fn lanes_take_turns() {
         let mut lanes = Lanes::default();
         lanes.configure(&directory((1..=3).map(|id| NotificationUrl { concurrent: true, ..url(id) }).collect()));
@@ -513,6 +573,9 @@ mod tests {
         assert_eq!(lanes.in_memory, 0);
         lanes.configure(&directory(vec![url(1)]));
         lanes.push(job(1, 2, 2), NOW);
+        assert_eq!(next(&mut lanes), None, "the table may hold what is due before it");
+        assert_eq!(lanes.to_load(NOW), [(UrlId(1), 0)]);
+        lanes.loaded(UrlId(1), vec![job(1, 2, 2), job(1, 3, 3)], Some(LATER));
         assert_eq!(next(&mut lanes), Some(2));
     }
 
@@ -551,7 +614,9 @@ mod tests {
         ) {
             let mut lanes = Lanes::default();
             let urls = (0..4).map(|id| NotificationUrl { concurrent, order_in_order: in_order, ..url(id) }).collect();
-            lanes.configure(&directory(urls));
+            for url_id in lanes.configure(&directory(urls)) {
+                lanes.restore_order(url_id, Vec::new());
+            }
             let mut table: Vec<Job> = Vec::new();
             let mut flying: Vec<Job> = Vec::new();
             let mut now = NOW;

@@ -4,7 +4,7 @@
 //! connections. Without https (on loopback, or behind nothing) browsers would refuse it, so there it has a plain name.
 
 use crate::domain::pages::flash::Flash;
-use crate::server::{auth::IDLE_FOR, store::Store};
+use crate::server::store::Store;
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -12,6 +12,8 @@ const SESSION_SECURE: &str = "__Host-quittance";
 const SESSION_PLAIN: &str = "quittance";
 const FLASH: &str = "quittance-flash";
 const THEME: &str = "quittance-theme";
+/// How long a browser keeps the session's cookie, in seconds: longer than any session lasts, which is decided here.
+const COOKIE_DAYS: u32 = 30 * 86_400;
 /// Browsers drop cookies beyond 4 KiB.
 const MAX_COOKIE: usize = 3_800;
 
@@ -28,15 +30,16 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     })
 }
 
-/// The session's token in a request. The prefixed cookie goes first: no other site can have set it.
-pub fn session_token(headers: &HeaderMap) -> Option<String> {
-    cookie(headers, SESSION_SECURE).or_else(|| cookie(headers, SESSION_PLAIN)).map(str::to_owned)
+/// The session's token in a request. Over https only the prefixed cookie counts: a neighbouring host can set the other.
+pub fn session_token(headers: &HeaderMap, base: &str) -> Option<String> {
+    let name = if is_secure(base) { SESSION_SECURE } else { SESSION_PLAIN };
+    cookie(headers, name).map(str::to_owned)
 }
 
 /// Sets the session's cookie.
 pub fn session_cookie(token: &str, base: &str) -> String {
     let (name, secure) = if is_secure(base) { (SESSION_SECURE, "; Secure") } else { (SESSION_PLAIN, "") };
-    format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}", IDLE_FOR.as_secs())
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={COOKIE_DAYS}{secure}")
 }
 
 /// Removes the session's cookie.
@@ -46,7 +49,8 @@ pub fn end_session_cookie(base: &str) -> String {
 }
 
 /// Carries a flash to the next page, sealed: it may hold a secret key that is shown once.
-pub fn flash_cookie(store: &Store, flash: &Flash) -> String {
+pub fn flash_cookie(store: &Store, flash: &Flash, base: &str) -> String {
+    let secure = if is_secure(base) { "; Secure" } else { "" };
     let seal = |flash: &Flash| {
         let plain = serde_json::to_vec(flash).unwrap_or_default();
         URL_SAFE_NO_PAD.encode(store.seal(FLASH, &plain))
@@ -55,7 +59,7 @@ pub fn flash_cookie(store: &Store, flash: &Flash) -> String {
     if value.len() > MAX_COOKIE {
         value = seal(&Flash { values: Vec::new(), ..flash.clone() });
     }
-    format!("{FLASH}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=120")
+    format!("{FLASH}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=120{secure}")
 }
 
 /// The flash in a request.

@@ -36,7 +36,7 @@ pub async fn events(
     Query(After { after }): Query<After>,
     headers: HeaderMap,
 ) -> Response {
-    let (Some(user), Some(token)) = (user, session_token(&headers)) else {
+    let (Some(user), Some(token)) = (user, session_token(&headers, &panel.services.base)) else {
         return (StatusCode::UNAUTHORIZED, "Please sign in.\n").into_response();
     };
     let session = Token::hash_of(&token);

@@ -23,7 +23,7 @@ use axum::{
 use http_body_util::Limited;
 use std::time::Duration;
 use tokio::sync::watch;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, util::option_layer};
 use tower_http::{CompressionLevel, compression::CompressionLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
 
 /// Largest form or server function call, in bytes.
@@ -60,8 +60,12 @@ pub fn router(panel: Panel) -> Router {
         )
         .with_state(panel.clone());
     let live = Router::new().route("/live", get(live::events)).layer(session).with_state(panel.clone());
+    // Where the outside comes by https it must not come without.
+    let https = panel.services.base.starts_with("https://");
+    let strict = https.then(|| header(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"));
     let panel = pages.merge(live).layer(
         ServiceBuilder::new()
+            .layer(option_layer(strict))
             .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .layer(header(header::X_FRAME_OPTIONS, "DENY"))
             .layer(header(header::REFERRER_POLICY, "same-origin"))

@@ -18,8 +18,10 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-/// Connections served at a time; further ones wait in the kernel's queue.
+/// Connections served at a time, at most; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 20_000;
+/// Files that stay free for the database and for deliveries, whose attempts have a limit of their own.
+const OTHER_FILES: u64 = 2_048;
 /// A request head must have arrived within this time; also how long an idle connection is kept.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How long requests that are being served may take to finish when the server ends.
@@ -27,7 +29,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// Serves until `end` is ready, then finishes what is being served.
 pub async fn serve(listener: TcpListener, app: Router, end: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(max_connections()));
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(64 << 10).half_close(false);
@@ -60,6 +62,14 @@ pub async fn serve(listener: TcpListener, app: Router, end: impl Future<Output =
     if tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await.is_err() {
         tracing::warn!("some connections were still busy at the end and were cut off");
     }
+}
+
+/// As many connections as the process may have open beside everything else. Asks for more files first: the usual limit
+/// of a shell is far below the one that is allowed.
+fn max_connections() -> usize {
+    let files = rlimit::increase_nofile_limit(MAX_CONNECTIONS as u64 + OTHER_FILES).unwrap_or(1_024);
+    let places = usize::try_from(files.saturating_sub(OTHER_FILES).max(files / 2)).unwrap_or(MAX_CONNECTIONS);
+    places.min(MAX_CONNECTIONS)
 }
 
 /// One connection. Small answers must not wait in the socket for more to come.

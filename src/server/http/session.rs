@@ -17,7 +17,7 @@ const OPEN_PAGES: [&str; 2] = ["/sign-in", "/setup"];
 
 /// Finds the user of the request's session.
 pub async fn current_user(State(services): State<Services>, mut request: Request, next: Next) -> Response {
-    let user = match session_token(request.headers()) {
+    let user = match session_token(request.headers(), &services.base) {
         None => None,
         Some(token) => match session_user(&services.store, &token, services.clock.now()).await {
             Ok(user) => user,

@@ -92,7 +92,7 @@ pub fn find(body: &[u8]) -> Vec<Finding> {
     let mut at = 0;
     while found.len() < MAX_FOUND {
         let epayment = position(&lower, b"<epayment>", at);
-        let sig = position(&lower, b"<sig", at).filter(|start| lower.get(start + 4).is_some_and(u8::is_ascii_whitespace));
+        let sig = sig_tag(&lower, at);
         let (start, finding, end) = match (epayment, sig) {
             (Some(epayment), sig) if sig.is_none_or(|sig| epayment < sig) => {
                 let (finding, end) = read_epayment(&body, &lower, epayment + b"<epayment>".len());
@@ -117,6 +117,17 @@ pub fn find(body: &[u8]) -> Vec<Finding> {
     found
 }
 
+/// The next `<sig …`; other tags begin with the same letters.
+fn sig_tag(lower: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let start = position(lower, b"<sig", at)?;
+        if lower.get(start + 4).is_some_and(u8::is_ascii_whitespace) {
+            return Some(start);
+        }
+        at = start + 4;
+    }
+}
+
 /// `<EPAYMENT>` has been read; gives what follows and where to go on.
 fn read_epayment(body: &[u8], lower: &[u8], start: usize) -> (Finding, usize) {
     let Some(end) = position(lower, b"</epayment>", start).filter(|end| end - start <= MAX_RECEIPT) else {
@@ -126,8 +137,7 @@ fn read_epayment(body: &[u8], lower: &[u8], start: usize) -> (Finding, usize) {
     let finding = match inner.iter().rposition(|byte| *byte == b'|') {
         Some(bar) if is_hash(inner[bar + 1..].trim_ascii()) => {
             let hash = inner[bar + 1..].trim_ascii().to_vec();
-            // A hash of SHA length in the MD5 form is kept under its own algorithm's length so that the verdict
-            // can say so; it never verifies as MD5.
+            // A hash of SHA length in the MD5 form never verifies as MD5; the verdict tells it by its length.
             Finding::Receipt(FoundReceipt { algorithm: Algorithm::Md5, date: inner[..bar].to_vec(), hash })
         }
         Some(_) => Finding::Malformed(excerpt(inner)),
@@ -304,6 +314,7 @@ mod tests {
             assert!(confirmed(&format!("{{\"receipt\":\"{}\"}}", receipt.replace('"', "\\\"").replace('/', "\\/"))));
             assert!(confirmed(&receipt.replace('<', r"\u003C").replace('>', r"\u003e")));
             assert!(confirmed(&format!("<EPAYMENT>Error.</EPAYMENT> {receipt}")), "after something that is none");
+            assert!(confirmed(&format!("<signature>none</signature> <sigma/> {receipt}")), "after tags that begin like one");
         }
         assert!(confirmed(&MD5.to_uppercase()) && confirmed(&MD5.to_lowercase()));
         assert!(confirmed(&MD5.replace('|', "|\n ")));

@@ -1,5 +1,5 @@
-//! Tells open pages that something changed. A page that hears of it reads itself again through its server function, so
-//! that there is one way for data to a page.
+//! Tells open pages that something changed. A page that hears of it reads itself again from its own address, so that
+//! there is one way for data to a page.
 //!
 //! Changes are gathered for a moment first: at full speed thousands of orders move in a second, and a page wants to
 //! know once.

@@ -41,7 +41,7 @@ pub fn Resend(merchant: String, order: OrderId, notification: NotificationId, ur
                 </div>
                 <p class="hint">
                     "The script gets the notification again, with the same fields and a new signature, and may act on it a second time. "
-                    "For debug it is sent once, to one URL, and you see request and answer side by side."
+                    "For debug it is sent once, to one URL, at once and beside any request under way, and you see request and answer side by side."
                 </p>
                 <div class="actions">
                     <button class="button primary"><Icon name="retry"/>"Resend"</button>

@@ -309,6 +309,7 @@ fn UrlForm(slug: String, url: Option<UrlView>, is_default: bool, flash: Flash) -
             <Hidden name="merchant" value=slug/>
             <Hidden name="id" value=saved(|url| url.id.to_string())/>
             <Hidden name="is_default" value=is_default.to_string()/>
+            {is_default.then(|| view! { <Hidden name="label" value=saved(|url| url.label.clone())/> })}
             {(!is_default).then(|| view! {
                 <TextField flash=flash.clone() name="label" label="Name" value=saved(|url| url.label.clone()) hint="What this script does, for instance Accounting. Left empty, the host name."/>
             })}
