@@ -10,10 +10,11 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Commits of the journal that the tables below could not take; kept for a person to look at.
+-- Commits of the journal that could not be read, or that the tables below could not take; kept for a person to look at.
 CREATE TABLE journal_stuck (
-    id     INTEGER PRIMARY KEY,
-    events BLOB    NOT NULL                   -- packed JSON, see src/server/store/sqlite/journal.rs
+    id       INTEGER PRIMARY KEY,
+    events   BLOB    NOT NULL,                -- packed JSON, see src/server/store/sqlite/journal.rs
+    segments BLOB                             -- as they lay in the journal, where that could not be read
 ) STRICT;
 
 -- The bytes received and exchanged, many messages together, packed. Only added and, in order of age, removed.

@@ -52,6 +52,8 @@ on_every_engine! {
     a_thousand_at_once_are_all_there,
     the_doctor_finds_what_is_wrong,
     the_file_can_shrink,
+    what_cannot_be_read_does_not_stop_the_start,
+    a_crash_after_long_answers_loses_nothing,
 }
 
 fn facts(reference: &str, status: OrderStatus, second: i64) -> OrderFacts {
@@ -613,4 +615,50 @@ async fn the_file_can_shrink(test: TestStore) {
     let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
     let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut conn).await.unwrap();
     assert_eq!(mode, 2, "incremental, so that retention can give pages back");
+}
+
+async fn connection(test: &TestStore, file: &str) -> sqlx::SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join(file));
+    sqlx::ConnectOptions::connect(&options).await.unwrap()
+}
+
+async fn what_cannot_be_read_does_not_stop_the_start(mut test: TestStore) {
+    let shop = shop(&test).await;
+    shop.accept(&mut test, "1001").await;
+    test.store.close().await;
+    let mut journal = connection(&test, "quittance.intake").await;
+    let insert = "INSERT INTO journal (id, events, segments) VALUES (1000000, x'0909', x'01')";
+    sqlx::query(insert).execute(&mut journal).await.unwrap();
+    sqlx::Connection::close(journal).await.unwrap();
+    test.reopen(OpenAs::Server).await.unwrap();
+    let new = notification(shop.merchant, shop.listener, facts("1002", OrderStatus::Paid, 100));
+    assert!(!test.accept(new).await.repeated);
+    let findings = test.store.verify().await.unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
+    assert_eq!((wrong.len(), wrong[0].check), (1, "what was promised is in the ledger"), "{wrong:?}");
+    let kept = "SELECT events, segments FROM journal_stuck WHERE id = 1000000";
+    let kept: (Vec<u8>, Vec<u8>) = sqlx::query_as(kept).fetch_one(&mut connection(&test, "quittance.db").await).await.unwrap();
+    assert_eq!(kept, (vec![9, 9], vec![1]), "nothing is lost");
+    test.reopen(OpenAs::Server).await.unwrap();
+}
+
+async fn a_crash_after_long_answers_loses_nothing(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    let mut failed = attempt(&job, Next::Retry(START.plus(Duration::from_secs(150))));
+    failed.detail.note = "x".repeat(60_000);
+    // A change under way keeps the ledger from following, as a crash would.
+    let mut writer = connection(&test, "quittance.db").await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
+    test.store.record(vec![failed; 200]).await.unwrap();
+    let crashed = tempfile::tempdir().unwrap();
+    for name in ["quittance.db", "quittance.db-wal", "quittance.intake", "quittance.intake-wal", "quittance.key"] {
+        std::fs::copy(test.folder.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    sqlx::query("ROLLBACK").execute(&mut writer).await.unwrap();
+    test.store.close().await;
+    test.folder = crashed;
+    test.store = test.second(OpenAs::Server).await.unwrap();
+    assert_eq!(test.store.attempts_of(job.delivery_id).await.unwrap().len(), 200);
+    assert_healthy(&test).await;
 }

@@ -3,7 +3,7 @@
 use super::{ServiceResult, Services, fields, merchant_ref};
 use crate::domain::{
     Algorithms, AppError, Cause,
-    attempt::UrlCheck,
+    attempt::{UrlCheck, bounded_note},
     id::UrlId,
     pages::settings::{IpnSettings, UrlView},
 };
@@ -73,7 +73,7 @@ impl Services {
                 (Some(cause_of(status)), format!("A GET was answered with status {status}; 200 is wanted.{to}"))
             }
         };
-        UrlCheck { at, cause, note }
+        UrlCheck { at, cause, note: bounded_note(note) }
     }
 
     /// Saves a URL: a new one, or in place of one that is there.

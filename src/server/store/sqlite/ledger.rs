@@ -4,7 +4,7 @@
 //! row in its final state), then written in one transaction. This is where most of the store's time goes, so it runs
 //! on a thread with prepared statements, one row a call.
 
-use super::journal::{Accepted, Attempted, Entry, Event, Repeated, said_at};
+use super::journal::{Accepted, Attempted, Entry, Event, Repeated, Unreadable, said_at};
 use crate::domain::{
     DeliveryState, OrderStatus, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
@@ -78,6 +78,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// Keeps a row of the journal that cannot be read, with its bytes, and notes that it was dealt with.
+    pub fn set_aside_unread(&mut self, row: &Unreadable) -> Result<(), StoreError> {
+        let tx = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.execute(
+            "INSERT INTO journal_stuck (id, events, segments) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            params![row.id, row.events, row.segments],
+        )?;
+        note_applied(&tx, row.id)?;
+        tx.commit()?;
+        Ok(())
+    }
+
     /// Moves what is left in the write-ahead log into the database, so that the log starts over.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         Ok(self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
@@ -90,11 +102,14 @@ fn write_segments(tx: &Transaction<'_>, entries: &[Entry]) -> Result<(), StoreEr
     for (id, packed) in entries.iter().flat_map(|entry| &entry.segments) {
         insert.execute(params![id, packed])?;
     }
-    let applied = entries.last().map_or(0, |entry| entry.id);
+    note_applied(tx, entries.last().map_or(0, |entry| entry.id))
+}
+
+fn note_applied(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO meta (key, value) VALUES ('journal_applied', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
     )?
-    .execute([applied.to_string()])?;
+    .execute([id.to_string()])?;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ impl SqliteStore {
 const COUNTED: [(&str, &str, &str); 7] = [
     (
         "what was promised is in the ledger",
-        "entries of the journal that could not be applied",
+        "entries of the journal that could not be read or applied",
         "SELECT count(*) FROM journal_stuck",
     ),
     (
