@@ -52,6 +52,7 @@ on_every_engine! {
     a_thousand_at_once_are_all_there,
     the_doctor_finds_what_is_wrong,
     the_file_can_shrink,
+    the_doctor_reads_every_message_of_every_segment,
     what_cannot_be_read_does_not_stop_the_start,
     a_crash_after_long_answers_loses_nothing,
 }
@@ -661,4 +662,32 @@ async fn a_crash_after_long_answers_loses_nothing(mut test: TestStore) {
     test.store = test.second(OpenAs::Server).await.unwrap();
     assert_eq!(test.store.attempts_of(job.delivery_id).await.unwrap().len(), 200);
     assert_healthy(&test).await;
+}
+
+async fn the_doctor_reads_every_message_of_every_segment(test: TestStore) {
+    let shop = shop(&test).await;
+    // More than the doctor looks at together, over several segments.
+    let accepts = (0..2_500).map(|number| {
+        let mut new = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Paid, 100 + number));
+        new.body = format!("NUMBER={number}&PAD={}", "x".repeat(500)).into();
+        test.store.accept(new)
+    });
+    assert!(futures::future::join_all(accepts).await.iter().all(Result::is_ok));
+    test.store.settled().await.unwrap();
+    let unaltered = async || {
+        let findings = test.store.verify().await.unwrap();
+        findings.into_iter().find(|finding| finding.check == "stored messages are unaltered").unwrap()
+    };
+    assert_eq!(unaltered().await.detail, "2500 bodies hash right");
+    let mut conn = connection(&test, "quittance.db").await;
+    let segments: i64 = sqlx::query_scalar("SELECT count(*) FROM segment").fetch_one(&mut conn).await.unwrap();
+    assert!(segments > 1);
+    for end in ["min", "max"] {
+        let alter = format!("UPDATE notification SET digest = zeroblob(16) WHERE id = (SELECT {end}(id) FROM notification)");
+        sqlx::query(sqlx::AssertSqlSafe(alter)).execute(&mut conn).await.unwrap();
+    }
+    assert_eq!(unaltered().await.detail, "2 of 2500 bodies are altered");
+    // Bytes that are gone are another check's finding.
+    sqlx::query("DELETE FROM segment").execute(&mut conn).await.unwrap();
+    assert_eq!(unaltered().await.detail, "0 bodies hash right");
 }
