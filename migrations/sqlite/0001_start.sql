@@ -135,6 +135,8 @@ CREATE TABLE delivery (
     finished_at     INTEGER
 ) STRICT;
 CREATE INDEX delivery_due ON delivery (url_id, due_at, id) WHERE state IN (0, 2);
+-- What fails at the moment, for the dashboard: the oldest tells since when, the newest why.
+CREATE INDEX delivery_retrying ON delivery (url_id, window_from) WHERE state = 2;
 CREATE INDEX delivery_held ON delivery (url_id, id) WHERE state = 3;
 CREATE INDEX delivery_orphan ON delivery (id) WHERE node_id IS NULL AND state IN (0, 2);
 CREATE INDEX delivery_of_notification ON delivery (notification_id);
@@ -164,8 +166,6 @@ CREATE TABLE url_books (
     confirmed         INTEGER NOT NULL DEFAULT 0,
     expired           INTEGER NOT NULL DEFAULT 0,
     cancelled         INTEGER NOT NULL DEFAULT 0,
-    failing_since     INTEGER,                -- first failure after the last confirmation
-    failing_cause     TEXT,                   -- of the latest failure
     last_confirmed_at INTEGER,
     last_attempt_at   INTEGER
 ) STRICT;

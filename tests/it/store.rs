@@ -35,6 +35,7 @@ on_every_engine! {
     identical_messages_of_one_batch_are_stored_once,
     a_late_message_does_not_downgrade_the_order,
     attempts_move_deliveries_and_books,
+    a_url_fails_as_long_as_one_of_its_deliveries_does,
     outstanding_work_survives_a_restart,
     lanes_are_read_in_order_of_due_time,
     held_urls_keep_and_released_ones_go_on,
@@ -231,13 +232,16 @@ async fn attempts_move_deliveries_and_books(mut test: TestStore) {
     assert_eq!((delivery.state, delivery.attempts, delivery.due_at), (DeliveryState::Retrying, 1, Some(retry_at)));
     assert_eq!((delivery.last_cause, order_id), (Some(Cause::ServerError), first.order_id));
     let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
-    assert_eq!((state.confirmed, state.outstanding, state.next_try), (1, 1, Some(retry_at)));
-    assert_eq!(state.failing_since, None, "the last of the two was confirmed");
+    assert_eq!((state.confirmed, state.queued, state.retrying, state.next_try), (1, 0, 1, Some(retry_at)));
+    assert_eq!((state.failing_since, state.failing_cause), (Some(START), Some(Cause::ServerError)));
 
     test.record(vec![attempt(&first, Next::Retry(retry_at.plus(Duration::from_secs(150))))]).await;
     let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
     assert_eq!((state.failing_since, state.failing_cause), (Some(START), Some(Cause::ServerError)));
     test.record(vec![attempt(&first, Next::Expired)]).await;
+    let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
+    assert_eq!((state.retrying, state.expired, state.failing_since), (0, 1, None));
+    assert_eq!((state.failing_cause, state.is_failing()), (Some(Cause::ServerError), true));
     // A late result cannot bring back what is final.
     test.record(vec![attempt(&first, Next::Confirmed)]).await;
     let (delivery, ..) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
@@ -250,6 +254,29 @@ async fn attempts_move_deliveries_and_books(mut test: TestStore) {
     let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
     assert_eq!((counts.confirmed, counts.expired, counts.queued, counts.retrying), (1, 1, 0, 0));
     assert!(test.store.lanes().await.unwrap().is_empty());
+    assert_healthy(&test).await;
+}
+
+async fn a_url_fails_as_long_as_one_of_its_deliveries_does(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let mut jobs = Vec::new();
+    for reference in ["1001", "1002", "1003", "1004"] {
+        jobs.push(shop.accept(&mut test, reference).await);
+    }
+    let later = START.plus(Duration::from_secs(150));
+    let mut second = attempt(&jobs[1], Next::Retry(later));
+    (second.window_from, second.cause) = (START.plus(Duration::from_secs(60)), Some(Cause::PlainText));
+    test.record(vec![attempt(&jobs[0], Next::Retry(later)), second.clone()]).await;
+    test.record(vec![attempt(&jobs[2], Next::Confirmed)]).await;
+    let state = async || test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
+    let failing = state().await;
+    assert_eq!((failing.queued, failing.retrying, failing.outstanding(), failing.is_failing()), (1, 2, 3, true));
+    assert_eq!((failing.failing_since, failing.failing_cause), (Some(START), Some(Cause::PlainText)));
+    test.record(vec![attempt(&jobs[0], Next::Confirmed)]).await;
+    assert_eq!(state().await.failing_since, Some(second.window_from), "the other one still fails");
+    test.record(vec![attempt(&jobs[1], Next::Confirmed)]).await;
+    let cured = state().await;
+    assert_eq!((cured.retrying, cured.is_failing(), cured.failing_since, cured.failing_cause), (0, false, None, None));
     assert_healthy(&test).await;
 }
 

@@ -154,11 +154,7 @@ struct Book {
     accepted: i64,
     /// By state's code.
     moved: [i64; 7],
-    /// A confirmation was among the attempts, so an earlier trouble is over.
     confirmed_at: Option<Timestamp>,
-    /// First failure after the last confirmation of the chunk.
-    failing_since: Option<Timestamp>,
-    failing_cause: Option<&'static str>,
     attempted_at: Option<Timestamp>,
 }
 
@@ -297,10 +293,7 @@ impl<'a> Chunk<'a> {
         let hour = self.hours.entry((event.merchant_id, event.finished_at.hour())).or_default();
         if cause.is_none() {
             book.confirmed_at = Some(event.finished_at);
-            (book.failing_since, book.failing_cause) = (None, None);
         } else {
-            book.failing_since = book.failing_since.or(Some(event.started_at));
-            book.failing_cause = cause;
             hour.failed += 1;
         }
         hour.confirmed += i64::from(ended && state == DeliveryState::Confirmed);
@@ -469,16 +462,12 @@ impl<'a> Chunk<'a> {
     fn write_books(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         let mut upsert = tx.prepare_cached(
             "INSERT INTO url_books (url_id, accepted, queued, retrying, held, confirmed, expired, cancelled,
-                 last_confirmed_at, failing_since, failing_cause, last_attempt_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 last_confirmed_at, last_attempt_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (url_id) DO UPDATE SET accepted = accepted + excluded.accepted, queued = queued + excluded.queued,
                  retrying = retrying + excluded.retrying, held = held + excluded.held,
                  confirmed = confirmed + excluded.confirmed, expired = expired + excluded.expired,
                  cancelled = cancelled + excluded.cancelled,
-                 failing_since = CASE WHEN excluded.last_confirmed_at IS NULL
-                     THEN coalesce(failing_since, excluded.failing_since) ELSE excluded.failing_since END,
-                 failing_cause = CASE WHEN excluded.last_confirmed_at IS NULL
-                     THEN coalesce(excluded.failing_cause, failing_cause) ELSE excluded.failing_cause END,
                  last_confirmed_at = coalesce(excluded.last_confirmed_at, last_confirmed_at),
                  last_attempt_at = coalesce(excluded.last_attempt_at, last_attempt_at)",
         )?;
@@ -494,8 +483,6 @@ impl<'a> Chunk<'a> {
                 moved(DeliveryState::Expired),
                 moved(DeliveryState::Cancelled),
                 book.confirmed_at.map(|at| at.0),
-                book.failing_since.map(|at| at.0),
-                book.failing_cause,
                 book.attempted_at.map(|at| at.0),
             ])?;
         }
