@@ -53,6 +53,7 @@ on_every_engine! {
     a_thousand_at_once_are_all_there,
     the_doctor_finds_what_is_wrong,
     the_file_can_shrink,
+    its_files_are_its_owners_alone,
     the_doctor_reads_every_message_of_every_segment,
     what_cannot_be_read_does_not_stop_the_start,
     a_crash_after_long_answers_loses_nothing,
@@ -717,4 +718,15 @@ async fn the_doctor_reads_every_message_of_every_segment(test: TestStore) {
     // Bytes that are gone are another check's finding.
     sqlx::query("DELETE FROM segment").execute(&mut conn).await.unwrap();
     assert_eq!(unaltered().await.detail, "0 bodies hash right");
+}
+
+async fn its_files_are_its_owners_alone(mut test: TestStore) {
+    let shop = shop(&test).await;
+    shop.accept(&mut test, "1001").await;
+    #[cfg(unix)]
+    for file in std::fs::read_dir(test.folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
+    }
 }

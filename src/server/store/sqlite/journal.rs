@@ -14,6 +14,7 @@ use crate::server::store::{
     AttemptRecord, NewNotification, Next, StoreError,
     ids::IdSource,
     pack::{pack, unpack_up_to},
+    vault::create_private,
 };
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
@@ -144,7 +145,7 @@ pub(super) struct Attempted {
 pub(super) struct Draft<'a> {
     journal_id: i64,
     ids: &'a IdSource,
-    finished: Vec<(Entry, Vec<u8>)>,
+    finished: Vec<Drafted>,
     events: Vec<Event>,
     /// The events of the open entry as JSON, but for the closing bracket.
     text: Vec<u8>,
@@ -281,11 +282,14 @@ impl<'a> Draft<'a> {
     }
 
     /// The entries with their packed events.
-    pub fn finish(mut self) -> Vec<(Entry, Vec<u8>)> {
+    pub fn finish(mut self) -> Vec<Drafted> {
         self.close_entry();
         self.finished
     }
 }
+
+/// An entry with its packed events.
+pub(super) type Drafted = (Entry, Vec<u8>);
 
 /// One commit of the journal on its way to the ledger.
 #[derive(Clone)]
@@ -348,6 +352,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens the file beside a database, makes it where there is none, and checks that it belongs to that database.
     pub fn open(path: &Path, installation: &str, forget_up_to: Arc<AtomicI64>) -> Result<Self, StoreError> {
+        create_private(path)?;
         let conn = Connection::open(path)?;
         conn.busy_timeout(Duration::from_secs(5))?;
         conn.execute_batch(
@@ -399,7 +404,7 @@ impl Journal {
     }
 
     /// Commits entries together, and forgets what the ledger has taken; one wait for the disk.
-    pub fn commit(&mut self, entries: &[(Entry, Vec<u8>)]) -> Result<(), StoreError> {
+    pub fn commit(&mut self, entries: &[Drafted]) -> Result<(), StoreError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.prepare_cached("DELETE FROM journal WHERE id <= ?")?.execute([self.forget_up_to.load(Ordering::Acquire)])?;
         for (entry, events) in entries {

@@ -7,7 +7,7 @@
 
 use super::{
     intake::{Checked, Kind, SharedPending},
-    journal::{Draft, Entry, Journal},
+    journal::{Draft, Drafted, Journal},
     writer::LedgerOp,
 };
 use crate::domain::{
@@ -142,7 +142,7 @@ impl Journaler {
         &mut self,
         messages: &[Checked],
         records: &[(Vec<AttemptRecord>, Reply<()>)],
-    ) -> Result<(Vec<(Entry, Vec<u8>)>, Vec<Job>), StoreError> {
+    ) -> Result<(Vec<Drafted>, Vec<Job>), StoreError> {
         let (draft, jobs) = self.draft(messages, records)?;
         let entries = draft.finish();
         let events: usize = entries.iter().map(|(entry, _)| entry.events.len()).sum();

@@ -35,8 +35,9 @@ use self::{
     writer::{Change, LedgerOp, Writer},
 };
 use super::{
-    Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings, ids::IdSource,
-    vault::Vault,
+    Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings,
+    ids::IdSource,
+    vault::{Vault, create_private},
 };
 use crate::domain::id::NotificationId;
 use crate::server::clock::Clock;
@@ -101,6 +102,8 @@ impl SqliteStore {
         }
         let serves = settings.open_as == OpenAs::Server;
         let lock = serves.then(|| lock_for_serving(path)).transpose()?;
+        // The engine gives its files beside the database the same mode.
+        create_private(path)?;
         let mut conn = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
         migrate(&mut conn).await?;
         let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
@@ -312,6 +315,7 @@ async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
 
 fn lock_for_serving(path: &Path) -> Result<std::fs::File, StoreError> {
     let lock_path = path.with_extension("lock");
+    create_private(&lock_path)?;
     let lock = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
