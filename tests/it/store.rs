@@ -53,6 +53,7 @@ on_every_engine! {
     a_thousand_at_once_are_all_there,
     the_doctor_finds_what_is_wrong,
     the_file_can_shrink,
+    the_doctor_leaves_a_minute_around_a_change_of_urls,
     its_files_are_its_owners_alone,
     the_doctor_reads_every_message_of_every_segment,
     what_cannot_be_read_does_not_stop_the_start,
@@ -728,5 +729,19 @@ async fn its_files_are_its_owners_alone(mut test: TestStore) {
         let file = file.unwrap();
         let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
+    }
+}
+
+async fn the_doctor_leaves_a_minute_around_a_change_of_urls(mut test: TestStore) {
+    let shop = shop(&test).await;
+    shop.accept(&mut test, "1001").await;
+    let mut conn = connection(&test, "quittance.db").await;
+    sqlx::query("DELETE FROM delivery").execute(&mut conn).await.unwrap();
+    for (seconds, ok) in [(50, true), (70, false)] {
+        let received = START.plus(Duration::from_secs(seconds)).micros();
+        sqlx::query("UPDATE notification SET received_at = ?").bind(received).execute(&mut conn).await.unwrap();
+        let findings = test.store.verify().await.unwrap();
+        let fanned_out = findings.iter().find(|finding| finding.check == "every notification was fanned out").unwrap();
+        assert_eq!(fanned_out.ok, ok, "{seconds}: {}", fanned_out.detail);
     }
 }

@@ -45,8 +45,8 @@ const COUNTED: [(&str, &str, &str); 7] = [
         "notifications without a delivery to a URL that existed before them",
         "SELECT count(*) FROM notification
              JOIN notification_url ON notification_url.merchant_id = notification.merchant_id
-         WHERE notification_url.created_at < notification.received_at - 2000000
-             AND coalesce(notification_url.removed_at, notification.received_at + 2000001) > notification.received_at + 2000000
+         WHERE notification_url.created_at < notification.received_at - 60000000
+             AND coalesce(notification_url.removed_at, notification.received_at + 60000001) > notification.received_at + 60000000
              AND NOT EXISTS (SELECT 1 FROM delivery
                  WHERE delivery.notification_id = notification.id AND delivery.url_id = notification_url.id)",
     ),
