@@ -10,10 +10,11 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Commits of the journal that the tables below could not take; kept for a person to look at.
+-- Commits of the journal that could not be read, or that the tables below could not take; kept for a person to look at.
 CREATE TABLE journal_stuck (
-    id     INTEGER PRIMARY KEY,
-    events BLOB    NOT NULL                   -- packed JSON, see src/server/store/sqlite/journal.rs
+    id       INTEGER PRIMARY KEY,
+    events   BLOB    NOT NULL,                -- packed JSON, see src/server/store/sqlite/journal.rs
+    segments BLOB                             -- as they lay in the journal, where that could not be read
 ) STRICT;
 
 -- The bytes received and exchanged, many messages together, packed. Only added and, in order of age, removed.
@@ -134,6 +135,8 @@ CREATE TABLE delivery (
     finished_at     INTEGER
 ) STRICT;
 CREATE INDEX delivery_due ON delivery (url_id, due_at, id) WHERE state IN (0, 2);
+-- What fails at the moment, for the dashboard: the oldest tells since when, the newest why.
+CREATE INDEX delivery_retrying ON delivery (url_id, window_from) WHERE state = 2;
 CREATE INDEX delivery_held ON delivery (url_id, id) WHERE state = 3;
 CREATE INDEX delivery_orphan ON delivery (id) WHERE node_id IS NULL AND state IN (0, 2);
 CREATE INDEX delivery_of_notification ON delivery (notification_id);
@@ -163,8 +166,6 @@ CREATE TABLE url_books (
     confirmed         INTEGER NOT NULL DEFAULT 0,
     expired           INTEGER NOT NULL DEFAULT 0,
     cancelled         INTEGER NOT NULL DEFAULT 0,
-    failing_since     INTEGER,                -- first failure after the last confirmation
-    failing_cause     TEXT,                   -- of the latest failure
     last_confirmed_at INTEGER,
     last_attempt_at   INTEGER
 ) STRICT;

@@ -65,6 +65,44 @@ pub struct VerdictDetail {
     pub expected: String,
 }
 
+/// Of a sentence about an attempt as much is kept. Parts of it come from the other side.
+const MOST_NOTED: usize = 2_000;
+/// Of the text that should have been hashed as much is kept: bytes.
+const MOST_SOURCE: usize = 8 << 10;
+
+impl VerdictDetail {
+    /// The same, with what is longer than anybody reads cut off.
+    pub fn bounded(self) -> Self {
+        Self {
+            note: bounded_note(self.note),
+            found: bounded_note(self.found),
+            source: bounded(self.source, MOST_SOURCE, usize::MAX),
+            expected: bounded_note(self.expected),
+        }
+    }
+}
+
+/// A sentence about an attempt, with what is longer than anybody reads cut off.
+pub fn bounded_note(note: String) -> String {
+    bounded(note, usize::MAX, MOST_NOTED)
+}
+
+/// A text of at most so many bytes and characters; an ellipsis stands for the rest.
+fn bounded(mut text: String, bytes: usize, characters: usize) -> String {
+    const ELLIPSIS: char = '…';
+    let is_within = text.len() <= bytes && (text.len() <= characters || text.chars().count() <= characters);
+    if is_within {
+        return text;
+    }
+    let room = bytes.saturating_sub(ELLIPSIS.len_utf8());
+    let fits =
+        |(index, (start, character)): &(usize, (usize, char))| index + 1 < characters && start + character.len_utf8() <= room;
+    let end = text.char_indices().enumerate().take_while(fits).last().map_or(0, |(_, (start, kept))| start + kept.len_utf8());
+    text.truncate(end);
+    text.push(ELLIPSIS);
+    text
+}
+
 /// The result of asking a URL with GET, as gateways do when it is saved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UrlCheck {
@@ -73,4 +111,23 @@ pub struct UrlCheck {
     pub cause: Option<Cause>,
     /// One more sentence about this very case.
     pub note: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_other_side_says_is_kept_in_sensible_lengths() {
+        let long = "á".repeat(100_000);
+        let detail = VerdictDetail { note: long.clone(), found: long.clone(), source: long.clone(), expected: long };
+        let bounded = detail.bounded();
+        for text in [&bounded.note, &bounded.found, &bounded.expected] {
+            assert_eq!(text.chars().count(), 2_000);
+            assert!(text.ends_with("á…"));
+        }
+        assert!((8_000..=8_192).contains(&bounded.source.len()) && bounded.source.ends_with("á…"));
+        let fits = VerdictDetail { note: "á".repeat(2_000), source: "x".repeat(8_192), ..VerdictDetail::default() };
+        assert_eq!(fits.clone().bounded(), fits);
+    }
 }

@@ -113,6 +113,28 @@ async fn a_200_alone_is_never_a_confirmation() {
 }
 
 #[tokio::test]
+async fn a_url_that_confirms_some_and_fails_others_is_in_trouble() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let merchant = FakeMerchant::start(|visit| match visit.field("REFNO").as_str() {
+        "bad" => Answer::text("OK"),
+        _ => Answer::receipt("md5", visit),
+    })
+    .await;
+    let url = shop.url_as(&merchant.url(), |url| url.concurrent = true).await;
+    let bad = shop.order("bad").await;
+    shop.wait_for_attempts(bad, url, 1).await;
+    let good = shop.order("good").await;
+    shop.wait_for_state(good, url, DeliveryState::Confirmed).await;
+    let dashboard = app.services.dashboard(std::slice::from_ref(&shop.merchant)).await.unwrap();
+    let trouble = &dashboard.troubles[0];
+    assert_eq!((trouble.url.id, trouble.cause, trouble.outstanding), (url, Some(Cause::PlainText), 1));
+    assert!(trouble.since.is_some() && trouble.next_try.is_some());
+    assert!(dashboard.urls[0].failing, "the table agrees");
+    assert!(app.services.ipn_settings(&shop.merchant, false).await.unwrap().urls[0].failing);
+}
+
+#[tokio::test]
 async fn request_and_answer_are_kept_byte_for_byte() {
     let app = TestApp::start().await;
     let shop = app.shop("Shop").await;

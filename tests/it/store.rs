@@ -35,6 +35,7 @@ on_every_engine! {
     identical_messages_of_one_batch_are_stored_once,
     a_late_message_does_not_downgrade_the_order,
     attempts_move_deliveries_and_books,
+    a_url_fails_as_long_as_one_of_its_deliveries_does,
     outstanding_work_survives_a_restart,
     lanes_are_read_in_order_of_due_time,
     held_urls_keep_and_released_ones_go_on,
@@ -52,6 +53,11 @@ on_every_engine! {
     a_thousand_at_once_are_all_there,
     the_doctor_finds_what_is_wrong,
     the_file_can_shrink,
+    the_doctor_leaves_a_minute_around_a_change_of_urls,
+    its_files_are_its_owners_alone,
+    the_doctor_reads_every_message_of_every_segment,
+    what_cannot_be_read_does_not_stop_the_start,
+    a_crash_after_long_answers_loses_nothing,
 }
 
 fn facts(reference: &str, status: OrderStatus, second: i64) -> OrderFacts {
@@ -228,13 +234,16 @@ async fn attempts_move_deliveries_and_books(mut test: TestStore) {
     assert_eq!((delivery.state, delivery.attempts, delivery.due_at), (DeliveryState::Retrying, 1, Some(retry_at)));
     assert_eq!((delivery.last_cause, order_id), (Some(Cause::ServerError), first.order_id));
     let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
-    assert_eq!((state.confirmed, state.outstanding, state.next_try), (1, 1, Some(retry_at)));
-    assert_eq!(state.failing_since, None, "the last of the two was confirmed");
+    assert_eq!((state.confirmed, state.queued, state.retrying, state.next_try), (1, 0, 1, Some(retry_at)));
+    assert_eq!((state.failing_since, state.failing_cause), (Some(START), Some(Cause::ServerError)));
 
     test.record(vec![attempt(&first, Next::Retry(retry_at.plus(Duration::from_secs(150))))]).await;
     let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
     assert_eq!((state.failing_since, state.failing_cause), (Some(START), Some(Cause::ServerError)));
     test.record(vec![attempt(&first, Next::Expired)]).await;
+    let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
+    assert_eq!((state.retrying, state.expired, state.failing_since), (0, 1, None));
+    assert_eq!((state.failing_cause, state.is_failing()), (Some(Cause::ServerError), true));
     // A late result cannot bring back what is final.
     test.record(vec![attempt(&first, Next::Confirmed)]).await;
     let (delivery, ..) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
@@ -247,6 +256,29 @@ async fn attempts_move_deliveries_and_books(mut test: TestStore) {
     let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
     assert_eq!((counts.confirmed, counts.expired, counts.queued, counts.retrying), (1, 1, 0, 0));
     assert!(test.store.lanes().await.unwrap().is_empty());
+    assert_healthy(&test).await;
+}
+
+async fn a_url_fails_as_long_as_one_of_its_deliveries_does(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let mut jobs = Vec::new();
+    for reference in ["1001", "1002", "1003", "1004"] {
+        jobs.push(shop.accept(&mut test, reference).await);
+    }
+    let later = START.plus(Duration::from_secs(150));
+    let mut second = attempt(&jobs[1], Next::Retry(later));
+    (second.window_from, second.cause) = (START.plus(Duration::from_secs(60)), Some(Cause::PlainText));
+    test.record(vec![attempt(&jobs[0], Next::Retry(later)), second.clone()]).await;
+    test.record(vec![attempt(&jobs[2], Next::Confirmed)]).await;
+    let state = async || test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
+    let failing = state().await;
+    assert_eq!((failing.queued, failing.retrying, failing.outstanding(), failing.is_failing()), (1, 2, 3, true));
+    assert_eq!((failing.failing_since, failing.failing_cause), (Some(START), Some(Cause::PlainText)));
+    test.record(vec![attempt(&jobs[0], Next::Confirmed)]).await;
+    assert_eq!(state().await.failing_since, Some(second.window_from), "the other one still fails");
+    test.record(vec![attempt(&jobs[1], Next::Confirmed)]).await;
+    let cured = state().await;
+    assert_eq!((cured.retrying, cured.is_failing(), cured.failing_since, cured.failing_cause), (0, false, None, None));
     assert_healthy(&test).await;
 }
 
@@ -613,4 +645,103 @@ async fn the_file_can_shrink(test: TestStore) {
     let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
     let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut conn).await.unwrap();
     assert_eq!(mode, 2, "incremental, so that retention can give pages back");
+}
+
+async fn connection(test: &TestStore, file: &str) -> sqlx::SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join(file));
+    sqlx::ConnectOptions::connect(&options).await.unwrap()
+}
+
+async fn what_cannot_be_read_does_not_stop_the_start(mut test: TestStore) {
+    let shop = shop(&test).await;
+    shop.accept(&mut test, "1001").await;
+    test.store.close().await;
+    let mut journal = connection(&test, "quittance.intake").await;
+    let insert = "INSERT INTO journal (id, events, segments) VALUES (1000000, x'0909', x'01')";
+    sqlx::query(insert).execute(&mut journal).await.unwrap();
+    sqlx::Connection::close(journal).await.unwrap();
+    test.reopen(OpenAs::Server).await.unwrap();
+    let new = notification(shop.merchant, shop.listener, facts("1002", OrderStatus::Paid, 100));
+    assert!(!test.accept(new).await.repeated);
+    let findings = test.store.verify().await.unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
+    assert_eq!((wrong.len(), wrong[0].check), (1, "what was promised is in the ledger"), "{wrong:?}");
+    let kept = "SELECT events, segments FROM journal_stuck WHERE id = 1000000";
+    let kept: (Vec<u8>, Vec<u8>) = sqlx::query_as(kept).fetch_one(&mut connection(&test, "quittance.db").await).await.unwrap();
+    assert_eq!(kept, (vec![9, 9], vec![1]), "nothing is lost");
+    test.reopen(OpenAs::Server).await.unwrap();
+}
+
+async fn a_crash_after_long_answers_loses_nothing(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    let mut failed = attempt(&job, Next::Retry(START.plus(Duration::from_secs(150))));
+    failed.detail.note = "x".repeat(60_000);
+    // A change under way keeps the ledger from following, as a crash would.
+    let mut writer = connection(&test, "quittance.db").await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
+    test.store.record(vec![failed; 200]).await.unwrap();
+    let crashed = tempfile::tempdir().unwrap();
+    for name in ["quittance.db", "quittance.db-wal", "quittance.intake", "quittance.intake-wal", "quittance.key"] {
+        std::fs::copy(test.folder.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    sqlx::query("ROLLBACK").execute(&mut writer).await.unwrap();
+    test.store.close().await;
+    test.folder = crashed;
+    test.store = test.second(OpenAs::Server).await.unwrap();
+    assert_eq!(test.store.attempts_of(job.delivery_id).await.unwrap().len(), 200);
+    assert_healthy(&test).await;
+}
+
+async fn the_doctor_reads_every_message_of_every_segment(test: TestStore) {
+    let shop = shop(&test).await;
+    // More than the doctor looks at together, over several segments.
+    let accepts = (0..2_500).map(|number| {
+        let mut new = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Paid, 100 + number));
+        new.body = format!("NUMBER={number}&PAD={}", "x".repeat(500)).into();
+        test.store.accept(new)
+    });
+    assert!(futures::future::join_all(accepts).await.iter().all(Result::is_ok));
+    test.store.settled().await.unwrap();
+    let unaltered = async || {
+        let findings = test.store.verify().await.unwrap();
+        findings.into_iter().find(|finding| finding.check == "stored messages are unaltered").unwrap()
+    };
+    assert_eq!(unaltered().await.detail, "2500 bodies hash right");
+    let mut conn = connection(&test, "quittance.db").await;
+    let segments: i64 = sqlx::query_scalar("SELECT count(*) FROM segment").fetch_one(&mut conn).await.unwrap();
+    assert!(segments > 1);
+    for end in ["min", "max"] {
+        let alter = format!("UPDATE notification SET digest = zeroblob(16) WHERE id = (SELECT {end}(id) FROM notification)");
+        sqlx::query(sqlx::AssertSqlSafe(alter)).execute(&mut conn).await.unwrap();
+    }
+    assert_eq!(unaltered().await.detail, "2 of 2500 bodies are altered");
+    // Bytes that are gone are another check's finding.
+    sqlx::query("DELETE FROM segment").execute(&mut conn).await.unwrap();
+    assert_eq!(unaltered().await.detail, "0 bodies hash right");
+}
+
+async fn its_files_are_its_owners_alone(mut test: TestStore) {
+    let shop = shop(&test).await;
+    shop.accept(&mut test, "1001").await;
+    #[cfg(unix)]
+    for file in std::fs::read_dir(test.folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
+    }
+}
+
+async fn the_doctor_leaves_a_minute_around_a_change_of_urls(mut test: TestStore) {
+    let shop = shop(&test).await;
+    shop.accept(&mut test, "1001").await;
+    let mut conn = connection(&test, "quittance.db").await;
+    sqlx::query("DELETE FROM delivery").execute(&mut conn).await.unwrap();
+    for (seconds, ok) in [(50, true), (70, false)] {
+        let received = START.plus(Duration::from_secs(seconds)).micros();
+        sqlx::query("UPDATE notification SET received_at = ?").bind(received).execute(&mut conn).await.unwrap();
+        let findings = test.store.verify().await.unwrap();
+        let fanned_out = findings.iter().find(|finding| finding.check == "every notification was fanned out").unwrap();
+        assert_eq!(fanned_out.ok, ok, "{seconds}: {}", fanned_out.detail);
+    }
 }

@@ -58,9 +58,9 @@ pub struct MerchantRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     pub url: UrlRef,
-    /// Of the latest failed attempt; `None` where only deliveries that were given up are left to tell of it.
+    /// Of the latest delivery that fails, or else of the last one given up.
     pub cause: Option<Cause>,
-    /// The first failure after the last confirmation.
+    /// When the oldest of the deliveries that fail first did; `None` where all were given up.
     pub since: Option<Timestamp>,
     pub next_try: Option<Timestamp>,
     /// Deliveries that wait.
@@ -74,6 +74,7 @@ pub struct Trouble {
 pub struct UrlHealth {
     pub url: UrlRef,
     pub held: bool,
+    /// It is among the troubles.
     pub failing: bool,
     pub outstanding: u64,
     pub held_back: u64,

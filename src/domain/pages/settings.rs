@@ -30,7 +30,8 @@ pub struct UrlView {
     pub check: Option<UrlCheck>,
     pub outstanding: u64,
     pub confirmed: u64,
-    pub failing_since: Option<Timestamp>,
+    /// Deliveries fail, or were given up in the last two days.
+    pub failing: bool,
 }
 
 /// A merchant as a line of a list.

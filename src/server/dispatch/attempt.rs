@@ -74,7 +74,7 @@ impl Workshop {
         };
         record.finished_at = self.clock.now();
         record.cause = verdict.cause;
-        record.detail = verdict.detail;
+        record.detail = verdict.detail.bounded();
         record.next = match (record.cause, job.origin) {
             (None, _) => Next::Confirmed,
             (Some(_), Origin::Debug) => Next::Closed,

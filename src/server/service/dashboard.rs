@@ -6,7 +6,7 @@ use crate::server::store::Merchant;
 use std::{sync::Arc, time::Duration};
 
 /// Deliveries that were given up are told of for so long.
-const EXPIRED_SHOWN: Duration = Duration::from_secs(48 * 3_600);
+pub(super) const EXPIRED_SHOWN: Duration = Duration::from_secs(48 * 3_600);
 
 impl Services {
     /// The dashboard over some merchants.
@@ -29,14 +29,14 @@ impl Services {
                     is_default: url.is_default,
                 };
                 // On hold nothing is tried; what is kept back shows in the table, not as trouble.
-                let failing = state.failing_since.is_some() && !url.held && (state.outstanding > 0 || state.expired > 0);
-                if failing || (state.expired > 0 && !url.held) {
+                let failing = state.is_failing() && !url.held;
+                if failing {
                     troubles.push(Trouble {
                         url: reference.clone(),
                         cause: state.failing_cause,
                         since: state.failing_since,
                         next_try: state.next_try,
-                        outstanding: state.outstanding,
+                        outstanding: state.outstanding(),
                         expired: state.expired,
                     });
                 }
@@ -44,7 +44,7 @@ impl Services {
                     url: reference,
                     held: url.held,
                     failing,
-                    outstanding: state.outstanding,
+                    outstanding: state.outstanding(),
                     held_back: state.held_back,
                     confirmed: state.confirmed,
                     last_confirmed_at: state.last_confirmed_at,

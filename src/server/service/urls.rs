@@ -1,9 +1,9 @@
 //! Notification URLs: what is entered, the check as the gateway does it, and what pages show.
 
-use super::{ServiceResult, Services, fields, merchant_ref};
+use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields, merchant_ref};
 use crate::domain::{
     Algorithms, AppError, Cause,
-    attempt::UrlCheck,
+    attempt::{UrlCheck, bounded_note},
     id::UrlId,
     pages::settings::{IpnSettings, UrlView},
 };
@@ -73,7 +73,7 @@ impl Services {
                 (Some(cause_of(status)), format!("A GET was answered with status {status}; 200 is wanted.{to}"))
             }
         };
-        UrlCheck { at, cause, note }
+        UrlCheck { at, cause, note: bounded_note(note) }
     }
 
     /// Saves a URL: a new one, or in place of one that is there.
@@ -101,7 +101,7 @@ impl Services {
 
     /// The settings of a merchant.
     pub async fn ipn_settings(&self, merchant: &Merchant, may_change: bool) -> ServiceResult<IpnSettings> {
-        let mut states = self.store.url_states(&[merchant.id], self.clock.now()).await?;
+        let mut states = self.store.url_states(&[merchant.id], self.clock.now().minus(EXPIRED_SHOWN)).await?;
         let settings = self.store.settings();
         let views = settings.urls_of(merchant.id).iter().map(|url| view(url, states.remove(&url.id).unwrap_or_default()));
         let (default, urls): (Vec<_>, Vec<_>) = views.partition(|view| view.is_default);
@@ -137,10 +137,10 @@ fn view(url: &NotificationUrl, state: UrlState) -> UrlView {
         concurrent: url.concurrent,
         order_in_order: url.order_in_order,
         held: url.held,
-        check: state.check,
-        outstanding: state.outstanding + state.held_back,
+        outstanding: state.outstanding() + state.held_back,
         confirmed: state.confirmed,
-        failing_since: state.failing_since,
+        failing: state.is_failing() && !url.held,
+        check: state.check,
     }
 }
 

@@ -17,7 +17,7 @@ const FORM: u8 = 1;
 const DICTIONARY: &[u8] = include_bytes!("pack-1.dict");
 /// Fast enough for the way of every message; higher levels gain little on texts this short.
 const LEVEL: i32 = 1;
-/// No blob of ours unpacks to more: an answer of 64 KiB and a body of 256 KiB with their heads.
+/// No blob in a row unpacks to more: an answer of 64 KiB and a body of 256 KiB with their heads.
 const MAX_UNPACKED: usize = 4 << 20;
 
 static ENCODER: LazyLock<EncoderDictionary<'static>> = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, LEVEL));
@@ -49,12 +49,17 @@ pub fn pack(parts: &[&[u8]]) -> Vec<u8> {
 
 /// Unpacks a blob into its parts.
 pub fn unpack(blob: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+    unpack_up_to(blob, MAX_UNPACKED)
+}
+
+/// Unpacks a blob whose parts together may be as large as this.
+pub fn unpack_up_to(blob: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
     let corrupt = |what: &str| StoreError::Corrupt(format!("packed bytes: {what}"));
     let Some((&FORM, packed)) = blob.split_first() else {
         return Err(corrupt("unknown form"));
     };
     let size = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten().unwrap_or(0);
-    let size = usize::try_from(size).ok().filter(|size| *size <= MAX_UNPACKED).ok_or_else(|| corrupt("too large"))?;
+    let size = usize::try_from(size).ok().filter(|size| *size <= limit).ok_or_else(|| corrupt("too large"))?;
     let plain = Decompressor::with_prepared_dictionary(&DECODER)
         .and_then(|mut decompressor| decompressor.decompress(packed, size))
         .map_err(|_| corrupt("damaged"))?;

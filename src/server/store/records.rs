@@ -262,18 +262,33 @@ pub struct StoredRefusal {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UrlState {
     pub check: Option<UrlCheck>,
-    /// Deliveries that wait for an attempt.
-    pub outstanding: u64,
+    /// Deliveries that wait for their first attempt.
+    pub queued: u64,
+    /// Deliveries that failed and are tried again.
+    pub retrying: u64,
     /// Deliveries kept back while the URL is on hold.
     pub held_back: u64,
     pub confirmed: u64,
     /// Deliveries given up since the moment asked for.
     pub expired: u64,
-    /// The first failure after the last confirmation.
+    /// When the oldest of those that are tried again first failed.
     pub failing_since: Option<Timestamp>,
+    /// Of the newest delivery that is tried again, or else of the last one given up.
     pub failing_cause: Option<Cause>,
     pub last_confirmed_at: Option<Timestamp>,
     pub next_try: Option<Timestamp>,
+}
+
+impl UrlState {
+    /// Deliveries that wait for an attempt.
+    pub const fn outstanding(&self) -> u64 {
+        self.queued + self.retrying
+    }
+
+    /// Whether a delivery has failed that is not put right. What is confirmed meanwhile does not put it right.
+    pub const fn is_failing(&self) -> bool {
+        self.retrying > 0 || self.expired > 0
+    }
 }
 
 /// A session to begin.

@@ -63,18 +63,8 @@ impl Vault {
 
     /// Makes a key file that only its owner can read. Uses the one that is there, if any.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        let key: [u8; KEY_BYTES] = random();
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(path) {
-            Ok(mut file) => {
-                let write = file.write_all(format!("{}\n", hex::encode(key)).as_bytes()).and_then(|()| file.sync_all());
-                write.map_err(|error| key_file_error(path, &error))?;
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(key_file_error(path, &error)),
+        if !path.exists() {
+            place_key(path).map_err(|error| key_file_error(path, &error))?;
         }
         Self::open(path)
     }
@@ -100,6 +90,54 @@ impl Vault {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         let payload = Payload { msg: sealed, aad: place.as_bytes() };
         self.cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Secret)
+    }
+}
+
+/// Writes a new key beside its place and moves it there whole, so that a crash never leaves a part of one. What another
+/// process put there meanwhile stays: secrets may be sealed with it already.
+fn place_key(path: &Path) -> std::io::Result<()> {
+    let key: [u8; KEY_BYTES] = random();
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", hex::encode(random::<8>())));
+    let temporary = PathBuf::from(name);
+    let mut file = private_file().open(&temporary)?;
+    let placed = file
+        .write_all(format!("{}\n", hex::encode(key)).as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::hard_link(&temporary, path))
+        .or_else(|error| match error.kind() {
+            ErrorKind::AlreadyExists => Ok(()),
+            // Some file systems have no links.
+            ErrorKind::Unsupported | ErrorKind::PermissionDenied if !path.exists() => std::fs::rename(&temporary, path),
+            _ => Err(error),
+        });
+    let _ = std::fs::remove_file(&temporary);
+    placed?;
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        // Some file systems cannot sync a folder; the key is in its place all the same.
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    }
+    Ok(())
+}
+
+/// How files are made that nobody but their owner may read.
+fn private_file() -> std::fs::OpenOptions {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes an empty file that only its owner can read, where there is none: orders tell of people.
+pub fn create_private(path: &Path) -> Result<(), StoreError> {
+    match private_file().open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::Unavailable(format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -144,6 +182,20 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(&path, "abc").unwrap();
         assert!(matches!(Vault::open(&path), Err(StoreError::KeyFile { .. })));
+    }
+
+    #[test]
+    fn key_files_are_placed_whole_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        let vaults: Vec<_> = std::thread::scope(|scope| {
+            let made: Vec<_> = (0..8).map(|_| scope.spawn(|| Vault::create(&path).unwrap())).collect();
+            made.into_iter().map(|vault| vault.join().unwrap()).collect()
+        });
+        let sealed = vaults[0].seal("place", b"x");
+        assert!(vaults.iter().all(|vault| vault.unseal("place", &sealed).is_some()), "all have the key that stayed");
+        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(names, ["a.key"]);
     }
 
     #[test]

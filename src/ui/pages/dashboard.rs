@@ -90,8 +90,12 @@ fn banner(dashboard: &Dashboard) -> AnyView {
     let expired: u64 = dashboard.troubles.iter().map(|trouble| trouble.expired).sum();
     if failing > 0 {
         let title = format!("{} cannot be delivered to", counted(failing, "URL", "URLs"));
-        let mut text =
-            format!("{} and will be tried again by themselves.", counted(waiting, "notification waits", "notifications wait"));
+        let mut text = match waiting {
+            0 => String::new(),
+            _ => {
+                format!("{} and will be tried again by themselves.", counted(waiting, "notification waits", "notifications wait"))
+            }
+        };
         if expired > 0 {
             text.push_str(&format!(
                 " {} given up in the last two days: resend them once the cause is cured.",

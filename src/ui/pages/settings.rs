@@ -178,10 +178,10 @@ fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
 
 fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<> {
     let page = if url.is_default { format!("/m/{slug}/settings/ipn") } else { format!("/m/{slug}/settings/urls/{}", url.id) };
-    let (tone, icon, word) = match (url.held, url.failing_since) {
+    let (tone, icon, word) = match (url.held, url.failing) {
         (true, _) => ("quiet", "pause", "On hold"),
-        (false, Some(_)) => ("bad", "alert", "Failing"),
-        (false, None) => ("good", "check", "Active"),
+        (false, true) => ("bad", "alert", "Failing"),
+        (false, false) => ("good", "check", "Active"),
     };
     let requests = match (url.concurrent, url.order_in_order) {
         (false, _) => "one at a time",

@@ -13,7 +13,8 @@ use crate::domain::{
 use crate::server::store::{
     AttemptRecord, NewNotification, Next, StoreError,
     ids::IdSource,
-    pack::{pack, unpack},
+    pack::{pack, unpack_up_to},
+    vault::create_private,
 };
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
@@ -30,6 +31,12 @@ use std::{
 
 /// Unpacked bytes in one segment. Larger segments pack better; reading one message unpacks its whole segment.
 const SEGMENT_BYTES: usize = 256 << 10;
+/// Unpacked bytes of events (JSON) from which on another entry is begun, so that one can always be read again.
+const ENTRY_BYTES: usize = 1 << 20;
+/// Unpacked bytes of events that are read. Far above what entries hold, because earlier ones were not bounded.
+const MAX_ENTRY_BYTES: usize = 1 << 30;
+/// Packed bytes of entries read together.
+const READ_BYTES: usize = 16 << 20;
 /// Length of the digest that tells identical messages.
 const DIGEST_BYTES: usize = 16;
 
@@ -134,11 +141,14 @@ pub(super) struct Attempted {
     pub place: Place,
 }
 
-/// One commit under construction.
+/// One commit under construction: an entry, or several where it is large.
 pub(super) struct Draft<'a> {
     journal_id: i64,
     ids: &'a IdSource,
+    finished: Vec<Drafted>,
     events: Vec<Event>,
+    /// The events of the open entry as JSON, but for the closing bracket.
+    text: Vec<u8>,
     segments: Vec<(i64, Vec<u8>)>,
     open_segment: i64,
     parts: Vec<Bytes>,
@@ -146,9 +156,43 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// A commit with this id; its segments take their ids from a source.
+    /// A commit whose entries count from this id; its segments take their ids from a source.
     pub fn new(journal_id: i64, ids: &'a IdSource) -> Self {
-        Self { journal_id, ids, events: Vec::new(), segments: Vec::new(), open_segment: 0, parts: Vec::new(), open_bytes: 0 }
+        Self {
+            journal_id,
+            ids,
+            finished: Vec::new(),
+            events: Vec::new(),
+            text: Vec::new(),
+            segments: Vec::new(),
+            open_segment: 0,
+            parts: Vec::new(),
+            open_bytes: 0,
+        }
+    }
+
+    fn push(&mut self, event: Event) -> Result<(), StoreError> {
+        self.text.push(if self.text.is_empty() { b'[' } else { b',' });
+        serde_json::to_writer(&mut self.text, &event).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        self.events.push(event);
+        if self.text.len() >= ENTRY_BYTES {
+            self.close_entry();
+        }
+        Ok(())
+    }
+
+    /// Ends the open entry together with its bytes: what an entry tells of is never in a later one.
+    fn close_entry(&mut self) {
+        if self.events.is_empty() {
+            return;
+        }
+        self.close_segment();
+        self.text.push(b']');
+        let events = std::mem::take(&mut self.events);
+        let entry = Entry { id: self.journal_id, events, segments: std::mem::take(&mut self.segments) };
+        self.finished.push((entry, pack(&[&self.text])));
+        self.journal_id += 1;
+        self.text.clear();
     }
 
     /// Puts parts into a segment that are read together.
@@ -183,10 +227,10 @@ impl<'a> Draft<'a> {
         order_id: OrderId,
         deliveries: Vec<(DeliveryId, UrlId, bool)>,
         node: i64,
-    ) {
+    ) -> Result<(), StoreError> {
         let new = &prepared.new;
         let place = self.place([Bytes::from(new.head.clone()), new.body.clone()]);
-        self.events.push(Event::Accepted(Accepted {
+        self.push(Event::Accepted(Accepted {
             id: prepared.id,
             order_id,
             merchant_id: new.merchant_id,
@@ -201,13 +245,13 @@ impl<'a> Draft<'a> {
             deliveries,
             node,
             place,
-        }));
+        }))
     }
 
     /// Adds a message that was there already.
-    pub fn repeated(&mut self, id: NotificationId, prepared: &PreparedAccept) {
+    pub fn repeated(&mut self, id: NotificationId, prepared: &PreparedAccept) -> Result<(), StoreError> {
         let (merchant_id, at) = (prepared.new.merchant_id, prepared.new.received_at);
-        self.events.push(Event::Repeated(Repeated { id, merchant_id, at }));
+        self.push(Event::Repeated(Repeated { id, merchant_id, at }))
     }
 
     /// Adds a finished attempt.
@@ -219,7 +263,7 @@ impl<'a> Draft<'a> {
             record.answer_body.clone(),
         ];
         let place = self.place(parts);
-        self.events.push(Event::Attempted(Attempted {
+        self.push(Event::Attempted(Attempted {
             delivery_id: record.delivery_id,
             merchant_id: record.merchant_id,
             order_id: record.order_id,
@@ -234,17 +278,18 @@ impl<'a> Draft<'a> {
             timings: json(&record.timings)?,
             next: record.next,
             place,
-        }));
-        Ok(())
+        }))
     }
 
-    /// Packs what was drafted.
-    pub fn finish(mut self) -> Result<(Entry, Vec<u8>), StoreError> {
-        self.close_segment();
-        let events = pack(&[json(&self.events)?.as_bytes()]);
-        Ok((Entry { id: self.journal_id, events: self.events, segments: self.segments }, events))
+    /// The entries with their packed events.
+    pub fn finish(mut self) -> Vec<Drafted> {
+        self.close_entry();
+        self.finished
     }
 }
+
+/// An entry with its packed events.
+pub(super) type Drafted = (Entry, Vec<u8>);
 
 /// One commit of the journal on its way to the ledger.
 #[derive(Clone)]
@@ -269,7 +314,7 @@ impl Entry {
 
     fn read(id: i64, events: &[u8], mut segments: &[u8]) -> Result<Self, StoreError> {
         let corrupt = |what: &str| StoreError::Corrupt(format!("journal entry {id}: {what}"));
-        let text = unpack(events)?.into_iter().next().unwrap_or_default();
+        let text = unpack_up_to(events, MAX_ENTRY_BYTES)?.into_iter().next().unwrap_or_default();
         let events = serde_json::from_slice(&text).map_err(|error| corrupt(&error.to_string()))?;
         let mut read = Vec::new();
         while let Some((segment, rest)) = segments.split_first_chunk::<8>() {
@@ -283,6 +328,20 @@ impl Entry {
     }
 }
 
+/// What a row of the journal holds.
+pub(super) enum Found {
+    Entry(Entry),
+    Unreadable(Unreadable),
+}
+
+/// A row of the journal that makes no sense, as it lies there.
+pub(super) struct Unreadable {
+    pub id: i64,
+    pub events: Vec<u8>,
+    pub segments: Vec<u8>,
+    pub error: StoreError,
+}
+
 /// The journal's file.
 pub(super) struct Journal {
     conn: Connection,
@@ -293,6 +352,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens the file beside a database, makes it where there is none, and checks that it belongs to that database.
     pub fn open(path: &Path, installation: &str, forget_up_to: Arc<AtomicI64>) -> Result<Self, StoreError> {
+        create_private(path)?;
         let conn = Connection::open(path)?;
         conn.busy_timeout(Duration::from_secs(5))?;
         conn.execute_batch(
@@ -323,27 +383,34 @@ impl Journal {
     }
 
     /// Entries after an id, the oldest first; some at a time.
-    pub fn after(&self, id: i64) -> Result<Vec<Entry>, StoreError> {
+    pub fn after(&self, id: i64) -> Result<Vec<Found>, StoreError> {
         let mut select =
             self.conn.prepare_cached("SELECT id, events, segments FROM journal WHERE id > ? ORDER BY id LIMIT 50")?;
         let mut rows = select.query([id])?;
-        let mut entries = Vec::new();
-        while let Some(row) = rows.next()? {
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        while bytes < READ_BYTES
+            && let Some(row) = rows.next()?
+        {
             let blob = |column| row.get_ref(column).map(|value| value.as_blob().unwrap_or_default());
-            entries.push(Entry::read(row.get(0)?, blob(1)?, blob(2)?)?);
+            let (id, events, segments) = (row.get(0)?, blob(1)?, blob(2)?);
+            bytes += events.len() + segments.len();
+            found.push(match Entry::read(id, events, segments) {
+                Ok(entry) => Found::Entry(entry),
+                Err(error) => Found::Unreadable(Unreadable { id, events: events.to_vec(), segments: segments.to_vec(), error }),
+            });
         }
-        Ok(entries)
+        Ok(found)
     }
 
-    /// Commits an entry, and forgets what the ledger has taken; one wait for the disk.
-    pub fn commit(&mut self, entry: &Entry, events: &[u8]) -> Result<(), StoreError> {
+    /// Commits entries together, and forgets what the ledger has taken; one wait for the disk.
+    pub fn commit(&mut self, entries: &[Drafted]) -> Result<(), StoreError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.prepare_cached("DELETE FROM journal WHERE id <= ?")?.execute([self.forget_up_to.load(Ordering::Acquire)])?;
-        tx.prepare_cached("INSERT INTO journal (id, events, segments) VALUES (?, ?, ?)")?.execute(params![
-            entry.id,
-            events,
-            entry.segment_bytes()
-        ])?;
+        for (entry, events) in entries {
+            let mut insert = tx.prepare_cached("INSERT INTO journal (id, events, segments) VALUES (?, ?, ?)")?;
+            insert.execute(params![entry.id, events, entry.segment_bytes()])?;
+        }
         tx.commit()?;
         Ok(())
     }
@@ -359,4 +426,81 @@ impl Journal {
 /// Rows as the text that `json_each` takes.
 pub(super) fn json<T: Serialize>(rows: &T) -> Result<String, StoreError> {
     serde_json::to_string(rows).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::attempt::VerdictDetail, server::clock::Clock};
+
+    fn record(note: String) -> AttemptRecord {
+        AttemptRecord {
+            delivery_id: DeliveryId(1),
+            merchant_id: MerchantId(1),
+            order_id: OrderId(1),
+            url_id: UrlId(1),
+            started_at: Timestamp(1),
+            finished_at: Timestamp(2),
+            window_from: Timestamp(1),
+            address: None,
+            status: Some(200),
+            cause: Some(Cause::PlainText),
+            detail: VerdictDetail { note, ..VerdictDetail::default() },
+            timings: Default::default(),
+            request_head: "POST / HTTP/1.1\r\n".to_owned(),
+            request_body: "REFNO=1".into(),
+            answer_head: String::new(),
+            answer_body: Bytes::new(),
+            next: Next::Expired,
+        }
+    }
+
+    fn read(journal: &Journal) -> Vec<Entry> {
+        let (mut entries, mut last) = (Vec::new(), 0);
+        loop {
+            let found = journal.after(last).unwrap();
+            if found.is_empty() {
+                return entries;
+            }
+            for one in found {
+                let Found::Entry(entry) = one else { panic!("an entry cannot be read") };
+                last = entry.id;
+                entries.push(entry);
+            }
+        }
+    }
+
+    #[test]
+    fn a_commit_of_any_size_can_be_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(&folder.path().join("q.intake"), "a", Arc::default()).unwrap();
+        let ids = IdSource::new(Clock::manual(Timestamp::from_seconds(1_772_366_400)).0);
+        let mut draft = Draft::new(7, &ids);
+        for _ in 0..200 {
+            draft.attempted(&record("x".repeat(50_000))).unwrap();
+        }
+        let drafted = draft.finish();
+        assert!(drafted.len() > 5, "{} entries of ten megabytes", drafted.len());
+        journal.commit(&drafted).unwrap();
+        let entries = read(&journal);
+        assert_eq!(entries.iter().map(|entry| entry.events.len()).sum::<usize>(), 200);
+        assert_eq!(entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), (7..7 + drafted.len() as i64).collect::<Vec<_>>());
+        for entry in &entries {
+            for event in &entry.events {
+                let Event::Attempted(attempted) = event else { panic!() };
+                assert!(entry.segments.iter().any(|(id, _)| *id == attempted.place.segment), "its bytes are in the same entry");
+            }
+        }
+    }
+
+    #[test]
+    fn large_entries_of_earlier_versions_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("q.intake"), "a", Arc::default()).unwrap();
+        let event = Event::Repeated(Repeated { id: NotificationId(1), merchant_id: MerchantId(1), at: Timestamp(1) });
+        let events = pack(&[json(&vec![event; 200_000]).unwrap().as_bytes()]);
+        let insert = "INSERT INTO journal (id, events, segments) VALUES (1, ?, x'')";
+        journal.conn.execute(insert, [events]).unwrap();
+        assert_eq!(read(&journal)[0].events.len(), 200_000);
+    }
 }

@@ -7,7 +7,7 @@
 
 use super::{
     intake::{Checked, Kind, SharedPending},
-    journal::{Draft, Entry, Journal},
+    journal::{Draft, Drafted, Journal},
     writer::LedgerOp,
 };
 use crate::domain::{
@@ -118,9 +118,11 @@ impl Journaler {
             return;
         }
         match self.journal(&messages, &records) {
-            Ok((entry, jobs)) => {
+            Ok((entries, jobs)) => {
                 self.feed.announce(Commit { jobs, changes: Vec::new() });
-                let _ = self.ledger.send(LedgerOp::Entry(entry));
+                for (entry, _) in entries {
+                    let _ = self.ledger.send(LedgerOp::Entry(entry));
+                }
                 for message in messages {
                     let acceptance = match message.kind {
                         Kind::Fresh(_) => Acceptance { notification_id: message.prepared.id, repeated: false },
@@ -140,20 +142,21 @@ impl Journaler {
         &mut self,
         messages: &[Checked],
         records: &[(Vec<AttemptRecord>, Reply<()>)],
-    ) -> Result<(Entry, Vec<Job>), StoreError> {
+    ) -> Result<(Vec<Drafted>, Vec<Job>), StoreError> {
         let (draft, jobs) = self.draft(messages, records)?;
-        let (entry, events) = draft.finish()?;
-        let places = u32::try_from(entry.events.len().min(BACKLOG)).unwrap_or(u32::MAX);
+        let entries = draft.finish();
+        let events: usize = entries.iter().map(|(entry, _)| entry.events.len()).sum();
+        let places = u32::try_from(events.min(BACKLOG)).unwrap_or(u32::MAX);
         if let Ok(permits) = block_on(self.backlog.acquire_many(places)) {
             // The writer gives them back when the events are in the ledger.
             permits.forget();
         }
-        if let Err(error) = self.journal.commit(&entry, &events) {
+        if let Err(error) = self.journal.commit(&entries) {
             self.backlog.add_permits(places as usize);
             return Err(error);
         }
-        self.last_id = entry.id;
-        Ok((entry, jobs))
+        self.last_id = entries.last().map_or(self.last_id, |(entry, _)| entry.id);
+        Ok((entries, jobs))
     }
 
     /// The commit for a batch, and the deliveries that it makes.
@@ -167,7 +170,7 @@ impl Journaler {
         let directory = self.directory.borrow().clone();
         for message in messages {
             match message.kind {
-                Kind::Repeat(id) => draft.repeated(id, &message.prepared),
+                Kind::Repeat(id) => draft.repeated(id, &message.prepared)?,
                 Kind::Fresh(order_id) => {
                     let new = &message.prepared.new;
                     let urls = directory.urls_of(new.merchant_id).iter();
@@ -184,7 +187,7 @@ impl Journaler {
                         due_at: new.received_at,
                         body: Some(new.body.clone()),
                     }));
-                    draft.accepted(&message.prepared, order_id, deliveries, self.node);
+                    draft.accepted(&message.prepared, order_id, deliveries, self.node)?;
                 }
             }
         }

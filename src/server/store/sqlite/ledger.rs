@@ -4,7 +4,7 @@
 //! row in its final state), then written in one transaction. This is where most of the store's time goes, so it runs
 //! on a thread with prepared statements, one row a call.
 
-use super::journal::{Accepted, Attempted, Entry, Event, Repeated, said_at};
+use super::journal::{Accepted, Attempted, Entry, Event, Repeated, Unreadable, said_at};
 use crate::domain::{
     DeliveryState, OrderStatus, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
@@ -78,6 +78,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// Keeps a row of the journal that cannot be read, with its bytes, and notes that it was dealt with.
+    pub fn set_aside_unread(&mut self, row: &Unreadable) -> Result<(), StoreError> {
+        let tx = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.execute(
+            "INSERT INTO journal_stuck (id, events, segments) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            params![row.id, row.events, row.segments],
+        )?;
+        note_applied(&tx, row.id)?;
+        tx.commit()?;
+        Ok(())
+    }
+
     /// Moves what is left in the write-ahead log into the database, so that the log starts over.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         Ok(self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
@@ -90,11 +102,14 @@ fn write_segments(tx: &Transaction<'_>, entries: &[Entry]) -> Result<(), StoreEr
     for (id, packed) in entries.iter().flat_map(|entry| &entry.segments) {
         insert.execute(params![id, packed])?;
     }
-    let applied = entries.last().map_or(0, |entry| entry.id);
+    note_applied(tx, entries.last().map_or(0, |entry| entry.id))
+}
+
+fn note_applied(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO meta (key, value) VALUES ('journal_applied', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
     )?
-    .execute([applied.to_string()])?;
+    .execute([id.to_string()])?;
     Ok(())
 }
 
@@ -139,11 +154,7 @@ struct Book {
     accepted: i64,
     /// By state's code.
     moved: [i64; 7],
-    /// A confirmation was among the attempts, so an earlier trouble is over.
     confirmed_at: Option<Timestamp>,
-    /// First failure after the last confirmation of the chunk.
-    failing_since: Option<Timestamp>,
-    failing_cause: Option<&'static str>,
     attempted_at: Option<Timestamp>,
 }
 
@@ -282,10 +293,7 @@ impl<'a> Chunk<'a> {
         let hour = self.hours.entry((event.merchant_id, event.finished_at.hour())).or_default();
         if cause.is_none() {
             book.confirmed_at = Some(event.finished_at);
-            (book.failing_since, book.failing_cause) = (None, None);
         } else {
-            book.failing_since = book.failing_since.or(Some(event.started_at));
-            book.failing_cause = cause;
             hour.failed += 1;
         }
         hour.confirmed += i64::from(ended && state == DeliveryState::Confirmed);
@@ -454,16 +462,12 @@ impl<'a> Chunk<'a> {
     fn write_books(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         let mut upsert = tx.prepare_cached(
             "INSERT INTO url_books (url_id, accepted, queued, retrying, held, confirmed, expired, cancelled,
-                 last_confirmed_at, failing_since, failing_cause, last_attempt_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 last_confirmed_at, last_attempt_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (url_id) DO UPDATE SET accepted = accepted + excluded.accepted, queued = queued + excluded.queued,
                  retrying = retrying + excluded.retrying, held = held + excluded.held,
                  confirmed = confirmed + excluded.confirmed, expired = expired + excluded.expired,
                  cancelled = cancelled + excluded.cancelled,
-                 failing_since = CASE WHEN excluded.last_confirmed_at IS NULL
-                     THEN coalesce(failing_since, excluded.failing_since) ELSE excluded.failing_since END,
-                 failing_cause = CASE WHEN excluded.last_confirmed_at IS NULL
-                     THEN coalesce(excluded.failing_cause, failing_cause) ELSE excluded.failing_cause END,
                  last_confirmed_at = coalesce(excluded.last_confirmed_at, last_confirmed_at),
                  last_attempt_at = coalesce(excluded.last_attempt_at, last_attempt_at)",
         )?;
@@ -479,8 +483,6 @@ impl<'a> Chunk<'a> {
                 moved(DeliveryState::Expired),
                 moved(DeliveryState::Cancelled),
                 book.confirmed_at.map(|at| at.0),
-                book.failing_since.map(|at| at.0),
-                book.failing_cause,
                 book.attempted_at.map(|at| at.0),
             ])?;
         }

@@ -35,8 +35,9 @@ use self::{
     writer::{Change, LedgerOp, Writer},
 };
 use super::{
-    Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings, ids::IdSource,
-    vault::Vault,
+    Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings,
+    ids::IdSource,
+    vault::{Vault, create_private},
 };
 use crate::domain::id::NotificationId;
 use crate::server::clock::Clock;
@@ -101,6 +102,8 @@ impl SqliteStore {
         }
         let serves = settings.open_as == OpenAs::Server;
         let lock = serves.then(|| lock_for_serving(path)).transpose()?;
+        // The engine gives its files beside the database the same mode.
+        create_private(path)?;
         let mut conn = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
         migrate(&mut conn).await?;
         let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
@@ -217,10 +220,11 @@ impl SqliteStore {
         answered(|reply| self.0.intake.send((prepared, reply)).map_err(drop)).await
     }
 
-    /// Stores finished attempts; returns after the commit that holds them.
+    /// Stores finished attempts; returns after the commit that holds them. Without patience: who hears of a failure
+    /// offers them again, and what is still queued would then be recorded twice.
     pub(super) async fn record(&self, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
         self.only_served()?;
-        answered(|reply| self.0.journaler.send(Op::Record(attempts, reply)).map_err(drop)).await
+        heard(|reply| self.0.journaler.send(Op::Record(attempts, reply)).map_err(drop)).await
     }
 
     /// Returns when everything that was accepted or recorded before can be read.
@@ -263,16 +267,18 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreE
 
 /// Hands an operation over and waits for its answer, with patience.
 async fn answered<T, S: Future<Output = Result<(), ()>>>(hand_over: impl FnOnce(Reply<T>) -> S) -> Result<T, StoreError> {
-    let closed = || StoreError::Unavailable("the store is closed".to_owned());
-    let (reply, answer) = oneshot::channel();
-    let written = async {
-        hand_over(reply).await.map_err(|()| closed())?;
-        answer.await.map_err(|_| closed())?
-    };
-    match tokio::time::timeout(WRITE_PATIENCE, written).await {
+    match tokio::time::timeout(WRITE_PATIENCE, heard(hand_over)).await {
         Ok(result) => result,
         Err(_) => Err(StoreError::Unavailable("the disk does not keep up".to_owned())),
     }
+}
+
+/// Hands an operation over and waits for its answer, however long it takes.
+async fn heard<T, S: Future<Output = Result<(), ()>>>(hand_over: impl FnOnce(Reply<T>) -> S) -> Result<T, StoreError> {
+    let closed = || StoreError::Unavailable("the store is closed".to_owned());
+    let (reply, answer) = oneshot::channel();
+    hand_over(reply).await.map_err(|()| closed())?;
+    answer.await.map_err(|_| closed())?
 }
 
 /// The settings of every connection.
@@ -309,6 +315,7 @@ async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
 
 fn lock_for_serving(path: &Path) -> Result<std::fs::File, StoreError> {
     let lock_path = path.with_extension("lock");
+    create_private(&lock_path)?;
     let lock = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -335,4 +342,57 @@ fn lock_for_serving(path: &Path) -> Result<std::fs::File, StoreError> {
 pub(super) fn is_served(path: &Path) -> bool {
     let lock = std::fs::OpenOptions::new().append(true).open(path.with_extension("lock"));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            Timestamp,
+            id::{DeliveryId, MerchantId, OrderId, UrlId},
+        },
+        server::store::Next,
+    };
+
+    fn record() -> AttemptRecord {
+        AttemptRecord {
+            delivery_id: DeliveryId(1),
+            merchant_id: MerchantId(1),
+            order_id: OrderId(1),
+            url_id: UrlId(1),
+            started_at: Timestamp(1),
+            finished_at: Timestamp(2),
+            window_from: Timestamp(1),
+            address: None,
+            status: None,
+            cause: None,
+            detail: Default::default(),
+            timings: Default::default(),
+            request_head: String::new(),
+            request_body: Default::default(),
+            answer_head: String::new(),
+            answer_body: Default::default(),
+            next: Next::Confirmed,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_waits_for_the_disk_is_not_refused_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, _hand) = Clock::manual(Timestamp::from_seconds(1_772_366_400));
+        let settings = StoreSettings { open_as: OpenAs::Tool { create: true }, key_file: None, clock };
+        let mut store = SqliteStore::open(&folder.path().join("q.db"), settings, Feed::default()).await.unwrap();
+        // In place of the journal, one that takes its time.
+        let (journaler, mut ops) = mpsc::channel(QUEUE);
+        let inner = Arc::get_mut(&mut store.0).unwrap();
+        (inner.journaler, inner.node) = (journaler, Some(NODE));
+        tokio::time::pause();
+        let recording = tokio::spawn(async move { store.record(vec![record()]).await });
+        let Some(Op::Record(_, reply)) = ops.recv().await else { panic!("nothing was handed over") };
+        tokio::time::advance(WRITE_PATIENCE * 3).await;
+        let _ = reply.send(Ok(()));
+        recording.await.unwrap().unwrap();
+        assert!(ops.recv().await.is_none(), "it was handed over once");
+    }
 }

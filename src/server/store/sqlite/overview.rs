@@ -78,7 +78,14 @@ impl SqliteStore {
     ) -> Result<HashMap<UrlId, UrlState>, StoreError> {
         let rows = sqlx::query(
             "SELECT notification_url.id, check_status, check_note, checked_at, queued, retrying, url_books.held, confirmed,
-                 failing_since, failing_cause, last_confirmed_at,
+                 (SELECT min(window_from) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2),
+                 coalesce(
+                     (SELECT last_cause FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2
+                         ORDER BY window_from DESC LIMIT 1),
+                     (SELECT last_cause FROM delivery
+                         WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2
+                         ORDER BY finished_at DESC LIMIT 1)),
+                 last_confirmed_at,
                  (SELECT min(due_at) FROM delivery WHERE delivery.url_id = notification_url.id AND state IN (0, 2)),
                  (SELECT count(*) FROM delivery
                      WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2)
@@ -101,7 +108,8 @@ impl SqliteStore {
                 });
                 let state = UrlState {
                     check,
-                    outstanding: count(row, 4)? + count(row, 5)?,
+                    queued: count(row, 4)?,
+                    retrying: count(row, 5)?,
                     held_back: count(row, 6)?,
                     confirmed: count(row, 7)?,
                     failing_since: row.try_get::<Option<i64>, _>(8)?.map(Timestamp),

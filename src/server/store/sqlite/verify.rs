@@ -3,7 +3,6 @@
 use super::SqliteStore;
 use crate::domain::DeliveryState;
 use crate::server::store::{Finding, StoreError, pack::unpack};
-use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Row as _, SqliteConnection};
 
@@ -27,7 +26,7 @@ impl SqliteStore {
 const COUNTED: [(&str, &str, &str); 7] = [
     (
         "what was promised is in the ledger",
-        "entries of the journal that could not be applied",
+        "entries of the journal that could not be read or applied",
         "SELECT count(*) FROM journal_stuck",
     ),
     (
@@ -46,8 +45,8 @@ const COUNTED: [(&str, &str, &str); 7] = [
         "notifications without a delivery to a URL that existed before them",
         "SELECT count(*) FROM notification
              JOIN notification_url ON notification_url.merchant_id = notification.merchant_id
-         WHERE notification_url.created_at < notification.received_at - 2000000
-             AND coalesce(notification_url.removed_at, notification.received_at + 2000001) > notification.received_at + 2000000
+         WHERE notification_url.created_at < notification.received_at - 60000000
+             AND coalesce(notification_url.removed_at, notification.received_at + 60000001) > notification.received_at + 60000000
              AND NOT EXISTS (SELECT 1 FROM delivery
                  WHERE delivery.notification_id = notification.id AND delivery.url_id = notification_url.id)",
     ),
@@ -129,25 +128,39 @@ async fn books(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
     Ok(Finding { check: "the books balance", ok, detail })
 }
 
+/// Notifications whose digests are checked together.
+const PAGE: i64 = 2_000;
+
 /// The bytes of every notification still hash to the digest taken when it was accepted.
 async fn digests(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
-    // In the order of segments, so that each is unpacked once.
-    let mut rows = sqlx::query(
-        "SELECT segment.id, part, digest, CASE WHEN segment.id = lag(segment.id) OVER (ORDER BY segment.id, part)
-             THEN NULL ELSE bytes END
-         FROM notification JOIN segment ON segment.id = segment_id ORDER BY segment.id, part",
-    )
-    .fetch(conn);
     let (mut checked, mut wrong) = (0u64, 0u64);
+    let mut after = 0;
+    let mut open = None;
     let mut parts = Vec::new();
-    while let Some(row) = rows.try_next().await? {
-        if let Some(bytes) = row.try_get::<Option<&[u8]>, _>(3)? {
-            parts = unpack(bytes).unwrap_or_default();
+    loop {
+        // Notifications lie in nearly the order of their segments, so with a page of them sorted here each segment is
+        // read about once, and neither the rows nor their bytes are ever in memory all together.
+        let mut rows: Vec<(i64, u32, i64, Vec<u8>)> =
+            sqlx::query_as("SELECT segment_id, part, id, digest FROM notification WHERE id > ? ORDER BY id LIMIT ?")
+                .bind(after)
+                .bind(PAGE)
+                .fetch_all(&mut *conn)
+                .await?;
+        let Some((_, _, last, _)) = rows.last() else { break };
+        after = *last;
+        rows.sort_unstable();
+        for (segment, part, _, digest) in rows {
+            if open != Some(segment) {
+                let bytes: Option<Vec<u8>> =
+                    sqlx::query_scalar("SELECT bytes FROM segment WHERE id = ?").bind(segment).fetch_optional(&mut *conn).await?;
+                let Some(bytes) = bytes else { continue };
+                parts = unpack(&bytes).unwrap_or_default();
+                open = Some(segment);
+            }
+            let body = parts.get(part as usize + 1);
+            checked += 1;
+            wrong += u64::from(!body.is_some_and(|body| Sha256::digest(body).starts_with(&digest)));
         }
-        let digest: &[u8] = row.try_get(2)?;
-        let body = parts.get(row.try_get::<u32, _>(1)? as usize + 1);
-        checked += 1;
-        wrong += u64::from(!body.is_some_and(|body| Sha256::digest(body).starts_with(digest)));
     }
     let detail =
         if wrong == 0 { format!("{checked} bodies hash right") } else { format!("{wrong} of {checked} bodies are altered") };

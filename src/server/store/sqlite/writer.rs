@@ -4,7 +4,7 @@
 
 use super::{
     intake::SharedPending,
-    journal::{Entry, Journal, json},
+    journal::{Entry, Found, Journal, Unreadable, json},
     journaler::Reply,
     ledger::Ledger,
 };
@@ -247,16 +247,47 @@ impl Writer {
         }
     }
 
+    async fn set_aside_unread(&mut self, row: Unreadable) {
+        let row = Arc::new(row);
+        loop {
+            let shared = row.clone();
+            match self.on_ledger(move |ledger| ledger.set_aside_unread(&shared)).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!(%error, journal.id = row.id, "it cannot be set aside either; trying again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
     /// Applies what an earlier process left in the journal; gives the id of the last entry.
     pub async fn recover(&mut self, journal: &Journal) -> Result<i64, StoreError> {
         let mut last = self.on_ledger(|ledger| ledger.applied_up_to()).await?;
         let mut events = 0;
         loop {
-            let entries = journal.after(last)?;
-            let Some(newest) = entries.last().map(|entry| entry.id) else { break };
-            events += entries.iter().map(|entry| entry.events.len()).sum::<usize>();
+            let found = journal.after(last)?;
+            if found.is_empty() {
+                break;
+            }
+            let mut entries = Vec::new();
+            for one in found {
+                match one {
+                    Found::Entry(entry) => {
+                        last = entry.id;
+                        events += entry.events.len();
+                        entries.push(entry);
+                    }
+                    // What cannot be read today cannot be read tomorrow: the server must start all the same.
+                    Found::Unreadable(row) => {
+                        last = row.id;
+                        self.apply(std::mem::take(&mut entries)).await;
+                        tracing::error!(error = %row.error, journal.id = row.id, "an entry of the journal cannot be read and was set aside");
+                        self.set_aside_unread(row).await;
+                    }
+                }
+            }
             self.apply(entries).await;
-            last = newest;
         }
         self.applied.store(last, Ordering::Release);
         if events > 0 {
