@@ -113,6 +113,18 @@ test.describe("with a script", () => {
         await expect(page.getByText("Resent to one URL.")).toBeVisible();
         await expect.poll(() => shop.received.length).toBe(2);
 
+        // The first delivery still waits for its next try, and the dashboard says so. A URL that was on hold sends at
+        // once what it kept.
+        await open("/m/demo-shop/settings/urls");
+        await page.getByRole("button", { name: "Hold" }).click();
+        await open("/m/demo-shop");
+        const held = page.locator(".tile").filter({ hasText: "Held" }).locator("dd");
+        await expect(async () => {
+            await later(page, javaScriptEnabled);
+            await expect(held).toHaveText("1", { timeout: javaScriptEnabled ? 5_000 : 100 });
+        }).toPass();
+        await open("/m/demo-shop/settings/urls");
+        await page.getByRole("button", { name: "Release" }).click();
         await open("/m/demo-shop");
         await expect(async () => {
             await later(page, javaScriptEnabled);
