@@ -29,8 +29,12 @@ test("a listener is made, its address copied, and a gateway posts to it", async 
     }
 
     await post(address, "another key", order("2000001"));
-    if (!javaScriptEnabled) await page.reload();
-    await expect(page.getByRole("row").filter({ hasText: "2000001" })).toContainText("Paid");
+    // What was just accepted is in the lists a moment later.
+    await expect(async () => {
+        if (!javaScriptEnabled) await page.reload();
+        const row = page.getByRole("row").filter({ hasText: "2000001" });
+        await expect(row).toContainText("Paid", { timeout: javaScriptEnabled ? 5_000 : 100 });
+    }).toPass();
     await sound({ hasMoved: true });
 });
 

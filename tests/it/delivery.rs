@@ -527,3 +527,29 @@ async fn a_message_whose_bytes_found_no_room_in_memory_is_read_from_the_table() 
     }
     app.assert_healthy().await;
 }
+
+#[tokio::test]
+async fn after_an_orderly_end_a_copy_of_database_journal_and_key_has_everything() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let merchant = FakeMerchant::confirming().await;
+    let url = shop.url(&merchant.url()).await;
+    let order = shop.order("1").await;
+    shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+    let database = app.database();
+    let copies = tempfile::tempdir().unwrap();
+    let copy = copies.path().join("quittance.db");
+    let app = app
+        .restart(|| {
+            for ending in ["db", "intake", "key"] {
+                std::fs::copy(database.with_extension(ending), copy.with_extension(ending)).unwrap();
+            }
+        })
+        .await;
+    let rows = |table: &str| {
+        let connection = rusqlite::Connection::open(&copy).unwrap();
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(["merchant", "listener", "notification", "delivery", "attempt"].map(rows), [1; 5]);
+    app.assert_healthy().await;
+}

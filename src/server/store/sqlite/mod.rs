@@ -198,6 +198,10 @@ impl SqliteStore {
         for task in self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
+        if self.0.node.is_some() || !is_served(&self.0.path) {
+            let path = self.0.path.clone();
+            let _ = tokio::task::spawn_blocking(move || upkeep::fold(&path)).await;
+        }
         self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 

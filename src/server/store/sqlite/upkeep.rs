@@ -6,6 +6,7 @@ use crate::server::store::{
     StoreError,
     vault::{Vault, random},
 };
+use rusqlite::{Connection, OpenFlags};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 use std::{path::Path, sync::Weak, time::Duration};
 
@@ -113,4 +114,23 @@ async fn look(store: &SqliteStore) -> Result<(), StoreError> {
         store.adopt().await?;
     }
     Ok(())
+}
+
+/// Brings what stands in the write-ahead logs into the database and its journal, so that after an orderly end these
+/// files are all there is: whoever copies them has everything. Where that fails nothing is lost; the logs stay.
+pub(super) fn fold(path: &Path) {
+    for file in [path.to_owned(), path.with_extension("intake")] {
+        if !file.exists() {
+            continue;
+        }
+        let folded = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|conn| {
+            conn.busy_timeout(Duration::from_secs(2))?;
+            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        });
+        match folded {
+            Ok(0) => {}
+            Ok(_) => tracing::info!(file = %file.display(), "its write-ahead log is in use and stays beside it"),
+            Err(error) => tracing::warn!(%error, file = %file.display(), "its write-ahead log stays beside it"),
+        }
+    }
 }
