@@ -16,6 +16,8 @@ pub enum CliError {
     NoMerchant { name: String, cure: String },
     #[error("merchant {merchant:?} has no notification URL {url:?}; `quittance url list` shows their names and ids")]
     NoUrl { merchant: String, url: String },
+    #[error("merchant {merchant:?} has several notification URLs {url:?}; name the id that `quittance url list` shows")]
+    ManyUrls { merchant: String, url: String },
     #[error("no password came on standard input; write it there in one line, for example: quittance user add … < password-file")]
     NoPassword,
     #[error("the password on standard input cannot be read: {0}")]

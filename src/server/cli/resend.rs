@@ -56,8 +56,12 @@ fn url_named(services: &Services, merchant: &Merchant, name: &str) -> Result<Url
     let fits = |url: &&std::sync::Arc<crate::server::store::NotificationUrl>| {
         Some(url.id) == id || url.url == name || url.label.eq_ignore_ascii_case(name)
     };
-    let url = settings.urls_of(merchant.id).iter().find(fits);
-    url.map(|url| url.id).ok_or_else(|| CliError::NoUrl { merchant: merchant.name.clone(), url: name.to_owned() })
+    let mut found = settings.urls_of(merchant.id).iter().filter(fits);
+    match (found.next(), found.next()) {
+        (Some(url), None) => Ok(url.id),
+        (None, _) => Err(CliError::NoUrl { merchant: merchant.name.clone(), url: name.to_owned() }),
+        (Some(_), Some(_)) => Err(CliError::ManyUrls { merchant: merchant.name.clone(), url: name.to_owned() }),
+    }
 }
 
 async fn stored(services: &Services, merchant: &Merchant, ids: &[DeliveryId], served: bool) -> Result<Report, CliError> {

@@ -3,13 +3,13 @@
 use super::{any_flash, page, param, viewer_at};
 use crate::{
     domain::{
-        Cause,
+        Cause, Timestamp,
         pages::dashboard::{Counts, Dashboard, Trouble, UrlHealth, UrlRef},
         role::Permission,
     },
     rpc::{dashboard::read_dashboard, people::read_viewer},
     ui::{
-        components::{Address, Ago, Empty, FormNotes, Icon, Notice, Tone},
+        components::{Address, Ago, Empty, FormNotes, Icon, Notice, Tone, now},
         format::{count, counted},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -104,7 +104,8 @@ fn banner(dashboard: &Dashboard) -> AnyView {
         }
         return view! { <Notice tone=Tone::Bad title=title><p>{text}</p></Notice> }.into_any();
     }
-    if dashboard.urls.is_empty() {
+    // Where nothing was ever delivered there is nothing to be glad of.
+    if dashboard.urls.iter().all(|url| url.confirmed == 0) {
         return ().into_any();
     }
     let open = dashboard.counts.queued + dashboard.counts.retrying;
@@ -144,13 +145,18 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> AnyView {
             })}
             <dl class="facts">
                 {trouble.since.map(|since| view! { <div class="fact"><dt>"Failing since"</dt><dd><Ago at=since/></dd></div> })}
-                {trouble.next_try.map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd><Ago at=next/></dd></div> })}
+                {trouble.next_try.map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd>{next_try(next)}</dd></div> })}
                 <div class="fact"><dt>"Waiting"</dt><dd>{count(trouble.outstanding)}</dd></div>
                 <div class="fact"><dt>"Expired"</dt><dd>{count(trouble.expired)}</dd></div>
             </dl>
         </li>
     }
     .into_any()
+}
+
+/// When the next attempt is due. What is overdue waits for its turn behind others.
+fn next_try(due: Timestamp) -> AnyView {
+    if due <= now() { view! { "due, in the queue" }.into_any() } else { view! { <Ago at=due/> }.into_any() }
 }
 
 /// A URL by its label, with its address below and a way to its settings.

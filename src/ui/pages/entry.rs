@@ -56,8 +56,8 @@ pub fn SignInPage() -> impl IntoView {
         Ok(view! {
             <Plain title="Sign in">
                 {waits.then(|| view! {
-                    <Notice tone=Tone::Calm title="Nobody can sign in yet">
-                        <p>"This installation has no administrator. Open the one-time link that the server printed when it started."</p>
+                    <Notice tone=Tone::Calm title="There is no administrator yet">
+                        <p>"Open the one-time link that the server printed when it started, and create one."</p>
                     </Notice>
                 })}
                 <FormNotes flash=left/>

@@ -13,7 +13,7 @@ use crate::{
     },
     rpc::orders::read_order,
     ui::{
-        components::{Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, OrderBadge, Summary, TestBadge, fact},
+        components::{Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, OrderBadge, Summary, TestBadge, fact, now},
         format::{bytes, counted, money},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -191,6 +191,7 @@ pub fn asked_by(delivery: &DeliveryView) -> AnyView {
 /// The next attempt, or how it ended.
 pub fn when(delivery: &DeliveryView) -> AnyView {
     match (delivery.due_at, delivery.finished_at.or(delivery.last_attempt_at)) {
+        (Some(due), _) if delivery.state.is_open() && due <= now() => view! { "due, in the queue" }.into_any(),
         (Some(due), _) if delivery.state.is_open() => view! { "next "<Ago at=due/> }.into_any(),
         (_, Some(at)) => view! { <Ago at/> }.into_any(),
         _ => view! { <Ago at=delivery.created_at/> }.into_any(),
