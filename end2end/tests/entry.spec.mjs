@@ -8,7 +8,7 @@ test.describe("the first run", () => {
     test("the one-time link makes the administrator, and works once", async ({ page, server, open, sound }) => {
         await open("/");
         await expect(page).toHaveURL(/\/sign-in$/);
-        await expect(page.getByText("This installation has no administrator.")).toBeVisible();
+        await expect(page.getByText("There is no administrator yet")).toBeVisible();
         await sound();
 
         await open(server.firstRunPath);
