@@ -33,7 +33,7 @@ build: ## The release binary, with everything a browser needs inside: target/rel
 	@.ci/setup
 	@$(MAKE) --no-print-directory $(BINARY)
 
-dev: ## Run a development build; start it again after a change (the server half builds in seconds)
+dev: ## Run a development build; start it again after a change (only the server half is compiled again)
 	@.ci/setup
 	@$(MAKE) --no-print-directory $(MANIFEST)
 	@cargo run --features ssr -- serve --listen $(LISTEN) --database sqlite:data/dev.db $(if $(DEMO),--demo)
