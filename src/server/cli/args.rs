@@ -111,7 +111,7 @@ pub struct ServeArgs {
     /// Deliver into this network although it is private, local or reserved; may be given several times.
     #[arg(long, env = "QUITTANCE_ALLOW_NETWORK", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub allow_network: Vec<IpNet>,
-    /// How gateways and browsers reach this server, such as https://ipn.example.com [default: the address it listens on]
+    /// How gateways and browsers reach this server, such as `https://ipn.example.com` [default: the address it listens on]
     #[arg(long, env = "QUITTANCE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<PublicUrl>,
     /// Write the log as JSON, one object a line.

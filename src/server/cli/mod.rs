@@ -1,6 +1,6 @@
 //! The command line: what `quittance …` takes, does, and prints.
 //!
-//! `args` is what may be typed; each other file does one command or a family of them and gives a [`Report`]; `serve`
+//! `args` is what may be typed; each other file does one command or a family of them and gives a `Report`; `serve`
 //! runs the server. Commands work beside a running server, which sees what they wrote within a second, and without one.
 //! Exit codes: 0 done, 1 failed (with `error: …` on standard error), 2 typed wrongly.
 //!
