@@ -60,7 +60,7 @@ help: ## This list
 
 $(WASM): $(SITE_SOURCES)
 	@echo '==> building the WebAssembly half' >&2
-	@cargo build -q --lib --features hydrate --target wasm32-unknown-unknown --profile wasm-release
+	@cargo rustc -q --lib --crate-type cdylib --features hydrate --target wasm32-unknown-unknown --profile wasm-release
 	@touch $@
 
 $(MANIFEST): $(WASM)
