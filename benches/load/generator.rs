@@ -27,6 +27,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Acknowledged messages.
+    pub const fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
     /// Acknowledged messages a second.
     pub fn rate(&self) -> f64 {
         self.acknowledged as f64 / self.span.as_secs_f64()

@@ -26,14 +26,33 @@ fn main() {
 /// Acknowledged messages a second with the store, against the same HTTP stack and checks without it.
 async fn acknowledge(connections: usize) {
     println!("acknowledge, {connections} connections, full-size IPN, SQLite synchronous=FULL");
-    let span = Duration::from_secs(6);
+    let span = Duration::from_secs(4);
     let mut ratios = Vec::new();
-    for round in 1..=3 {
-        let bare = generator::run(&server::Process::start("bare").await, connections, span).await;
-        let stored = generator::run(&server::Process::start("store").await, connections, span).await;
+    for round in 1..=7 {
+        let (bare, bare_cost) = measure("bare", connections, span).await;
+        let (stored, stored_cost) = measure("store", connections, span).await;
         ratios.push(stored.rate() / bare.rate());
         println!("  round {round}: bare {bare}; stored {stored}; ratio {:.2}", stored.rate() / bare.rate());
+        println!("    processor time a message: bare {bare_cost}; stored {stored_cost}");
     }
     ratios.sort_by(f64::total_cmp);
     println!("  median ratio {:.2}", ratios[ratios.len() / 2]);
+}
+
+/// One run, and the server's processor time for a message by thread.
+async fn measure(role: &str, connections: usize, span: Duration) -> (generator::Outcome, String) {
+    let process = server::Process::start(role).await;
+    let before = process.processor_time();
+    let outcome = generator::run(&process, connections, span).await;
+    let after = process.processor_time();
+    let mut costs = Vec::new();
+    let mut total = 0.0;
+    for (thread, time) in after {
+        let cost = (time - before.get(&thread).unwrap_or(&0.0)) * 1e6 / outcome.acknowledged() as f64;
+        total += cost;
+        if cost >= 0.5 {
+            costs.push(format!("{thread} {cost:.1}"));
+        }
+    }
+    (outcome, format!("{total:.0} µs ({})", costs.join(", ")))
 }

@@ -18,6 +18,7 @@ use quittance::{
     },
 };
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -38,6 +39,21 @@ impl Process {
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its port");
         Self { child, port: line.trim().parse().expect("a port") }
+    }
+}
+
+impl Process {
+    /// Processor time so far by thread's name, in seconds; empty where the system does not tell.
+    pub fn processor_time(&self) -> BTreeMap<String, f64> {
+        let mut times = BTreeMap::new();
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        for stat in tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok()) {
+            let Some((name, rest)) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')) else { continue };
+            // Fields 14 and 15: user and system time in hundredths of a second.
+            let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>();
+            *times.entry(name.to_owned()).or_default() += ticks / 100.0;
+        }
+        times
     }
 }
 

@@ -3,7 +3,7 @@
 //! A number keeps database rows and indexes small and in order of arrival; the word (Crockford's base 32,
 //! no `i l o u`) is what addresses, pages and the command line show, because people read it aloud.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 use std::{fmt, str::FromStr};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -47,11 +47,25 @@ fn parse(text: &str) -> Result<i64, InvalidId> {
     i64::try_from(value).map_err(|_| InvalidId)
 }
 
+/// Reads the word of an identifier.
+struct Word;
+
+impl Visitor<'_> for Word {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an identifier")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<i64, E> {
+        parse(text).map_err(E::custom)
+    }
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(into = "String", try_from = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(pub i64);
 
         impl $name {
@@ -76,15 +90,19 @@ macro_rules! ids {
                 parse(text).map(Self)
             }
         }
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.to_string()
+        /// A word where people may read it, else the number.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
             }
         }
-        impl TryFrom<String> for $name {
-            type Error = InvalidId;
-            fn try_from(text: String) -> Result<Self, InvalidId> {
-                text.parse()
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    deserializer.deserialize_str(Word).map(Self)
+                } else {
+                    i64::deserialize(deserializer).map(Self)
+                }
             }
         }
     )+};

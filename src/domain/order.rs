@@ -1,6 +1,7 @@
 //! The order's status in our own words, and when a message may change it.
 
 use super::{Money, Timestamp};
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 /// What has become of an order. Gateways use their own words; each adapter maps them to these, and the page
@@ -107,26 +108,27 @@ impl Standing {
     }
 }
 
-/// What a message says about its order, in our words. Made by a gateway's adapter.
+/// What a message says about its order, in our words. Made by a gateway's adapter. Its texts are short, and there are
+/// many messages: strings that need no allocation for a couple of dozen bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderFacts {
     /// The gateway's number for the order.
-    pub reference: String,
+    pub reference: CompactString,
     /// The merchant's own number, or empty.
-    pub external: String,
+    pub external: CompactString,
     /// The customer's e-mail, lower case, or empty.
-    pub email: String,
+    pub email: CompactString,
     /// The customer's name, or empty.
-    pub customer: String,
+    pub customer: CompactString,
     pub status: OrderStatus,
     /// The gateway's word for the status.
-    pub vendor_status: String,
+    pub vendor_status: CompactString,
     pub amount: Option<Money>,
     pub test: bool,
     /// When the gateway says it happened; `None` where it does not say.
     pub event_at: Option<Timestamp>,
     /// The gateway's number for the message, or empty.
-    pub message_id: String,
+    pub message_id: CompactString,
 }
 
 #[cfg(test)]

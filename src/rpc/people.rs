@@ -17,7 +17,7 @@ use {
     crate::server::http::cookies::{end_session_cookie, session_cookie, session_token, theme_cookie},
     axum::extract::ConnectInfo,
     http::request::Parts,
-    std::net::SocketAddr,
+    std::net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 /// The signed-in user.
@@ -55,13 +55,18 @@ pub async fn sign_in(email: String, password: String, #[server(default)] next: S
     let sent = Sent { form: "sign-in", page: format!("/sign-in{query}"), values: vec![("email", email.clone())] };
     let result = async {
         let services = services()?;
-        let peer = use_context::<Parts>().and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().copied());
-        let address = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string()).unwrap_or_default();
-        let session = services.sign_in(&email, &password, &address).await.map_err(app_error)?;
+        let session = services.sign_in(&email, &password, peer_address()).await.map_err(app_error)?;
         set_cookie(&session_cookie(session.reveal(), &services.base));
         Ok(Done { page: next, ..Done::default() })
     };
     sent.end(result.await)
+}
+
+/// Where the request comes from.
+#[cfg(feature = "ssr")]
+fn peer_address() -> IpAddr {
+    let peer = use_context::<Parts>().and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().copied());
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
 }
 
 /// Signs out.
@@ -87,7 +92,8 @@ pub async fn change_password(current: String, password: String) -> Result<(), Ap
     let sent = Sent { form: "password", page: "/account".to_owned(), values: Vec::new() };
     let result = async {
         let caller = Caller::current()?;
-        let session = caller.services.change_password(&caller.user, &current, &password).await.map_err(app_error)?;
+        let session = caller.services.change_password(&caller.user, &current, &password, peer_address()).await;
+        let session = session.map_err(app_error)?;
         set_cookie(&session_cookie(session.reveal(), &caller.services.base));
         Ok(Done::at("/account", "Your password is changed. Other sessions of yours have ended."))
     };

@@ -126,14 +126,19 @@ pub async fn remove_url(merchant: String, id: UrlId) -> Result<(), AppError> {
     sent.end(result.await)
 }
 
-/// Gives a merchant a new secret key: the one entered, or a made one.
+/// Gives a merchant a new secret key: the one entered, or, where that is asked for, a made one.
 #[server(prefix = "/rpc", endpoint = "settings/key")]
-pub async fn change_key(merchant: String, #[server(default)] secret_key: String) -> Result<(), AppError> {
+pub async fn change_key(
+    merchant: String,
+    #[server(default)] secret_key: String,
+    #[server(default)] generate: bool,
+) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/ipn");
     let sent = Sent { form: "key", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        let key = caller.services.change_key(merchant.id, Some(&secret_key), caller.actor()).await.map_err(app_error)?;
+        let entered = (!generate).then_some(secret_key.as_str());
+        let key = caller.services.change_key(merchant.id, entered, caller.actor()).await.map_err(app_error)?;
         Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key) })
     };
     sent.end(result.await)

@@ -62,16 +62,16 @@ on_every_engine! {
 
 fn facts(reference: &str, status: OrderStatus, second: i64) -> OrderFacts {
     OrderFacts {
-        reference: reference.to_owned(),
-        external: format!("web-{reference}"),
-        email: format!("buyer-{reference}@example.com"),
-        customer: "Ána Nguyễn".to_owned(),
+        reference: reference.into(),
+        external: format!("web-{reference}").into(),
+        email: format!("buyer-{reference}@example.com").into(),
+        customer: "Ána Nguyễn".into(),
         status,
-        vendor_status: status.code().to_uppercase(),
+        vendor_status: status.code().to_uppercase().into(),
         amount: Money::parse("59.00", Currency::parse("USD").unwrap()),
         test: false,
         event_at: Some(Timestamp::from_seconds(second)),
-        message_id: "254498854202".to_owned(),
+        message_id: "254498854202".into(),
     }
 }
 
@@ -82,7 +82,7 @@ fn notification(merchant_id: MerchantId, listener_id: ListenerId, facts: OrderFa
         gateway: Gateway::TwoCheckout,
         received_at: START,
         signatures: Algorithms::MD5,
-        peer: "127.0.0.1".to_owned(),
+        peer: "127.0.0.1".into(),
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: format!("REFNO={}&ORDERSTATUS={}&AT={:?}", facts.reference, facts.vendor_status, facts.event_at).into(),
         facts,
@@ -209,12 +209,12 @@ async fn a_late_message_does_not_downgrade_the_order(mut test: TestStore) {
     let shop = shop(&test).await;
     let job = shop.accept(&mut test, "1001").await;
     let mut late = facts("1001", OrderStatus::Pending, 99);
-    late.email = "late@example.com".to_owned();
+    late.email = "late@example.com".into();
     test.accept(notification(shop.merchant, shop.listener, late)).await;
     let order = test.store.order(shop.merchant, job.order_id).await.unwrap().unwrap();
     assert_eq!((order.status, order.email.as_str()), (OrderStatus::Paid, "buyer-1001@example.com"));
     let mut refund = facts("1001", OrderStatus::Refunded, 200);
-    refund.email = String::new();
+    refund.email = Default::default();
     refund.amount = None;
     test.accept(notification(shop.merchant, shop.listener, refund)).await;
     let order = test.store.order(shop.merchant, job.order_id).await.unwrap().unwrap();
@@ -478,7 +478,7 @@ async fn refusals_are_kept_within_bounds(test: TestStore) {
         at: START,
         reason: RefusalReason::WrongSignature,
         detail: "HASH".to_owned(),
-        peer: "127.0.0.1".to_owned(),
+        peer: "127.0.0.1".into(),
         head: "POST /ipn/x HTTP/1.1\r\n".to_owned(),
         body: "REFNO=1".into(),
         size: 7,

@@ -296,7 +296,11 @@ pub fn set(algorithms: &[Algorithm]) -> Algorithms {
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned())
+    // The one name that everybody means the same by.
+    let port = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+    port.map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)))
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| "expected an address and a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned())
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -331,6 +335,7 @@ mod tests {
     fn the_server_has_defaults_for_everything() {
         let Command::Serve(args) = parsed("quittance serve") else { panic!() };
         assert_eq!(args.listen.to_string(), "127.0.0.1:3000");
+        assert_eq!(listen("localhost:81").unwrap().to_string(), "127.0.0.1:81");
         assert_eq!(args.database.database, "sqlite:data/quittance.db");
         assert!(!args.demo && args.allow_network.is_empty() && args.public_url.is_none());
         let line = "quittance serve --allow-network 127.0.0.0/8 --allow-network 10.1.2.3 --public-url https://ipn.example.com/";

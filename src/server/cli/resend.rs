@@ -108,7 +108,7 @@ fn exchange(page: &AttemptPage) -> Value {
         "detail": page.detail,
         "address": attempt.address,
         "status": attempt.status,
-        "timings": attempt.timings,
+        "timings_us": attempt.timings,
         "request": { "head": page.request_head, "body": page.request_body },
         "answer": { "head": page.answer_head, "body": page.answer_body },
     })

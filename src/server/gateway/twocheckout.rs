@@ -8,6 +8,8 @@ use crate::server::ipn::{
     Form, FormError, ReceiptFacts,
     signature::{self, SignatureCheck},
 };
+use sha2::{Digest as _, Sha256};
+use compact_str::{CompactString, format_compact};
 use jiff::{
     civil::DateTime,
     tz::{Offset, TimeZone},
@@ -51,7 +53,7 @@ pub fn acknowledge(credentials: Credentials<'_>, verified: &Verified<'_>, date: 
 pub fn facts(form: &Form<'_>) -> Option<OrderFacts> {
     let text = |name: &str| shown(&form.text(name));
     // Which fields come is a choice of the merchant's; some tick only REFNOEXT.
-    let (reference, external) = (text("REFNO"), text("REFNOEXT"));
+    let (reference, external) = (reference(&form.text("REFNO")), reference(&form.text("REFNOEXT")));
     let reference = if reference.is_empty() { external.clone() } else { reference };
     if reference.is_empty() {
         return None;
@@ -73,13 +75,27 @@ pub fn facts(form: &Form<'_>) -> Option<OrderFacts> {
     })
 }
 
-fn shown(text: &str) -> String {
+fn shown(text: &str) -> CompactString {
     text.trim().chars().filter(|letter| !letter.is_control()).take(SHOWN_CHARS).collect()
 }
 
-fn customer(first: &str, last: &str, company: &str) -> String {
-    let name = [first, last].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-    if name.is_empty() { company.to_owned() } else { name }
+/// What orders are told apart by: where it is too long to show, its beginning and a digest of all of it.
+fn reference(text: &str) -> CompactString {
+    let text = text.trim();
+    let short = shown(text);
+    if text.len() == short.len() {
+        return short;
+    }
+    let digest = hex::encode(&Sha256::digest(text.as_bytes())[..8]);
+    format_compact!("{}…{digest}", short.chars().take(SHOWN_CHARS - 17).collect::<CompactString>())
+}
+
+fn customer(first: &str, last: &str, company: &str) -> CompactString {
+    match (first, last) {
+        ("", "") => company.into(),
+        ("", name) | (name, "") => name.into(),
+        (first, last) => format_compact!("{first} {last}"),
+    }
 }
 
 /// Our word for an ORDERSTATUS (documentation: *IPN triggers*, *Order flow*). `AUTHRECEIVED` is a status of the API

@@ -26,6 +26,7 @@ use axum::{
     routing::post,
 };
 use bytes::Bytes;
+use compact_str::{CompactString, ToCompactString as _};
 use jiff::fmt::strtime;
 use std::{net::SocketAddr, sync::Arc};
 
@@ -91,7 +92,7 @@ async fn receive<K: Keeper>(
     let received_at = state.clock.now();
     let (parts, body) = request.into_parts();
     let head = || render_head(&parts);
-    let inbound = Inbound { received_at, peer: peer.ip().to_canonical().to_string() };
+    let inbound = Inbound { received_at, peer: peer.ip().to_canonical().to_compact_string() };
     let listener = state.keeper.listener(&key);
     let body = match read_body(body, MAX_BODY).await {
         Ok(body) => body,
@@ -122,7 +123,7 @@ async fn receive<K: Keeper>(
 
 struct Inbound {
     received_at: Timestamp,
-    peer: String,
+    peer: CompactString,
 }
 
 enum NotTaken {
@@ -191,7 +192,7 @@ impl<K: Keeper> ListenerState<K> {
             at: inbound.received_at,
             reason: refused.reason,
             detail: refused.detail,
-            peer: inbound.peer.clone(),
+            peer: inbound.peer.to_string(),
             head,
             body: body.slice(..body.len().min(REFUSED_BODY_KEPT)),
             size,

@@ -43,7 +43,7 @@ impl Services {
 
     /// Gives a merchant a new secret key: the one entered, or one made here. Gives the key, which is shown this once.
     pub async fn change_key(&self, merchant: MerchantId, key: Option<&str>, actor: &str) -> ServiceResult<String> {
-        let key = match key.filter(|key| !key.trim().is_empty()) {
+        let key = match key {
             Some(key) => fields::secret(key).map_err(|message| AppError::field("secret_key", message))?,
             None => new_key(),
         };

@@ -14,7 +14,7 @@ use crate::server::{
     service::merchant_ref,
     store::{Merchant, NewUser, StoreError, UserRecord},
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// Longest password taken: hashing a book takes time.
 const MAX_PASSWORD: usize = 1_000;
@@ -94,14 +94,10 @@ impl Services {
     }
 
     /// Checks e-mail and password; gives the session's token. What was wrong of the two is not told.
-    pub async fn sign_in(&self, email: &str, password: &str, address: &str) -> ServiceResult<Token> {
+    pub async fn sign_in(&self, email: &str, password: &str, address: IpAddr) -> ServiceResult<Token> {
         let email = email.trim().to_lowercase();
         let now = self.clock.now();
-        if let Err(wait) = self.throttle.admit(&email, address, now) {
-            let minutes = wait.as_secs().div_ceil(60);
-            let message = format!("Too many wrong passwords. Please wait {minutes} minutes and try again.");
-            return Err(AppError::field("", message).into());
-        }
+        self.throttle.admit(&email, address, now).map_err(too_many)?;
         let user = self.store.user_by_email(&email).await?;
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let fits = password.len() <= MAX_PASSWORD && self.passwords.verify(password.to_owned(), hash).await;
@@ -115,9 +111,14 @@ impl Services {
     }
 
     /// Sets one's own password; other sessions end. Gives a new session's token.
-    pub async fn change_password(&self, user: &UserRecord, current: &str, new: &str) -> ServiceResult<Token> {
+    pub async fn change_password(&self, user: &UserRecord, current: &str, new: &str, address: IpAddr) -> ServiceResult<Token> {
+        let now = self.clock.now();
+        // Who finds a session open must not be able to guess the password from there.
+        self.throttle.admit(&user.email, address, now).map_err(too_many)?;
         let mut mistakes = fields::Mistakes::default();
-        if !self.passwords.verify(current.to_owned(), Some(user.password_hash.clone())).await {
+        if current.len() <= MAX_PASSWORD && self.passwords.verify(current.to_owned(), Some(user.password_hash.clone())).await {
+            self.throttle.succeeded(&user.email, address, now);
+        } else {
             mistakes.add("current", "This is not your current password.");
         }
         mistakes.take("password", check_password(new));
@@ -154,6 +155,11 @@ fn sees_all(user: &UserRecord) -> bool {
         Role::Support => user.merchants.is_empty(),
         Role::Merchant => false,
     }
+}
+
+fn too_many(wait: Duration) -> AppError {
+    let minutes = wait.as_secs().div_ceil(60);
+    AppError::field("", format!("Too many wrong passwords. Please wait {minutes} minutes and try again."))
 }
 
 fn check_password(password: &str) -> Result<(), String> {

@@ -65,7 +65,7 @@ impl Services {
             gateway: Gateway::TwoCheckout,
             received_at: now,
             signatures: Algorithms::NONE,
-            peer: String::new(),
+            peer: Default::default(),
             head: format!("TEST order placed by {actor}\r\n"),
             body: message.encode().into(),
             facts,

@@ -37,6 +37,9 @@ pub enum StoreError {
     NotServing,
     #[error("the key file {path} cannot be used: {reason}")]
     KeyFile { path: PathBuf, reason: String },
+    /// The file is there but no database, or may not be used.
+    #[error("{path} cannot be opened as a database: {reason}")]
+    File { path: PathBuf, reason: String },
     #[error("the database holds something unexpected: {0}")]
     Corrupt(String),
     #[error("database: {0}")]

@@ -12,6 +12,7 @@ mod feed;
 mod ids;
 mod pack;
 mod records;
+mod slug;
 mod sqlite;
 mod vault;
 

@@ -12,6 +12,7 @@ use crate::domain::{
     },
 };
 use bytes::Bytes;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub struct NewNotification {
     pub received_at: Timestamp,
     pub signatures: Algorithms,
     /// Where it came from, as an address without a port.
-    pub peer: String,
+    pub peer: CompactString,
     /// Request line and headers.
     pub head: String,
     /// The bytes as received.

@@ -108,6 +108,7 @@ fn secret_key(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
                     action="/rpc/settings/key" verb="Generate a new key"
                 >
                     <Hidden name="merchant" value=slug/>
+                    <Hidden name="generate" value="true"/>
                 </Confirm>
             </div>
         }

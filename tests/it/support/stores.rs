@@ -113,7 +113,7 @@ pub fn received(merchant_id: MerchantId, listener_id: ListenerId, body: &str) ->
         gateway: Gateway::TwoCheckout,
         received_at: START,
         signatures: Algorithms::MD5,
-        peer: "127.0.0.1".to_owned(),
+        peer: "127.0.0.1".into(),
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: body.to_owned().into(),
         facts: quittance::server::gateway::twocheckout::facts(&form).unwrap(),

@@ -5,13 +5,10 @@
 //! the ledger.
 
 use super::{
-    journal::{Event, MessageKey, PreparedAccept},
+    journal::{Event, MessageKey, OrderKey, PreparedAccept},
     journaler::{Op, Reply},
 };
-use crate::domain::{
-    Gateway,
-    id::{MerchantId, NotificationId, OrderId},
-};
+use crate::domain::id::{NotificationId, OrderId};
 use crate::server::store::{Acceptance, StoreError, ids::IdSource};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::{
@@ -24,8 +21,6 @@ use tokio::sync::mpsc;
 const MAX_BATCH: usize = 512;
 /// Most bytes of them.
 const MAX_BATCH_BYTES: usize = 8 << 20;
-
-type OrderKey = (MerchantId, Gateway, String);
 
 /// Messages and orders on their way to the ledger.
 #[derive(Default)]
@@ -49,33 +44,31 @@ impl SharedPending {
         self.with(|pending| {
             for event in events {
                 if let Event::Accepted(accepted) = event {
-                    pending.forget(accepted.key(), (accepted.merchant_id, accepted.gateway, accepted.facts.reference.clone()));
+                    pending.forget(accepted.key(), &accepted.order_key());
                 }
             }
         });
     }
 
     /// Forgets messages that could not be journalled.
-    pub fn failed(&self, messages: &[Checked]) {
+    pub fn failed(&self, messages: impl IntoIterator<Item = (Option<MessageKey>, OrderKey)>) {
         self.with(|pending| {
-            for message in messages {
-                if matches!(message.kind, Kind::Fresh(_)) {
-                    pending.forget(message.prepared.key(), order_key(&message.prepared));
-                }
+            for (message, order) in messages {
+                pending.forget(message, &order);
             }
         });
     }
 }
 
 impl Pending {
-    fn forget(&mut self, message: Option<MessageKey>, order: OrderKey) {
+    fn forget(&mut self, message: Option<MessageKey>, order: &OrderKey) {
         if let Some(key) = message {
             self.messages.remove(&key);
         }
-        if let Some((_, users)) = self.orders.get_mut(&order) {
+        if let Some((_, users)) = self.orders.get_mut(order) {
             *users -= 1;
             if *users == 0 {
-                self.orders.remove(&order);
+                self.orders.remove(order);
             }
         }
     }
@@ -88,15 +81,23 @@ pub(super) struct Checked {
     pub reply: Reply<Acceptance>,
 }
 
-pub(super) enum Kind {
-    /// New, and about this order.
-    Fresh(OrderId),
-    /// The same as this one.
-    Repeat(NotificationId),
+impl Checked {
+    /// What is on its way because of it: nothing for a repeat.
+    pub fn keys(&self) -> Option<(Option<MessageKey>, OrderKey)> {
+        matches!(self.kind, Kind::Fresh { .. }).then(|| (self.prepared.key(), self.prepared.order_key()))
+    }
 }
 
-fn order_key(prepared: &PreparedAccept) -> OrderKey {
-    (prepared.new.merchant_id, prepared.new.gateway, prepared.new.facts.reference.clone())
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// New, and about this order.
+    Fresh {
+        order_id: OrderId,
+        /// Nothing of it is in the ledger or on its way there.
+        begins_order: bool,
+    },
+    /// The same as this one.
+    Repeat(NotificationId),
 }
 
 /// Runs until every sender is gone.
@@ -138,7 +139,7 @@ fn hand_over(
             let checked =
                 batch.into_iter().zip(kinds).map(|((prepared, reply), kind)| Checked { prepared, kind, reply }).collect();
             if let Err(mpsc::error::SendError(Op::Intake(checked))) = journaler.blocking_send(Op::Intake(checked)) {
-                pending.failed(&checked);
+                pending.failed(checked.iter().filter_map(Checked::keys));
                 for message in checked {
                     let _ = message.reply.send(Err(StoreError::Unavailable("the store is closed".to_owned())));
                 }
@@ -163,7 +164,7 @@ fn check(
         batch.iter().map(|(prepared, _)| prepared.key().and_then(|key| pending.messages.get(&key)).copied()).collect()
     });
     let mut orders: Vec<Option<OrderId>> = pending
-        .with(|pending| batch.iter().map(|(prepared, _)| pending.orders.get(&order_key(prepared)).map(|(id, _)| *id)).collect());
+        .with(|pending| batch.iter().map(|(prepared, _)| pending.orders.get(&prepared.order_key()).map(|(id, _)| *id)).collect());
     look_up(conn, batch, &mut repeats, &mut orders)?;
     Ok(pending.with(|pending| {
         let settle = |(((prepared, _), repeat), order): ((&(PreparedAccept, _), Option<NotificationId>), Option<OrderId>)| {
@@ -175,9 +176,9 @@ fn check(
             }
             pending.messages.extend(key.map(|key| (key, prepared.id)));
             let (order_id, users) =
-                pending.orders.entry(order_key(prepared)).or_insert_with(|| (order.unwrap_or_else(|| OrderId(ids.next())), 0));
+                pending.orders.entry(prepared.order_key()).or_insert_with(|| (order.unwrap_or_else(|| OrderId(ids.next())), 0));
             *users += 1;
-            Kind::Fresh(*order_id)
+            Kind::Fresh { order_id: *order_id, begins_order: order.is_none() && *users == 1 }
         };
         batch.iter().zip(repeats).zip(orders).map(settle).collect()
     }))
@@ -201,7 +202,7 @@ fn look_up(
             *repeat = message.query_row(key, |row| row.get(0).map(NotificationId)).optional()?;
         }
         if known.is_none() {
-            let key = params![new.merchant_id.0, new.facts.reference, new.gateway.name()];
+            let key = params![new.merchant_id.0, new.facts.reference.as_str(), new.gateway.name()];
             *known = order.query_row(key, |row| row.get(0).map(OrderId)).optional()?;
         }
     }

@@ -13,10 +13,10 @@ use crate::domain::{
 use crate::server::store::{
     AttemptRecord, NewNotification, Next, StoreError,
     ids::IdSource,
-    pack::{pack, unpack_up_to},
+    pack::{add_part, pack_added, unpack_up_to},
     vault::create_private,
 };
-use bytes::Bytes;
+use compact_str::CompactString;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -31,10 +31,13 @@ use std::{
 
 /// Unpacked bytes in one segment. Larger segments pack better; reading one message unpacks its whole segment.
 const SEGMENT_BYTES: usize = 256 << 10;
-/// Unpacked bytes of events (JSON) from which on another entry is begun, so that one can always be read again.
+/// Bytes of events from which on another entry is begun, so that one can always be read again.
 const ENTRY_BYTES: usize = 1 << 20;
-/// Unpacked bytes of events that are read. Far above what entries hold, because earlier ones were not bounded.
+/// Unpacked bytes of events (JSON) that are read. Far above what entries hold, because earlier ones were not bounded.
 const MAX_ENTRY_BYTES: usize = 1 << 30;
+/// How the events of an entry lie in its row: this byte, then one after the other as postcard writes them. What begins
+/// otherwise is packed JSON of an earlier version.
+const EVENTS_FORM: u8 = 3;
 /// Packed bytes of entries read together.
 const READ_BYTES: usize = 16 << 20;
 /// Length of the digest that tells identical messages.
@@ -45,6 +48,9 @@ pub(super) type Digest = [u8; DIGEST_BYTES];
 
 /// What makes a message unique: where it came in, the time it names, its bytes.
 pub(super) type MessageKey = (ListenerId, i64, Digest);
+
+/// What makes an order one: whose it is, from which gateway, its reference.
+pub(super) type OrderKey = (MerchantId, Gateway, CompactString);
 
 /// A notification with what can be computed before it queues.
 pub(in crate::server::store) struct PreparedAccept {
@@ -63,6 +69,10 @@ impl PreparedAccept {
     /// `None` for a TEST order placed by a person: each is new.
     pub fn key(&self) -> Option<MessageKey> {
         Some((self.new.listener_id?, said_at(&self.new.facts), self.digest))
+    }
+
+    pub fn order_key(&self) -> OrderKey {
+        (self.new.merchant_id, self.new.gateway, self.new.facts.reference.clone())
     }
 }
 
@@ -92,14 +102,17 @@ pub(super) enum Event {
 pub(super) struct Accepted {
     pub id: NotificationId,
     pub order_id: OrderId,
+    /// It is the first message of its order, which is in no table yet.
+    #[serde(default)]
+    pub begins_order: bool,
     pub merchant_id: MerchantId,
     pub listener_id: Option<ListenerId>,
     pub gateway: Gateway,
     pub received_at: Timestamp,
-    #[serde(with = "hex")]
+    #[serde(with = "digest")]
     pub digest: Digest,
     pub signatures: Algorithms,
-    pub peer: String,
+    pub peer: CompactString,
     pub size: usize,
     pub facts: OrderFacts,
     /// Delivery, URL, whether the URL was on hold.
@@ -111,6 +124,10 @@ pub(super) struct Accepted {
 impl Accepted {
     pub fn key(&self) -> Option<MessageKey> {
         Some((self.listener_id?, said_at(&self.facts), self.digest))
+    }
+
+    pub fn order_key(&self) -> OrderKey {
+        (self.merchant_id, self.gateway, self.facts.reference.clone())
     }
 }
 
@@ -134,6 +151,7 @@ pub(super) struct Attempted {
     pub window_from: Timestamp,
     pub address: Option<String>,
     pub status: Option<u16>,
+    #[serde(with = "cause")]
     pub cause: Option<Cause>,
     pub detail: String,
     pub timings: String,
@@ -147,12 +165,13 @@ pub(super) struct Draft<'a> {
     ids: &'a IdSource,
     finished: Vec<Drafted>,
     events: Vec<Event>,
-    /// The events of the open entry as JSON, but for the closing bracket.
-    text: Vec<u8>,
+    /// The events of the open entry as they lie in its row.
+    written: Vec<u8>,
     segments: Vec<(i64, Vec<u8>)>,
     open_segment: i64,
-    parts: Vec<Bytes>,
-    open_bytes: usize,
+    /// The parts of the open segment, and how many they are.
+    plain: Vec<u8>,
+    parts: u32,
 }
 
 impl<'a> Draft<'a> {
@@ -163,19 +182,22 @@ impl<'a> Draft<'a> {
             ids,
             finished: Vec::new(),
             events: Vec::new(),
-            text: Vec::new(),
+            written: Vec::new(),
             segments: Vec::new(),
             open_segment: 0,
-            parts: Vec::new(),
-            open_bytes: 0,
+            plain: Vec::new(),
+            parts: 0,
         }
     }
 
     fn push(&mut self, event: Event) -> Result<(), StoreError> {
-        self.text.push(if self.text.is_empty() { b'[' } else { b',' });
-        serde_json::to_writer(&mut self.text, &event).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        if self.written.is_empty() {
+            self.written.push(EVENTS_FORM);
+        }
+        let written = std::mem::take(&mut self.written);
+        self.written = postcard::to_extend(&event, written).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         self.events.push(event);
-        if self.text.len() >= ENTRY_BYTES {
+        if self.written.len() >= ENTRY_BYTES {
             self.close_entry();
         }
         Ok(())
@@ -187,61 +209,62 @@ impl<'a> Draft<'a> {
             return;
         }
         self.close_segment();
-        self.text.push(b']');
         let events = std::mem::take(&mut self.events);
         let entry = Entry { id: self.journal_id, events, segments: std::mem::take(&mut self.segments) };
-        self.finished.push((entry, pack(&[&self.text])));
+        self.finished.push((entry, std::mem::take(&mut self.written)));
         self.journal_id += 1;
-        self.text.clear();
     }
 
     /// Puts parts into a segment that are read together.
-    fn place(&mut self, parts: impl IntoIterator<Item = Bytes>) -> Place {
-        if self.open_bytes >= SEGMENT_BYTES {
+    fn place<const N: usize>(&mut self, parts: [&[u8]; N]) -> Place {
+        if self.plain.len() >= SEGMENT_BYTES {
             self.close_segment();
         }
-        if self.parts.is_empty() {
+        if self.parts == 0 {
             self.open_segment = self.ids.next();
+            self.plain.reserve(SEGMENT_BYTES / 4);
         }
-        let part = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        let part = self.parts;
         for bytes in parts {
-            self.open_bytes += bytes.len();
-            self.parts.push(bytes);
+            add_part(&mut self.plain, bytes);
+            self.parts += 1;
         }
         Place { segment: self.open_segment, part }
     }
 
     fn close_segment(&mut self) {
-        if !self.parts.is_empty() {
-            let parts: Vec<&[u8]> = self.parts.iter().map(|part| &**part).collect();
-            self.segments.push((self.open_segment, pack(&parts)));
-            self.parts.clear();
-            self.open_bytes = 0;
+        if self.parts > 0 {
+            self.segments.push((self.open_segment, pack_added(&self.plain)));
+            self.plain.clear();
+            self.parts = 0;
         }
     }
 
     /// Adds a notification with its order and its deliveries.
     pub fn accepted(
         &mut self,
-        prepared: &PreparedAccept,
+        prepared: PreparedAccept,
         order_id: OrderId,
+        begins_order: bool,
         deliveries: Vec<(DeliveryId, UrlId, bool)>,
         node: i64,
     ) -> Result<(), StoreError> {
-        let new = &prepared.new;
-        let place = self.place([Bytes::from(new.head.clone()), new.body.clone()]);
+        let new = prepared.new;
+        let size = new.body.len();
+        let place = self.place([new.head.as_bytes(), &new.body]);
         self.push(Event::Accepted(Accepted {
             id: prepared.id,
             order_id,
+            begins_order,
             merchant_id: new.merchant_id,
             listener_id: new.listener_id,
             gateway: new.gateway,
             received_at: new.received_at,
             digest: prepared.digest,
             signatures: new.signatures,
-            peer: new.peer.clone(),
-            size: new.body.len(),
-            facts: new.facts.clone(),
+            peer: new.peer,
+            size,
+            facts: new.facts,
             deliveries,
             node,
             place,
@@ -249,20 +272,18 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds a message that was there already.
-    pub fn repeated(&mut self, id: NotificationId, prepared: &PreparedAccept) -> Result<(), StoreError> {
-        let (merchant_id, at) = (prepared.new.merchant_id, prepared.new.received_at);
+    pub fn repeated(&mut self, id: NotificationId, merchant_id: MerchantId, at: Timestamp) -> Result<(), StoreError> {
         self.push(Event::Repeated(Repeated { id, merchant_id, at }))
     }
 
     /// Adds a finished attempt.
     pub fn attempted(&mut self, record: &AttemptRecord) -> Result<(), StoreError> {
-        let parts = [
-            Bytes::from(record.request_head.clone()),
-            record.request_body.clone(),
-            Bytes::from(record.answer_head.clone()),
-            record.answer_body.clone(),
-        ];
-        let place = self.place(parts);
+        let place = self.place([
+            record.request_head.as_bytes(),
+            &record.request_body,
+            record.answer_head.as_bytes(),
+            &record.answer_body,
+        ]);
         self.push(Event::Attempted(Attempted {
             delivery_id: record.delivery_id,
             merchant_id: record.merchant_id,
@@ -281,14 +302,44 @@ impl<'a> Draft<'a> {
         }))
     }
 
-    /// The entries with their packed events.
+    /// The entries with their events as they lie in their rows.
     pub fn finish(mut self) -> Vec<Drafted> {
         self.close_entry();
         self.finished
     }
 }
 
-/// An entry with its packed events.
+/// A digest: hexadecimal where people may read it, else the bytes.
+mod digest {
+    use super::Digest;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { hex::serialize(digest, serializer) } else { digest.serialize(serializer) }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+        if deserializer.is_human_readable() { hex::deserialize(deserializer) } else { Digest::deserialize(deserializer) }
+    }
+}
+
+/// A cause: its code, which never changes.
+mod cause {
+    use crate::domain::Cause;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(cause: &Option<Cause>, serializer: S) -> Result<S::Ok, S::Error> {
+        cause.map(Cause::code).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cause>, D::Error> {
+        let code = Option::<String>::deserialize(deserializer)?;
+        let known = |code: String| Cause::from_code(&code).ok_or_else(|| D::Error::custom(format!("unknown cause {code}")));
+        code.map(known).transpose()
+    }
+}
+
+/// An entry with its events as they lie in its row.
 pub(super) type Drafted = (Entry, Vec<u8>);
 
 /// One commit of the journal on its way to the ledger.
@@ -314,8 +365,21 @@ impl Entry {
 
     fn read(id: i64, events: &[u8], mut segments: &[u8]) -> Result<Self, StoreError> {
         let corrupt = |what: &str| StoreError::Corrupt(format!("journal entry {id}: {what}"));
-        let text = unpack_up_to(events, MAX_ENTRY_BYTES)?.into_iter().next().unwrap_or_default();
-        let events = serde_json::from_slice(&text).map_err(|error| corrupt(&error.to_string()))?;
+        let events = match events.split_first() {
+            Some((&EVENTS_FORM, mut rest)) => {
+                let mut read = Vec::new();
+                while !rest.is_empty() {
+                    let (event, after) = postcard::take_from_bytes(rest).map_err(|error| corrupt(&error.to_string()))?;
+                    read.push(event);
+                    rest = after;
+                }
+                read
+            }
+            _ => {
+                let text = unpack_up_to(events, MAX_ENTRY_BYTES)?.into_iter().next().unwrap_or_default();
+                serde_json::from_slice(&text).map_err(|error| corrupt(&error.to_string()))?
+            }
+        };
         let mut read = Vec::new();
         while let Some((segment, rest)) = segments.split_first_chunk::<8>() {
             let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(|| corrupt("segments"))?;
@@ -431,7 +495,11 @@ pub(super) fn json<T: Serialize>(rows: &T) -> Result<String, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::attempt::VerdictDetail, server::clock::Clock};
+    use crate::{
+        domain::attempt::VerdictDetail,
+        server::{clock::Clock, store::pack::pack},
+    };
+    use bytes::Bytes;
 
     fn record(note: String) -> AttemptRecord {
         AttemptRecord {
@@ -503,4 +571,81 @@ mod tests {
         journal.conn.execute(insert, [events]).unwrap();
         assert_eq!(read(&journal)[0].events.len(), 200_000);
     }
+
+    fn accepted() -> Accepted {
+        Accepted {
+            id: NotificationId(1),
+            order_id: OrderId(2),
+            begins_order: true,
+            merchant_id: MerchantId(3),
+            listener_id: Some(ListenerId(4)),
+            gateway: Gateway::TwoCheckout,
+            received_at: Timestamp(5),
+            digest: [6; DIGEST_BYTES],
+            signatures: Algorithms::ALL,
+            peer: "::1".into(),
+            size: 7,
+            facts: OrderFacts {
+                reference: "r".into(),
+                external: "x".into(),
+                email: "e".into(),
+                customer: "c".into(),
+                status: crate::domain::OrderStatus::Refunded,
+                vendor_status: "v".into(),
+                amount: crate::domain::Money::parse("1.50", crate::domain::money::Currency::parse("USD").unwrap()),
+                test: true,
+                event_at: Some(Timestamp(-8)),
+                message_id: "m".into(),
+            },
+            deliveries: vec![(DeliveryId(9), UrlId(10), true)],
+            node: 11,
+            place: Place { segment: 12, part: 13 },
+        }
+    }
+
+    /// What a server wrote before it was replaced by a newer one must be read by that. Where this fails, take another
+    /// form for what is written from now on, and go on reading this one.
+    #[test]
+    fn what_lies_in_rows_does_not_change() {
+        let attempted = Attempted {
+            delivery_id: DeliveryId(1),
+            merchant_id: MerchantId(2),
+            order_id: OrderId(3),
+            url_id: UrlId(4),
+            started_at: Timestamp(5),
+            finished_at: Timestamp(6),
+            window_from: Timestamp(7),
+            address: None,
+            status: Some(200),
+            cause: Some(Cause::PlainText),
+            detail: "d".to_owned(),
+            timings: "t".to_owned(),
+            next: Next::Retry(Timestamp(8)),
+            place: Place { segment: 9, part: 10 },
+        };
+        let repeated = Repeated { id: NotificationId(1), merchant_id: MerchantId(2), at: Timestamp(3) };
+        for (event, expected) in [
+            (Event::Accepted(accepted()), ACCEPTED),
+            (Event::Repeated(repeated), REPEATED),
+            (Event::Attempted(attempted), ATTEMPTED),
+        ] {
+            let written = postcard::to_allocvec(&event).unwrap();
+            assert_eq!(hex::encode(&written), expected);
+            let read: Event = postcard::from_bytes(&written).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{event:?}"));
+        }
+        // Statuses are written as their places in this list: add at the end only.
+        let codes = crate::domain::OrderStatus::ALL.map(crate::domain::OrderStatus::code);
+        assert_eq!(codes.join(" "), STATUSES);
+        for (place, status) in crate::domain::OrderStatus::ALL.into_iter().enumerate() {
+            assert_eq!(postcard::to_allocvec(&status).unwrap(), [place as u8], "{status:?}");
+        }
+    }
+
+    const STATUSES: &str =
+        "created pending authorized paid partially-refunded refunded reversed cancelled failed unmapped";
+    const ACCEPTED: &str =
+        "00020401060108000a0606060606060606060606060606060607033a3a3107017201780165016305017601ac020355534401010f016d0112140116180d";
+    const REPEATED: &str = "";
+    const ATTEMPTED: &str = "";
 }

@@ -7,7 +7,7 @@
 
 use super::{
     intake::{Checked, Kind, SharedPending},
-    journal::{Draft, Drafted, Journal},
+    journal::{Draft, Drafted, Journal, MessageKey, OrderKey},
     writer::LedgerOp,
 };
 use crate::domain::{
@@ -48,10 +48,34 @@ pub(super) struct Journaler {
     pub pending: SharedPending,
     pub node: i64,
     pub ledger: mpsc::UnboundedSender<LedgerOp>,
+    /// To the task that answers.
+    pub answers: mpsc::UnboundedSender<Answers>,
     /// One permit for each event that the ledger may be behind.
     pub backlog: Arc<Semaphore>,
     /// Messages whose commit failed while repeats of them were on their way already.
     pub failed: HashSet<NotificationId>,
+}
+
+/// Who waits for a commit, and what he is told when it is on disk.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// With what is on its way because of a message.
+    accepted: Vec<(Acceptance, Option<(Option<MessageKey>, OrderKey)>, Reply<Acceptance>)>,
+    recorded: Vec<Reply<()>>,
+}
+
+/// Tells everybody in a commit. A task and not the journal's thread: waking hundreds of tasks from outside of their
+/// runtime costs more than all else that the thread does.
+pub(super) async fn answer(mut commits: mpsc::UnboundedReceiver<Answers>) {
+    while let Some(Answers { accepted, recorded }) = commits.recv().await {
+        for (acceptance, _, reply) in accepted {
+            // Whoever waited may have gone; the message is stored all the same.
+            let _ = reply.send(Ok(acceptance));
+        }
+        for reply in recorded {
+            let _ = reply.send(Ok(()));
+        }
+    }
 }
 
 /// What is journalled together.
@@ -117,33 +141,27 @@ impl Journaler {
         if messages.is_empty() && records.is_empty() {
             return;
         }
-        match self.journal(&messages, &records) {
+        let mut answers = Answers::default();
+        match self.journal(messages, records, &mut answers) {
             Ok((entries, jobs)) => {
                 self.feed.announce(Commit { jobs, changes: Vec::new() });
                 for (entry, _) in entries {
                     let _ = self.ledger.send(LedgerOp::Entry(entry));
                 }
-                for message in messages {
-                    let acceptance = match message.kind {
-                        Kind::Fresh(_) => Acceptance { notification_id: message.prepared.id, repeated: false },
-                        Kind::Repeat(notification_id) => Acceptance { notification_id, repeated: true },
-                    };
-                    let _ = message.reply.send(Ok(acceptance));
-                }
-                for (_, reply) in records {
-                    let _ = reply.send(Ok(()));
-                }
+                // Where the task that answers has ended, the replies are dropped and tell their callers so.
+                let _ = self.answers.send(answers);
             }
-            Err(error) => self.fail(messages, records, &error),
+            Err(error) => self.fail(answers, &error),
         }
     }
 
     fn journal(
         &mut self,
-        messages: &[Checked],
-        records: &[(Vec<AttemptRecord>, Reply<()>)],
+        messages: Vec<Checked>,
+        records: Vec<(Vec<AttemptRecord>, Reply<()>)>,
+        answers: &mut Answers,
     ) -> Result<(Vec<Drafted>, Vec<Job>), StoreError> {
-        let (draft, jobs) = self.draft(messages, records)?;
+        let (draft, jobs) = self.draft(messages, records, answers)?;
         let entries = draft.finish();
         let events: usize = entries.iter().map(|(entry, _)| entry.events.len()).sum();
         let places = u32::try_from(events.min(BACKLOG)).unwrap_or(u32::MAX);
@@ -162,22 +180,29 @@ impl Journaler {
     /// The commit for a batch, and the deliveries that it makes.
     fn draft(
         &self,
-        messages: &[Checked],
-        records: &[(Vec<AttemptRecord>, Reply<()>)],
+        messages: Vec<Checked>,
+        records: Vec<(Vec<AttemptRecord>, Reply<()>)>,
+        answers: &mut Answers,
     ) -> Result<(Draft<'_>, Vec<Job>), StoreError> {
         let mut draft = Draft::new(self.last_id + 1, &self.ids);
         let mut jobs = Vec::new();
+        let mut made = Ok(());
         let directory = self.directory.borrow().clone();
         for message in messages {
-            match message.kind {
-                Kind::Repeat(id) => draft.repeated(id, &message.prepared)?,
-                Kind::Fresh(order_id) => {
-                    let new = &message.prepared.new;
+            let keys = message.keys();
+            let Checked { prepared, kind, reply } = message;
+            let (acceptance, result) = match kind {
+                Kind::Repeat(id) => {
+                    let new = &prepared.new;
+                    (Acceptance { notification_id: id, repeated: true }, draft.repeated(id, new.merchant_id, new.received_at))
+                }
+                Kind::Fresh { order_id, begins_order } => {
+                    let new = &prepared.new;
                     let urls = directory.urls_of(new.merchant_id).iter();
                     let deliveries: Vec<_> = urls.map(|url| (DeliveryId(self.ids.next()), url.id, url.held)).collect();
                     jobs.extend(deliveries.iter().filter(|(_, _, held)| !held).map(|(delivery_id, url_id, _)| Job {
                         delivery_id: *delivery_id,
-                        notification_id: message.prepared.id,
+                        notification_id: prepared.id,
                         order_id,
                         merchant_id: new.merchant_id,
                         url_id: *url_id,
@@ -187,26 +212,36 @@ impl Journaler {
                         due_at: new.received_at,
                         body: Some(new.body.clone()),
                     }));
-                    draft.accepted(&message.prepared, order_id, deliveries, self.node)?;
+                    let acceptance = Acceptance { notification_id: prepared.id, repeated: false };
+                    (acceptance, draft.accepted(prepared, order_id, begins_order, deliveries, self.node))
                 }
+            };
+            // Everybody is answered, and what is on its way is forgotten, even where one cannot be written down.
+            answers.accepted.push((acceptance, keys, reply));
+            made = made.and(result);
+        }
+        for (attempts, reply) in records {
+            for record in &attempts {
+                made = made.and_then(|()| draft.attempted(record));
             }
+            answers.recorded.push(reply);
         }
-        for record in records.iter().flat_map(|(attempts, _)| attempts) {
-            draft.attempted(record)?;
-        }
-        Ok((draft, jobs))
+        made.map(|()| (draft, jobs))
     }
 
-    fn fail(&mut self, messages: Vec<Checked>, records: Vec<(Vec<AttemptRecord>, Reply<()>)>, error: &StoreError) {
-        self.pending.failed(&messages);
+    fn fail(&mut self, answers: Answers, error: &StoreError) {
+        let Answers { accepted, recorded } = answers;
         let text = error.to_string();
-        for message in messages {
-            if matches!(message.kind, Kind::Fresh(_)) {
-                self.failed.insert(message.prepared.id);
+        let mut on_their_way = Vec::new();
+        for (acceptance, keys, reply) in accepted {
+            if let Some(keys) = keys {
+                self.failed.insert(acceptance.notification_id);
+                on_their_way.push(keys);
             }
-            let _ = message.reply.send(Err(StoreError::Unavailable(text.clone())));
+            let _ = reply.send(Err(StoreError::Unavailable(text.clone())));
         }
-        for (_, reply) in records {
+        self.pending.failed(on_their_way);
+        for reply in recorded {
             let _ = reply.send(Err(StoreError::Unavailable(text.clone())));
         }
     }

@@ -136,9 +136,22 @@ struct Delivery {
     attempts: u32,
     window_from: Option<Timestamp>,
     due_at: Option<Timestamp>,
+    /// Of the last attempt in this chunk.
+    last_started_at: Option<Timestamp>,
     last_attempt_at: Option<Timestamp>,
     last_cause: Option<&'static str>,
     finished_at: Option<Timestamp>,
+}
+
+impl Delivery {
+    /// When the last attempt that is booked began.
+    fn last_started(&self, tx: &Transaction<'_>, id: DeliveryId) -> Result<Option<Timestamp>, StoreError> {
+        if self.attempts == 0 || self.last_started_at.is_some() {
+            return Ok(self.last_started_at);
+        }
+        let mut select = tx.prepare_cached("SELECT started_at FROM attempt WHERE delivery_id = ? AND number = ?")?;
+        Ok(select.query_row(params![id.0, self.attempts], |row| row.get(0).map(Timestamp)).optional()?)
+    }
 }
 
 /// An order in the chunk: its standing, and the message that set it, if one of the chunk did.
@@ -182,9 +195,12 @@ struct Chunk<'a> {
 
 impl<'a> Chunk<'a> {
     /// What is known of an order, in the chunk or in the table.
-    fn order(&mut self, tx: &Transaction<'_>, id: OrderId) -> Result<&mut Order<'a>, StoreError> {
+    fn order(&mut self, tx: &Transaction<'_>, id: OrderId, is_new: bool) -> Result<&mut Order<'a>, StoreError> {
         Ok(match self.orders.entry(id) {
             btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(place) if is_new => {
+                place.insert(Order { standing: None, set_by: None, touched_at: Timestamp::default() })
+            }
             btree_map::Entry::Vacant(place) => {
                 let standing = tx
                     .prepare_cached("SELECT status, event_at FROM orders WHERE id = ?")?
@@ -217,6 +233,7 @@ impl<'a> Chunk<'a> {
                     attempts,
                     window_from: None,
                     due_at: None,
+                    last_started_at: None,
                     last_attempt_at: None,
                     last_cause: None,
                     finished_at: None,
@@ -227,7 +244,7 @@ impl<'a> Chunk<'a> {
 
     fn accepted(&mut self, tx: &Transaction<'_>, event: &'a Accepted) -> Result<(), StoreError> {
         let message = Standing { status: event.facts.status, event_at: event.facts.event_at.unwrap_or(event.received_at) };
-        let order = self.order(tx, event.order_id)?;
+        let order = self.order(tx, event.order_id, event.begins_order)?;
         order.touched_at = order.touched_at.max(event.received_at);
         if order.standing.is_none_or(|standing| standing.is_replaced_by(message)) {
             order.standing = Some(message);
@@ -246,6 +263,7 @@ impl<'a> Chunk<'a> {
                     attempts: 0,
                     window_from: None,
                     due_at: (!held).then_some(event.received_at),
+                    last_started_at: None,
                     last_attempt_at: None,
                     last_cause: None,
                     finished_at: None,
@@ -270,6 +288,11 @@ impl<'a> Chunk<'a> {
             tracing::error!(delivery.id = %event.delivery_id, "an attempt came back for a delivery that is not there");
             return Ok(());
         };
+        // A commit that the disk reported as failed may have lasted all the same, and then its results come twice.
+        if delivery.last_started(tx, event.delivery_id)? == Some(event.started_at) {
+            return Ok(());
+        }
+        delivery.last_started_at = Some(event.started_at);
         let cause = event.cause.map(|cause| cause.code());
         let before = delivery.state;
         delivery.state = settle(before, event.next);
@@ -336,12 +359,12 @@ impl<'a> Chunk<'a> {
                 id.0,
                 event.merchant_id.0,
                 event.gateway.name(),
-                facts.reference,
-                facts.external,
-                facts.email,
-                facts.customer,
+                facts.reference.as_str(),
+                facts.external.as_str(),
+                facts.email.as_str(),
+                facts.customer.as_str(),
                 facts.status.code(),
-                facts.vendor_status,
+                facts.vendor_status.as_str(),
                 facts.amount.map(|money| money.minor),
                 facts.amount.as_ref().map(|money| money.currency.code()),
                 facts.test,
@@ -369,11 +392,11 @@ impl<'a> Chunk<'a> {
                 said_at(&event.facts),
                 &event.digest[..],
                 event.facts.status.code(),
-                event.facts.vendor_status,
-                event.facts.message_id,
+                event.facts.vendor_status.as_str(),
+                event.facts.message_id.as_str(),
                 event.signatures.bits(),
                 event.facts.test,
-                event.peer,
+                event.peer.as_str(),
                 event.size as i64,
                 event.place.segment,
                 event.place.part,

@@ -32,7 +32,7 @@ use self::{
     journal::{Journal, PreparedAccept},
     journaler::{Journaler, Op, QUEUE, Reply},
     ledger::Ledger,
-    writer::{Change, LedgerOp, Writer},
+    writer::{Change, LedgerOp, LedgerThread, Writer},
 };
 use super::{
     Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings,
@@ -104,8 +104,12 @@ impl SqliteStore {
         let lock = serves.then(|| lock_for_serving(path)).transpose()?;
         // The engine gives its files beside the database the same mode.
         create_private(path)?;
-        let mut conn = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
-        migrate(&mut conn).await?;
+        if path.is_dir() {
+            return Err(StoreError::File { path: path.to_owned(), reason: "it is a folder".to_owned() });
+        }
+        let file = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental);
+        let mut conn = file.connect().await.map_err(|error| unusable(path, error.into()))?;
+        migrate(&mut conn).await.map_err(|error| unusable(path, error))?;
         let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
         let vault = upkeep::open_vault(&mut conn, &key_file).await?;
         let installation = upkeep::installation(&mut conn).await?;
@@ -122,7 +126,7 @@ impl SqliteStore {
         let (pending, backlog, applied) = (SharedPending::default(), Journaler::backlog(), Arc::default());
         let mut writer = Writer {
             conn,
-            ledger: Some(Ledger::open(path)?),
+            ledger: LedgerThread::start(Ledger::open(path)?)?,
             feed: feed.clone(),
             pending: pending.clone(),
             backlog: backlog.clone(),
@@ -140,6 +144,9 @@ impl SqliteStore {
             if serves {
                 // Checkpoints run beside the writer instead; see `upkeep`.
                 sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(&mut writer.conn).await?;
+                let (answers, to_answer) = mpsc::unbounded_channel();
+                // Ends with the journal's thread, after the last answer.
+                tokio::spawn(journaler::answer(to_answer));
                 let task = Journaler {
                     journal,
                     last_id,
@@ -149,6 +156,7 @@ impl SqliteStore {
                     pending: pending.clone(),
                     node: NODE,
                     ledger: ledger.clone(),
+                    answers,
                     backlog,
                     failed: HashSet::new(),
                 };
@@ -262,6 +270,16 @@ impl SqliteStore {
     fn only_served(&self) -> Result<(), StoreError> {
         self.0.node.map(drop).ok_or(StoreError::NotServing)
     }
+}
+
+/// Names the file that cannot be opened: read-only, out of reach, no database.
+fn unusable(path: &Path, error: StoreError) -> StoreError {
+    let reason = match error {
+        StoreError::Unavailable(reason) => reason,
+        StoreError::Database(error) => error.to_string(),
+        error => return error,
+    };
+    StoreError::File { path: path.to_owned(), reason }
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::server::store::{
     Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, StoreError, UrlDraft,
+    slug::slug,
     vault::{Secret, Vault},
 };
 use futures::future::BoxFuture;
@@ -426,16 +427,9 @@ fn url_entry<'a>(draft: &UrlDraft, actor: &'a str, action: &'static str) -> Audi
     Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail }
 }
 
-/// A name in addresses of pages: letters and digits with hyphens between, and a number where that is taken.
+/// A name in addresses of pages, with a number where that is taken.
 async fn free_slug(conn: &mut SqliteConnection, name: &str) -> Result<String, StoreError> {
-    let words: Vec<String> = name
-        .to_lowercase()
-        .split(|letter: char| !letter.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect();
-    let base = words.join("-");
-    let base = if base.is_empty() { "merchant".to_owned() } else { base.chars().take(40).collect() };
+    let base = slug(name);
     for number in 1.. {
         let slug = if number == 1 { base.clone() } else { format!("{base}-{number}") };
         let used: bool =

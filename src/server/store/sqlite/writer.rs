@@ -4,6 +4,7 @@
 
 use super::{
     intake::SharedPending,
+    thread,
     journal::{Entry, Found, Journal, Unreadable, json},
     journaler::Reply,
     ledger::Ledger,
@@ -20,8 +21,9 @@ use std::{
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// Events applied in one transaction.
-const CHUNK: usize = 2_000;
+/// Events applied in one transaction. The more, the less often a page that many of them touch is written; everybody who
+/// changes a setting waits for one at most.
+const CHUNK: usize = 5_000;
 /// Operations taken from the queue at a time.
 const MAX_OPS: usize = 256;
 /// Pause after the disk refused a transaction.
@@ -82,11 +84,40 @@ where
     }
 }
 
+type LedgerWork = Box<dyn FnOnce(&mut Ledger) + Send>;
+
+/// The ledger on a thread of its own, where waiting for the disk disturbs nobody. Ends with its handle.
+pub(super) struct LedgerThread(std::sync::mpsc::Sender<LedgerWork>);
+
+impl LedgerThread {
+    pub fn start(mut ledger: Ledger) -> Result<Self, StoreError> {
+        let (sender, works) = std::sync::mpsc::channel::<LedgerWork>();
+        thread("ledger", move || {
+            for work in works {
+                work(&mut ledger);
+            }
+        })?;
+        Ok(Self(sender))
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Ledger) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let lost = || StoreError::Corrupt("the ledger's thread was lost".to_owned());
+        let (reply, result) = oneshot::channel();
+        let work = move |ledger: &mut Ledger| {
+            let _ = reply.send(work(ledger));
+        };
+        self.0.send(Box::new(work)).map_err(|_| lost())?;
+        result.await.map_err(|_| lost())?
+    }
+}
+
 /// The task's belongings.
 pub(super) struct Writer {
     pub conn: SqliteConnection,
-    /// Away while a thread works with it.
-    pub ledger: Option<Ledger>,
+    pub ledger: LedgerThread,
     pub feed: Feed,
     pub pending: SharedPending,
     pub backlog: Arc<Semaphore>,
@@ -159,25 +190,11 @@ impl Writer {
         }
     }
 
-    /// Works with the ledger on a thread where waiting for the disk disturbs nobody.
     async fn on_ledger<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Ledger) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let Some(mut ledger) = self.ledger.take() else {
-            return Err(StoreError::Corrupt("the ledger's thread was lost".to_owned()));
-        };
-        let worked = tokio::task::spawn_blocking(move || {
-            let result = work(&mut ledger);
-            (ledger, result)
-        });
-        match worked.await {
-            Ok((ledger, result)) => {
-                self.ledger = Some(ledger);
-                result
-            }
-            Err(_) => Err(StoreError::Corrupt("the ledger's thread was lost".to_owned())),
-        }
+        self.ledger.run(work).await
     }
 
     /// Applies entries together. While the disk refuses, they wait and so does everything behind them: in the end the
