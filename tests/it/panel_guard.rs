@@ -71,6 +71,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("gateway", "2checkout".to_owned()),
         ("secret", "changed".to_owned()),
         ("secret_key", "changed".to_owned()),
+        ("generate", "false".to_owned()),
         ("name", "Third".to_owned()),
         ("status", "COMPLETE".to_owned()),
         ("product", "Product".to_owned()),

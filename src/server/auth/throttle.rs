@@ -35,7 +35,8 @@ impl Throttle {
         if failures.len() >= REMEMBERED {
             failures.retain(|_, times| times.last().is_some_and(|at| now.since(*at) < WINDOW));
             // Whoever fills it with addresses must not free the accounts he guesses at: the quietest go first.
-            let mut last: Vec<_> = failures.iter().map(|(key, times)| (times.len(), times.last().copied(), key.clone())).collect();
+            let mut last: Vec<_> =
+                failures.iter().map(|(key, times)| (times.len(), times.last().copied(), key.clone())).collect();
             last.sort_unstable();
             for (_, _, key) in last.into_iter().take(failures.len().saturating_sub(REMEMBERED * 9 / 10)) {
                 failures.remove(&key);

@@ -8,12 +8,12 @@ use crate::server::ipn::{
     Form, FormError, ReceiptFacts,
     signature::{self, SignatureCheck},
 };
-use sha2::{Digest as _, Sha256};
 use compact_str::{CompactString, format_compact};
 use jiff::{
     civil::DateTime,
     tz::{Offset, TimeZone},
 };
+use sha2::{Digest as _, Sha256};
 
 /// Longest text kept of a field that lists show; the message itself is kept whole.
 const SHOWN_CHARS: usize = 200;

@@ -106,11 +106,9 @@ pub fn unpack_up_to(blob: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreErro
     };
     let size = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten().unwrap_or(0);
     let size = usize::try_from(size).ok().filter(|size| *size <= limit).ok_or_else(|| corrupt("too large"))?;
-    let decompressor =
-        if form == PLAIN { Decompressor::new() } else { Decompressor::with_prepared_dictionary(&DECODER) };
-    let plain = decompressor
-        .and_then(|mut decompressor| decompressor.decompress(packed, size))
-        .map_err(|_| corrupt("damaged"))?;
+    let decompressor = if form == PLAIN { Decompressor::new() } else { Decompressor::with_prepared_dictionary(&DECODER) };
+    let plain =
+        decompressor.and_then(|mut decompressor| decompressor.decompress(packed, size)).map_err(|_| corrupt("damaged"))?;
     let mut parts = Vec::new();
     let mut rest = &plain[..];
     while let Some((length, after)) = rest.split_first_chunk::<4>() {

@@ -1,12 +1,11 @@
 //! Before the journal: which messages are repeats, and which order each belongs to.
 //!
-//! A thread that looks at what is on its way to the ledger first (memory), then at the ledger, while the journaler
-//! commits the batch before. In this order nothing slips through between: a message leaves memory only after it is in
-//! the ledger.
+//! Looks at what is on its way to the ledger first (memory), then at the ledger. In this order nothing slips through
+//! between: a message leaves memory only after it is in the ledger.
 
 use super::{
     journal::{Event, MessageKey, OrderKey, PreparedAccept},
-    journaler::{Op, Reply},
+    journaler::Reply,
 };
 use crate::domain::id::{NotificationId, OrderId};
 use crate::server::store::{Acceptance, StoreError, ids::IdSource};
@@ -15,12 +14,9 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::mpsc;
 
-/// Most messages that are looked up and journalled together.
-const MAX_BATCH: usize = 512;
-/// Most bytes of them.
-const MAX_BATCH_BYTES: usize = 8 << 20;
+/// A message, and who waits for it.
+pub(super) type Waiting = (PreparedAccept, Reply<Acceptance>);
 
 /// Messages and orders on their way to the ledger.
 #[derive(Default)]
@@ -100,94 +96,63 @@ pub(super) enum Kind {
     Repeat(NotificationId),
 }
 
-/// Runs until every sender is gone.
-pub(super) fn run(
-    conn: &Connection,
-    mut queue: mpsc::Receiver<(PreparedAccept, Reply<Acceptance>)>,
-    journaler: mpsc::Sender<Op>,
-    pending: SharedPending,
-    ids: Arc<IdSource>,
-) {
-    let mut waiting = Vec::with_capacity(MAX_BATCH);
-    while queue.blocking_recv_many(&mut waiting, MAX_BATCH) > 0 {
-        let mut batch = Vec::with_capacity(waiting.len());
-        let mut bytes = 0;
-        for message in waiting.drain(..) {
-            bytes += message.0.new.body.len();
-            batch.push(message);
-            if bytes >= MAX_BATCH_BYTES {
-                bytes = 0;
-                hand_over(conn, std::mem::take(&mut batch), &journaler, &pending, &ids);
-            }
-        }
-        hand_over(conn, batch, &journaler, &pending, &ids);
-    }
+/// What looks messages up.
+pub(super) struct Intake {
+    /// Reads the ledger.
+    pub conn: Connection,
+    pub pending: SharedPending,
+    pub ids: Arc<IdSource>,
 }
 
-fn hand_over(
-    conn: &Connection,
-    batch: Vec<(PreparedAccept, Reply<Acceptance>)>,
-    journaler: &mpsc::Sender<Op>,
-    pending: &SharedPending,
-    ids: &IdSource,
-) {
-    if batch.is_empty() {
-        return;
-    }
-    match check(conn, &batch, pending, ids) {
-        Ok(kinds) => {
-            let checked =
-                batch.into_iter().zip(kinds).map(|((prepared, reply), kind)| Checked { prepared, kind, reply }).collect();
-            if let Err(mpsc::error::SendError(Op::Intake(checked))) = journaler.blocking_send(Op::Intake(checked)) {
-                pending.failed(checked.iter().filter_map(Checked::keys));
-                for message in checked {
-                    let _ = message.reply.send(Err(StoreError::Unavailable("the store is closed".to_owned())));
+impl Intake {
+    /// Looks messages up together, and notes them as on their way. Where the ledger cannot be read they are told so.
+    pub fn check(&self, batch: Vec<Waiting>) -> Vec<Checked> {
+        match self.kinds(&batch) {
+            Ok(kinds) => {
+                batch.into_iter().zip(kinds).map(|((prepared, reply), kind)| Checked { prepared, kind, reply }).collect()
+            }
+            Err(error) => {
+                let text = error.to_string();
+                for (_, reply) in batch {
+                    let _ = reply.send(Err(StoreError::Unavailable(text.clone())));
                 }
-            }
-        }
-        Err(error) => {
-            let text = error.to_string();
-            for (_, reply) in batch {
-                let _ = reply.send(Err(StoreError::Unavailable(text.clone())));
+                Vec::new()
             }
         }
     }
-}
 
-fn check(
-    conn: &Connection,
-    batch: &[(PreparedAccept, Reply<Acceptance>)],
-    pending: &SharedPending,
-    ids: &IdSource,
-) -> Result<Vec<Kind>, StoreError> {
-    let mut repeats: Vec<Option<NotificationId>> = pending.with(|pending| {
-        batch.iter().map(|(prepared, _)| prepared.key().and_then(|key| pending.messages.get(&key)).copied()).collect()
-    });
-    let mut orders: Vec<Option<OrderId>> = pending
-        .with(|pending| batch.iter().map(|(prepared, _)| pending.orders.get(&prepared.order_key()).map(|(id, _)| *id)).collect());
-    look_up(conn, batch, &mut repeats, &mut orders)?;
-    Ok(pending.with(|pending| {
-        let settle = |(((prepared, _), repeat), order): ((&(PreparedAccept, _), Option<NotificationId>), Option<OrderId>)| {
-            let key = prepared.key();
-            // The first of a batch may have come a moment before its own repeat.
-            let repeat = repeat.or_else(|| pending.messages.get(key.as_ref()?).copied());
-            if let Some(notification_id) = repeat {
-                return Kind::Repeat(notification_id);
-            }
-            pending.messages.extend(key.map(|key| (key, prepared.id)));
-            let (order_id, users) =
-                pending.orders.entry(prepared.order_key()).or_insert_with(|| (order.unwrap_or_else(|| OrderId(ids.next())), 0));
-            *users += 1;
-            Kind::Fresh { order_id: *order_id, begins_order: order.is_none() && *users == 1 }
-        };
-        batch.iter().zip(repeats).zip(orders).map(settle).collect()
-    }))
+    fn kinds(&self, batch: &[Waiting]) -> Result<Vec<Kind>, StoreError> {
+        let (mut repeats, mut orders): (Vec<Option<NotificationId>>, Vec<Option<OrderId>>) = self.pending.with(|pending| {
+            let known = |(prepared, _): &Waiting| {
+                let message = prepared.key().and_then(|key| pending.messages.get(&key)).copied();
+                (message, pending.orders.get(&prepared.order_key()).map(|(id, _)| *id))
+            };
+            batch.iter().map(known).unzip()
+        });
+        look_up(&self.conn, batch, &mut repeats, &mut orders)?;
+        let new_order = |order: Option<OrderId>| (order.unwrap_or_else(|| OrderId(self.ids.next())), 0);
+        Ok(self.pending.with(|pending| {
+            let settle = |(((prepared, _), repeat), order): ((&Waiting, Option<NotificationId>), Option<OrderId>)| {
+                let key = prepared.key();
+                // The first of a batch may have come a moment before its own repeat.
+                let repeat = repeat.or_else(|| pending.messages.get(key.as_ref()?).copied());
+                if let Some(notification_id) = repeat {
+                    return Kind::Repeat(notification_id);
+                }
+                pending.messages.extend(key.map(|key| (key, prepared.id)));
+                let (order_id, users) = pending.orders.entry(prepared.order_key()).or_insert_with(|| new_order(order));
+                *users += 1;
+                Kind::Fresh { order_id: *order_id, begins_order: order.is_none() && *users == 1 }
+            };
+            batch.iter().zip(repeats).zip(orders).map(settle).collect()
+        }))
+    }
 }
 
 /// Fills in what the ledger knows.
 fn look_up(
     conn: &Connection,
-    batch: &[(PreparedAccept, Reply<Acceptance>)],
+    batch: &[Waiting],
     repeats: &mut [Option<NotificationId>],
     orders: &mut [Option<OrderId>],
 ) -> Result<(), StoreError> {

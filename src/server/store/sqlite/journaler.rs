@@ -1,12 +1,14 @@
-//! The thread that keeps the promise: takes what the intake has looked up and what the dispatcher has tried, commits it
-//! to the journal, and answers everybody in the commit. A thread of its own, because everybody waits for it: it must
-//! not wait for its turn among the tasks that read requests.
+//! The thread that keeps the promise: takes what has arrived and what the dispatcher has tried, has messages looked up,
+//! commits all of it to the journal, and has everybody in the commit answered. A thread of its own, because everybody
+//! waits for it: it must not wait for its turn among the tasks that read requests. One thread and not one for each step,
+//! because handing a few messages on at a time costs more than the steps do.
 //!
-//! It never waits for a batch to fill: while one commit is on its way to the disk the next gathers by itself. Changes of
+//! A message that comes alone never waits for others: while one commit is on its way to the disk the next gathers by
+//! itself, and only between commits of many there is a pause. Changes of
 //! settings and the like pass through it on their way to the writer, so that they see what was accepted before them.
 
 use super::{
-    intake::{Checked, Kind, SharedPending},
+    intake::{Checked, Intake, Kind, Waiting},
     journal::{Draft, Drafted, Journal, MessageKey, OrderKey},
     writer::LedgerOp,
 };
@@ -16,21 +18,28 @@ use crate::domain::{
 };
 use crate::server::store::{Acceptance, AttemptRecord, Commit, Directory, Job, StoreError, feed::Feed, ids::IdSource};
 use futures::executor::block_on;
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Operations that may wait before callers wait themselves.
-pub(super) const QUEUE: usize = 64;
+pub(super) const QUEUE: usize = 4_096;
 /// Most operations journalled together.
-const MAX_BATCH: usize = 64;
+const MAX_BATCH: usize = 512;
+/// Most bytes of them, roughly.
+const MAX_BATCH_BYTES: usize = 8 << 20;
 /// Events that the ledger may be behind; then everybody waits for it. A few dozen megabytes of memory.
 const BACKLOG: usize = 20_000;
+
+/// After a commit of at least this many messages the next may gather for a moment: at such a rate a commit for every few
+/// would cost more than what is in it.
+const GATHER_FROM: usize = 12;
+const GATHER: Duration = Duration::from_millis(1);
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// One thing to do.
 pub(super) enum Op {
-    Intake(Vec<Checked>),
+    Accept(Waiting),
     Record(Vec<AttemptRecord>, Reply<()>),
     /// For the writer, after everything before it.
     Ledger(LedgerOp),
@@ -41,11 +50,11 @@ pub(super) enum Op {
 /// The thread's belongings.
 pub(super) struct Journaler {
     pub journal: Journal,
+    pub intake: Intake,
     pub last_id: i64,
     pub ids: Arc<IdSource>,
     pub feed: Feed,
     pub directory: Arc<watch::Sender<Arc<Directory>>>,
-    pub pending: SharedPending,
     pub node: i64,
     pub ledger: mpsc::UnboundedSender<LedgerOp>,
     /// To the task that answers.
@@ -81,7 +90,8 @@ pub(super) async fn answer(mut commits: mpsc::UnboundedReceiver<Answers>) {
 /// What is journalled together.
 #[derive(Default)]
 struct Batch {
-    messages: Vec<Checked>,
+    messages: Vec<Waiting>,
+    bytes: usize,
     records: Vec<(Vec<AttemptRecord>, Reply<()>)>,
 }
 
@@ -99,8 +109,14 @@ impl Journaler {
             let mut batch = Batch::default();
             for op in ops.drain(..) {
                 match op {
-                    Op::Intake(messages) => batch.messages.extend(messages),
-                    Op::Record(attempts, reply) => batch.records.push((attempts, reply)),
+                    Op::Accept(waiting) => {
+                        batch.bytes += waiting.0.new.body.len();
+                        batch.messages.push(waiting);
+                    }
+                    Op::Record(attempts, reply) => {
+                        batch.bytes += attempts.iter().map(|one| one.request_body.len() + one.answer_body.len()).sum::<usize>();
+                        batch.records.push((attempts, reply));
+                    }
                     Op::Ledger(op) => {
                         self.commit(std::mem::take(&mut batch));
                         // Where the writer has ended, the caller's reply is dropped and tells him so.
@@ -111,8 +127,15 @@ impl Journaler {
                         closing.push(reply);
                     }
                 }
+                if batch.bytes >= MAX_BATCH_BYTES {
+                    self.commit(std::mem::take(&mut batch));
+                }
             }
+            let many = batch.messages.len() >= GATHER_FROM;
             self.commit(batch);
+            if many {
+                std::thread::sleep(GATHER);
+            }
             if queue.is_empty() {
                 self.failed.clear();
             }
@@ -131,7 +154,11 @@ impl Journaler {
 
     /// Journals a batch and answers everybody in it.
     fn commit(&mut self, batch: Batch) {
-        let Batch { messages, records } = batch;
+        let Batch { messages, records, .. } = batch;
+        if messages.is_empty() && records.is_empty() {
+            return;
+        }
+        let messages = if messages.is_empty() { Vec::new() } else { self.intake.check(messages) };
         let (messages, orphans): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| !matches!(message.kind, Kind::Repeat(id) if self.failed.contains(&id)));
         for orphan in orphans {
@@ -240,7 +267,7 @@ impl Journaler {
             }
             let _ = reply.send(Err(StoreError::Unavailable(text.clone())));
         }
-        self.pending.failed(on_their_way);
+        self.intake.pending.failed(on_their_way);
         for reply in recorded {
             let _ = reply.send(Err(StoreError::Unavailable(text.clone())));
         }

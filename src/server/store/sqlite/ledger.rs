@@ -136,23 +136,11 @@ struct Delivery {
     attempts: u32,
     window_from: Option<Timestamp>,
     due_at: Option<Timestamp>,
-    /// Of the last attempt in this chunk.
-    last_started_at: Option<Timestamp>,
     last_attempt_at: Option<Timestamp>,
     last_cause: Option<&'static str>,
     finished_at: Option<Timestamp>,
 }
 
-impl Delivery {
-    /// When the last attempt that is booked began.
-    fn last_started(&self, tx: &Transaction<'_>, id: DeliveryId) -> Result<Option<Timestamp>, StoreError> {
-        if self.attempts == 0 || self.last_started_at.is_some() {
-            return Ok(self.last_started_at);
-        }
-        let mut select = tx.prepare_cached("SELECT started_at FROM attempt WHERE delivery_id = ? AND number = ?")?;
-        Ok(select.query_row(params![id.0, self.attempts], |row| row.get(0).map(Timestamp)).optional()?)
-    }
-}
 
 /// An order in the chunk: its standing, and the message that set it, if one of the chunk did.
 struct Order<'a> {
@@ -233,7 +221,6 @@ impl<'a> Chunk<'a> {
                     attempts,
                     window_from: None,
                     due_at: None,
-                    last_started_at: None,
                     last_attempt_at: None,
                     last_cause: None,
                     finished_at: None,
@@ -263,7 +250,6 @@ impl<'a> Chunk<'a> {
                     attempts: 0,
                     window_from: None,
                     due_at: (!held).then_some(event.received_at),
-                    last_started_at: None,
                     last_attempt_at: None,
                     last_cause: None,
                     finished_at: None,
@@ -288,11 +274,6 @@ impl<'a> Chunk<'a> {
             tracing::error!(delivery.id = %event.delivery_id, "an attempt came back for a delivery that is not there");
             return Ok(());
         };
-        // A commit that the disk reported as failed may have lasted all the same, and then its results come twice.
-        if delivery.last_started(tx, event.delivery_id)? == Some(event.started_at) {
-            return Ok(());
-        }
-        delivery.last_started_at = Some(event.started_at);
         let cause = event.cause.map(|cause| cause.code());
         let before = delivery.state;
         delivery.state = settle(before, event.next);

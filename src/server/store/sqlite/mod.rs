@@ -1,7 +1,8 @@
 //! The SQLite engine: one file, one writer with group commit, a pool of readers.
 //!
-//! A message goes `intake` (is it a repeat?) → `journaler` (one small commit to the journal's file, shared by everybody
-//! waiting; now the gateway is answered and the delivery may start) → `writer` and `ledger` (orders, deliveries, indexes,
+//! A message goes to the `journaler`, which has it looked up by the `intake` (is it a repeat?) and makes one small
+//! commit to the journal's file, shared by everybody waiting; now the gateway is answered and the delivery may start.
+//! From there it goes to `writer` and `ledger` (orders, deliveries, indexes,
 //! books, in larger transactions behind). All commits are `synchronous=FULL`.
 //!
 //! Two drivers, one library: pages, settings, people and resends use sqlx; the way of a message (intake, journal, ledger)
@@ -28,7 +29,7 @@ mod verify;
 mod writer;
 
 use self::{
-    intake::SharedPending,
+    intake::{Intake, SharedPending},
     journal::{Journal, PreparedAccept},
     journaler::{Journaler, Op, QUEUE, Reply},
     ledger::Ledger,
@@ -64,8 +65,6 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 const NODE: i64 = 1;
 /// Reads of pages and of the dispatcher side by side.
 const READERS: u32 = 4;
-/// Messages that may wait for the intake before their senders wait themselves.
-const INTAKE_QUEUE: usize = 4_096;
 /// How long a write may wait in the queue and for the disk before its caller is told to try again later.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -75,7 +74,6 @@ pub struct SqliteStore(Arc<Inner>);
 
 pub(in crate::server::store) struct Inner {
     path: PathBuf,
-    intake: mpsc::Sender<(PreparedAccept, Reply<Acceptance>)>,
     journaler: mpsc::Sender<Op>,
     ledger: mpsc::UnboundedSender<LedgerOp>,
     readers: SqlitePool,
@@ -120,7 +118,6 @@ impl SqliteStore {
             .connect_lazy_with(options(path).read_only(true));
         let directory = Arc::new(watch::channel(Arc::new(settings::load(&readers, &vault).await?)).0);
         let ids = Arc::new(IdSource::new(settings.clock.clone()));
-        let (intake, messages) = mpsc::channel(INTAKE_QUEUE);
         let (journaler, ops) = mpsc::channel(QUEUE);
         let (ledger, entries) = mpsc::unbounded_channel();
         let (pending, backlog, applied) = (SharedPending::default(), Journaler::backlog(), Arc::default());
@@ -153,7 +150,7 @@ impl SqliteStore {
                     ids: ids.clone(),
                     feed: feed.clone(),
                     directory: directory.clone(),
-                    pending: pending.clone(),
+                    intake: Intake { conn: Ledger::open_to_read(path)?, pending, ids: ids.clone() },
                     node: NODE,
                     ledger: ledger.clone(),
                     answers,
@@ -161,9 +158,6 @@ impl SqliteStore {
                     failed: HashSet::new(),
                 };
                 thread("journal", move || task.run(ops))?;
-                let looks_up = Ledger::open_to_read(path)?;
-                let (journaler, ids) = (journaler.clone(), ids.clone());
-                thread("intake", move || intake::run(&looks_up, messages, journaler, pending, ids))?;
             } else {
                 journal.close()?;
             }
@@ -171,7 +165,6 @@ impl SqliteStore {
         tasks.push(tokio::spawn(writer.run(entries)));
         let store = Self(Arc::new(Inner {
             path: path.to_owned(),
-            intake,
             journaler,
             ledger,
             readers,
@@ -229,7 +222,7 @@ impl SqliteStore {
     pub(super) async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
         self.only_served()?;
         let prepared = PreparedAccept::new(new, NotificationId(self.0.ids.next()));
-        answered(|reply| self.0.intake.send((prepared, reply)).map_err(drop)).await
+        answered(|reply| self.0.journaler.send(Op::Accept((prepared, reply))).map_err(drop)).await
     }
 
     /// Stores finished attempts; returns after the commit that holds them. Without patience: who hears of a failure

@@ -4,10 +4,10 @@
 
 use super::{
     intake::SharedPending,
-    thread,
     journal::{Entry, Found, Journal, Unreadable, json},
     journaler::Reply,
     ledger::Ledger,
+    thread,
 };
 use crate::server::store::{Commit, StoreError, feed::Feed, pack::pack};
 use futures::future::BoxFuture;
