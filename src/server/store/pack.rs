@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn long_and_short_round_trip_one_after_the_other() {
         for size in [10, LONG - 4, LONG, 3 * KEPT, 100, LONG * 2] {
-            let part: Vec<u8> = (0..size).map(|at| (at * at >> 7) as u8).collect();
+            let part: Vec<u8> = (0..size).map(|at| ((at * at) >> 7) as u8).collect();
             assert_eq!(unpack(&pack(&[&part])).unwrap(), [part], "{size}");
         }
     }

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// A message, and who waits for it.
-pub(super) type Waiting = (PreparedAccept, Reply<Acceptance>);
+pub(super) type Waiting = (Box<PreparedAccept>, Reply<Acceptance>);
 
 /// Messages and orders on their way to the ledger.
 #[derive(Default)]
@@ -47,7 +47,7 @@ impl SharedPending {
     }
 
     /// Forgets messages that could not be journalled.
-    pub fn failed(&self, messages: impl IntoIterator<Item = (Option<MessageKey>, OrderKey)>) {
+    pub fn failed(&self, messages: impl IntoIterator<Item = Keys>) {
         self.with(|pending| {
             for (message, order) in messages {
                 pending.forget(message, &order);
@@ -77,9 +77,12 @@ pub(super) struct Checked {
     pub reply: Reply<Acceptance>,
 }
 
+/// What is on its way because of a message.
+pub(super) type Keys = (Option<MessageKey>, OrderKey);
+
 impl Checked {
     /// What is on its way because of it: nothing for a repeat.
-    pub fn keys(&self) -> Option<(Option<MessageKey>, OrderKey)> {
+    pub fn keys(&self) -> Option<Keys> {
         matches!(self.kind, Kind::Fresh { .. }).then(|| (self.prepared.key(), self.prepared.order_key()))
     }
 }
@@ -109,7 +112,7 @@ impl Intake {
     pub fn check(&self, batch: Vec<Waiting>) -> Vec<Checked> {
         match self.kinds(&batch) {
             Ok(kinds) => {
-                batch.into_iter().zip(kinds).map(|((prepared, reply), kind)| Checked { prepared, kind, reply }).collect()
+                batch.into_iter().zip(kinds).map(|((prepared, reply), kind)| Checked { prepared: *prepared, kind, reply }).collect()
             }
             Err(error) => {
                 let text = error.to_string();

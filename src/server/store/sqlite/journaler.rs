@@ -8,8 +8,8 @@
 //! settings and the like pass through it on their way to the writer, so that they see what was accepted before them.
 
 use super::{
-    intake::{Checked, Intake, Kind, Waiting},
-    journal::{Draft, Drafted, Journal, MessageKey, OrderKey},
+    intake::{Checked, Intake, Keys, Kind, Waiting},
+    journal::{Draft, Drafted, Journal},
     writer::LedgerOp,
 };
 use crate::domain::{
@@ -69,7 +69,7 @@ pub(super) struct Journaler {
 #[derive(Default)]
 pub(super) struct Answers {
     /// With what is on its way because of a message.
-    accepted: Vec<(Acceptance, Option<(Option<MessageKey>, OrderKey)>, Reply<Acceptance>)>,
+    accepted: Vec<(Acceptance, Option<Keys>, Reply<Acceptance>)>,
     recorded: Vec<Reply<()>>,
 }
 

@@ -222,7 +222,7 @@ impl SqliteStore {
     pub(super) async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
         self.only_served()?;
         let prepared = PreparedAccept::new(new, NotificationId(self.0.ids.next()));
-        answered(|reply| self.0.journaler.send(Op::Accept((prepared, reply))).map_err(drop)).await
+        answered(|reply| self.0.journaler.send(Op::Accept((Box::new(prepared), reply))).map_err(drop)).await
     }
 
     /// Stores finished attempts; returns after the commit that holds them. Without patience: who hears of a failure
