@@ -10,7 +10,7 @@ use crate::server::{
     },
     http::{self, Panel, serve::serve},
     live::Hub,
-    memory,
+    memory, retention,
     service::{ServiceError, Services},
     settings::Settings,
     store::{Feed, OpenAs, Store, StoreError, StoreSettings},
@@ -28,6 +28,7 @@ pub struct App {
     pub services: Services,
     pub address: SocketAddr,
     dispatcher: Dispatcher,
+    retention: JoinHandle<()>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -64,6 +65,7 @@ impl App {
         let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), roots, limits));
         let workshop = Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone() };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs);
+        let retention = tokio::spawn(retention::run(store.clone(), settings.clock.clone(), settings.keep));
         let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or(1).max(1));
         let base = settings.public_url.map_or_else(|| format!("http://{address}"), |url| url.as_str().to_owned());
         let services = Services {
@@ -78,7 +80,7 @@ impl App {
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, end, served })
+        Ok(Self { services, address, dispatcher, retention, end, served })
     }
 
     /// Where the first administrator is created, as long as there is none.
@@ -93,6 +95,7 @@ impl App {
         tokio::select! {
             () = self.dispatcher.ended() => "the dispatcher",
             _ = &mut self.served => "the HTTP server",
+            _ = &mut self.retention => "retention",
         }
     }
 
@@ -101,6 +104,7 @@ impl App {
         self.end.send_replace(true);
         let _ = self.served.await;
         self.dispatcher.stop().await;
+        self.retention.abort();
         self.services.store.close().await;
     }
 }

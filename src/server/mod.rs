@@ -12,6 +12,7 @@ pub mod ipn;
 pub mod listener;
 pub mod live;
 pub mod memory;
+pub mod retention;
 pub mod service;
 pub mod settings;
 pub mod store;

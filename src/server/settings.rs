@@ -14,7 +14,23 @@ pub struct Settings {
     pub networks: Vec<IpNet>,
     /// How the outside reaches this server; the address that it listens on by default.
     pub public_url: Option<PublicUrl>,
+    pub keep: Keep,
     pub clock: Clock,
+}
+
+/// For how many days things are kept; 0 for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// The bytes of messages and attempts.
+    pub bytes: u32,
+    /// Everything else about a notification.
+    pub ledger: u32,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { bytes: 90, ledger: 400 }
+    }
 }
 
 /// The address that gateways and browsers use: scheme, host and port, without a path.

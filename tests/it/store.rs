@@ -10,9 +10,12 @@ use quittance::{
         order::OrderFacts,
         pages::orders::OrderFilter,
     },
-    server::store::{
-        Address, AttemptRecord, Job, NewMerchant, NewNotification, NewRefusal, NewResend, NewUser, Next, OpenAs, Secret,
-        SessionRecord, StoreError,
+    server::{
+        retention,
+        store::{
+            Address, AttemptRecord, Horizon, Job, NewMerchant, NewNotification, NewRefusal, NewResend, NewUser, Next, OpenAs,
+            Removed, Secret, SessionRecord, StoreError,
+        },
     },
 };
 use std::time::Duration;
@@ -53,6 +56,7 @@ on_every_engine! {
     a_thousand_at_once_are_all_there,
     the_doctor_finds_what_is_wrong,
     the_file_can_shrink,
+    what_is_old_goes_and_what_is_waited_for_stays,
     the_doctor_leaves_a_minute_around_a_change_of_urls,
     its_files_are_its_owners_alone,
     the_doctor_reads_every_message_of_every_segment,
@@ -645,6 +649,49 @@ async fn the_file_can_shrink(test: TestStore) {
     let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
     let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut conn).await.unwrap();
     assert_eq!(mode, 2, "incremental, so that retention can give pages back");
+}
+
+async fn what_is_old_goes_and_what_is_waited_for_stays(mut test: TestStore) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let shop = shop(&test).await;
+    let retry = Next::Retry(START.plus(Duration::from_secs(150)));
+    let (done, waiting) = (shop.accept(&mut test, "1001").await, shop.accept(&mut test, "1002").await);
+    test.record(vec![attempt(&done, retry), attempt(&done, Next::Confirmed), attempt(&waiting, retry)]).await;
+    let everything = async |test: &TestStore, bytes: u32, ledger: u32| {
+        let now = test.clock.now();
+        let horizon = Horizon { bytes_before: now.minus(DAY * bytes), ledger_before: now.minus(DAY * ledger) };
+        retention::once(&test.store, horizon).await.unwrap()
+    };
+    assert_eq!(everything(&test, 90, 400).await, Removed::default(), "all of it is fresh");
+
+    test.hand.advance(DAY * 100);
+    let fresh = shop.accept(&mut test, "1003").await;
+    // The bytes of both lie together where they were committed together; what somebody waits for keeps them.
+    let removed = everything(&test, 90, 400).await;
+    assert_eq!((removed.attempts, removed.notifications, removed.orders), (2, 0, 0));
+    assert!(test.store.attempts_of(done.delivery_id).await.unwrap().is_empty());
+    assert_eq!(test.store.attempts_of(waiting.delivery_id).await.unwrap().len(), 1);
+    let bodies = test.store.bodies(&[waiting.notification_id, fresh.notification_id]).await.unwrap();
+    assert!(bodies.len() == 2 && bodies.values().all(|body| !body.is_empty()), "{bodies:?}");
+    assert_healthy(&test).await;
+
+    test.record(vec![attempt(&waiting, Next::Confirmed)]).await;
+    let removed = everything(&test, 90, 400).await;
+    assert!(removed.segments > 0 && removed.notifications == 0, "{removed:?}");
+    let stored = test.store.notification(shop.merchant, waiting.notification_id).await.unwrap().unwrap();
+    assert!(stored.body.is_empty() && stored.view.size > 0, "the row tells that it was there");
+    assert_healthy(&test).await;
+
+    test.hand.advance(DAY * 320);
+    let removed = everything(&test, 90, 400).await;
+    assert_eq!((removed.notifications, removed.deliveries, removed.orders), (2, 2, 2));
+    assert!(test.store.order(shop.merchant, done.order_id).await.unwrap().is_none());
+    assert_eq!(test.store.bodies(&[fresh.notification_id]).await.unwrap()[&fresh.notification_id].is_empty(), false);
+    assert_eq!(everything(&test, 90, 400).await, Removed::default(), "once is enough");
+    assert_healthy(&test).await;
+    let again = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Refunded, 900));
+    assert!(!test.accept(again).await.repeated);
+    assert_healthy(&test).await;
 }
 
 async fn connection(test: &TestStore, file: &str) -> sqlx::SqliteConnection {

@@ -1,7 +1,7 @@
 //! What may be typed.
 
 use crate::domain::{Algorithm, Algorithms, Gateway, Role};
-use crate::server::settings::PublicUrl;
+use crate::server::settings::{Keep, PublicUrl};
 use clap::{
     Args, Parser, Subcommand,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
@@ -114,6 +114,12 @@ pub struct ServeArgs {
     /// How gateways and browsers reach this server, such as `https://ipn.example.com` [default: the address it listens on]
     #[arg(long, env = "QUITTANCE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<PublicUrl>,
+    /// For how many days the bytes of messages and attempts are kept; 0 for ever.
+    #[arg(long, env = "QUITTANCE_KEEP_BYTES", value_name = "DAYS", default_value_t = Keep::default().bytes)]
+    pub keep_bytes: u32,
+    /// For how many days everything else about a notification is kept; 0 for ever.
+    #[arg(long, env = "QUITTANCE_KEEP_LEDGER", value_name = "DAYS", default_value_t = Keep::default().ledger)]
+    pub keep_ledger: u32,
     /// Write the log as JSON, one object a line.
     #[arg(long, env = "QUITTANCE_LOG_JSON")]
     pub log_json: bool,

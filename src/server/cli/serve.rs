@@ -5,7 +5,7 @@ use crate::server::{
     app::App,
     clock::Clock,
     demo::{self, Demo, Prepared},
-    settings::Settings,
+    settings::{Keep, Settings},
     store::{Address, StoreError},
 };
 use std::{io::ErrorKind, process::ExitCode, thread::available_parallelism};
@@ -74,6 +74,7 @@ async fn start(args: &ServeArgs, address: &Address, listener: TcpListener) -> Re
         key_file: args.database.key_file.clone(),
         networks,
         public_url: args.public_url.clone(),
+        keep: Keep { bytes: args.keep_bytes, ledger: args.keep_ledger },
         clock: Clock::system(),
     };
     let app = App::start(settings, listener).await?;

@@ -10,6 +10,7 @@ use crate::server::{
     ipn::Form,
     store::{Merchant, NewResend, ResendOutcome},
 };
+use bytes::Bytes;
 use std::time::Duration;
 
 /// How long somebody who resends for debug is kept waiting: the limits of one attempt, and a little.
@@ -127,6 +128,12 @@ impl Services {
                 latest.ok_or_else(|| AppError::field("order", "This order has no notification to resend."))?.id
             }
         };
+        let kept = self.store.bodies(&[notification_id]).await?;
+        if kept.get(&notification_id).is_some_and(Bytes::is_empty) {
+            let message =
+                "The bytes of this notification were removed, because it is older than they are kept; it cannot be sent again.";
+            return Err(AppError::field("notification", message).into());
+        }
         let settings = self.store.settings();
         let urls = settings.urls_of(merchant.id);
         let url_ids: Vec<UrlId> = match wish.url_id {

@@ -37,6 +37,12 @@ impl IdSource {
         }
     }
 
+    /// The smallest id that can have been made this long before another.
+    pub fn earlier(id: i64, span: std::time::Duration) -> i64 {
+        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX >> (NODE_BITS + SEQUENCE_BITS));
+        (id - (millis << (NODE_BITS + SEQUENCE_BITS))).max(0)
+    }
+
     /// The next id. When a millisecond's 4,096 ids are used up, or the clock goes back, it borrows from the next
     /// millisecond rather than waiting.
     pub fn next(&self) -> i64 {

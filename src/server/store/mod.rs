@@ -199,6 +199,12 @@ forward! {
     /// Cancels some open or held deliveries of a removed URL; gives how many.
     pub async fn cancel_open(&self, url_id: UrlId) -> u64;
 
+    // Retention.
+
+    /// Removes the next few things that are older than the horizon; gives what went, and where to go on or `None` at the
+    /// end.
+    pub async fn retain(&self, horizon: Horizon, cursor: RetentionCursor) -> (Removed, Option<RetentionCursor>);
+
     // Settings.
 
     pub async fn add_merchant(&self, new: NewMerchant, actor: String) -> MerchantId;

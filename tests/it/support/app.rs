@@ -159,6 +159,7 @@ async fn start(setup: &Setup, database: PathBuf) -> App {
         database: Address::Sqlite(database),
         key_file: None,
         networks: setup.networks.iter().map(|network| network.parse().unwrap()).collect(),
+        keep: Default::default(),
         public_url: setup.public_url.map(|url| url.parse().unwrap()),
         clock: setup.clock.clone(),
     };

@@ -141,7 +141,6 @@ struct Delivery {
     finished_at: Option<Timestamp>,
 }
 
-
 /// An order in the chunk: its standing, and the message that set it, if one of the chunk did.
 struct Order<'a> {
     standing: Option<Standing>,

@@ -21,6 +21,7 @@ mod people;
 mod queue;
 mod refusals;
 mod resend;
+mod retention;
 mod rows;
 mod segments;
 mod settings;

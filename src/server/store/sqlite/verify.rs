@@ -32,8 +32,10 @@ const COUNTED: [(&str, &str, &str); 7] = [
     (
         "every notification has its bytes",
         "notifications without bytes",
-        "SELECT count(*) FROM notification WHERE NOT EXISTS
-             (SELECT 1 FROM segment WHERE segment.id = notification.segment_id)",
+        "SELECT count(*) FROM notification
+         WHERE NOT EXISTS (SELECT 1 FROM segment WHERE segment.id = notification.segment_id)
+             AND (segment_id >= (SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'bytes_kept_from'), 0))
+                 OR EXISTS (SELECT 1 FROM delivery WHERE notification_id = notification.id AND state IN (0, 2, 3)))",
     ),
     (
         "every delivery has its notification",
@@ -59,12 +61,14 @@ const COUNTED: [(&str, &str, &str); 7] = [
     (
         "attempts are counted",
         "deliveries whose number of attempts is wrong",
-        "SELECT count(*) FROM delivery WHERE attempts <> (SELECT count(*) FROM attempt WHERE delivery_id = delivery.id)",
+        "SELECT count(*) FROM delivery WHERE attempts <> (SELECT count(*) FROM attempt WHERE delivery_id = delivery.id)
+             AND id >= (SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'attempts_kept_from'), 0))",
     ),
     (
         "what is confirmed was confirmed by a receipt",
         "confirmed deliveries without a confirmed attempt",
         "SELECT count(*) FROM delivery WHERE state = 4
+             AND id >= (SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'attempts_kept_from'), 0))
              AND NOT EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND cause IS NULL)",
     ),
 ];
