@@ -254,6 +254,27 @@ async fn a_lost_key_is_told_before_anything_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_running_server_holds_everything_acknowledged_before() {
+    let program = Program::new();
+    let merchant = FakeMerchant::confirming().await;
+    let path = program.shop(&merchant.url());
+    let server = program.serve();
+    for reference in 1..=20 {
+        post(&server, &path, &reference.to_string()).await;
+    }
+    let copy = program.folder().join("copy.db");
+    let file = copy.to_str().unwrap();
+    let report = program.run(&["backup", file, "--json"]).json();
+    assert_eq!(report["notifications"], 20);
+    assert!(program.run(&["backup", file]).failed(1).contains("it is there already"));
+    drop(server);
+    let key = program.folder().join("quittance.key");
+    let key = key.to_str().unwrap();
+    let doctor = program.run(&["doctor", "--database", &format!("sqlite:{file}"), "--key-file", key]);
+    assert_eq!(doctor.code, 0, "{doctor:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_notices_tampering() {
     let program = Program::new();
     let merchant = FakeMerchant::confirming().await;

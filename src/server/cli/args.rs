@@ -45,6 +45,10 @@ pub enum Command {
     ///
     /// Reads the database at one moment; the server may go on meanwhile.
     Doctor(DoctorArgs),
+    /// Copy the database into a new file; the server may go on meanwhile.
+    ///
+    /// Everything that was acknowledged before is in the copy. For SQLite; PostgreSQL has pg_dump.
+    Backup(BackupArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -128,6 +132,16 @@ pub struct ServeArgs {
     /// Takes an empty database, or one that an earlier --demo filled. Opens 127.0.0.0/8 for deliveries.
     #[arg(long)]
     pub demo: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// The new file.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 #[derive(Debug, Clone, Args)]

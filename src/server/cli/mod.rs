@@ -8,6 +8,7 @@
 //! command means (service), how it is stored (store).
 
 mod args;
+mod backup;
 mod doctor;
 mod error;
 mod listeners;
@@ -71,6 +72,7 @@ fn tool(command: Command) -> Result<ExitCode, CliError> {
             Command::User(UserCommand::Add(args)) => (users::add(&args).await?, args.output.json),
             Command::Resend(args) => (resend::run(&args).await?, args.output.json),
             Command::Doctor(args) => (doctor::run(&args).await?, args.output.json),
+            Command::Backup(args) => (backup::run(&args).await?, args.output.json),
             Command::Serve(_) => (Report::default(), false),
         })
     })?;

@@ -134,6 +134,13 @@ impl Store {
         }
     }
 
+    /// Copies everything that was acknowledged before into a new file, while the server may go on.
+    pub async fn backup(&self, file: &Path) -> Result<Backup, StoreError> {
+        match self {
+            Self::Sqlite(engine) => engine.backup(file).await,
+        }
+    }
+
     /// The settings in memory, and word of every change to them.
     pub fn directory(&self) -> watch::Receiver<Arc<Directory>> {
         match self {

@@ -14,7 +14,7 @@ use crate::domain::{
 use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// A verified message on its way into the store.
 #[derive(Debug, Clone)]
@@ -371,4 +371,13 @@ impl std::ops::AddAssign for Removed {
         self.deliveries += more.deliveries;
         self.orders += more.orders;
     }
+}
+
+/// A copy that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    pub bytes: u64,
+    pub notifications: u64,
+    /// What its secrets open with; not in the copy.
+    pub key_file: PathBuf,
 }

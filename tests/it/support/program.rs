@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 use tempfile::TempDir;
@@ -52,6 +52,10 @@ impl Program {
 
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("quittance.db")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn connection(&self) -> rusqlite::Connection {

@@ -102,7 +102,8 @@ pub(super) async fn watch(store: Weak<Inner>) {
 async fn look(store: &SqliteStore) -> Result<(), StoreError> {
     let row = sqlx::query(
         "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'settings_version'), 0),
-             EXISTS (SELECT 1 FROM delivery WHERE node_id IS NULL AND state IN (0, 2))",
+             EXISTS (SELECT 1 FROM delivery WHERE node_id IS NULL AND state IN (0, 2)),
+             (SELECT value FROM meta WHERE key = 'settle_wanted')",
     )
     .fetch_one(&store.0.readers)
     .await?;
@@ -112,6 +113,9 @@ async fn look(store: &SqliteStore) -> Result<(), StoreError> {
     }
     if row.try_get(1)? {
         store.adopt().await?;
+    }
+    if let Some(mark) = row.try_get(2)? {
+        store.answer_mark(mark).await?;
     }
     Ok(())
 }
