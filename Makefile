@@ -11,6 +11,8 @@ LISTEN ?= 127.0.0.1:3000
 DATABASE ?= sqlite:data/quittance.db
 SETUP := target/setup/toolchain.mk
 MANIFEST := target/site/manifest.json
+# What is embedded is part of what is built; the same for every build of the release profile, or each would build anew.
+SITE = QUITTANCE_SITE=$$(sha256sum $(MANIFEST) | cut -c1-16)
 WASM := target/wasm32-unknown-unknown/wasm-release/quittance.wasm
 BINARY := target/release/quittance
 SERVER_SOURCES := $(shell find src migrations -type f) Cargo.toml Cargo.lock
@@ -20,7 +22,7 @@ SITE_SOURCES := $(shell find src/domain src/rpc src/ui style public -type f) src
 -include $(SETUP)
 export RUST_BACKTRACE ?= 0
 
-.PHONY: serve test build dev lint bench help setup site clean screenshots
+.PHONY: serve test build dev lint bench chaos help setup site clean screenshots
 
 serve: build ## Build what is missing, start with an embedded SQLite file, print where to go (DEMO=1: with a living demo)
 	@exec $(BINARY) serve --listen $(LISTEN) --database $(if $(DEMO),sqlite:data/demo.db --demo,$(DATABASE))
@@ -46,6 +48,10 @@ bench: ## Measure: wire rules, acknowledgements, memory, size of the first visit
 	@.ci/setup
 	@$(MAKE) --no-print-directory $(BINARY) _bench
 
+chaos: ## Prove that nothing acknowledged is lost: kill the server again and again at full load (CHAOS="--kills 50")
+	@.ci/setup
+	@$(MAKE) --no-print-directory $(BINARY) _chaos
+
 screenshots: ## Make the picture of the README anew from the demo
 	@.ci/setup test
 	@$(MAKE) --no-print-directory $(BINARY) _screenshots
@@ -68,10 +74,10 @@ $(MANIFEST): $(WASM)
 
 $(BINARY): $(SERVER_SOURCES) $(MANIFEST)
 	@echo '==> building the server' >&2
-	@QUITTANCE_SITE=$$(sha256sum $(MANIFEST) | cut -c1-16) cargo build --release --features ssr --bin quittance
+	@$(SITE) cargo build --release --features ssr --bin quittance
 	@touch $@
 
-.PHONY: _test _lint _bench _screenshots
+.PHONY: _test _lint _bench _chaos _screenshots
 _test: $(MANIFEST)
 	@cargo test --features ssr --no-run --quiet
 	@cargo build --features ssr --bin quittance --quiet
@@ -85,9 +91,12 @@ _lint:
 	@RUSTDOCFLAGS='-D warnings' cargo doc --features ssr --no-deps --document-private-items
 
 _bench:
-	@cargo bench --features ssr --bench wire
-	@cargo bench --features ssr --bench load
+	@$(SITE) cargo bench --features ssr --bench wire
+	@$(SITE) cargo bench --features ssr --bench load
 	@node .ci/measure.mjs $(BINARY)
+
+_chaos:
+	@$(SITE) cargo bench --features ssr --bench chaos -- $(CHAOS)
 
 _screenshots:
 	@cd end2end && node screenshots.mjs ../$(BINARY)

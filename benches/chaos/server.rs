@@ -1,0 +1,112 @@
+//! The program under test, as operators run it: set up by its command line, served as a process, killed.
+
+use super::{GATEWAY_KEY, HOOKS, MERCHANT_KEY, merchant::Merchant};
+use std::{
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// How long a start may take.
+const START: Duration = Duration::from_secs(30);
+
+/// A database and a port.
+pub struct Site {
+    folder: TempDir,
+    pub port: u16,
+}
+
+impl Site {
+    pub fn new() -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        // Free at this moment; the server takes it right away.
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?;
+        Ok(Self { folder, port: port.port() })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let program = std::env::var_os("QUITTANCE_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_quittance").into(), PathBuf::from);
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null());
+        command.env("QUITTANCE_DATABASE", format!("sqlite:{}", self.folder.path().join("chaos.db").display()));
+        command.env("RUST_LOG", "error");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<serde_json::Value, String> {
+        let output = self.command(arguments).output().map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(format!(
+                "quittance {}: {}{}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            ));
+        }
+        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+    }
+
+    /// Makes a merchant with a listener and a URL for each hook; gives the path that the gateway posts to.
+    pub fn set_up(&self, merchant: &Merchant) -> Result<String, String> {
+        self.run(&["merchant", "add", "Chaos", "--secret-key", MERCHANT_KEY, "--json"])?;
+        let listener =
+            self.run(&["listener", "add", "--merchant", "Chaos", "--gateway", "2checkout", "--secret", GATEWAY_KEY, "--json"])?;
+        for hook in HOOKS {
+            let url = format!("http://127.0.0.1:{}/{hook}", merchant.port);
+            let mut arguments = vec!["url", "add", &url, "--merchant", "Chaos", "--json"];
+            if hook == "many" {
+                arguments.push("--concurrent");
+            }
+            self.run(&arguments)?;
+        }
+        listener["path"].as_str().map(str::to_owned).ok_or_else(|| "the listener has no path".to_owned())
+    }
+
+    /// The books balance, and nothing is damaged.
+    pub fn doctor(&self) -> Result<(), String> {
+        self.run(&["doctor", "--json"]).map(drop)
+    }
+}
+
+/// A running server.
+pub struct Server(Child);
+
+impl Server {
+    /// Starts it, and waits until it takes connections.
+    pub fn start(site: &Site) -> Result<Self, String> {
+        let listen = format!("127.0.0.1:{}", site.port);
+        let mut command = site.command(&["serve", "--listen", &listen, "--allow-network", "127.0.0.0/8"]);
+        let mut child = command.stdout(Stdio::null()).spawn().map_err(|error| error.to_string())?;
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(("127.0.0.1", site.port)).is_err() {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Err(format!("the server ended at its start: {status}"));
+            }
+            if Instant::now() > deadline {
+                return Err("the server does not start".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(Self(child))
+    }
+
+    /// Ends it without a word.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// Asks it to end, and waits for it.
+    pub fn terminate(mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
