@@ -78,11 +78,14 @@ impl Server {
     pub fn start(site: &Site) -> Result<Self, String> {
         let listen = format!("127.0.0.1:{}", site.port);
         let mut command = site.command(&["serve", "--listen", &listen, "--allow-network", "127.0.0.0/8"]);
-        let mut child = command.stdout(Stdio::null()).spawn().map_err(|error| error.to_string())?;
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(site.folder.path().join("server.log"));
+        let log = log.map_err(|error| error.to_string())?;
+        let mut child = command.stdout(Stdio::null()).stderr(log).spawn().map_err(|error| error.to_string())?;
         let deadline = Instant::now() + START;
         while TcpStream::connect(("127.0.0.1", site.port)).is_err() {
             if let Ok(Some(status)) = child.try_wait() {
-                return Err(format!("the server ended at its start: {status}"));
+                let log = std::fs::read_to_string(site.folder.path().join("server.log")).unwrap_or_default();
+                return Err(format!("the server ended at its start: {status}\n{log}"));
             }
             if Instant::now() > deadline {
                 return Err("the server does not start".to_owned());
