@@ -6,6 +6,7 @@ pub mod endpoints;
 pub mod gateway;
 pub mod merchant;
 pub mod message;
+pub mod postgres;
 pub mod program;
 pub mod stores;
 
