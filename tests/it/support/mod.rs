@@ -8,6 +8,7 @@ pub mod merchant;
 pub mod message;
 pub mod postgres;
 pub mod program;
+pub mod proxy;
 pub mod stores;
 
 use std::{future::Future, time::Duration};

@@ -179,6 +179,7 @@ impl Batch {
             return refuse(waiting, again, &unavailable("the message could not be packed"));
         };
         let mut offer = Offer { core: &core, draft: &draft, again: &again, only: None };
+        let mut doubtful = false;
         loop {
             match line.write(&offer).await {
                 Ok(outcome) => {
@@ -191,6 +192,11 @@ impl Batch {
                 }
                 Err(Failed::Surely(error)) => {
                     let error = StoreError::from(error);
+                    if error.is_temporary() && doubtful {
+                        turn_away(queue);
+                        tokio::time::sleep(DOUBT_PAUSE).await;
+                        continue;
+                    }
                     if error.is_temporary() || draft.messages().len() == 1 {
                         return refuse(waiting, again, &error);
                     }
@@ -199,6 +205,7 @@ impl Batch {
                 }
                 Err(Failed::Perhaps(error)) => {
                     tracing::warn!(%error, "it is not known whether messages were stored; asking the database");
+                    doubtful = true;
                     turn_away(queue);
                     tokio::time::sleep(DOUBT_PAUSE).await;
                 }

@@ -146,9 +146,11 @@ impl Core {
             return Ok(());
         }
         let mut conn = self.pool.acquire().await?;
+        // Leases are taken for good, whatever becomes of the transaction.
+        let mut aside = self.pool.acquire().await?;
         loop {
             let mut tx = conn.begin().await?;
-            let alive = sqlx::query("SELECT 1 FROM node WHERE id = $1 AND run = $2 AND ended_at IS NULL FOR SHARE")
+            let alive = sqlx::query("SELECT 1 FROM node WHERE id = $1 AND run = $2 AND ended_at IS NULL FOR KEY SHARE")
                 .bind(place.node)
                 .bind(place.run)
                 .execute(&mut *tx)
@@ -174,7 +176,7 @@ impl Core {
             let urls: BTreeSet<UrlId> = found.iter().map(|(_, url)| UrlId(*url)).collect();
             let leased: Vec<UrlId> = urls.into_iter().filter(|url| exclusive(&directory, *url)).collect();
             self.forget_others();
-            self.lease(&mut tx, place, &leased).await?;
+            self.lease(&mut aside, place, &leased).await?;
             let rows = sqlx::query(
                 "WITH moved AS (
                      UPDATE delivery SET node_id = CASE WHEN f.exclusive AND origin <> 2 THEN coalesce(lease.node_id, $4) ELSE $4 END

@@ -113,7 +113,11 @@ impl Core {
         self.fence.store(known, Ordering::SeqCst);
         self.leases().clear();
         self.take_place(conn).await?;
-        self.settle_leases().await
+        self.settle_leases().await?;
+        // What came with the place.
+        let lanes = self.lanes().await?;
+        self.feed.announce_due(lanes.iter().map(|lane| (lane.url_id, lane.next_due)).collect());
+        Ok(())
     }
 
     /// Ends this run: what it served is free for others at once.
