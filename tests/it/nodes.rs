@@ -64,10 +64,8 @@ impl Installation {
 
 /// The shop as another node knows it, once it does.
 async fn at(shop: &Shop, node: &TestApp) -> Shop {
-    until("a node to know the listener", || async {
-        node.services.store.settings().listener(&shop.listener.path_key).map(drop)
-    })
-    .await;
+    until("a node to know the listener", || async { node.services.store.settings().listener(&shop.listener.path_key).map(drop) })
+        .await;
     shop.again(node)
 }
 
@@ -330,7 +328,7 @@ async fn a_start_that_fails_names_the_cure_and_no_password() {
     let cases = [
         (postgres::address_at(port, "not_there"), "does not exist", "createdb"),
         (postgres::address_at(closed, "any"), "cannot be reached", "check that it runs"),
-        (format!("{}?sslmode=require", postgres::address(&empty)), "encrypted", "sslmode"),
+        (format!("{}?sslmode=verify-full", postgres::address(&empty)), "encrypted", "sslmode"),
         (postgres::address(&empty), "is empty", "start the server"),
     ];
     for (address, what, cure) in cases {
@@ -339,6 +337,14 @@ async fn a_start_that_fails_names_the_cure_and_no_password() {
         assert!(error.contains(what) && error.contains(cure), "{error}");
         assert!(!error.contains("not-asked-for"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_encrypted_where_the_address_says_so() {
+    let name = postgres::database().await;
+    let program = Program::on(format!("{}?sslmode=require", postgres::address(&name)));
+    let added = tokio::task::spawn_blocking(move || program.run(&["merchant", "add", "Shop", "--json"])).await.unwrap();
+    assert_eq!(added.json()["slug"], "shop");
 }
 
 /// The program as a process, on the database of others.
@@ -373,8 +379,7 @@ async fn a_killed_node_is_replaced_within_fifteen_seconds() {
     let survivor = installation.node().await;
     let gate = Arc::new(Semaphore::new(0));
     let shut = gate.clone();
-    let merchant =
-        FakeMerchant::start(move |visit| Answer::Gated(shut.clone(), Box::new(Answer::receipt("md5", visit)))).await;
+    let merchant = FakeMerchant::start(move |visit| Answer::Gated(shut.clone(), Box::new(Answer::receipt("md5", visit)))).await;
     let shop = survivor.shop("Shop").await;
     shop.url_as(&merchant.url(), concurrent).await;
     let doomed = Process::start(&installation).await;
@@ -501,7 +506,95 @@ async fn a_database_that_is_gone_for_a_while_loses_nothing() {
     let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM notification").fetch_one(&mut conn).await.unwrap();
     assert!(stored >= acknowledged, "{stored} stored of {acknowledged} acknowledged");
     wait_until_confirmed(&mut conn, 2 * stored, Duration::from_secs(30)).await;
-    let doubled = merchant.visits().len() as i64 - 2 * stored;
-    assert_eq!(doubled, 0, "what was recorded is not made again");
+    assert_eq!(merchant.visits().len() as i64, 2 * stored, "what was recorded is not made again");
+    let attempts: i64 = sqlx::query_scalar("SELECT count(*) FROM attempt").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(attempts, 2 * stored, "and nothing is booked twice");
     node.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_is_lost_is_neither_lost_nor_booked_twice() {
+    let installation = Installation::new().await;
+    let port = tokio::task::spawn_blocking(postgres::port).await.unwrap();
+    let proxy = Proxy::to(port).await;
+    let node = installation.node_through(proxy.port).await;
+    let merchant = FakeMerchant::confirming().await;
+    let shop = node.shop("Shop").await;
+    shop.url(&merchant.url()).await;
+    assert_eq!(post(&shop, "warm").await, 200);
+    let mut conn = installation.connection().await;
+    wait_until_confirmed(&mut conn, 1, Duration::from_secs(5)).await;
+    // Of a message: its order's number travels with the statement that stores it.
+    proxy.lose_the_answer_to(b"lost-1");
+    assert_eq!(post(&shop, "lost-1").await, 200, "the database was asked and said that it is there");
+    assert!(!proxy.is_waiting());
+    wait_until_confirmed(&mut conn, 2, Duration::from_secs(5)).await;
+    let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM notification").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(stored, 2);
+    // Of results.
+    proxy.lose_the_answer_to(b"COMMIT");
+    assert_eq!(post(&shop, "lost-2").await, 200);
+    until("the answer to be lost", || async { (!proxy.is_waiting()).then_some(()) }).await;
+    wait_until_confirmed(&mut conn, 3, Duration::from_secs(5)).await;
+    assert_eq!(post(&shop, "after").await, 200);
+    wait_until_confirmed(&mut conn, 4, Duration::from_secs(5)).await;
+    let attempts: i64 = sqlx::query_scalar("SELECT count(*) FROM attempt").fetch_one(&mut conn).await.unwrap();
+    assert_eq!((attempts, merchant.visits().len()), (4, 4));
+    let repeats: i64 = sqlx::query_scalar("SELECT sum(repeats)::bigint FROM notification").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(repeats, 0, "its own message is no repeat");
+    node.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_any_nodes_death() {
+    let installation = Installation::new().await;
+    let survivor = installation.node().await;
+    let merchant = FakeMerchant::start(|visit| {
+        let span = Duration::from_millis(u64::try_from(visit.number % 7).unwrap());
+        Answer::Later(span, Box::new(Answer::receipt("md5", visit)))
+    })
+    .await;
+    let shop = survivor.shop("Shop").await;
+    shop.url_as(&merchant.url(), concurrent).await;
+    let acknowledged = Arc::new(std::sync::Mutex::new(HashSet::new()));
+    for round in 0..3 {
+        let doomed = Process::start(&installation).await;
+        let senders: Vec<_> = (0..6)
+            .map(|sender| {
+                let (path, acknowledged) = (shop.path(), acknowledged.clone());
+                // Two of them post to the node that stays.
+                let address = if sender < 4 { doomed.server.address } else { survivor.address };
+                tokio::spawn(async move {
+                    for number in 0..400 {
+                        let reference = format!("{round}-{sender}-{number}");
+                        let message = Message::small(&reference, "COMPLETE", "20260301120009");
+                        let form = gateway::form(&path, message.body(GATEWAY_KEY, &["md5"]));
+                        let Ok(reply) = gateway::try_send(address, form).await else { return };
+                        assert!(reply.status == 200 && reply.has_receipt(), "{reply:?}");
+                        acknowledged.lock().unwrap().insert(reference);
+                    }
+                })
+            })
+            .collect();
+        let before = acknowledged.lock().unwrap().len();
+        until("messages to be acknowledged", || async {
+            (acknowledged.lock().unwrap().len() >= before + 100 + round * 60).then_some(())
+        })
+        .await;
+        drop(doomed.program);
+        doomed.server.kill();
+        for sender in senders {
+            sender.await.unwrap();
+        }
+    }
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    let mut conn = installation.connection().await;
+    let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM notification").fetch_one(&mut conn).await.unwrap();
+    wait_until_confirmed(&mut conn, stored, TAKE_OVER).await;
+    let told = references(&merchant);
+    assert!(acknowledged.is_subset(&told), "nothing acknowledged is lost");
+    // In flight when a node died, and the results that it had not written yet.
+    let doubled = merchant.visits().len() - told.len();
+    assert!(doubled <= 3 * 64, "{doubled} doubled");
+    survivor.assert_healthy().await;
 }

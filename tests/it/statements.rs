@@ -92,7 +92,9 @@ fn texts(source: &str) -> Vec<String> {
                 macros.extend(first.map(|text| (name.clone(), text)));
                 at = end;
             }
-            Token::Word(word) if all.get(at + 1) == Some(&Token::Sign('!')) && (word == "concat" || macros.contains_key(word)) => {
+            Token::Word(word)
+                if all.get(at + 1) == Some(&Token::Sign('!')) && (word == "concat" || macros.contains_key(word)) =>
+            {
                 let end = after_group(&all, at + 2);
                 let mut whole = macros.get(word).cloned().unwrap_or_default();
                 for token in &all[at + 2..end] {

@@ -594,8 +594,10 @@ async fn secrets_are_sealed_and_need_their_key(mut test: TestStore) {
 
 async fn a_newer_database_is_refused(mut test: TestStore) {
     test.store.close().await;
-    test.sql("INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
-         SELECT 9999, 'from the future', CURRENT_TIMESTAMP, success, checksum, 0 FROM _sqlx_migrations LIMIT 1")
+    test.sql(
+        "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+         SELECT 9999, 'from the future', CURRENT_TIMESTAMP, success, checksum, 0 FROM _sqlx_migrations LIMIT 1",
+    )
     .await;
     let error = test.reopen(OpenAs::Server).await.unwrap_err();
     assert!(matches!(error, StoreError::Newer { found: 9999 }));
@@ -728,6 +730,7 @@ async fn a_crash_after_long_answers_loses_nothing(mut test: TestStore) {
     }
     sqlx::query("ROLLBACK").execute(&mut writer).await.unwrap();
     test.store.close().await;
+    test.address = Address::Sqlite(crashed.path().join("quittance.db"));
     test.folder = crashed;
     test.store = test.second(OpenAs::Server).await.unwrap();
     assert_eq!(test.store.attempts_of(job.delivery_id).await.unwrap().len(), 200);
@@ -750,8 +753,11 @@ async fn the_doctor_reads_every_message_of_every_segment(test: TestStore) {
     };
     assert_eq!(unaltered().await.detail, "2500 bodies hash right");
     for end in ["min", "max"] {
-        test.sql(&format!("UPDATE notification SET digest = {} WHERE id = (SELECT {end}(id) FROM notification)", test.wrong_digest()))
-            .await;
+        test.sql(&format!(
+            "UPDATE notification SET digest = {} WHERE id = (SELECT {end}(id) FROM notification)",
+            test.wrong_digest()
+        ))
+        .await;
     }
     assert_eq!(unaltered().await.detail, "2 of 2500 bodies are altered");
     // Bytes that are gone are another check's finding.

@@ -63,7 +63,9 @@ impl IdSource {
             match self.last.compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     let sequence = next & ((1 << SEQUENCE_BITS) - 1);
-                    return (next >> SEQUENCE_BITS) << (NODE_BITS + SEQUENCE_BITS) | self.node.load(Ordering::Relaxed) << SEQUENCE_BITS | sequence;
+                    return (next >> SEQUENCE_BITS) << (NODE_BITS + SEQUENCE_BITS)
+                        | self.node.load(Ordering::Relaxed) << SEQUENCE_BITS
+                        | sequence;
                 }
                 Err(current) => last = current,
             }

@@ -29,6 +29,9 @@ shared_buffers = 64MB
 fsync = on
 autovacuum_naptime = 10s
 log_min_messages = warning
+ssl = on
+ssl_cert_file = '$FOLDER/server.crt'
+ssl_key_file = '$FOLDER/server.key'
 END
 "$BIN/postgres" -D data >server.log 2>&1 &
 server=$!
@@ -74,9 +77,14 @@ fn start() -> Server {
     // Free at this moment; the server takes it right away.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let folder = tempfile::Builder::new().prefix("quittance-pg-").tempdir().unwrap().keep();
+    let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(folder.join("server.crt"), certificate.cert.pem()).unwrap();
+    let key = folder.join("server.key");
+    std::fs::write(&key, certificate.signing_key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let mut command = if is_root() {
         // The server refuses to run as root.
-        let owned = Command::new("chown").arg("postgres").arg(&folder).status().unwrap();
+        let owned = Command::new("chown").args(["-R", "postgres"]).arg(&folder).status().unwrap();
         assert!(owned.success());
         let mut command = Command::new("runuser");
         command.args(["-u", "postgres", "--", "sh"]);

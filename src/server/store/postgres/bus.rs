@@ -170,7 +170,8 @@ async fn listen(core: &Core, pool: &PgPool) -> Result<(), sqlx::Error> {
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
             Err(_) => match tokio::time::timeout(QUIET, listener.execute("SELECT 1")).await {
-                Ok(answered) => drop(answered?),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(error),
                 Err(_) => return Ok(()),
             },
         }

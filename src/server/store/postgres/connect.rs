@@ -43,8 +43,7 @@ impl PgAddress {
     /// What every connection of the server gets. Nothing may hang for ever: not a statement, not a wait for a lock, not a
     /// transaction whose process was stopped in the middle.
     pub(super) fn options(&self) -> Result<PgConnectOptions, StoreError> {
-        let limits =
-            [("statement_timeout", "7s"), ("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "3s")];
+        let limits = [("statement_timeout", "7s"), ("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "3s")];
         Ok(self.unlimited()?.options(limits))
     }
 
@@ -66,7 +65,9 @@ impl PgAddress {
         let said = error.as_database_error().map(|inner| inner.message().to_owned()).unwrap_or_default();
         let (what, cure) = match (error, code.as_ref()) {
             (_, "3D000") => ("the database does not exist".to_owned(), format!("make it with `createdb --owner {user} NAME`")),
-            (_, "28P01") => ("the password is wrong".to_owned(), "put the right one into the address, or into ~/.pgpass".to_owned()),
+            (_, "28P01") => {
+                ("the password is wrong".to_owned(), "put the right one into the address, or into ~/.pgpass".to_owned())
+            }
             (_, "28000") => (
                 format!("the server does not let this user in ({said})"),
                 "check the user's name and the server's pg_hba.conf".to_owned(),
@@ -129,8 +130,7 @@ pub(super) async fn prepare(address: &PgAddress, key_file: &Path, create: bool) 
         let cure = "make the database with `createdb --encoding UTF8 --template template0`".to_owned();
         return Err(StoreError::Connect { address: address.to_string(), what, cure });
     }
-    let made: bool =
-        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut conn).await?;
+    let made: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut conn).await?;
     if !made && !create {
         return Err(StoreError::NoTables(address.to_string()));
     }
@@ -164,10 +164,8 @@ async fn open_vault(conn: &mut PgConnection, key_file: &Path) -> Result<Vault, S
         };
     }
     if let Some(folder) = key_file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| StoreError::KeyFile {
-            path: key_file.to_owned(),
-            reason: error.to_string(),
-        })?;
+        std::fs::create_dir_all(folder)
+            .map_err(|error| StoreError::KeyFile { path: key_file.to_owned(), reason: error.to_string() })?;
     }
     let vault = Vault::create(key_file)?;
     sqlx::query("INSERT INTO meta (key, value) VALUES ('key_check', $1), ('installation', $2)")

@@ -33,6 +33,7 @@ const DOUBT_PAUSE: Duration = Duration::from_millis(200);
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// One thing to do.
+#[expect(clippy::large_enum_variant, reason = "nearly all are messages")]
 enum Op {
     Message(Prepared, Reply<Acceptance>),
     /// Answers when everything before it was written or refused.

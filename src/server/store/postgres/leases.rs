@@ -159,8 +159,9 @@ impl Core {
                 return Ok(());
             }
             // Locked, so that no process takes such a node's place while its deliveries are taken.
-            let mut from: Vec<i64> =
-                sqlx::query_scalar("SELECT id FROM node WHERE ended_at IS NOT NULL ORDER BY id FOR SHARE").fetch_all(&mut *tx).await?;
+            let mut from: Vec<i64> = sqlx::query_scalar("SELECT id FROM node WHERE ended_at IS NOT NULL ORDER BY id FOR SHARE")
+                .fetch_all(&mut *tx)
+                .await?;
             from.push(0);
             let found: Vec<(i64, i64)> = sqlx::query_as(
                 "SELECT id, url_id FROM delivery WHERE node_id = ANY($1) AND state IN (0, 2) LIMIT $2 FOR UPDATE SKIP LOCKED",
@@ -259,9 +260,7 @@ impl PgStore {
         }
         let place = self.present();
         let directory = self.directory.borrow().clone();
-        if job.origin != Origin::Debug
-            && exclusive(&directory, job.url_id)
-            && self.leases().get(&job.url_id) != Some(&place.node)
+        if job.origin != Origin::Debug && exclusive(&directory, job.url_id) && self.leases().get(&job.url_id) != Some(&place.node)
         {
             return false;
         }

@@ -40,7 +40,7 @@ use self::{
     line::Line,
     nodes::Place,
 };
-use super::{AttemptRecord, Commit, Directory, Feed, OpenAs, StoreError, StoreSettings, ids::IdSource, vault::Vault};
+use super::{Commit, Directory, Feed, OpenAs, StoreError, StoreSettings, ids::IdSource, vault::Vault};
 use crate::{domain::id::UrlId, server::clock::Clock};
 use sqlx::{
     ConnectOptions as _, PgPool,
@@ -57,7 +57,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinHandle,
 };
 
@@ -87,7 +87,7 @@ struct Inner {
 #[derive(Clone)]
 struct Queues {
     intake: Arc<Intake>,
-    results: mpsc::Sender<(Vec<AttemptRecord>, oneshot::Sender<Result<(), StoreError>>)>,
+    results: mpsc::Sender<results::Call>,
 }
 
 /// What all parts of the engine share.
@@ -134,10 +134,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Waits for a call, with patience: a network that swallows everything must not hold a page for ever.
-pub(super) async fn patiently<T>(
-    name: &str,
-    call: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
+pub(super) async fn patiently<T>(name: &str, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     if matches!(name, "record" | "verify") {
         return call.await;
     }
@@ -229,7 +226,9 @@ impl PgStore {
             };
             match tokio::time::timeout(ACQUIRE_PATIENCE, leaving).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "the other nodes could not be told of the end; they find out in some seconds"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the other nodes could not be told of the end; they find out in some seconds")
+                }
                 Err(_) => tracing::warn!("the other nodes could not be told of the end in time; they find out in some seconds"),
             }
         }
@@ -240,7 +239,7 @@ impl PgStore {
         lock(&self.0.queues).as_ref().map(|queues| queues.intake.clone())
     }
 
-    fn results(&self) -> Option<mpsc::Sender<(Vec<AttemptRecord>, oneshot::Sender<Result<(), StoreError>>)>> {
+    fn results(&self) -> Option<mpsc::Sender<results::Call>> {
         lock(&self.0.queues).as_ref().map(|queues| queues.results.clone())
     }
 

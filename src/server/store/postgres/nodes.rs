@@ -2,15 +2,13 @@
 //!
 //! All moments of the table are the database's own, so the clocks of the machines need not agree.
 
-use super::{
-    Core,
-    intake,
-    line::PAGES,
-    results,
-};
+use super::{Core, intake, line::PAGES, results};
 use crate::server::store::StoreError;
 use sqlx::{Connection as _, PgConnection};
-use std::{sync::atomic::Ordering, time::{Duration, Instant}};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 /// A node without a heartbeat for so long is dead.
 pub(super) const DEAD_AFTER: Duration = Duration::from_secs(8);

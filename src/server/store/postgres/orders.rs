@@ -284,11 +284,10 @@ impl Core {
         .await?;
         let mut notifications: Vec<NotificationView> = rows.iter().map(notification_view).collect::<Result<_, _>>()?;
         let ids: Vec<i64> = notifications.iter().map(|notification| notification.id.0).collect();
-        let rows =
-            sqlx::query(select_delivery!(" WHERE notification_id = ANY($1) ORDER BY delivery.id DESC"))
-                .bind(&ids)
-                .fetch_all(&self.pool)
-                .await?;
+        let rows = sqlx::query(select_delivery!(" WHERE notification_id = ANY($1) ORDER BY delivery.id DESC"))
+            .bind(&ids)
+            .fetch_all(&self.pool)
+            .await?;
         let mut by_notification: HashMap<NotificationId, Vec<DeliveryView>> = HashMap::new();
         for row in &rows {
             let delivery = delivery_view(row)?;

@@ -42,15 +42,17 @@ impl Core {
             }
         }
         let id = self.ids.next();
-        sqlx::query("INSERT INTO account (id, email, password_hash, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)")
-            .bind(id)
-            .bind(text(&new.email))
-            .bind(&new.password_hash)
-            .bind(new.role.name())
-            .bind(self.clock.now().0)
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| taken(error, "this e-mail address"))?;
+        sqlx::query(
+            "INSERT INTO account (id, email, password_hash, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)",
+        )
+        .bind(id)
+        .bind(text(&new.email))
+        .bind(&new.password_hash)
+        .bind(new.role.name())
+        .bind(self.clock.now().0)
+        .execute(&mut *tx)
+        .await
+        .map_err(|error| taken(error, "this e-mail address"))?;
         sqlx::query("INSERT INTO membership (user_id, merchant_id) SELECT $1, unnest($2::bigint[])")
             .bind(id)
             .bind(new.merchants.iter().map(|merchant| merchant.0).collect::<Vec<_>>())

@@ -67,8 +67,7 @@ impl Core {
             // For debug a person wants to see the exchange now, on hold or not.
             let held = url.held && !new.debug;
             // What another node must send is taken over by whoever has the lease.
-            let mine = place.node != 0
-                && (new.debug || !is_exclusive(url) || self.leases().get(url_id) == Some(&place.node));
+            let mine = place.node != 0 && (new.debug || !is_exclusive(url) || self.leases().get(url_id) == Some(&place.node));
             left_to_others |= !mine && !held;
             let (state, count) = (if held { DeliveryState::Held } else { DeliveryState::Queued }, ids.len() as i64);
             let delivery_ids: Vec<i64> = ids.iter().map(|_| self.ids.next()).collect();
@@ -125,7 +124,10 @@ impl Core {
         let entry = Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject: reference, detail };
         self.audit(&mut tx, entry).await?;
         // Nodes that hear of it look for what nobody serves yet.
-        sqlx::query("SELECT pg_notify('quittance', 'work') WHERE $1").bind(left_to_others && place.node == 0).execute(&mut *tx).await?;
+        sqlx::query("SELECT pg_notify('quittance', 'work') WHERE $1")
+            .bind(left_to_others && place.node == 0)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         self.announce(commit);
         if left_to_others {

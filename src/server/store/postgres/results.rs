@@ -30,7 +30,7 @@ const MAX_BATCH: usize = 64;
 const PAUSE: Duration = Duration::from_millis(300);
 
 type Reply = oneshot::Sender<Result<(), StoreError>>;
-type Call = (Vec<AttemptRecord>, Reply);
+pub(super) type Call = (Vec<AttemptRecord>, Reply);
 
 /// Starts the line.
 pub(super) fn start(line: Line) -> (mpsc::Sender<Call>, tokio::task::JoinHandle<()>) {
@@ -74,12 +74,8 @@ async fn write(line: &mut Line, records: Vec<AttemptRecord>) -> Result<(), sqlx:
         .iter()
         .map(|record| {
             let head = |text: &str| Bytes::from(text.to_owned());
-            let parts = [
-                head(&record.request_head),
-                record.request_body.clone(),
-                head(&record.answer_head),
-                record.answer_body.clone(),
-            ];
+            let parts =
+                [head(&record.request_head), record.request_body.clone(), head(&record.answer_head), record.answer_body.clone()];
             segments.place(&core.ids, parts)
         })
         .collect();
@@ -151,11 +147,10 @@ impl Work for Batch {
     async fn run(&self, conn: &mut PgConnection, _place: Place, page: i64) -> Result<Option<()>, sqlx::Error> {
         if !self.doubtful.is_empty() {
             // Waits for a commit that is still being made on a connection which was given up.
-            let last: Vec<i64> =
-                sqlx::query_scalar("SELECT batch FROM line WHERE page = ANY($1) ORDER BY page FOR UPDATE")
-                    .bind(&self.doubtful)
-                    .fetch_all(&mut *conn)
-                    .await?;
+            let last: Vec<i64> = sqlx::query_scalar("SELECT batch FROM line WHERE page = ANY($1) ORDER BY page FOR UPDATE")
+                .bind(&self.doubtful)
+                .fetch_all(&mut *conn)
+                .await?;
             if last.contains(&self.number) {
                 return Ok(Some(()));
             }
@@ -171,12 +166,11 @@ impl Work for Batch {
         }
         let ids: Vec<i64> = self.records.iter().map(|record| record.delivery_id.0).collect();
         // In one order, so that two who lock the same rows wait instead of blocking each other.
-        let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
-            "SELECT id, url_id, state, attempts FROM delivery WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
-        )
-        .bind(&ids)
-        .fetch_all(&mut *tx)
-        .await?;
+        let rows: Vec<(i64, i64, i64, i64)> =
+            sqlx::query_as("SELECT id, url_id, state, attempts FROM delivery WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+                .bind(&ids)
+                .fetch_all(&mut *tx)
+                .await?;
         let mut found = HashMap::with_capacity(rows.len());
         for (id, url_id, code, attempts) in rows {
             let before = state(code).map_err(|error| sqlx::Error::Decode(error.into()))?;

@@ -134,16 +134,18 @@ impl Core {
     }
 
     pub(super) async fn audit(&self, conn: &mut PgConnection, entry: Audit<'_>) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)")
-            .bind(self.ids.next())
-            .bind(self.clock.now().0)
-            .bind(text(entry.actor))
-            .bind(entry.merchant_id.map(|id| id.0))
-            .bind(entry.action)
-            .bind(text(&entry.subject))
-            .bind(text(&entry.detail))
-            .execute(conn)
-            .await?;
+        sqlx::query(
+            "INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(self.ids.next())
+        .bind(self.clock.now().0)
+        .bind(text(entry.actor))
+        .bind(entry.merchant_id.map(|id| id.0))
+        .bind(entry.action)
+        .bind(text(&entry.subject))
+        .bind(text(&entry.detail))
+        .execute(conn)
+        .await?;
         Ok(())
     }
 
@@ -292,8 +294,10 @@ async fn free_slug(conn: &mut PgConnection, name: &str) -> Result<String, StoreE
     let base = if base.is_empty() { "merchant".to_owned() } else { base.chars().take(40).collect() };
     for number in 1.. {
         let slug = if number == 1 { base.clone() } else { format!("{base}-{number}") };
-        let used: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM merchant WHERE slug = $1)").bind(&slug).fetch_one(&mut *conn).await?;
+        let used: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM merchant WHERE slug = $1)")
+            .bind(&slug)
+            .fetch_one(&mut *conn)
+            .await?;
         if !used {
             return Ok(slug);
         }

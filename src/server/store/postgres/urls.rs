@@ -1,10 +1,6 @@
 //! Notification URLs.
 
-use super::{
-    Core,
-    rows::text,
-    settings::Audit,
-};
+use super::{Core, rows::text, settings::Audit};
 use crate::domain::{
     attempt::UrlCheck,
     id::{MerchantId, UrlId},

@@ -22,11 +22,8 @@ impl Core {
             findings.push(Finding { check, ok: count == 0, detail });
         }
         for (check, wrong, query) in OF_NODES {
-            let count: i64 = sqlx::query_scalar(query)
-                .bind(TAKE_OVER_SECONDS)
-                .bind(DEAD_AFTER.as_secs_f64())
-                .fetch_one(&mut *tx)
-                .await?;
+            let count: i64 =
+                sqlx::query_scalar(query).bind(TAKE_OVER_SECONDS).bind(DEAD_AFTER.as_secs_f64()).fetch_one(&mut *tx).await?;
             let detail = if count == 0 { "none".to_owned() } else { format!("{count} {wrong}") };
             findings.push(Finding { check, ok: count == 0, detail });
         }
@@ -155,11 +152,7 @@ async fn books(conn: &mut PgConnection) -> Result<Finding, StoreError> {
             sum += booked;
             let found = counted.iter().find(|(id, code, _)| (*id, *code) == (url, state.code())).map_or(0, |(_, _, n)| *n);
             if booked != found {
-                wrong.push(format!(
-                    "URL {}: {booked} {} in the books, {found} in the table",
-                    UrlId(url),
-                    state.label()
-                ));
+                wrong.push(format!("URL {}: {booked} {} in the books, {found} in the table", UrlId(url), state.label()));
             }
         }
         if sum != accepted {
@@ -198,8 +191,10 @@ async fn digests(conn: &mut PgConnection) -> Result<Finding, StoreError> {
         rows.sort_unstable();
         for (segment, part, _, digest) in rows {
             if open != Some(segment) {
-                let bytes: Option<Vec<u8>> =
-                    sqlx::query_scalar("SELECT bytes FROM segment WHERE id = $1").bind(segment).fetch_optional(&mut *conn).await?;
+                let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM segment WHERE id = $1")
+                    .bind(segment)
+                    .fetch_optional(&mut *conn)
+                    .await?;
                 let Some(bytes) = bytes else { continue };
                 parts = unpack(&bytes).unwrap_or_default();
                 open = Some(segment);
