@@ -176,6 +176,8 @@ CREATE TABLE delivery (
     created_at      bigint   NOT NULL,
     finished_at     bigint
 );
+-- Each row is written about twice, so a fifth of the table must not die before somebody cleans up behind the queue.
+ALTER TABLE delivery SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000);
 -- What a node serves, URL by URL. With the few nodes there are, a URL over all nodes is read by it, too.
 CREATE INDEX delivery_due ON delivery (node_id, url_id, due_at, id) WHERE state IN (0, 2);
 -- What fails at the moment, for the dashboard: the oldest tells since when, the newest why.

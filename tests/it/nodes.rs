@@ -53,7 +53,8 @@ impl Installation {
 
     /// A node that reaches the database on another port.
     async fn node_through(&self, port: u16) -> TestApp {
-        let address = Address::parse(&postgres::address_at(port, &self.name)).unwrap();
+        let address = format!("{}?sslmode=disable", postgres::address_at(port, &self.name));
+        let address = Address::parse(&address).unwrap();
         TestApp::start_as(Setup { database: Some((address, self.key_file())), ..Setup::default() }).await
     }
 
@@ -542,6 +543,27 @@ async fn a_commit_whose_answer_is_lost_is_neither_lost_nor_booked_twice() {
     assert_eq!((attempts, merchant.visits().len()), (4, 4));
     let repeats: i64 = sqlx::query_scalar("SELECT sum(repeats)::bigint FROM notification").fetch_one(&mut conn).await.unwrap();
     assert_eq!(repeats, 0, "its own message is no repeat");
+    node.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_back_first_keeps_its_place() {
+    let installation = Installation::new().await;
+    let node = installation.node().await;
+    let mut conn = installation.connection().await;
+    let before: i64 = sqlx::query_scalar("SELECT run FROM node").fetch_one(&mut conn).await.unwrap();
+    // As after a database that nobody could reach for long.
+    sqlx::query("UPDATE node SET seen_at = seen_at - interval '1 hour'").execute(&mut conn).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after: (i64, bool) = sqlx::query_as("SELECT run, ended_at IS NULL FROM node").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(after, (before, true));
+    node.stop().await;
+    let ended: bool = sqlx::query_scalar("SELECT ended_at IS NOT NULL FROM node").fetch_one(&mut conn).await.unwrap();
+    assert!(ended);
+    // The next start takes the place that was left.
+    let node = installation.node().await;
+    let nodes: i64 = sqlx::query_scalar("SELECT count(*) FROM node").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(nodes, 1);
     node.assert_healthy().await;
 }
 

@@ -2,21 +2,19 @@
 //! transaction. Made so that it can be offered again after a connection broke in the middle of its commit: every row has
 //! its id before, and what is there already is left alone.
 
-use super::{Core, Place, rows::text};
+use super::{Core, Place, rows::text, segments::Segments};
 use crate::domain::{
     Timestamp,
     attempt::Origin,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
     order::Standing,
 };
-use crate::server::store::{Directory, Job, NewNotification, NotificationUrl, ids::IdSource, pack::pack};
+use crate::server::store::{Directory, Job, NewNotification, NotificationUrl, ids::IdSource};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, Row as _};
 use std::collections::{BTreeMap, HashMap};
 
-/// Unpacked bytes in one segment. Larger segments pack better; reading one message unpacks its whole segment.
-const SEGMENT_BYTES: usize = 256 << 10;
 const DIGEST_BYTES: usize = 16;
 
 /// What makes a message unique: where it came in, the time it names, its bytes.
@@ -73,50 +71,6 @@ struct Planned {
     url_id: UrlId,
     exclusive: bool,
     held: bool,
-}
-
-/// Bytes on their way into segments, with where each message's part lies.
-#[derive(Default)]
-pub(super) struct Segments {
-    ids: Vec<i64>,
-    packed: Vec<Vec<u8>>,
-    open: Vec<Bytes>,
-    open_id: i64,
-    open_bytes: usize,
-}
-
-impl Segments {
-    /// Puts parts into a segment that are read together; gives the segment and the number of the first part.
-    pub fn place(&mut self, ids: &IdSource, parts: impl IntoIterator<Item = Bytes>) -> (i64, i64) {
-        if self.open_bytes >= SEGMENT_BYTES {
-            self.close();
-        }
-        if self.open.is_empty() {
-            self.open_id = ids.next();
-        }
-        let part = self.open.len() as i64;
-        for bytes in parts {
-            self.open_bytes += bytes.len();
-            self.open.push(bytes);
-        }
-        (self.open_id, part)
-    }
-
-    fn close(&mut self) {
-        if !self.open.is_empty() {
-            let parts: Vec<&[u8]> = self.open.iter().map(|part| &**part).collect();
-            self.packed.push(pack(&parts));
-            self.ids.push(self.open_id);
-            self.open.clear();
-            self.open_bytes = 0;
-        }
-    }
-
-    /// The ids and the packed bytes of all.
-    pub fn finish(mut self) -> (Vec<i64>, Vec<Vec<u8>>) {
-        self.close();
-        (self.ids, self.packed)
-    }
 }
 
 /// A batch ready to be written, as often as it takes.

@@ -84,6 +84,11 @@ impl PgAddress {
                 format!("no encrypted connection ({reason})"),
                 "check sslmode and sslrootcert in the address, and that the server has TLS switched on".to_owned(),
             ),
+            // A handshake that failed.
+            (sqlx::Error::Io(reason), _) if reason.kind() == io::ErrorKind::InvalidData => (
+                format!("no encrypted connection ({reason})"),
+                "check sslmode and sslrootcert in the address, and the certificate of the server".to_owned(),
+            ),
             (sqlx::Error::Io(reason), _) => (
                 format!("the server cannot be reached ({reason})"),
                 "check that it runs, that host and port are right, and its listen_addresses".to_owned(),

@@ -3,7 +3,7 @@
 //! A message goes `intake` (it queues at a line, by its order) → `accept` (a batch is one statement, which is one transaction;
 //! now the gateway is answered and the delivery starts). What attempts came to goes through `results`, in batches, too.
 //! `nodes` is who is there, `leases` who serves what, `keeper` the tasks that keep it so, `bus` what nodes tell each other;
-//! `line` is a connection that writes batches, `connect` how connections are made. `queue` and `sweeps` are the table of
+//! `line` is a connection that writes batches, `segments` the packed bytes, `connect` how connections are made. `queue` and `sweeps` are the table of
 //! deliveries as the dispatcher reads it; `settings`, `urls`, `people`, `resend`, `refusals` change things; `orders`,
 //! `overview` and `verify` read them. All commits are `synchronous_commit=on`.
 //!
@@ -26,6 +26,7 @@ mod refusals;
 mod resend;
 mod results;
 mod rows;
+mod segments;
 mod settings;
 mod sweeps;
 mod urls;

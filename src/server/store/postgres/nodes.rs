@@ -141,11 +141,14 @@ impl Core {
         let mut tx = conn.begin().await?;
         let dead: Vec<i64> = sqlx::query_scalar(
             "UPDATE node SET ended_at = clock_timestamp() WHERE id IN (
-                 SELECT id FROM node WHERE ended_at IS NULL AND seen_at < clock_timestamp() - make_interval(secs => $1)
+                 SELECT id FROM node
+                 WHERE id <> $2 AND ended_at IS NULL AND seen_at < clock_timestamp() - make_interval(secs => $1)
                  FOR UPDATE SKIP LOCKED)
              RETURNING id",
         )
         .bind(DEAD_AFTER.as_secs_f64())
+        // After the database was away for a while nobody's heartbeat is fresh, and this node knows that it lives.
+        .bind(self.present().node)
         .fetch_all(&mut *tx)
         .await?;
         if dead.is_empty() {

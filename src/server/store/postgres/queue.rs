@@ -9,10 +9,10 @@ use crate::domain::{
     Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
 };
-use crate::server::store::{Job, LaneDepth, StoreError, pack::unpack};
+use crate::server::store::{Job, LaneDepth, StoreError};
 use bytes::Bytes;
 use sqlx::{Row as _, postgres::PgRow};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 fn job(row: &PgRow) -> Result<Job, StoreError> {
     Ok(Job {
@@ -125,28 +125,5 @@ impl Core {
         let places: Vec<_> = rows.iter().map(|(_, segment, part)| (*segment, part + 1)).collect();
         let parts = self.parts(&places, 1).await?;
         Ok(rows.iter().zip(parts).map(|((id, ..), mut body)| (NotificationId(*id), body.swap_remove(0).into())).collect())
-    }
-
-    /// Reads some parts from each place (segment, first part); empty where the segment is gone.
-    pub(super) async fn parts(&self, places: &[(i64, i64)], count: usize) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
-        let ids: BTreeSet<i64> = places.iter().map(|(segment, _)| *segment).collect();
-        let rows = sqlx::query("SELECT id, bytes FROM segment WHERE id = ANY($1)")
-            .bind(ids.into_iter().collect::<Vec<_>>())
-            .fetch_all(&self.pool)
-            .await?;
-        let mut segments: HashMap<i64, Vec<Vec<u8>>> = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            segments.insert(row.try_get(0)?, unpack(row.try_get(1)?)?);
-        }
-        Ok(places
-            .iter()
-            .map(|(segment, part)| {
-                let parts = segments.get(segment).map(Vec::as_slice).unwrap_or_default();
-                let first = usize::try_from(*part).unwrap_or(usize::MAX).min(parts.len());
-                let mut found = parts[first..(first + count).min(parts.len())].to_vec();
-                found.resize(count, Vec::new());
-                found
-            })
-            .collect())
     }
 }

@@ -3,9 +3,9 @@
 
 use super::{
     PgStore, Place,
-    accept::Segments,
     line::{Failed, Line, Work},
     rows::{json, state, text},
+    segments::Segments,
 };
 use crate::domain::{
     DeliveryState,
