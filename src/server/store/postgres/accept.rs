@@ -368,7 +368,8 @@ pub(super) async fn look_up(conn: &mut PgConnection, messages: &[Prepared]) -> R
     Ok(found.into_iter().map(|id| id.map(NotificationId)).collect())
 }
 
-/// Counts messages that came again: which, whose, when.
+/// Counts messages that came again: which, whose, when. The index gives their rows in the order of ids, so that two who count the
+/// same ones wait for each other and do not block each other.
 pub(super) async fn count_repeats(
     conn: &mut PgConnection,
     page: i64,
@@ -377,12 +378,10 @@ pub(super) async fn count_repeats(
     sqlx::query(
         "WITH again AS (
              SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS r (id, merchant_id, at)
-         ), locked AS (
-             SELECT id FROM notification WHERE id = ANY($2) ORDER BY id FOR UPDATE
          ), counted AS (
-             UPDATE notification SET repeats = repeats + told.times, repeated_at = told.at
-             FROM (SELECT again.id, count(*) AS times, max(at) AS at FROM again JOIN locked USING (id) GROUP BY again.id) AS told
-             WHERE notification.id = told.id
+             UPDATE notification SET repeats = repeats + (SELECT count(*) FROM again WHERE again.id = notification.id),
+                 repeated_at = (SELECT max(at) FROM again WHERE again.id = notification.id)
+             WHERE id = ANY($2)
          )
          INSERT INTO tally (merchant_id, hour, page, repeats)
          SELECT merchant_id, at / 3600000000, $1, count(*) FROM again GROUP BY 1, 2

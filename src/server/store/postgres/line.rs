@@ -2,7 +2,7 @@
 //! something went wrong is thrown away.
 
 use super::{Core, nodes::Place};
-use sqlx::{ConnectOptions as _, PgConnection};
+use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use std::{io, sync::Arc, time::Duration};
 
 /// Pages that a run of a node has: one for each of its lines, and room for more.
@@ -37,14 +37,15 @@ pub(super) enum Failed {
 /// One of the node's writing connections.
 pub(super) struct Line {
     pub core: Arc<Core>,
+    options: PgConnectOptions,
     /// Counted from 0 within the node.
     number: i64,
     conn: Option<PgConnection>,
 }
 
 impl Line {
-    pub const fn new(core: Arc<Core>, number: i64) -> Self {
-        Self { core, number, conn: None }
+    pub const fn new(core: Arc<Core>, options: PgConnectOptions, number: i64) -> Self {
+        Self { core, options, number, conn: None }
     }
 
     /// Its page in the books.
@@ -57,7 +58,7 @@ impl Line {
         let conn = match self.conn.take() {
             Some(conn) => conn,
             None => {
-                let connecting = self.core.line_options.connect();
+                let connecting = self.options.connect();
                 match tokio::time::timeout(super::connect::CONNECT_PATIENCE, connecting).await {
                     Ok(conn) => conn?,
                     Err(_) => return Err(silent()),

@@ -162,8 +162,8 @@ impl PgStore {
         let (bus, outbox) = Bus::new();
         let core = Arc::new(Core {
             address: address.clone(),
-            // Batches are joined by hash: guesses about the length of an array must not make the work quadratic.
-            line_options: options.clone().options([("enable_nestloop", "off")]),
+            // Planning such a statement takes longer than running it for one message.
+            line_options: options.clone().options([("plan_cache_mode", "force_generic_plan")]),
             pool,
             ids,
             clock: settings.clock,
@@ -192,8 +192,11 @@ impl PgStore {
         let mut conn = options.connect().await?;
         core.take_place(&mut conn).await?;
         core.settle_leases().await?;
-        let (intake, mut lines) = Intake::start(|number| Line::new(core.clone(), number));
-        let (results, recording) = results::start(Line::new(core.clone(), results::LINE));
+        // What is stored anew is joined by hash: a guess about the length of an array must not make the work quadratic.
+        // Nothing here looks up rows of large tables by a join, which without loops would read all of them.
+        let storing = core.line_options.clone().options([("enable_nestloop", "off")]);
+        let (intake, mut lines) = Intake::start(|number| Line::new(core.clone(), storing.clone(), number));
+        let (results, recording) = results::start(Line::new(core.clone(), core.line_options.clone(), results::LINE));
         lines.push(recording);
         *lock(&self.0.queues) = Some(Queues { intake: Arc::new(intake), results });
         *lock(&self.0.lines) = lines;
