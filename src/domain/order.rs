@@ -76,7 +76,7 @@ impl OrderStatus {
 
     /// How far along a payment is. Only breaks the tie between messages of the same second: gateways print
     /// event times without fractions and promise no order of arrival.
-    const fn rank(self) -> u8 {
+    pub const fn rank(self) -> u8 {
         match self {
             Self::Unmapped => 0,
             Self::Created => 1,

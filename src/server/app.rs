@@ -59,12 +59,14 @@ impl App {
         let address = listener.local_addr()?;
         let (jobs, announced_jobs) = mpsc::unbounded_channel();
         let (changes, announced_changes) = mpsc::unbounded_channel();
+        let (due, announced_due) = mpsc::unbounded_channel();
         let open = StoreSettings { open_as: OpenAs::Server, key_file: settings.key_file.clone(), clock: settings.clock.clone() };
-        let feed = Feed { jobs: Some(jobs), changes: Some(changes) };
+        let feed = Feed { jobs: Some(jobs), changes: Some(changes), due: Some(due) };
         let store = Store::open(&settings.database, open, feed).await?;
+        store.introduce(&address.to_string()).await?;
         let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), roots, limits));
         let workshop = Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone() };
-        let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs);
+        let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs, announced_due);
         let retention = tokio::spawn(retention::run(store.clone(), settings.clock.clone(), settings.keep));
         let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or(1).max(1));
         let base = settings.public_url.map_or_else(|| format!("http://{address}"), |url| url.as_str().to_owned());

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 /// The stream of one open page.
-struct Page {
+pub struct Page {
     stream: TcpStream,
     read: String,
     /// Where in `read` the search goes on.
@@ -25,7 +25,7 @@ struct Page {
 
 impl Page {
     /// Opens the stream and waits until it listens.
-    async fn open(browser: &Browser, query: &str, header: &str) -> Self {
+    pub async fn open(browser: &Browser, query: &str, header: &str) -> Self {
         let mut stream = TcpStream::connect(browser.address).await.unwrap();
         let session = &browser.cookies["quittance"];
         let head =
@@ -37,7 +37,7 @@ impl Page {
     }
 
     /// Reads until a text comes; gives the line that it stands in.
-    async fn until(&mut self, text: &str) -> String {
+    pub async fn until(&mut self, text: &str) -> String {
         tokio::time::timeout(PATIENCE, async {
             loop {
                 if let Some(found) = self.read[self.at..].find(text) {

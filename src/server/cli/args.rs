@@ -84,7 +84,7 @@ pub enum UserCommand {
 /// Where the database and its key are.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
-    /// The database: sqlite:PATH
+    /// The database: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(
         long,
         env = "QUITTANCE_DATABASE",
@@ -93,7 +93,7 @@ pub struct DatabaseArgs {
         default_value = "sqlite:data/quittance.db"
     )]
     pub database: String,
-    /// The key that seals secrets in the database [default: beside the database, with the ending .key]
+    /// The key that seals secrets in the database [default: beside the database, with the ending .key; data/quittance.key for PostgreSQL]
     #[arg(long, env = "QUITTANCE_KEY_FILE", value_name = "PATH")]
     pub key_file: Option<PathBuf>,
 }

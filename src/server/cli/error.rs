@@ -2,7 +2,7 @@
 
 use crate::domain::{AppError, FieldError};
 use crate::server::{app::StartError, demo::DemoError, service::ServiceError, store::StoreError};
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr};
 
 /// A command's failure.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum CliError {
         "no server runs on the database {0}, so nobody would send it; start one with `quittance serve`, or leave out --debug \
          to have it sent when the server starts. Nothing was stored"
     )]
-    NotServed(PathBuf),
+    NotServed(String),
     #[error(
         "the delivery {0} was stored but not tried in time; the server is busy with it or was stopped. Look at it in the panel"
     )]

@@ -25,13 +25,12 @@ pub async fn run(args: &ResendArgs) -> Result<Report, CliError> {
 }
 
 async fn resend(services: &Services, args: &ResendArgs) -> Result<Report, CliError> {
-    let address = args.database.address();
     let merchant = tool::merchant(services, &args.merchant)?;
     let order_id = services.order_named(&merchant, &args.order).await?;
     let url_id = args.url.as_deref().map(|url| url_named(services, &merchant, url)).transpose()?;
-    let served = address.is_served();
+    let served = services.store.is_served().await?;
     if args.debug && !served {
-        return Err(CliError::NotServed(address.path().to_owned()));
+        return Err(CliError::NotServed(args.database.address().to_string()));
     }
     let wish =
         ResendWish { order_id, notification_id: None, url_id, debug: args.debug, request_key: hex::encode(random::<16>()) };

@@ -46,7 +46,7 @@ async fn serve(args: ServeArgs) -> Result<(), CliError> {
         }
         Ok(()) => {}
     }
-    tracing::info!(address = %app.address, database = %address.path().display(), "serving");
+    tracing::info!(address = %app.address, database = %address, "serving");
     tokio::select! {
         () = signals.next() => {}
         // Nothing is lost by it: the next start goes on from the database.
@@ -84,11 +84,12 @@ async fn start(args: &ServeArgs, address: &Address, listener: TcpListener) -> Re
 
 /// Fills the database before the server opens it, so that a database which is not the demonstration's stays untouched.
 async fn prepare_demo(args: &ServeArgs, address: &Address) -> Result<Prepared, CliError> {
-    if address.is_served() {
-        return Err(StoreError::Locked(address.path().to_owned()).into());
-    }
     let services = args.database.open(true).await?;
-    let prepared = demo::prepare(&services, address).await;
+    let prepared = match services.store.is_served().await {
+        Ok(true) => Err(StoreError::Locked(address.to_string()).into()),
+        Ok(false) => demo::prepare(&services, address).await,
+        Err(error) => Err(error.into()),
+    };
     services.store.close().await;
     Ok(prepared?)
 }
@@ -104,7 +105,7 @@ async fn stop(app: App, demo: Option<Demo>) {
 /// What a newcomer needs to see.
 async fn banner(args: &ServeArgs, app: &App, address: &Address, demo: Option<&Demo>) -> Result<String, CliError> {
     let base = &app.services.base;
-    let mut text = format!("Quittance is running.\n\n  Panel      {base}/\n  Database   {}\n", address.path().display());
+    let mut text = format!("Quittance is running.\n\n  Panel      {base}/\n  Database   {address}\n");
     if app.address.ip().is_unspecified() && args.public_url.is_none() {
         text.push_str("             (say with --public-url how browsers and gateways reach it, so that links are right)\n");
     }

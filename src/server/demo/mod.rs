@@ -19,7 +19,7 @@ pub use setup::{Prepared, prepare};
 use self::crew::Crew;
 use crate::server::{service::ServiceError, store::StoreError};
 use ipnet::{IpNet, Ipv4Net};
-use std::{io, net::Ipv4Addr, path::PathBuf};
+use std::{io, net::Ipv4Addr};
 
 /// Where the pretend shops are: the network that `--demo` opens for deliveries.
 pub const NETWORK: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8));
@@ -31,7 +31,7 @@ pub enum DemoError {
         "the database {0} is not empty and was not made by --demo, so it is left alone; choose another, for example \
          --database sqlite:data/demo.db, or start without --demo"
     )]
-    NotEmpty(PathBuf),
+    NotEmpty(String),
     #[error("no port on 127.0.0.1 for a pretend shop: {0}")]
     Port(#[from] io::Error),
     #[error(transparent)]

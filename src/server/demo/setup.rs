@@ -44,7 +44,7 @@ pub async fn prepare(services: &Services, address: &Address) -> Result<Prepared,
     let merchant = match settings.merchant_named(MERCHANT) {
         Some(merchant) => merchant.clone(),
         None if settings.merchants().is_empty() => services.add_merchant(MERCHANT, None, ACTOR).await?.0,
-        None => return Err(DemoError::NotEmpty(address.path().to_owned())),
+        None => return Err(DemoError::NotEmpty(address.to_string())),
     };
     let path_key = path_key(services, &merchant).await?;
     let shops = shops(services, &merchant).await?;

@@ -28,12 +28,15 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// Makes one attempt. `None` where there is nothing to do any more (the URL is gone or was put on hold), and where
-    /// the message cannot be read at the moment, which is no reason to give it up.
+    /// Makes one attempt. `None` where there is nothing to do any more (the URL is gone or was put on hold, or
+    /// another node makes it), and where the message cannot be read at the moment, which is no reason to give it up.
     pub async fn attempt(&self, job: &Job, directory: &Directory) -> Option<AttemptRecord> {
         let url = directory.url(job.url_id)?.clone();
         let merchant = directory.merchant(job.merchant_id)?.clone();
         if url.held && job.origin != Origin::Debug {
+            return None;
+        }
+        if !self.store.serves(job).await {
             return None;
         }
         let received = match &job.body {

@@ -37,10 +37,15 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts to deliver: what is open in the table, and what is announced from now on.
-    pub fn start(workshop: Arc<Workshop>, jobs: mpsc::UnboundedReceiver<Vec<Job>>) -> Self {
+    /// Starts to deliver: what is open in the table, and what is announced from now on, job by job or as URLs of which the
+    /// table holds more.
+    pub fn start(
+        workshop: Arc<Workshop>,
+        jobs: mpsc::UnboundedReceiver<Vec<Job>>,
+        due: mpsc::UnboundedReceiver<Vec<(UrlId, Timestamp)>>,
+    ) -> Self {
         let (end, ending) = oneshot::channel();
-        let ended = tokio::spawn(run(workshop, jobs, ending));
+        let ended = tokio::spawn(run(workshop, jobs, due, ending));
         Self { end, ended }
     }
 
@@ -84,7 +89,12 @@ struct Running {
     origin: Origin,
 }
 
-async fn run(workshop: Arc<Workshop>, mut jobs: mpsc::UnboundedReceiver<Vec<Job>>, mut ending: oneshot::Receiver<()>) {
+async fn run(
+    workshop: Arc<Workshop>,
+    mut jobs: mpsc::UnboundedReceiver<Vec<Job>>,
+    mut due: mpsc::UnboundedReceiver<Vec<(UrlId, Timestamp)>>,
+    mut ending: oneshot::Receiver<()>,
+) {
     let (events, mut heard) = mpsc::unbounded_channel();
     let (results, to_record) = mpsc::unbounded_channel();
     let recorder = tokio::spawn(record(workshop.store.clone(), to_record, events.clone()));
@@ -122,6 +132,12 @@ async fn run(workshop: Arc<Workshop>, mut jobs: mpsc::UnboundedReceiver<Vec<Job>
                 let now = clock.now();
                 for job in batch.drain(..).flatten() {
                     looper.lanes.push(job, now);
+                }
+            }
+            Some(urls) = due.recv() => {
+                looper.follow(&mut settings);
+                for (url_id, due) in urls {
+                    looper.lanes.promise(url_id, due);
                 }
             }
             Some(ended) = looper.attempts.join_next_with_id() => looper.ended(ended),

@@ -1,5 +1,7 @@
 //! What the store can fail with, in terms that callers can act upon.
 
+use super::postgres::unavailable_code;
+use sqlx::postgres::PgDatabaseError;
 use std::path::PathBuf;
 
 /// A failure of the store.
@@ -13,8 +15,15 @@ pub enum StoreError {
     /// Nothing can be written at the moment; trying again later may help.
     #[error("the database cannot be written at the moment: {0}")]
     Unavailable(String),
-    #[error("unknown database address {0:?}: expected sqlite:PATH (postgres://… is not supported by this version)")]
+    #[error("unknown database address {0:?}: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")]
     Address(String),
+    /// No connection to a PostgreSQL server came about, or not one that can be used.
+    #[error("the database {address}: {what}; {cure}")]
+    Connect { address: String, what: String, cure: String },
+    #[error("the PostgreSQL server of {address} is version {found}; {oldest} or newer is needed")]
+    TooOld { address: String, found: u32, oldest: u32 },
+    #[error("the database {0} is empty; start the server or add a merchant first")]
+    NoTables(String),
     #[error("there is no database at {0}; start the server or add a merchant first")]
     Missing(PathBuf),
     #[error(
@@ -22,7 +31,7 @@ pub enum StoreError {
     )]
     Newer { found: i64 },
     #[error("another server already runs on the database {0}; stop it first, or choose another --database")]
-    Locked(PathBuf),
+    Locked(String),
     #[error(
         "the key file {0} is missing, but the database holds secrets sealed with it; restore it from your backup, or name it with --key-file"
     )]
@@ -40,6 +49,8 @@ pub enum StoreError {
     /// The file is there but no database, or may not be used.
     #[error("{path} cannot be opened as a database: {reason}")]
     File { path: PathBuf, reason: String },
+    #[error("this is for SQLite: {0}")]
+    OnlySqlite(&'static str),
     #[error("the database holds something unexpected: {0}")]
     Corrupt(String),
     #[error("database: {0}")]
@@ -71,12 +82,15 @@ impl From<rusqlite::Error> for StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if let Some(inner) = error.as_database_error().filter(|inner| inner.try_downcast_ref::<PgDatabaseError>().is_some()) {
+            let passes = inner.code().is_some_and(|code| unavailable_code(&code));
+            return if passes { Self::Unavailable(error.to_string()) } else { Self::Database(error) };
+        }
         let code = error.as_database_error().and_then(|inner| inner.code()).and_then(|code| code.parse::<i64>().ok());
         match (&error, code) {
             (_, Some(code)) if TEMPORARY.contains(&(code & 0xff)) => Self::Unavailable(error.to_string()),
-            (sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed, _) => {
-                Self::Unavailable(error.to_string())
-            }
+            (sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed, _)
+            | (sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_), _) => Self::Unavailable(error.to_string()),
             (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_), _) => Self::Corrupt(error.to_string()),
             _ => Self::Database(error),
         }

@@ -1,15 +1,18 @@
 //! Where the store announces its commits. It does not know who listens.
 
 use super::{Change, Commit, Job};
+use crate::domain::{Timestamp, id::UrlId};
 use tokio::sync::mpsc;
 
-/// The senders of the two announcements. Default: nobody listens.
+/// The senders of the announcements. Default: nobody listens.
 #[derive(Clone, Default)]
 pub struct Feed {
     /// Open deliveries, as they are committed.
     pub jobs: Option<mpsc::UnboundedSender<Vec<Job>>>,
     /// What open pages may want to read again.
     pub changes: Option<mpsc::UnboundedSender<Vec<Change>>>,
+    /// URLs of which the table holds open deliveries that were not announced one by one, and when the first is due.
+    pub due: Option<mpsc::UnboundedSender<Vec<(UrlId, Timestamp)>>>,
 }
 
 impl Feed {
@@ -20,6 +23,13 @@ impl Feed {
         }
         if let Some(changes) = self.changes.as_ref().filter(|_| !commit.changes.is_empty()) {
             let _ = changes.send(commit.changes);
+        }
+    }
+
+    /// Announces that the table holds more than what was announced by job.
+    pub(super) fn announce_due(&self, urls: Vec<(UrlId, Timestamp)>) {
+        if let Some(due) = self.due.as_ref().filter(|_| !urls.is_empty()) {
+            let _ = due.send(urls);
         }
     }
 }

@@ -9,10 +9,13 @@ const EPOCH_MILLIS: i64 = 1_704_067_200_000;
 const NODE_BITS: u32 = 10;
 const SEQUENCE_BITS: u32 = 12;
 
+/// Marks below this belong to the nodes of an installation with several; those above to processes that take one by chance.
+pub const NODE_MARKS: i64 = 1_000;
+
 /// Makes ids for one process.
 pub struct IdSource {
     clock: Clock,
-    node: i64,
+    node: AtomicI64,
     /// Milliseconds and sequence of the last id, without the node's mark.
     last: AtomicI64,
 }
@@ -21,7 +24,20 @@ impl IdSource {
     /// A source with a random node's mark.
     pub fn new(clock: Clock) -> Self {
         let node = i64::from(getrandom::u32().unwrap_or(std::process::id())) & ((1 << NODE_BITS) - 1);
-        Self { clock, node, last: AtomicI64::new(0) }
+        Self { clock, node: AtomicI64::new(node), last: AtomicI64::new(0) }
+    }
+
+    /// A source for a process beside several nodes: its mark is none of theirs.
+    pub fn beside_nodes(clock: Clock) -> Self {
+        let source = Self::new(clock);
+        let marks = (1 << NODE_BITS) - NODE_MARKS;
+        source.node.store(NODE_MARKS + source.node.load(Ordering::Relaxed) % marks, Ordering::Relaxed);
+        source
+    }
+
+    /// From now on ids carry the mark of this node.
+    pub fn set_mark(&self, mark: i64) {
+        self.node.store(mark.rem_euclid(NODE_MARKS), Ordering::Relaxed);
     }
 
     /// The smallest id that can have been made at a moment, in milliseconds since 1970.
@@ -53,7 +69,9 @@ impl IdSource {
             match self.last.compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     let sequence = next & ((1 << SEQUENCE_BITS) - 1);
-                    return (next >> SEQUENCE_BITS) << (NODE_BITS + SEQUENCE_BITS) | self.node << SEQUENCE_BITS | sequence;
+                    return (next >> SEQUENCE_BITS) << (NODE_BITS + SEQUENCE_BITS)
+                        | self.node.load(Ordering::Relaxed) << SEQUENCE_BITS
+                        | sequence;
                 }
                 Err(current) => last = current,
             }

@@ -11,6 +11,7 @@ mod error;
 mod feed;
 mod ids;
 mod pack;
+mod postgres;
 mod records;
 mod slug;
 mod sqlite;
@@ -19,6 +20,7 @@ mod vault;
 pub use directory::{Directory, Listener, Merchant, NotificationUrl};
 pub use error::StoreError;
 pub use feed::Feed;
+pub use postgres::PgAddress;
 pub use records::*;
 pub use vault::{Secret, random};
 
@@ -33,9 +35,11 @@ use crate::domain::{
 };
 use crate::server::clock::Clock;
 use bytes::Bytes;
+use postgres::PgStore;
 use sqlite::SqliteStore;
 use std::{
     collections::HashMap,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -44,7 +48,7 @@ use tokio::sync::watch;
 /// What opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenAs {
-    /// The server: it delivers, and it is the only one.
+    /// A server: it accepts and delivers. On SQLite it is the only one, on PostgreSQL one of the nodes.
     Server,
     /// A command beside the server or without one.
     Tool {
@@ -56,7 +60,7 @@ pub enum OpenAs {
 /// How to open a store.
 pub struct StoreSettings {
     pub open_as: OpenAs,
-    /// Where the key lies that seals secrets; beside the database by default.
+    /// Where the key lies that seals secrets; by default beside the file of SQLite, and `data/quittance.key` for PostgreSQL.
     pub key_file: Option<PathBuf>,
     pub clock: Clock,
 }
@@ -65,34 +69,37 @@ pub struct StoreSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     Sqlite(PathBuf),
+    Postgres(PgAddress),
 }
 
 impl Address {
-    /// Reads `sqlite:PATH` or `sqlite://PATH`. A scheme is required, so that a typing error cannot make an empty
-    /// database.
+    /// Reads `sqlite:PATH`, `sqlite://PATH`, `postgres://…` or `postgresql://…`. A scheme is required, so that a typing
+    /// error cannot make an empty database.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
         let unknown = || StoreError::Address(without_password(text));
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return PgAddress::parse(text).map(Self::Postgres).ok_or_else(unknown);
+        }
         let path = text.strip_prefix("sqlite:").ok_or_else(unknown)?;
         let path = path.strip_prefix("//").unwrap_or(path);
         let path = path.split('?').next().unwrap_or_default();
         if path.is_empty() || path == ":memory:" { Err(unknown()) } else { Ok(Self::Sqlite(PathBuf::from(path))) }
     }
+}
 
-    /// Whether a server runs on this database at the moment.
-    pub fn is_served(&self) -> bool {
-        let Self::Sqlite(path) = self;
-        sqlite::is_served(path)
-    }
-
-    /// The folder of the database's file.
-    pub fn path(&self) -> &Path {
-        let Self::Sqlite(path) = self;
-        path
+/// As people are shown it: the path of the file, or the address without its password.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(address) => address.fmt(f),
+        }
     }
 }
 
-/// An address for error messages: what stands between `://` and `@` may be a password.
+/// An address for error messages: what stands between `://` and `@` may be a password, and so may what stands after `?`.
 fn without_password(text: &str) -> String {
+    let text = text.split('?').next().unwrap_or_default();
     match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
         _ => text.to_owned(),
@@ -103,6 +110,7 @@ fn without_password(text: &str) -> String {
 #[derive(Clone)]
 pub enum Store {
     Sqlite(SqliteStore),
+    Postgres(PgStore),
 }
 
 /// Forwards each method to the engine.
@@ -113,6 +121,7 @@ macro_rules! forward {
             pub async fn $name(&self $(, $arg: $type)*) -> Result<$result, StoreError> {
                 match self {
                     Self::Sqlite(engine) => engine.$name($($arg),*).await,
+                    Self::Postgres(engine) => postgres::patiently(stringify!($name), engine.$name($($arg),*)).await,
                 }
             }
         )+}
@@ -124,6 +133,7 @@ impl Store {
     pub async fn open(address: &Address, settings: StoreSettings, feed: Feed) -> Result<Self, StoreError> {
         match address {
             Address::Sqlite(path) => SqliteStore::open(path, settings, feed).await.map(Self::Sqlite),
+            Address::Postgres(address) => PgStore::open(address, settings, feed).await.map(Self::Postgres),
         }
     }
 
@@ -131,6 +141,16 @@ impl Store {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(engine) => engine.close().await,
+            Self::Postgres(engine) => engine.close().await,
+        }
+    }
+
+    /// Whether a delivery that was announced to this process is still its own to make, at this moment. Another node may have
+    /// taken it over meanwhile. Waits while that is not known.
+    pub async fn serves(&self, job: &Job) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(engine) => engine.serves(job).await,
         }
     }
 
@@ -138,6 +158,7 @@ impl Store {
     pub async fn backup(&self, file: &Path) -> Result<Backup, StoreError> {
         match self {
             Self::Sqlite(engine) => engine.backup(file).await,
+            Self::Postgres(_) => Err(StoreError::OnlySqlite("copies of PostgreSQL are made with pg_dump")),
         }
     }
 
@@ -145,6 +166,7 @@ impl Store {
     pub fn directory(&self) -> watch::Receiver<Arc<Directory>> {
         match self {
             Self::Sqlite(engine) => engine.directory(),
+            Self::Postgres(engine) => engine.directory(),
         }
     }
 
@@ -152,6 +174,7 @@ impl Store {
     pub fn seal(&self, place: &str, plain: &[u8]) -> Vec<u8> {
         match self {
             Self::Sqlite(engine) => engine.vault().seal(place, plain),
+            Self::Postgres(engine) => engine.vault().seal(place, plain),
         }
     }
 
@@ -159,6 +182,7 @@ impl Store {
     pub fn unseal(&self, place: &str, sealed: &[u8]) -> Option<Secret> {
         match self {
             Self::Sqlite(engine) => engine.vault().unseal(place, sealed),
+            Self::Postgres(engine) => engine.vault().unseal(place, sealed),
         }
     }
 
@@ -166,6 +190,7 @@ impl Store {
     pub fn settings(&self) -> Arc<Directory> {
         match self {
             Self::Sqlite(engine) => engine.settings(),
+            Self::Postgres(engine) => engine.settings(),
         }
     }
 }
@@ -185,9 +210,16 @@ forward! {
     /// Makes new deliveries of old notifications.
     pub async fn resend(&self, merchant_id: MerchantId, new: NewResend) -> ResendOutcome;
 
+    // The process.
+
+    /// Tells the other nodes where this one listens.
+    pub async fn introduce(&self, address: &str) -> ();
+    /// Whether a server runs on the database at the moment.
+    pub async fn is_served(&self) -> bool;
+
     // The queue.
 
-    /// What each URL has outstanding.
+    /// What each URL has outstanding; only URLs of which this node serves something.
     pub async fn lanes(&self) -> Vec<LaneDepth>;
     /// Open deliveries of a URL that are due until a moment, in order, after a place in that order.
     pub async fn lane(&self, url_id: UrlId, after: Option<(Timestamp, DeliveryId)>, until: Timestamp, limit: u32) -> Vec<Job>;
@@ -288,9 +320,15 @@ mod tests {
         }
         let refused = |text: &str| Address::parse(text).unwrap_err().to_string();
         for wrong in ["data/a.db", "", "sqlite:", "sqlite::memory:", "mysql://host/db"] {
-            assert!(refused(wrong).contains("expected sqlite:PATH"), "{wrong}");
+            assert!(refused(wrong).contains("expected sqlite:PATH or postgres://"), "{wrong}");
         }
-        let message = refused("postgres://me:s@crt@host/db");
-        assert!(message.contains("postgres://…@host/db") && !message.contains("crt@"), "{message}");
+        let message = refused("mysql://me:s@crt@host/db?password=other");
+        assert!(message.contains("mysql://…@host/db") && !message.contains("crt@") && !message.contains("other"), "{message}");
+        for address in ["postgres://me:hush@host:6432/db?sslmode=require", "postgresql://me:hush@host:6432/db"] {
+            let address = Address::parse(address).unwrap();
+            assert_eq!(address.to_string(), "postgres://me@host:6432/db");
+            assert!(!format!("{address:?}").contains("hush"));
+        }
+        assert!(!refused("postgres://me:hush@host:port/db").contains("hush"));
     }
 }

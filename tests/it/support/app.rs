@@ -46,6 +46,8 @@ pub struct Setup {
     pub roots: Vec<CertificateDer<'static>>,
     pub limits: Limits,
     pub public_url: Option<&'static str>,
+    /// A database that others use, too, and its key file; by default a file of SQLite of the server's own.
+    pub database: Option<(Address, PathBuf)>,
 }
 
 impl Default for Setup {
@@ -58,6 +60,7 @@ impl Default for Setup {
             roots: Vec::new(),
             limits: Limits::default(),
             public_url: None,
+            database: None,
         }
     }
 }
@@ -155,9 +158,13 @@ impl TestApp {
 }
 
 async fn start(setup: &Setup, database: PathBuf) -> App {
+    let (database, key_file) = match setup.database.clone() {
+        Some((address, key_file)) => (address, Some(key_file)),
+        None => (Address::Sqlite(database), None),
+    };
     let settings = Settings {
-        database: Address::Sqlite(database),
-        key_file: None,
+        database,
+        key_file,
         networks: setup.networks.iter().map(|network| network.parse().unwrap()).collect(),
         keep: Default::default(),
         public_url: setup.public_url.map(|url| url.parse().unwrap()),

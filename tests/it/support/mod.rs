@@ -6,7 +6,9 @@ pub mod endpoints;
 pub mod gateway;
 pub mod merchant;
 pub mod message;
+pub mod postgres;
 pub mod program;
+pub mod proxy;
 pub mod stores;
 
 use std::{future::Future, time::Duration};

@@ -43,11 +43,24 @@ impl Outcome {
 /// The program with a database of its own.
 pub struct Program {
     folder: TempDir,
+    address: String,
 }
 
 impl Program {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite:{}", folder.path().join("quittance.db").display());
+        Self { folder, address }
+    }
+
+    /// The program on a database of PostgreSQL.
+    pub fn on(address: String) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), address }
+    }
+
+    /// Where its key lies.
+    pub fn key_file(&self) -> PathBuf {
+        self.folder.path().join("quittance.key")
     }
 
     pub fn database(&self) -> PathBuf {
@@ -64,7 +77,8 @@ impl Program {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quittance"));
-        command.args(arguments).env("QUITTANCE_DATABASE", format!("sqlite:{}", self.database().display()));
+        command.args(arguments).env("QUITTANCE_DATABASE", &self.address);
+        command.env("QUITTANCE_KEY_FILE", self.key_file());
         command.env("RUST_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -124,6 +138,12 @@ impl Server {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Asks it to end; gives its exit code and what it had to say.

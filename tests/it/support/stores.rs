@@ -1,5 +1,6 @@
 //! A fresh store on each engine.
 
+use super::postgres;
 use quittance::{
     domain::{
         Algorithms, Gateway, Timestamp,
@@ -13,6 +14,7 @@ use quittance::{
         },
     },
 };
+use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -25,18 +27,33 @@ pub struct TestStore {
     pub hand: ClockHand,
     pub clock: Clock,
     pub jobs: mpsc::UnboundedReceiver<Vec<Job>>,
+    pub due: mpsc::UnboundedReceiver<Vec<(UrlId, Timestamp)>>,
     pub folder: TempDir,
+    pub address: Address,
 }
 
 /// A new store on SQLite.
 pub async fn sqlite() -> TestStore {
     let folder = tempfile::tempdir().unwrap();
+    let address = Address::Sqlite(folder.path().join("quittance.db"));
+    open(folder, address).await
+}
+
+/// A new store on PostgreSQL.
+pub async fn postgres() -> TestStore {
+    let address = Address::parse(&postgres::address(&postgres::database().await)).unwrap();
+    open(tempfile::tempdir().unwrap(), address).await
+}
+
+async fn open(folder: TempDir, address: Address) -> TestStore {
     let (clock, hand) = Clock::manual(START);
     let (jobs_sender, jobs) = mpsc::unbounded_channel();
-    let feed = Feed { jobs: Some(jobs_sender), changes: None };
-    let settings = StoreSettings { open_as: OpenAs::Server, key_file: None, clock: clock.clone() };
-    let store = Store::open(&Address::Sqlite(folder.path().join("quittance.db")), settings, feed).await.unwrap();
-    TestStore { store, hand, clock, jobs, folder }
+    let (due_sender, due) = mpsc::unbounded_channel();
+    let feed = Feed { jobs: Some(jobs_sender), changes: None, due: Some(due_sender) };
+    let settings =
+        StoreSettings { open_as: OpenAs::Server, key_file: Some(folder.path().join("quittance.key")), clock: clock.clone() };
+    let store = Store::open(&address, settings, feed).await.unwrap();
+    TestStore { store, hand, clock, jobs, due, folder, address }
 }
 
 impl TestStore {
@@ -49,9 +66,35 @@ impl TestStore {
 
     /// Another handle on the same database, as another process has.
     pub async fn second(&self, open_as: OpenAs) -> Result<Store, StoreError> {
-        let address = Address::Sqlite(self.folder.path().join("quittance.db"));
-        let settings = StoreSettings { open_as, key_file: None, clock: self.clock.clone() };
-        Store::open(&address, settings, Feed::default()).await
+        let key_file = Some(self.folder.path().join("quittance.key"));
+        let settings = StoreSettings { open_as, key_file, clock: self.clock.clone() };
+        Store::open(&self.address, settings, Feed::default()).await
+    }
+
+    /// A digest that fits no message, as the engine writes it.
+    pub fn wrong_digest(&self) -> &'static str {
+        match self.address {
+            Address::Sqlite(_) => "x'00112233445566778899AABBCCDDEEFF'",
+            Address::Postgres(_) => "'\\x00112233445566778899aabbccddeeff'::bytea",
+        }
+    }
+
+    /// Does something to the tables behind the store's back.
+    pub async fn sql(&self, statement: &str) {
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        match &self.address {
+            Address::Sqlite(path) => {
+                let mut conn = sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+                sqlx::raw_sql(statement).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+            Address::Postgres(address) => {
+                let name = address.to_string().rsplit('/').next().unwrap().to_owned();
+                let mut conn = postgres::connect(&name).await;
+                sqlx::raw_sql(statement).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+        }
     }
 
     /// Accepts a notification, and waits until it can be read.

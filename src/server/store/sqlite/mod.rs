@@ -239,6 +239,16 @@ impl SqliteStore {
         self.write(LedgerOp::Settle).await
     }
 
+    /// There is nobody to tell: the server is alone.
+    pub(super) async fn introduce(&self, _address: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Whether a server runs on the database at the moment.
+    pub(super) async fn is_served(&self) -> Result<bool, StoreError> {
+        Ok(is_served(&self.0.path))
+    }
+
     /// Runs a change in a transaction of its own.
     async fn change<T, F>(&self, work: F) -> Result<T, StoreError>
     where
@@ -347,7 +357,7 @@ fn lock_for_serving(path: &Path) -> Result<std::fs::File, StoreError> {
                 tries += 1;
                 std::thread::sleep(Duration::from_millis(20));
             }
-            Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::Locked(path.to_owned())),
+            Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::Locked(path.display().to_string())),
             Err(std::fs::TryLockError::Error(error)) => {
                 return Err(StoreError::Unavailable(format!("{}: {error}", lock_path.display())));
             }
@@ -356,7 +366,7 @@ fn lock_for_serving(path: &Path) -> Result<std::fs::File, StoreError> {
 }
 
 /// Whether a server runs on the database of this path.
-pub(super) fn is_served(path: &Path) -> bool {
+fn is_served(path: &Path) -> bool {
     let lock = std::fs::OpenOptions::new().append(true).open(path.with_extension("lock"));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
 }

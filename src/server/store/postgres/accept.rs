@@ -1,0 +1,411 @@
+//! What is written for a batch of messages: notifications, orders, deliveries, bytes and books in one statement, which is one
+//! transaction. Made so that it can be offered again after a connection broke in the middle of its commit: every row has
+//! its id before, and what is there already is left alone.
+
+use super::{Core, Place, rows::text, segments::Segments};
+use crate::domain::{
+    Timestamp,
+    attempt::Origin,
+    id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
+    order::Standing,
+};
+use crate::server::store::{Directory, Job, NewNotification, NotificationUrl, ids::IdSource};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use sqlx::{PgConnection, Row as _};
+use std::collections::{BTreeMap, HashMap};
+
+const DIGEST_BYTES: usize = 16;
+
+/// What makes a message unique: where it came in, the time it names, its bytes.
+pub(super) type MessageKey = (i64, i64, [u8; DIGEST_BYTES]);
+
+/// A notification with what can be computed before it queues.
+pub(super) struct Prepared {
+    pub new: NewNotification,
+    pub id: NotificationId,
+    digest: [u8; DIGEST_BYTES],
+}
+
+impl Prepared {
+    pub fn new(new: NewNotification, id: NotificationId) -> Self {
+        let mut digest = [0; DIGEST_BYTES];
+        digest.copy_from_slice(&Sha256::digest(&new.body)[..DIGEST_BYTES]);
+        Self { new, id, digest }
+    }
+
+    /// What the message itself says of its time, or 0. Never the time of arrival: it is part of what makes it unique.
+    fn said_at(&self) -> i64 {
+        self.new.facts.event_at.map_or(0, Timestamp::micros)
+    }
+
+    /// `None` for a TEST order placed by a person: each is new.
+    pub fn key(&self) -> Option<MessageKey> {
+        Some((self.new.listener_id?.0, self.said_at(), self.digest))
+    }
+}
+
+/// Whether a URL is served by one node at a time.
+pub(super) fn is_exclusive(url: &NotificationUrl) -> bool {
+    !url.concurrent || url.order_in_order
+}
+
+/// An order as the batch leaves it.
+struct Order<'a> {
+    id: i64,
+    /// The message that sets its status, and what other messages of the batch know.
+    set_by: &'a NewNotification,
+    standing: Standing,
+    external: &'a str,
+    email: &'a str,
+    customer: &'a str,
+    amount: Option<crate::domain::Money>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// A delivery to make.
+struct Planned {
+    id: DeliveryId,
+    notification_id: NotificationId,
+    url_id: UrlId,
+    exclusive: bool,
+    held: bool,
+}
+
+/// A batch ready to be written, as often as it takes.
+pub(super) struct Draft {
+    messages: Vec<Prepared>,
+    deliveries: Vec<Planned>,
+    order_ids: Vec<i64>,
+    places: Vec<(i64, i64)>,
+    segments: (Vec<i64>, Vec<Vec<u8>>),
+}
+
+/// What became of the messages of a draft.
+#[derive(Default)]
+pub(super) struct Written {
+    /// The notifications that are new.
+    pub fresh: HashMap<NotificationId, OrderId>,
+    /// Deliveries that this node serves.
+    pub jobs: Vec<Job>,
+    /// Nodes that got deliveries of URLs which they serve.
+    pub errands: Vec<i64>,
+}
+
+impl Draft {
+    /// Gives everything of a batch its ids and packs its bytes.
+    pub fn new(messages: Vec<Prepared>, directory: &Directory, ids: &IdSource) -> Self {
+        let mut segments = Segments::default();
+        let mut places = Vec::with_capacity(messages.len());
+        let mut deliveries = Vec::new();
+        for message in &messages {
+            places.push(segments.place(ids, [Bytes::from(message.new.head.clone()), message.new.body.clone()]));
+            deliveries.extend(directory.urls_of(message.new.merchant_id).iter().map(|url| Planned {
+                id: DeliveryId(ids.next()),
+                notification_id: message.id,
+                url_id: url.id,
+                exclusive: is_exclusive(url),
+                held: url.held,
+            }));
+        }
+        let order_ids = messages.iter().map(|_| ids.next()).collect();
+        Self { messages, deliveries, order_ids, places, segments: segments.finish() }
+    }
+
+    /// URLs of the draft that one node at a time serves.
+    pub fn exclusive_urls(&self) -> Vec<UrlId> {
+        let mut urls: Vec<_> = self.deliveries.iter().filter(|one| one.exclusive).map(|one| one.url_id).collect();
+        urls.sort_unstable();
+        urls.dedup();
+        urls
+    }
+
+    /// URLs that the messages with these ids go to.
+    pub fn urls_of<'a>(&'a self, ids: &'a [NotificationId]) -> impl Iterator<Item = UrlId> + 'a {
+        self.deliveries.iter().filter(|one| ids.contains(&one.notification_id)).map(|one| one.url_id)
+    }
+
+    pub fn messages(&self) -> &[Prepared] {
+        &self.messages
+    }
+
+    /// The orders of some messages, each once, with what the batch makes of it; sorted, so that two batches lock them in
+    /// the same order.
+    fn orders(&self, included: &[bool]) -> BTreeMap<(MerchantId, String, &'static str), Order<'_>> {
+        let mut orders: BTreeMap<(MerchantId, String, &'static str), Order<'_>> = BTreeMap::new();
+        for ((message, id), _) in self.messages.iter().zip(&self.order_ids).zip(included).filter(|(_, included)| **included) {
+            let (new, facts) = (&message.new, &message.new.facts);
+            let standing = Standing { status: facts.status, event_at: facts.event_at.unwrap_or(new.received_at) };
+            let key = (new.merchant_id, text(&facts.reference).into_owned(), new.gateway.name());
+            let order = orders.entry(key).or_insert_with(|| Order {
+                id: *id,
+                set_by: new,
+                standing,
+                external: "",
+                email: "",
+                customer: "",
+                amount: None,
+                created_at: new.received_at,
+                updated_at: new.received_at,
+            });
+            order.updated_at = order.updated_at.max(new.received_at);
+            if order.standing.is_replaced_by(standing) {
+                (order.standing, order.set_by) = (standing, new);
+                // A later message may come without what an earlier one said: what is known stays known.
+                for (known, said) in [
+                    (&mut order.external, &facts.external),
+                    (&mut order.email, &facts.email),
+                    (&mut order.customer, &facts.customer),
+                ] {
+                    if !said.is_empty() {
+                        *known = said;
+                    }
+                }
+                order.amount = facts.amount.or(order.amount);
+            }
+        }
+        orders
+    }
+
+    /// Writes the messages that are included. `None` where this run of the node was declared dead: nothing was written.
+    pub async fn write(
+        &self,
+        conn: &mut PgConnection,
+        place: Place,
+        page: i64,
+        included: &[bool],
+    ) -> Result<Option<Written>, sqlx::Error> {
+        let orders = self.orders(included);
+        let (keys, orders): (Vec<_>, Vec<_>) = orders.into_iter().unzip();
+        let messages: Vec<_> =
+            self.messages.iter().zip(&self.places).zip(included).filter(|(_, included)| **included).map(|(row, _)| row).collect();
+        let planned: Vec<_> = {
+            let ids: std::collections::HashSet<_> = messages.iter().map(|(message, _)| message.id).collect();
+            self.deliveries.iter().filter(|one| ids.contains(&one.notification_id)).collect()
+        };
+        let rows = sqlx::query(
+            "WITH mine AS (
+                 UPDATE line SET batch = batch + 1 WHERE page = $1 AND open RETURNING page
+             ), subject AS (
+                 INSERT INTO orders (id, merchant_id, gateway, reference, external, email, customer, status, status_rank,
+                     vendor_status, amount, currency, test, event_at, created_at, updated_at)
+                 SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                     $10::text[], $11::smallint[], $12::text[], $13::bigint[], $14::text[], $15::boolean[], $16::bigint[],
+                     $17::bigint[], $18::bigint[])
+                 WHERE (SELECT count(*) FROM mine) = 1
+                 ON CONFLICT (merchant_id, reference, gateway) DO UPDATE SET
+                     external = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                         AND excluded.external <> '' THEN excluded.external ELSE orders.external END,
+                     email = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                         AND excluded.email <> '' THEN excluded.email ELSE orders.email END,
+                     customer = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                         AND excluded.customer <> '' THEN excluded.customer ELSE orders.customer END,
+                     amount = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                         THEN coalesce(excluded.amount, orders.amount) ELSE orders.amount END,
+                     currency = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                         THEN coalesce(excluded.currency, orders.currency) ELSE orders.currency END,
+                     status = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                         THEN excluded.status ELSE orders.status END,
+                     vendor_status = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                         THEN excluded.vendor_status ELSE orders.vendor_status END,
+                     test = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                         THEN excluded.test ELSE orders.test END,
+                     status_rank = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                         THEN excluded.status_rank ELSE orders.status_rank END,
+                     event_at = greatest(excluded.event_at, orders.event_at),
+                     updated_at = greatest(excluded.updated_at, orders.updated_at)
+                 RETURNING id, merchant_id, reference, gateway
+             ), message AS (
+                 INSERT INTO notification (id, merchant_id, listener_id, order_id, received_at, event_at, digest, status,
+                     vendor_status, message_id, signatures, test, peer, size, segment_id, part)
+                 SELECT m.id, m.merchant_id, m.listener_id, subject.id, m.received_at, m.event_at, m.digest, m.status,
+                     m.vendor_status, m.message_id, m.signatures, m.test, m.peer, m.size, m.segment_id, m.part
+                 FROM unnest($19::bigint[], $20::bigint[], $21::text[], $22::text[], $23::bigint[], $24::bigint[], $25::bigint[],
+                     $26::bytea[], $27::text[], $28::text[], $29::text[], $30::bigint[], $31::boolean[], $32::text[],
+                     $33::bigint[], $34::bigint[], $35::bigint[])
+                     AS m (id, merchant_id, gateway, reference, listener_id, received_at, event_at, digest, status, vendor_status,
+                         message_id, signatures, test, peer, size, segment_id, part)
+                 JOIN subject ON subject.merchant_id = m.merchant_id AND subject.reference = m.reference
+                     AND subject.gateway = m.gateway
+                 ON CONFLICT DO NOTHING
+                 RETURNING id, order_id, merchant_id, received_at
+             ), job AS (
+                 INSERT INTO delivery (id, notification_id, url_id, order_id, merchant_id, origin, node_id, state, due_at,
+                     created_at)
+                 SELECT d.id, message.id, d.url_id, message.order_id, message.merchant_id, 0,
+                     CASE WHEN d.exclusive THEN coalesce(lease.node_id, 0) ELSE $2 END,
+                     CASE WHEN d.held THEN 3 ELSE 0 END, CASE WHEN d.held THEN NULL ELSE message.received_at END,
+                     message.received_at
+                 FROM unnest($36::bigint[], $37::bigint[], $38::bigint[], $39::boolean[], $40::boolean[])
+                     AS d (id, notification_id, url_id, exclusive, held)
+                 JOIN message ON message.id = d.notification_id
+                 LEFT JOIN lease ON lease.url_id = d.url_id
+                 RETURNING id, notification_id, url_id, node_id, state
+             ), stored AS (
+                 INSERT INTO segment (id, bytes) SELECT * FROM unnest($41::bigint[], $42::bytea[])
+                 WHERE (SELECT count(*) FROM mine) = 1
+                 ON CONFLICT (id) DO NOTHING
+             ), booked AS (
+                 INSERT INTO url_books (url_id, page, accepted, queued, held)
+                 SELECT url_id, $1, count(*), count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 3)
+                 FROM job GROUP BY url_id
+                 ON CONFLICT (url_id, page) DO UPDATE SET accepted = url_books.accepted + excluded.accepted,
+                     queued = url_books.queued + excluded.queued, held = url_books.held + excluded.held
+             ), counted AS (
+                 INSERT INTO tally (merchant_id, hour, page, notifications)
+                 SELECT merchant_id, received_at / 3600000000, $1, count(*) FROM message GROUP BY 1, 2
+                 ON CONFLICT (merchant_id, hour, page) DO UPDATE SET notifications = tally.notifications + excluded.notifications
+             ), sent AS (
+                 INSERT INTO errand (url_id, page, node_id)
+                 SELECT DISTINCT url_id, $1::bigint, node_id FROM job WHERE state = 0 AND node_id <> $2 AND node_id <> 0
+                 ON CONFLICT (url_id, page) DO UPDATE SET node_id = excluded.node_id
+             )
+             SELECT message.id, message.order_id, job.id, job.url_id, job.node_id, job.state
+             FROM mine LEFT JOIN (message LEFT JOIN job ON job.notification_id = message.id) ON true",
+        )
+        .bind(page)
+        .bind(place.node)
+        .bind(orders.iter().map(|order| order.id).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(merchant, ..)| merchant.0).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, _, gateway)| *gateway).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, reference, _)| reference.as_str()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| text(order.external).into_owned()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| text(order.email).into_owned()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| text(order.customer).into_owned()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.standing.status.code()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| i16::from(order.standing.status.rank())).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| text(&order.set_by.facts.vendor_status).into_owned()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.amount.map(|money| money.minor)).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.amount.map(|money| money.currency.code().to_owned())).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.set_by.facts.test).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.standing.event_at.0).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.created_at.0).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.updated_at.0).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.id.0).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.new.merchant_id.0).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.new.gateway.name()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| text(&message.new.facts.reference).into_owned()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.new.listener_id.map(|id| id.0)).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.new.received_at.0).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.said_at()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| &message.digest[..]).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.new.facts.status.code()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| text(&message.new.facts.vendor_status).into_owned()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| text(&message.new.facts.message_id).into_owned()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.new.signatures.bits()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.new.facts.test).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| text(&message.new.peer).into_owned()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.new.body.len() as i64).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(_, (segment, _))| *segment).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(_, (_, part))| *part).collect::<Vec<_>>())
+        .bind(planned.iter().map(|one| one.id.0).collect::<Vec<_>>())
+        .bind(planned.iter().map(|one| one.notification_id.0).collect::<Vec<_>>())
+        .bind(planned.iter().map(|one| one.url_id.0).collect::<Vec<_>>())
+        .bind(planned.iter().map(|one| one.exclusive).collect::<Vec<_>>())
+        .bind(planned.iter().map(|one| one.held).collect::<Vec<_>>())
+        .bind(&self.segments.0)
+        .bind(&self.segments.1)
+        .fetch_all(conn)
+        .await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let by_id: HashMap<i64, &NewNotification> = messages.iter().map(|(message, _)| (message.id.0, &message.new)).collect();
+        let mut written = Written::default();
+        for row in &rows {
+            let Some(id) = row.try_get::<Option<i64>, _>(0)? else { continue };
+            let order_id = OrderId(row.try_get(1)?);
+            written.fresh.insert(NotificationId(id), order_id);
+            let Some(delivery_id) = row.try_get::<Option<i64>, _>(2)? else { continue };
+            let (url_id, node, state): (i64, i64, i64) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+            if state != 0 {
+                continue;
+            }
+            if node != place.node {
+                written.errands.push(node);
+            } else if let Some(new) = by_id.get(&id) {
+                written.jobs.push(Job {
+                    delivery_id: DeliveryId(delivery_id),
+                    notification_id: NotificationId(id),
+                    order_id,
+                    merchant_id: new.merchant_id,
+                    url_id: UrlId(url_id),
+                    origin: Origin::Arrival,
+                    attempts: 0,
+                    window_from: None,
+                    due_at: new.received_at,
+                    body: Some(new.body.clone()),
+                });
+            }
+        }
+        // Rows come back in any order; what came first is sent first.
+        written.jobs.sort_unstable_by_key(|job| job.delivery_id);
+        written.errands.sort_unstable();
+        written.errands.dedup();
+        Ok(Some(written))
+    }
+}
+
+/// Which messages are in the table already: their ids, in the order of the keys. Without a key: by its own id.
+pub(super) async fn look_up(conn: &mut PgConnection, messages: &[Prepared]) -> Result<Vec<Option<NotificationId>>, sqlx::Error> {
+    let keys: Vec<Option<MessageKey>> = messages.iter().map(Prepared::key).collect();
+    // As sub-selects, so that each is one look-up in the index however many there are.
+    let found: Vec<Option<i64>> = sqlx::query_scalar(
+        "SELECT coalesce(
+             (SELECT id FROM notification WHERE listener_id = k.listener_id AND event_at = k.event_at AND digest = k.digest),
+             (SELECT id FROM notification WHERE id = k.id AND listener_id IS NULL))
+         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])
+             WITH ORDINALITY AS k (id, listener_id, event_at, digest, number)
+         ORDER BY k.number",
+    )
+    .bind(messages.iter().map(|message| message.id.0).collect::<Vec<_>>())
+    .bind(keys.iter().map(|key| key.map(|(listener, ..)| listener)).collect::<Vec<_>>())
+    .bind(keys.iter().map(|key| key.map(|(_, at, _)| at)).collect::<Vec<_>>())
+    .bind(keys.iter().map(|key| key.as_ref().map(|(.., digest)| digest.to_vec())).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().map(|id| id.map(NotificationId)).collect())
+}
+
+/// Counts messages that came again: which, whose, when. The index gives their rows in the order of ids, so that two who count the
+/// same ones wait for each other and do not block each other.
+pub(super) async fn count_repeats(
+    conn: &mut PgConnection,
+    page: i64,
+    repeats: &[(NotificationId, MerchantId, Timestamp)],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "WITH again AS (
+             SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS r (id, merchant_id, at)
+         ), counted AS (
+             UPDATE notification SET repeats = repeats + (SELECT count(*) FROM again WHERE again.id = notification.id),
+                 repeated_at = (SELECT max(at) FROM again WHERE again.id = notification.id)
+             WHERE id = ANY($2)
+         )
+         INSERT INTO tally (merchant_id, hour, page, repeats)
+         SELECT merchant_id, at / 3600000000, $1, count(*) FROM again GROUP BY 1, 2
+         ON CONFLICT (merchant_id, hour, page) DO UPDATE SET repeats = tally.repeats + excluded.repeats",
+    )
+    .bind(page)
+    .bind(repeats.iter().map(|(id, ..)| id.0).collect::<Vec<_>>())
+    .bind(repeats.iter().map(|(_, merchant, _)| merchant.0).collect::<Vec<_>>())
+    .bind(repeats.iter().map(|(.., at)| at.0).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+impl Core {
+    /// Tells pages of new notifications, and the nodes concerned of their errands.
+    pub(super) fn tell_accepted(&self, draft: &Draft, written: Written) {
+        use crate::server::store::{Change, Commit};
+        let changes = draft.messages.iter().filter_map(|message| {
+            let order_id = written.fresh.get(&message.id)?;
+            Some(Change::Order(message.new.merchant_id, *order_id))
+        });
+        let changes: Vec<_> = changes.collect();
+        self.bus.errands(&written.errands);
+        self.announce(Commit { jobs: written.jobs, changes });
+    }
+}

@@ -1,0 +1,248 @@
+//! The nodes of an installation: taking a place at the start, the heartbeat, leaving in order, and finding out who died.
+//!
+//! All moments of the table are the database's own, so the clocks of the machines need not agree.
+
+use super::{Core, intake, line::PAGES, results};
+use crate::server::store::StoreError;
+use sqlx::{Connection as _, PgConnection};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+/// A node without a heartbeat for so long is dead.
+pub(super) const DEAD_AFTER: Duration = Duration::from_secs(8);
+/// A node that could not send its heartbeat for so long starts nothing any more: it may be about to be declared dead.
+/// The difference to [`DEAD_AFTER`] is more than a heartbeat's way to the database may take.
+pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(6);
+/// What a message made before this span from now may carry as an id, with the clocks of the machines apart.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
+/// Closed lines are kept for so many runs, for who asks what became of his last batch.
+const RUNS_KEPT: i64 = 100;
+
+/// A node, and which run of it this process is. Zero for a command beside the nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    pub node: i64,
+    pub run: i64,
+}
+
+impl Core {
+    /// Takes a place: that of a node which has ended or died, with all that it left, or else a new one.
+    pub(super) async fn take_place(&self, conn: &mut PgConnection) -> Result<Place, StoreError> {
+        let mut tx = conn.begin().await?;
+        // Whoever takes deliveries from the node at this moment has its row locked.
+        let left: Option<i64> = sqlx::query_scalar(
+            "SELECT id FROM node WHERE ended_at IS NOT NULL OR seen_at < clock_timestamp() - make_interval(secs => $1)
+             ORDER BY EXISTS (SELECT 1 FROM delivery WHERE node_id = node.id AND state IN (0, 2)) DESC, id
+             LIMIT 1 FOR UPDATE SKIP LOCKED",
+        )
+        .bind(DEAD_AFTER.as_secs_f64())
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(node) = left {
+            sqlx::query("UPDATE line SET open = false WHERE node_id = $1 AND open").bind(node).execute(&mut *tx).await?;
+            sqlx::query("DELETE FROM lease WHERE node_id = $1").bind(node).execute(&mut *tx).await?;
+        }
+        let run: i64 = sqlx::query_scalar("SELECT nextval('node_run')").fetch_one(&mut *tx).await?;
+        let node: i64 = match left {
+            Some(node) => {
+                sqlx::query_scalar(
+                    "UPDATE node SET run = $2, name = $3, started_at = clock_timestamp(), seen_at = clock_timestamp(), ended_at = NULL
+                     WHERE id = $1 RETURNING id",
+                )
+                .bind(node)
+                .bind(run)
+                .bind(host_name())
+                .fetch_one(&mut *tx)
+                .await?
+            }
+            None => {
+                sqlx::query_scalar(
+                    "INSERT INTO node (run, name, started_at, seen_at) VALUES ($1, $2, clock_timestamp(), clock_timestamp())
+                     RETURNING id",
+                )
+                .bind(run)
+                .bind(host_name())
+                .fetch_one(&mut *tx)
+                .await?
+            }
+        };
+        sqlx::query("INSERT INTO line (page, node_id, run) SELECT unnest($1::bigint[]), $2, $3")
+            .bind((0..=results::LINE.max(intake::LINES)).map(|number| run * PAGES + number).collect::<Vec<_>>())
+            .bind(node)
+            .bind(run)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("DELETE FROM line WHERE NOT open AND run < $1").bind(run - RUNS_KEPT).execute(&mut *tx).await?;
+        let started = Instant::now();
+        tx.commit().await?;
+        let place = Place { node, run };
+        self.ids.set_mark(run);
+        self.leases().clear();
+        self.beat.send_replace(Some(started));
+        self.place.send_replace(place);
+        tracing::info!(node.id = node, node.run = run, taken_over = left.is_some(), "this process is a node of the installation");
+        Ok(place)
+    }
+
+    /// Says that the node lives. `false` where it was declared dead meanwhile.
+    pub(super) async fn heartbeat(&self, conn: &mut PgConnection) -> Result<bool, StoreError> {
+        let started = Instant::now();
+        let place = self.present();
+        let alive = sqlx::query("UPDATE node SET seen_at = clock_timestamp() WHERE id = $1 AND run = $2 AND ended_at IS NULL")
+            .bind(place.node)
+            .bind(place.run)
+            .execute(conn)
+            .await?
+            .rows_affected()
+            == 1;
+        if alive {
+            self.beat.send_replace(Some(started));
+        }
+        Ok(alive)
+    }
+
+    /// Stops to serve what the node had, and takes a new place.
+    pub(super) async fn begin_anew(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
+        tracing::warn!("this node was declared dead, because nothing was heard of it for some seconds; it begins anew");
+        // From here on each delivery that the dispatcher still holds in memory is looked up before it is sent.
+        let known = crate::server::store::ids::IdSource::floor(self.clock.now().plus(CLOCKS_APART).millis());
+        self.fence.store(known, Ordering::SeqCst);
+        self.leases().clear();
+        self.take_place(conn).await?;
+        self.settle_leases().await?;
+        // What came with the place.
+        let lanes = self.lanes().await?;
+        self.feed.announce_due(lanes.iter().map(|lane| (lane.url_id, lane.next_due)).collect());
+        Ok(())
+    }
+
+    /// Ends this run: what it served is free for others at once.
+    pub(super) async fn leave(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
+        let place = self.present();
+        let mut tx = conn.begin().await?;
+        sqlx::query("UPDATE line SET open = false WHERE run = $1 AND open").bind(place.run).execute(&mut *tx).await?;
+        let left = sqlx::query("UPDATE node SET ended_at = clock_timestamp() WHERE id = $1 AND run = $2 AND ended_at IS NULL")
+            .bind(place.node)
+            .bind(place.run)
+            .execute(&mut *tx)
+            .await?;
+        if left.rows_affected() == 1 {
+            sqlx::query("DELETE FROM lease WHERE node_id = $1").bind(place.node).execute(&mut *tx).await?;
+            sqlx::query("SELECT pg_notify('quittance', 'nodes')").execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        self.fold(conn).await
+    }
+
+    /// Declares nodes dead of which nothing is heard any more. Waits for the commits that they have under way.
+    pub(super) async fn bury(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
+        let mut tx = conn.begin().await?;
+        let dead: Vec<i64> = sqlx::query_scalar(
+            "UPDATE node SET ended_at = clock_timestamp() WHERE id IN (
+                 SELECT id FROM node
+                 WHERE id <> $2 AND ended_at IS NULL AND seen_at < clock_timestamp() - make_interval(secs => $1)
+                 FOR UPDATE SKIP LOCKED)
+             RETURNING id",
+        )
+        .bind(DEAD_AFTER.as_secs_f64())
+        // After the database was away for a while nobody's heartbeat is fresh, and this node knows that it lives.
+        .bind(self.present().node)
+        .fetch_all(&mut *tx)
+        .await?;
+        if dead.is_empty() {
+            return Ok(());
+        }
+        sqlx::query("UPDATE line SET open = false WHERE node_id = ANY($1) AND open").bind(&dead).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM lease WHERE node_id = ANY($1)").bind(&dead).execute(&mut *tx).await?;
+        sqlx::query("SELECT pg_notify('quittance', 'nodes')").execute(&mut *tx).await?;
+        tx.commit().await?;
+        tracing::warn!(nodes = ?dead, "nodes are dead: nothing was heard of them for some seconds; their deliveries are taken over");
+        self.fold(conn).await
+    }
+
+    /// Adds the pages that nobody writes any more to page 0, and with them the hours that are past; forgets leases and nodes
+    /// that nobody needs.
+    pub(super) async fn fold(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
+        let mut tx = conn.begin().await?;
+        let alone: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(8101)").fetch_one(&mut *tx).await?;
+        if !alone {
+            return Ok(());
+        }
+        sqlx::query(
+            "WITH gone AS (
+                 DELETE FROM url_books WHERE page <> 0
+                     AND NOT EXISTS (SELECT 1 FROM line WHERE line.page = url_books.page AND open)
+                 RETURNING *
+             )
+             INSERT INTO url_books (url_id, page, accepted, queued, retrying, held, confirmed, expired, cancelled,
+                 last_confirmed_at, last_attempt_at)
+             SELECT url_id, 0, sum(accepted), sum(queued), sum(retrying), sum(held), sum(confirmed), sum(expired), sum(cancelled),
+                 max(last_confirmed_at), max(last_attempt_at)
+             FROM gone GROUP BY url_id ORDER BY url_id
+             ON CONFLICT (url_id, page) DO UPDATE SET accepted = url_books.accepted + excluded.accepted,
+                 queued = url_books.queued + excluded.queued, retrying = url_books.retrying + excluded.retrying,
+                 held = url_books.held + excluded.held, confirmed = url_books.confirmed + excluded.confirmed,
+                 expired = url_books.expired + excluded.expired, cancelled = url_books.cancelled + excluded.cancelled,
+                 last_confirmed_at = greatest(url_books.last_confirmed_at, excluded.last_confirmed_at),
+                 last_attempt_at = greatest(url_books.last_attempt_at, excluded.last_attempt_at)",
+        )
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "WITH gone AS (
+                 DELETE FROM tally WHERE page <> 0
+                     AND (hour < $1 OR NOT EXISTS (SELECT 1 FROM line WHERE line.page = tally.page AND open))
+                 RETURNING *
+             )
+             INSERT INTO tally (merchant_id, hour, page, notifications, repeats, refused, confirmed, failed, expired)
+             SELECT merchant_id, hour, 0, sum(notifications), sum(repeats), sum(refused), sum(confirmed), sum(failed), sum(expired)
+             FROM gone GROUP BY merchant_id, hour ORDER BY merchant_id, hour
+             ON CONFLICT (merchant_id, hour, page) DO UPDATE SET notifications = tally.notifications + excluded.notifications,
+                 repeats = tally.repeats + excluded.repeats, refused = tally.refused + excluded.refused,
+                 confirmed = tally.confirmed + excluded.confirmed, failed = tally.failed + excluded.failed,
+                 expired = tally.expired + excluded.expired",
+        )
+        .bind(self.clock.now().hour() - 1)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "DELETE FROM node WHERE ended_at < clock_timestamp() - interval '1 day'
+                 AND NOT EXISTS (SELECT 1 FROM delivery WHERE node_id = node.id AND state IN (0, 2))",
+        )
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("DELETE FROM lease USING node WHERE node.id = lease.node_id AND node.ended_at IS NOT NULL")
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// How the node is shown to people.
+    pub(in crate::server::store) async fn introduce(&self, address: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE node SET name = $2 WHERE id = $1")
+            .bind(self.present().node)
+            .bind(format!("{} {address}", host_name()))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether a server runs on the database at the moment.
+    pub(in crate::server::store) async fn is_served(&self) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM node WHERE ended_at IS NULL AND seen_at > clock_timestamp() - make_interval(secs => $1))",
+        )
+        .bind(DEAD_AFTER.as_secs_f64())
+        .fetch_one(&self.pool)
+        .await?)
+    }
+}
+
+/// The machine's name, as far as it tells.
+fn host_name() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    told.map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
+}

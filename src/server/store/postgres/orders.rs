@@ -1,0 +1,396 @@
+//! Reading orders, notifications, deliveries and attempts for pages.
+
+use super::{
+    Core,
+    rows::{moment, money, origin, small, state, text as text_of, word},
+};
+use crate::domain::{
+    Algorithms, Cause, OrderStatus, Timestamp,
+    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
+    pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow, PAGE_SIZE},
+};
+use crate::server::store::{Exchange, StoreError, StoredNotification, ids::IdSource};
+use sqlx::{Row as _, postgres::PgRow};
+use std::collections::HashMap;
+
+/// Orders looked through for each of reference, external reference and e-mail when searching by text.
+const CANDIDATES: usize = 1_000;
+/// Notifications shown on an order's page.
+const SHOWN_NOTIFICATIONS: i64 = 200;
+/// Attempts shown on a delivery's page; a full schedule has 53.
+const SHOWN_ATTEMPTS: i64 = 200;
+
+const MICROS_PER_MILLI: i64 = 1_000;
+
+macro_rules! order_columns {
+    () => {
+        "id, reference, external, email, customer, gateway, status, vendor_status, amount, currency, test, created_at, updated_at"
+    };
+}
+
+fn order_row(row: &PgRow) -> Result<OrderRow, StoreError> {
+    Ok(OrderRow {
+        id: OrderId(row.try_get(0)?),
+        reference: row.try_get(1)?,
+        external: row.try_get(2)?,
+        email: row.try_get(3)?,
+        customer: row.try_get(4)?,
+        gateway: word("orders.gateway", row.try_get(5)?)?,
+        status: OrderStatus::from_code(row.try_get(6)?),
+        vendor_status: row.try_get(7)?,
+        amount: money(row.try_get(8)?, row.try_get(9)?),
+        test: row.try_get(10)?,
+        created_at: Timestamp(row.try_get(11)?),
+        updated_at: Timestamp(row.try_get(12)?),
+        deliveries: DeliverySummary::default(),
+    })
+}
+
+macro_rules! select_delivery {
+    ($condition:literal) => {
+        concat!(
+            "SELECT delivery.id, notification_id, url_id, notification_url.label, notification_url.url, origin, resend.actor,
+                 state, attempts, due_at, last_attempt_at, last_cause, delivery.created_at, finished_at
+             FROM delivery
+             JOIN notification_url ON notification_url.id = url_id
+             LEFT JOIN resend ON resend.id = resend_id ",
+            $condition
+        )
+    };
+}
+
+fn delivery_view(row: &PgRow) -> Result<DeliveryView, StoreError> {
+    Ok(DeliveryView {
+        id: DeliveryId(row.try_get(0)?),
+        notification_id: NotificationId(row.try_get(1)?),
+        url_id: UrlId(row.try_get(2)?),
+        url_label: row.try_get(3)?,
+        url: row.try_get(4)?,
+        origin: origin(row.try_get(5)?)?,
+        actor: row.try_get(6)?,
+        state: state(row.try_get(7)?)?,
+        attempts: small(row, 8)?,
+        due_at: moment(row, 9)?,
+        last_attempt_at: moment(row, 10)?,
+        last_cause: row.try_get::<Option<&str>, _>(11)?.and_then(Cause::from_code),
+        created_at: Timestamp(row.try_get(12)?),
+        finished_at: moment(row, 13)?,
+    })
+}
+
+fn notification_view(row: &PgRow) -> Result<NotificationView, StoreError> {
+    let listener = row.try_get::<Option<i64>, _>(7)?.map(ListenerId);
+    let label: Option<String> = row.try_get(8)?;
+    Ok(NotificationView {
+        id: NotificationId(row.try_get(0)?),
+        received_at: Timestamp(row.try_get(1)?),
+        status: OrderStatus::from_code(row.try_get(2)?),
+        vendor_status: row.try_get(3)?,
+        message_id: row.try_get(4)?,
+        signatures: Algorithms::from_bits(row.try_get(5)?),
+        test: row.try_get(6)?,
+        listener: listener.zip(label),
+        peer: row.try_get(9)?,
+        size: row.try_get::<i64, _>(10)?.try_into().unwrap_or(0),
+        repeats: small(row, 11)?,
+        deliveries: Vec::new(),
+    })
+}
+
+/// Ids grow with time, so a span of days is a span of ids, and every list by time can use the primary key.
+fn id_range(filter: &OrderFilter) -> (i64, i64) {
+    let floor = |moment: Timestamp| IdSource::floor(moment.micros().div_euclid(MICROS_PER_MILLI));
+    let from = filter.from.map_or(0, floor);
+    let until = filter.until.map_or(i64::MAX, floor);
+    (from, filter.after.map_or(until, |after| until.min(after.0)))
+}
+
+impl Core {
+    /// Orders of one merchant that fit a filter, the newest first: the rows, whether there are more, and whether the
+    /// text fits too many to have looked at all.
+    pub(in crate::server::store) async fn find_orders(
+        &self,
+        merchant_id: MerchantId,
+        filter: &OrderFilter,
+    ) -> Result<(Vec<OrderRow>, bool, bool), StoreError> {
+        let text = filter.text.trim();
+        let (mut rows, truncated) = if text.is_empty() {
+            (self.newest_orders(merchant_id, filter).await?, false)
+        } else {
+            self.orders_by_text(merchant_id, text, filter).await?
+        };
+        let more = rows.len() > PAGE_SIZE as usize;
+        rows.truncate(PAGE_SIZE as usize);
+        self.add_summaries(&mut rows).await?;
+        Ok((rows, more, truncated))
+    }
+
+    async fn newest_orders(&self, merchant_id: MerchantId, filter: &OrderFilter) -> Result<Vec<OrderRow>, StoreError> {
+        let (from, until) = id_range(filter);
+        // One statement for each index that can serve the list; the planner cannot choose behind `OR … IS NULL`.
+        let query = match (filter.status, filter.test) {
+            (Some(status), test) => sqlx::query(concat!(
+                "SELECT ",
+                order_columns!(),
+                " FROM orders
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND status = $5 AND ($6::boolean IS NULL OR test = $6)
+                 ORDER BY id DESC LIMIT $4"
+            ))
+            .bind(merchant_id.0)
+            .bind(from)
+            .bind(until)
+            .bind(i64::from(PAGE_SIZE) + 1)
+            .bind(status.code())
+            .bind(test),
+            (None, Some(true)) => sqlx::query(concat!(
+                "SELECT ",
+                order_columns!(),
+                " FROM orders WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND test ORDER BY id DESC LIMIT $4"
+            ))
+            .bind(merchant_id.0)
+            .bind(from)
+            .bind(until)
+            .bind(i64::from(PAGE_SIZE) + 1),
+            (None, test) => sqlx::query(concat!(
+                "SELECT ",
+                order_columns!(),
+                " FROM orders
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($5::boolean IS NULL OR test = $5)
+                 ORDER BY id DESC LIMIT $4"
+            ))
+            .bind(merchant_id.0)
+            .bind(from)
+            .bind(until)
+            .bind(i64::from(PAGE_SIZE) + 1)
+            .bind(test),
+        };
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter().map(order_row).collect()
+    }
+
+    async fn orders_by_text(
+        &self,
+        merchant_id: MerchantId,
+        text: &str,
+        filter: &OrderFilter,
+    ) -> Result<(Vec<OrderRow>, bool), StoreError> {
+        let end = |text: &str| format!("{text}\u{10ffff}");
+        let sought = text_of(text);
+        let lower = sought.to_lowercase();
+        let candidates: Vec<(i64, i64)> = sqlx::query_as(
+            "(SELECT 0::bigint, id FROM orders WHERE merchant_id = $1 AND reference >= $2 AND reference < $3
+                 ORDER BY reference LIMIT $6)
+             UNION ALL (SELECT 1, id FROM orders WHERE merchant_id = $1 AND external <> '' AND external >= $2 AND external < $3
+                 ORDER BY external LIMIT $6)
+             UNION ALL (SELECT 2, id FROM orders WHERE merchant_id = $1 AND email <> '' AND email >= $4 AND email < $5
+                 ORDER BY email LIMIT $6)",
+        )
+        .bind(merchant_id.0)
+        .bind(sought.as_ref())
+        .bind(end(&sought))
+        .bind(&lower)
+        .bind(end(&lower))
+        .bind(CANDIDATES as i64)
+        .fetch_all(&self.pool)
+        .await?;
+        let truncated = (0..3).any(|kind| candidates.iter().filter(|(found, _)| *found == kind).count() >= CANDIDATES);
+        let (from, until) = id_range(filter);
+        let ids: Vec<i64> = candidates.into_iter().map(|(_, id)| id).filter(|id| (from..until).contains(id)).collect();
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            order_columns!(),
+            " FROM orders
+             WHERE id = ANY($1) AND ($2::text IS NULL OR status = $2) AND ($3::boolean IS NULL OR test = $3)
+             ORDER BY id DESC LIMIT $4"
+        ))
+        .bind(&ids)
+        .bind(filter.status.map(OrderStatus::code))
+        .bind(filter.test)
+        .bind(i64::from(PAGE_SIZE) + 1)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok((rows.iter().map(order_row).collect::<Result<_, _>>()?, truncated))
+    }
+
+    async fn add_summaries(&self, orders: &mut [OrderRow]) -> Result<(), StoreError> {
+        let ids: Vec<i64> = orders.iter().map(|order| order.id.0).collect();
+        let counts: Vec<(i64, i64, i64)> = sqlx::query_as(
+            "SELECT notification.order_id, state, count(*) FROM notification
+             JOIN delivery ON delivery.notification_id = notification.id
+             WHERE notification.order_id = ANY($1) GROUP BY 1, 2",
+        )
+        .bind(&ids)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut summaries: HashMap<i64, DeliverySummary> = HashMap::new();
+        for (order, code, count) in counts {
+            let summary = summaries.entry(order).or_default();
+            *summary.slot(state(code)?) += u32::try_from(count).unwrap_or(u32::MAX);
+        }
+        for order in orders {
+            order.deliveries = summaries.remove(&order.id.0).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// One order of a merchant, with how its deliveries stand.
+    pub(in crate::server::store) async fn order(
+        &self,
+        merchant_id: MerchantId,
+        id: OrderId,
+    ) -> Result<Option<OrderRow>, StoreError> {
+        let row = sqlx::query(concat!("SELECT ", order_columns!(), " FROM orders WHERE id = $1 AND merchant_id = $2"))
+            .bind(id.0)
+            .bind(merchant_id.0)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut order = [order_row(&row)?];
+        self.add_summaries(&mut order).await?;
+        Ok(order.into_iter().next())
+    }
+
+    /// The order with this reference; the newest where gateways use the same.
+    pub(in crate::server::store) async fn order_by_reference(
+        &self,
+        merchant_id: MerchantId,
+        reference: &str,
+    ) -> Result<Option<OrderId>, StoreError> {
+        let id: Option<i64> = sqlx::query_scalar(
+            "SELECT id FROM orders WHERE merchant_id = $1 AND (reference = $2 OR (external = $2 AND external <> ''))
+             ORDER BY reference = $2 DESC, id DESC LIMIT 1",
+        )
+        .bind(merchant_id.0)
+        .bind(text_of(reference))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(id.map(OrderId))
+    }
+
+    /// The notifications of an order with their deliveries, the newest first.
+    pub(in crate::server::store) async fn notifications_of(
+        &self,
+        order_id: OrderId,
+    ) -> Result<Vec<NotificationView>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
+                 peer, size, repeats
+             FROM notification LEFT JOIN listener ON listener.id = listener_id
+             WHERE order_id = $1 ORDER BY notification.id DESC LIMIT $2",
+        )
+        .bind(order_id.0)
+        .bind(SHOWN_NOTIFICATIONS)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut notifications: Vec<NotificationView> = rows.iter().map(notification_view).collect::<Result<_, _>>()?;
+        let ids: Vec<i64> = notifications.iter().map(|notification| notification.id.0).collect();
+        let rows = sqlx::query(select_delivery!(" WHERE notification_id = ANY($1) ORDER BY delivery.id DESC"))
+            .bind(&ids)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut by_notification: HashMap<NotificationId, Vec<DeliveryView>> = HashMap::new();
+        for row in &rows {
+            let delivery = delivery_view(row)?;
+            by_notification.entry(delivery.notification_id).or_default().push(delivery);
+        }
+        for notification in &mut notifications {
+            notification.deliveries = by_notification.remove(&notification.id).unwrap_or_default();
+        }
+        Ok(notifications)
+    }
+
+    /// A delivery of a merchant with its order, and the gateway's word for the notification's status.
+    pub(in crate::server::store) async fn delivery(
+        &self,
+        merchant_id: MerchantId,
+        id: DeliveryId,
+    ) -> Result<Option<(DeliveryView, OrderId, String)>, StoreError> {
+        let row = sqlx::query(select_delivery!(" WHERE delivery.id = $1 AND delivery.merchant_id = $2"))
+            .bind(id.0)
+            .bind(merchant_id.0)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let delivery = delivery_view(&row)?;
+        let (order_id, vendor_status): (i64, String) =
+            sqlx::query_as("SELECT order_id, vendor_status FROM notification WHERE id = $1")
+                .bind(delivery.notification_id.0)
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(Some((delivery, OrderId(order_id), vendor_status)))
+    }
+
+    /// The attempts of a delivery, the newest first.
+    pub(in crate::server::store) async fn attempts_of(&self, id: DeliveryId) -> Result<Vec<AttemptRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT number, started_at, address, status, cause, timings FROM attempt
+             WHERE delivery_id = $1 ORDER BY number DESC LIMIT $2",
+        )
+        .bind(id.0)
+        .bind(SHOWN_ATTEMPTS)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(attempt_row).collect()
+    }
+
+    /// One attempt with everything that was sent and received.
+    pub(in crate::server::store) async fn exchange(&self, id: DeliveryId, number: u32) -> Result<Option<Exchange>, StoreError> {
+        let row = sqlx::query(
+            "SELECT number, started_at, address, status, cause, timings, detail, segment_id, part FROM attempt
+             WHERE delivery_id = $1 AND number = $2",
+        )
+        .bind(id.0)
+        .bind(i64::from(number))
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut parts = self.parts(&[(row.try_get(7)?, row.try_get(8)?)], 4).await?.into_iter().flatten();
+        let mut part = || parts.next().unwrap_or_default();
+        Ok(Some(Exchange {
+            attempt: attempt_row(&row)?,
+            detail: serde_json::from_str(row.try_get(6)?).unwrap_or_default(),
+            request_head: String::from_utf8_lossy(&part()).into_owned(),
+            request_body: part(),
+            answer_head: String::from_utf8_lossy(&part()).into_owned(),
+            answer_body: part(),
+        }))
+    }
+
+    /// A notification of a merchant with the bytes received.
+    pub(in crate::server::store) async fn notification(
+        &self,
+        merchant_id: MerchantId,
+        id: NotificationId,
+    ) -> Result<Option<StoredNotification>, StoreError> {
+        let row = sqlx::query(
+            "SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
+                 peer, size, repeats, order_id, segment_id, part
+             FROM notification LEFT JOIN listener ON listener.id = listener_id
+             WHERE notification.id = $1 AND notification.merchant_id = $2",
+        )
+        .bind(id.0)
+        .bind(merchant_id.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut parts = self.parts(&[(row.try_get(13)?, row.try_get(14)?)], 2).await?.into_iter().flatten();
+        let head = parts.next().unwrap_or_default();
+        Ok(Some(StoredNotification {
+            view: notification_view(&row)?,
+            order_id: OrderId(row.try_get(12)?),
+            head: String::from_utf8_lossy(&head).into_owned(),
+            body: parts.next().unwrap_or_default(),
+        }))
+    }
+}
+
+fn attempt_row(row: &PgRow) -> Result<AttemptRow, StoreError> {
+    Ok(AttemptRow {
+        number: small(row, 0)?,
+        started_at: Timestamp(row.try_get(1)?),
+        address: row.try_get(2)?,
+        status: row.try_get::<Option<i64>, _>(3)?.and_then(|status| u16::try_from(status).ok()),
+        cause: row.try_get::<Option<&str>, _>(4)?.and_then(Cause::from_code),
+        timings: serde_json::from_str(row.try_get(5)?).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,129 @@
+//! The table of deliveries as a queue: what the scheduler reads when memory does not hold it. A node reads only what it
+//! serves.
+
+use super::{
+    Core,
+    rows::{moment, origin, small},
+};
+use crate::domain::{
+    Timestamp,
+    id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
+};
+use crate::server::store::{Job, LaneDepth, StoreError};
+use bytes::Bytes;
+use sqlx::{Row as _, postgres::PgRow};
+use std::collections::HashMap;
+
+fn job(row: &PgRow) -> Result<Job, StoreError> {
+    Ok(Job {
+        delivery_id: DeliveryId(row.try_get(0)?),
+        notification_id: NotificationId(row.try_get(1)?),
+        order_id: OrderId(row.try_get(2)?),
+        merchant_id: MerchantId(row.try_get(3)?),
+        url_id: UrlId(row.try_get(4)?),
+        origin: origin(row.try_get(5)?)?,
+        attempts: small(row, 6)?,
+        window_from: moment(row, 7)?,
+        due_at: moment(row, 8)?.unwrap_or_default(),
+        body: None,
+    })
+}
+
+impl Core {
+    /// What each URL has outstanding, with the first that is due at this node.
+    pub(in crate::server::store) async fn lanes(&self) -> Result<Vec<LaneDepth>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT books.url_id, books.open, first.due_at
+             FROM (SELECT url_id, sum(queued + retrying)::bigint AS open FROM url_books GROUP BY url_id) AS books
+             CROSS JOIN LATERAL (
+                 SELECT due_at FROM delivery
+                 WHERE delivery.node_id = $1 AND delivery.url_id = books.url_id AND state IN (0, 2)
+                 ORDER BY due_at, id LIMIT 1) AS first
+             WHERE books.open > 0",
+        )
+        .bind(self.present().node)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(LaneDepth {
+                    url_id: UrlId(row.try_get(0)?),
+                    open: small(row, 1)?,
+                    next_due: moment(row, 2)?.unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
+    /// Open deliveries of a URL at this node by the time they are due, after a place in that order.
+    pub(in crate::server::store) async fn lane(
+        &self,
+        url_id: UrlId,
+        after: Option<(Timestamp, DeliveryId)>,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        let (after_due, after_id) = after.map_or((i64::MIN, i64::MIN), |(due, id)| (due.0, id.0));
+        let rows = sqlx::query(
+            "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
+             FROM delivery
+             WHERE node_id = $1 AND url_id = $2 AND state IN (0, 2) AND (due_at, id) > ($3, $4) AND due_at <= $5
+             ORDER BY due_at, id LIMIT $6",
+        )
+        .bind(self.present().node)
+        .bind(url_id.0)
+        .bind(after_due)
+        .bind(after_id)
+        .bind(until.0)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(job).collect()
+    }
+
+    /// When the first open delivery of a URL at this node after a place in the order is due.
+    pub(in crate::server::store) async fn next_due(
+        &self,
+        url_id: UrlId,
+        after: (Timestamp, DeliveryId),
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let due: Option<i64> = sqlx::query_scalar(
+            "SELECT due_at FROM delivery WHERE node_id = $1 AND url_id = $2 AND state IN (0, 2) AND (due_at, id) > ($3, $4)
+             ORDER BY due_at, id LIMIT 1",
+        )
+        .bind(self.present().node)
+        .bind(url_id.0)
+        .bind(after.0.0)
+        .bind(after.1.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(due.map(Timestamp))
+    }
+
+    /// Deliveries of a URL with an attempt behind them that are not finished: what later ones of their order wait for.
+    pub(in crate::server::store) async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT order_id, id FROM delivery WHERE node_id = $1 AND url_id = $2 AND state IN (0, 2) AND attempts > 0",
+        )
+        .bind(self.present().node)
+        .bind(url_id.0)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|(order, delivery)| (OrderId(order), DeliveryId(delivery))).collect())
+    }
+
+    /// The received bodies of notifications.
+    pub(in crate::server::store) async fn bodies(
+        &self,
+        ids: &[NotificationId],
+    ) -> Result<HashMap<NotificationId, Bytes>, StoreError> {
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as("SELECT id, segment_id, part FROM notification WHERE id = ANY($1)")
+            .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
+        // The body is the second part, after the head.
+        let places: Vec<_> = rows.iter().map(|(_, segment, part)| (*segment, part + 1)).collect();
+        let parts = self.parts(&places, 1).await?;
+        Ok(rows.iter().zip(parts).map(|((id, ..), mut body)| (NotificationId(*id), body.swap_remove(0).into())).collect())
+    }
+}

@@ -1,0 +1,338 @@
+//! What attempts came to. One line writes them in the order in which they are handed over, in batches, and offers a batch
+//! until it is known to be written: who hands results over never hears of a failure that might not have been one.
+
+use super::{
+    PgStore, Place,
+    line::{Failed, Line, Work},
+    rows::{json, state, text},
+    segments::Segments,
+};
+use crate::domain::{
+    DeliveryState,
+    id::{DeliveryId, MerchantId},
+};
+use crate::server::store::{AttemptRecord, Change, Commit, Next, StoreError};
+use bytes::Bytes;
+use sqlx::{Connection as _, PgConnection};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// The number of the line, after those of the intake.
+pub(super) const LINE: i64 = super::intake::LINES;
+/// Calls that may wait before callers wait themselves.
+const QUEUE: usize = 64;
+/// Most calls written together.
+const MAX_BATCH: usize = 64;
+/// Pause while the database cannot be written.
+const PAUSE: Duration = Duration::from_millis(300);
+
+type Reply = oneshot::Sender<Result<(), StoreError>>;
+pub(super) type Call = (Vec<AttemptRecord>, Reply);
+
+/// Starts the line.
+pub(super) fn start(line: Line) -> (mpsc::Sender<Call>, tokio::task::JoinHandle<()>) {
+    let (sender, queue) = mpsc::channel(QUEUE);
+    (sender, tokio::spawn(run(line, queue)))
+}
+
+impl PgStore {
+    /// Stores finished attempts; returns after the commit that holds them, however long that takes.
+    pub(in crate::server::store) async fn record(&self, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let Some(results) = self.results() else { return Err(StoreError::NotServing) };
+        let (reply, answer) = oneshot::channel();
+        results.send((attempts, reply)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+/// Runs until every sender is gone.
+async fn run(mut line: Line, mut queue: mpsc::Receiver<Call>) {
+    let mut calls = Vec::with_capacity(MAX_BATCH);
+    while queue.recv_many(&mut calls, MAX_BATCH).await > 0 {
+        let mut records = Vec::new();
+        let mut replies = Vec::new();
+        for (some, reply) in calls.drain(..) {
+            records.extend(some);
+            replies.push(reply);
+        }
+        let result = write(&mut line, records).await.map_err(|error| error.to_string());
+        for reply in replies {
+            let _ = reply.send(result.clone().map_err(StoreError::Corrupt));
+        }
+    }
+}
+
+/// Writes a batch as often as it takes. An error means that the database will never take it.
+async fn write(line: &mut Line, records: Vec<AttemptRecord>) -> Result<(), sqlx::Error> {
+    let core = line.core.clone();
+    let mut segments = Segments::default();
+    let places = records
+        .iter()
+        .map(|record| {
+            let head = |text: &str| Bytes::from(text.to_owned());
+            let parts =
+                [head(&record.request_head), record.request_body.clone(), head(&record.answer_head), record.answer_body.clone()];
+            segments.place(&core.ids, parts)
+        })
+        .collect();
+    let Ok(segments) = tokio::task::spawn_blocking(move || segments.finish()).await else {
+        return Err(sqlx::Error::Protocol("the results could not be packed".to_owned()));
+    };
+    let mut batch = Batch { number: core.ids.next(), records, places, segments, doubtful: Vec::new() };
+    loop {
+        let before = *core.places().borrow();
+        match line.write(&batch).await {
+            Ok(()) => break,
+            Err(Failed::Surely(error)) => {
+                if !StoreError::from(error).is_temporary() {
+                    tracing::error!("results of attempts were refused by the database");
+                    return Err(sqlx::Error::Protocol("the database refused results of attempts".to_owned()));
+                }
+            }
+            Err(Failed::Perhaps(error)) => {
+                tracing::warn!(%error, "it is not known whether results were stored; asking the database");
+                let after = *core.places().borrow();
+                batch.doubtful.extend([line.page(before), line.page(after)]);
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let changes = batch.records.iter().map(|record| Change::Order(record.merchant_id, record.order_id)).collect();
+    core.announce(Commit { jobs: Vec::new(), changes });
+    Ok(())
+}
+
+/// Results with where their bytes lie.
+struct Batch {
+    number: i64,
+    records: Vec<AttemptRecord>,
+    places: Vec<(i64, i64)>,
+    segments: (Vec<i64>, Vec<Vec<u8>>),
+    /// Pages under which it may have been written already.
+    doubtful: Vec<i64>,
+}
+
+/// A delivery as the batch finds and leaves it.
+struct Moved {
+    url_id: i64,
+    before: DeliveryState,
+    state: DeliveryState,
+    attempts: i64,
+    window_from: i64,
+    due_at: Option<i64>,
+    last_attempt_at: i64,
+    last_cause: Option<&'static str>,
+    finished_at: Option<i64>,
+}
+
+/// How the batch changes the books of a URL.
+#[derive(Default)]
+struct Book {
+    /// By state's code.
+    moved: [i64; 7],
+    confirmed_at: Option<i64>,
+    attempted_at: Option<i64>,
+}
+
+/// What the batch counts in an hour: confirmed, failed, expired.
+type Hour = [i64; 3];
+
+impl Work for Batch {
+    type Output = ();
+
+    async fn run(&self, conn: &mut PgConnection, _place: Place, page: i64) -> Result<Option<()>, sqlx::Error> {
+        if !self.doubtful.is_empty() {
+            // Waits for a commit that is still being made on a connection which was given up.
+            let last: Vec<i64> = sqlx::query_scalar("SELECT batch FROM line WHERE page = ANY($1) ORDER BY page FOR UPDATE")
+                .bind(&self.doubtful)
+                .fetch_all(&mut *conn)
+                .await?;
+            if last.contains(&self.number) {
+                return Ok(Some(()));
+            }
+        }
+        let mut tx = conn.begin().await?;
+        let mine = sqlx::query("UPDATE line SET batch = $2 WHERE page = $1 AND open")
+            .bind(page)
+            .bind(self.number)
+            .execute(&mut *tx)
+            .await?;
+        if mine.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let ids: Vec<i64> = self.records.iter().map(|record| record.delivery_id.0).collect();
+        // In one order, so that two who lock the same rows wait instead of blocking each other.
+        let rows: Vec<(i64, i64, i64, i64)> =
+            sqlx::query_as("SELECT id, url_id, state, attempts FROM delivery WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+                .bind(&ids)
+                .fetch_all(&mut *tx)
+                .await?;
+        let mut found = HashMap::with_capacity(rows.len());
+        for (id, url_id, code, attempts) in rows {
+            let before = state(code).map_err(|error| sqlx::Error::Decode(error.into()))?;
+            found.insert(id, (url_id, before, attempts));
+        }
+        self.write(&mut tx, page, &found).await?;
+        tx.commit().await?;
+        Ok(Some(()))
+    }
+}
+
+impl Batch {
+    async fn write(
+        &self,
+        conn: &mut PgConnection,
+        page: i64,
+        found: &HashMap<i64, (i64, DeliveryState, i64)>,
+    ) -> Result<(), sqlx::Error> {
+        let mut moved: BTreeMap<DeliveryId, Moved> = BTreeMap::new();
+        let mut hours: BTreeMap<(MerchantId, i64), Hour> = BTreeMap::new();
+        let mut books: BTreeMap<i64, Book> = BTreeMap::new();
+        let mut attempts = Vec::with_capacity(self.records.len());
+        for (record, place) in self.records.iter().zip(&self.places) {
+            let Some((url_id, before, so_far)) = found.get(&record.delivery_id.0).copied() else {
+                tracing::error!(delivery.id = %record.delivery_id, "an attempt came back for a delivery that is not there");
+                continue;
+            };
+            let cause = record.cause.map(|cause| cause.code());
+            let delivery = moved.entry(record.delivery_id).or_insert(Moved {
+                url_id,
+                before,
+                state: before,
+                attempts: so_far,
+                window_from: 0,
+                due_at: None,
+                last_attempt_at: 0,
+                last_cause: None,
+                finished_at: None,
+            });
+            let was = delivery.state;
+            delivery.state = settle(was, record.next);
+            delivery.attempts += 1;
+            delivery.window_from = record.window_from.0;
+            delivery.due_at = match (delivery.state, record.next) {
+                (DeliveryState::Retrying, Next::Retry(due_at)) => Some(due_at.0),
+                _ => None,
+            };
+            delivery.last_attempt_at = record.finished_at.0;
+            delivery.last_cause = cause;
+            let ended = delivery.state.is_final() && !was.is_final();
+            if ended {
+                delivery.finished_at = Some(record.finished_at.0);
+            }
+            attempts.push((delivery.attempts, record, place, cause));
+            let hour = hours.entry((record.merchant_id, record.finished_at.hour())).or_default();
+            hour[0] += i64::from(ended && delivery.state == DeliveryState::Confirmed);
+            hour[1] += i64::from(cause.is_some());
+            hour[2] += i64::from(ended && delivery.state == DeliveryState::Expired);
+            let book = books.entry(url_id).or_default();
+            book.attempted_at = book.attempted_at.max(Some(record.finished_at.0));
+            if cause.is_none() {
+                book.confirmed_at = book.confirmed_at.max(Some(record.finished_at.0));
+            }
+        }
+        for delivery in moved.values() {
+            let book = books.entry(delivery.url_id).or_default();
+            book.moved[delivery.before.code() as usize] -= 1;
+            book.moved[delivery.state.code() as usize] += 1;
+        }
+        let change = |state: DeliveryState| books.values().map(|book| book.moved[state.code() as usize]).collect::<Vec<_>>();
+        sqlx::query(
+            "WITH changed AS (
+                 UPDATE delivery SET state = m.state, attempts = m.attempts, window_from = m.window_from, due_at = m.due_at,
+                     last_attempt_at = m.last_attempt_at, last_cause = m.last_cause,
+                     finished_at = coalesce(delivery.finished_at, m.finished_at)
+                 FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[],
+                     $9::bigint[])
+                     AS m (id, state, attempts, window_from, due_at, last_attempt_at, last_cause, finished_at)
+                 WHERE delivery.id = m.id
+             ), tried AS (
+                 INSERT INTO attempt (delivery_id, number, started_at, address, status, cause, detail, timings, segment_id, part)
+                 SELECT * FROM unnest($10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[], $15::text[],
+                     $16::text[], $17::text[], $18::bigint[], $19::bigint[])
+             ), stored AS (
+                 INSERT INTO segment (id, bytes) SELECT * FROM unnest($20::bigint[], $21::bytea[]) ON CONFLICT (id) DO NOTHING
+             ), counted AS (
+                 INSERT INTO tally (merchant_id, hour, page, confirmed, failed, expired)
+                 SELECT h.merchant_id, h.hour, $1, h.confirmed, h.failed, h.expired
+                 FROM unnest($22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[])
+                     AS h (merchant_id, hour, confirmed, failed, expired)
+                 ON CONFLICT (merchant_id, hour, page) DO UPDATE SET confirmed = tally.confirmed + excluded.confirmed,
+                     failed = tally.failed + excluded.failed, expired = tally.expired + excluded.expired
+             )
+             INSERT INTO url_books (url_id, page, queued, retrying, held, confirmed, expired, cancelled, last_confirmed_at,
+                 last_attempt_at)
+             SELECT b.url_id, $1, b.queued, b.retrying, b.held, b.confirmed, b.expired, b.cancelled, b.confirmed_at, b.attempted_at
+             FROM unnest($27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[],
+                 $33::bigint[], $34::bigint[], $35::bigint[])
+                 AS b (url_id, queued, retrying, held, confirmed, expired, cancelled, confirmed_at, attempted_at)
+             ON CONFLICT (url_id, page) DO UPDATE SET queued = url_books.queued + excluded.queued,
+                 retrying = url_books.retrying + excluded.retrying, held = url_books.held + excluded.held,
+                 confirmed = url_books.confirmed + excluded.confirmed, expired = url_books.expired + excluded.expired,
+                 cancelled = url_books.cancelled + excluded.cancelled,
+                 last_confirmed_at = coalesce(excluded.last_confirmed_at, url_books.last_confirmed_at),
+                 last_attempt_at = coalesce(excluded.last_attempt_at, url_books.last_attempt_at)",
+        )
+        .bind(page)
+        .bind(moved.keys().map(|id| id.0).collect::<Vec<_>>())
+        .bind(moved.values().map(|delivery| delivery.state.code()).collect::<Vec<_>>())
+        .bind(moved.values().map(|delivery| delivery.attempts).collect::<Vec<_>>())
+        .bind(moved.values().map(|delivery| delivery.window_from).collect::<Vec<_>>())
+        .bind(moved.values().map(|delivery| delivery.due_at).collect::<Vec<_>>())
+        .bind(moved.values().map(|delivery| delivery.last_attempt_at).collect::<Vec<_>>())
+        .bind(moved.values().map(|delivery| delivery.last_cause).collect::<Vec<_>>())
+        .bind(moved.values().map(|delivery| delivery.finished_at).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|(_, record, ..)| record.delivery_id.0).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|(number, ..)| *number).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|(_, record, ..)| record.started_at.0).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|(_, record, ..)| record.address.as_deref()).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|(_, record, ..)| record.status.map(i64::from)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|(.., cause)| *cause).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|(_, record, ..)| plain(&record.detail)).collect::<Result<Vec<_>, _>>()?)
+        .bind(attempts.iter().map(|(_, record, ..)| plain(&record.timings)).collect::<Result<Vec<_>, _>>()?)
+        .bind(attempts.iter().map(|(_, _, (segment, _), _)| *segment).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|(_, _, (_, part), _)| *part).collect::<Vec<_>>())
+        .bind(&self.segments.0)
+        .bind(&self.segments.1)
+        .bind(hours.keys().map(|(merchant, _)| merchant.0).collect::<Vec<_>>())
+        .bind(hours.keys().map(|(_, hour)| *hour).collect::<Vec<_>>())
+        .bind(hours.values().map(|hour| hour[0]).collect::<Vec<_>>())
+        .bind(hours.values().map(|hour| hour[1]).collect::<Vec<_>>())
+        .bind(hours.values().map(|hour| hour[2]).collect::<Vec<_>>())
+        .bind(books.keys().copied().collect::<Vec<i64>>())
+        .bind(change(DeliveryState::Queued))
+        .bind(change(DeliveryState::Retrying))
+        .bind(change(DeliveryState::Held))
+        .bind(change(DeliveryState::Confirmed))
+        .bind(change(DeliveryState::Expired))
+        .bind(change(DeliveryState::Cancelled))
+        .bind(books.values().map(|book| book.confirmed_at).collect::<Vec<_>>())
+        .bind(books.values().map(|book| book.attempted_at).collect::<Vec<_>>())
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+/// A value as JSON that the database takes.
+fn plain<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
+    let written = json(value).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    Ok(text(&written).into_owned())
+}
+
+/// What an attempt makes of a delivery. A proof of receipt counts even where the URL was put on hold meanwhile; what
+/// a person cancelled stays cancelled.
+fn settle(current: DeliveryState, next: Next) -> DeliveryState {
+    match (current, next) {
+        (state, _) if state.is_final() => state,
+        (_, Next::Confirmed) => DeliveryState::Confirmed,
+        (DeliveryState::Held, _) => DeliveryState::Held,
+        (_, Next::Retry(_)) => DeliveryState::Retrying,
+        (_, Next::Expired) => DeliveryState::Expired,
+        (_, Next::Closed) => DeliveryState::Cancelled,
+    }
+}

@@ -1,0 +1,193 @@
+//! Retention: what is old goes, a little at a time. One node at a time looks after it.
+//!
+//! Ids grow with time, so what is older than a moment is what has a smaller id; every step takes the next few from the
+//! beginning and is one short transaction. What somebody still waits for stays: an open or held delivery keeps its
+//! notification and its bytes. The place of what went is used again by PostgreSQL's own cleaning.
+
+use super::Core;
+use crate::domain::Timestamp;
+use crate::server::store::{Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, ids::IdSource};
+use sqlx::{PgConnection, Row as _};
+use std::time::Duration;
+
+/// Rows that one step looks at: short enough that nobody waits long for them.
+const SEGMENTS: i64 = 32;
+const DELIVERIES: i64 = 500;
+const NOTIFICATIONS: i64 = 250;
+/// A notification's id is made before it waits for its commit, its segment's id in the commit: at most this much later.
+const COMMIT_WAIT: Duration = Duration::from_secs(60);
+
+/// The smallest id that can have been made at a moment.
+fn floor(moment: Timestamp) -> i64 {
+    IdSource::floor(moment.millis())
+}
+
+impl Core {
+    /// Removes the next few things that are older than the horizon; gives what went and where to go on, or `None` at the
+    /// end, and also where another node is at it.
+    pub(in crate::server::store) async fn retain(
+        &self,
+        horizon: Horizon,
+        cursor: RetentionCursor,
+    ) -> Result<(Removed, Option<RetentionCursor>), StoreError> {
+        let mut removed = Removed::default();
+        let mut tx = self.pool.begin().await?;
+        let mine: bool =
+            sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('quittance retention'))").fetch_one(&mut *tx).await?;
+        if !mine {
+            return Ok((removed, None));
+        }
+        let next = match cursor.phase {
+            RetentionPhase::Bytes => bytes(&mut tx, horizon, cursor.after, &mut removed).await?,
+            RetentionPhase::Attempts => attempts(&mut tx, horizon, cursor.after, &mut removed).await?,
+            RetentionPhase::Ledger => ledger(&mut tx, horizon, cursor.after, &mut removed).await?,
+            RetentionPhase::Shrink => None,
+        };
+        tx.commit().await?;
+        let next = match next {
+            Some(after) => Some(RetentionCursor { phase: cursor.phase, after }),
+            None => cursor.phase.next().map(|phase| RetentionCursor { phase, after: 0 }),
+        };
+        Ok((removed, next))
+    }
+}
+
+/// Segments; gives the last one looked at, or `None` where all were.
+async fn bytes(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
+    let until = floor(horizon.bytes_before);
+    if after == 0 {
+        // From now on nobody expects them: `doctor` asks for the bytes and attempts of later ones only.
+        sqlx::query(
+            "INSERT INTO meta (key, value) VALUES ('bytes_kept_from', $1::bigint::text)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE meta.value::bigint < $1",
+        )
+        .bind(until)
+        .execute(&mut *conn)
+        .await?;
+    }
+    let ids: Vec<i64> = sqlx::query_scalar("SELECT id FROM segment WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3")
+        .bind(after)
+        .bind(until)
+        .bind(SEGMENTS)
+        .fetch_all(&mut *conn)
+        .await?;
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
+    let deleted = sqlx::query(
+        "DELETE FROM segment WHERE id = ANY($1) AND NOT EXISTS
+             (SELECT 1 FROM notification JOIN delivery ON delivery.notification_id = notification.id
+              WHERE notification.id BETWEEN $2 AND $3 AND notification.segment_id = segment.id AND delivery.state IN (0, 2, 3))",
+    )
+    .bind(&ids)
+    .bind(IdSource::earlier(*first, COMMIT_WAIT))
+    .bind(last)
+    .execute(conn)
+    .await?;
+    removed.segments += deleted.rows_affected();
+    Ok((ids.len() as i64 == SEGMENTS).then_some(*last))
+}
+
+/// Attempts of finished deliveries.
+async fn attempts(
+    conn: &mut PgConnection,
+    horizon: Horizon,
+    after: i64,
+    removed: &mut Removed,
+) -> Result<Option<i64>, StoreError> {
+    // What was removed before is not looked at again.
+    let kept_from: i64 =
+        sqlx::query_scalar("SELECT coalesce((SELECT value::bigint FROM meta WHERE key = 'attempts_kept_from'), 0)")
+            .fetch_one(&mut *conn)
+            .await?;
+    let after = after.max(kept_from - 1);
+    let ids: Vec<i64> = sqlx::query_scalar("SELECT id FROM delivery WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3")
+        .bind(after)
+        .bind(floor(horizon.bytes_before))
+        .bind(DELIVERIES)
+        .fetch_all(&mut *conn)
+        .await?;
+    let Some(last) = ids.last() else { return Ok(None) };
+    let deleted = sqlx::query(
+        "DELETE FROM attempt USING delivery WHERE attempt.delivery_id = delivery.id
+             AND delivery.id = ANY($1) AND delivery.state IN (4, 5, 6) AND delivery.finished_at < $2",
+    )
+    .bind(&ids)
+    .bind(horizon.bytes_before.0)
+    .execute(&mut *conn)
+    .await?;
+    removed.attempts += deleted.rows_affected();
+    // Deliveries that were not finished long ago are looked at again with their rows in the ledger.
+    sqlx::query(
+        "INSERT INTO meta (key, value) VALUES ('attempts_kept_from', $1::bigint::text)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )
+    .bind(last + 1)
+    .execute(conn)
+    .await?;
+    Ok((ids.len() as i64 == DELIVERIES).then_some(*last))
+}
+
+/// Notifications with their deliveries, and orders and resends that nothing is left of.
+async fn ledger(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
+    let rows: Vec<(i64, i64, bool)> = sqlx::query_as(
+        "SELECT id, order_id,
+             EXISTS (SELECT 1 FROM delivery WHERE delivery.notification_id = notification.id AND state IN (0, 2, 3))
+         FROM notification WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3",
+    )
+    .bind(after)
+    .bind(floor(horizon.ledger_before))
+    .bind(NOTIFICATIONS)
+    .fetch_all(&mut *conn)
+    .await?;
+    let Some((last, ..)) = rows.last() else { return Ok(None) };
+    let old: Vec<i64> = rows.iter().filter(|(_, _, waited_for)| !waited_for).map(|(id, ..)| *id).collect();
+    let mut orders: Vec<i64> = rows.iter().map(|(_, order, _)| *order).collect();
+    orders.sort_unstable();
+    orders.dedup();
+    // A message that comes now for one of them waits, and what has come before is seen below.
+    sqlx::query("SELECT id FROM orders WHERE id = ANY($1) ORDER BY id FOR UPDATE").bind(&orders).execute(&mut *conn).await?;
+    let booked = sqlx::query(
+        "SELECT url_id, count(*), count(*) FILTER (WHERE state = 4), count(*) FILTER (WHERE state = 5),
+             count(*) FILTER (WHERE state = 6)
+         FROM delivery WHERE notification_id = ANY($1) AND state IN (4, 5, 6) GROUP BY url_id ORDER BY url_id",
+    )
+    .bind(&old)
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in &booked {
+        let count = |column| row.try_get::<i64, _>(column);
+        sqlx::query(
+            "UPDATE url_books SET accepted = accepted - $2, confirmed = confirmed - $3, expired = expired - $4,
+                 cancelled = cancelled - $5 WHERE url_id = $1 AND page = 0",
+        )
+        .bind(count(0)?)
+        .bind(count(1)?)
+        .bind(count(2)?)
+        .bind(count(3)?)
+        .bind(count(4)?)
+        .execute(&mut *conn)
+        .await?;
+        removed.deliveries += u64::try_from(count(1)?).unwrap_or(0);
+    }
+    sqlx::query(
+        "DELETE FROM attempt USING delivery WHERE attempt.delivery_id = delivery.id AND delivery.notification_id = ANY($1)",
+    )
+    .bind(&old)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query("DELETE FROM delivery WHERE notification_id = ANY($1)").bind(&old).execute(&mut *conn).await?;
+    let gone = sqlx::query("DELETE FROM notification WHERE id = ANY($1)").bind(&old).execute(&mut *conn).await?;
+    removed.notifications += gone.rows_affected();
+    sqlx::query(
+        "DELETE FROM resend WHERE order_id = ANY($1)
+             AND NOT EXISTS (SELECT 1 FROM notification WHERE notification.order_id = resend.order_id)",
+    )
+    .bind(&orders)
+    .execute(&mut *conn)
+    .await?;
+    let gone = sqlx::query(
+        "DELETE FROM orders WHERE id = ANY($1)
+             AND NOT EXISTS (SELECT 1 FROM notification WHERE notification.order_id = orders.id)",
+    );
+    removed.orders += gone.bind(&orders).execute(conn).await?.rows_affected();
+    Ok((rows.len() as i64 == NOTIFICATIONS).then_some(*last))
+}

@@ -1,0 +1,300 @@
+//! Merchants and listeners, and the directory that holds all settings in memory. Notification URLs are in `urls`.
+//!
+//! Every change moves the settings' version in its own transaction, leaves a line in the audit log, is in this node's
+//! directory when the call returns, and in the others' a moment later.
+
+use super::{
+    Core,
+    accept::is_exclusive,
+    rows::{taken, text, word},
+};
+use crate::domain::{
+    Algorithms,
+    id::{ListenerId, MerchantId, UrlId},
+};
+use crate::server::store::{
+    Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, StoreError,
+    slug::slug,
+    vault::{Secret, Vault},
+};
+use sqlx::{PgConnection, PgPool, Postgres, Row as _, Transaction};
+use std::sync::Arc;
+
+fn merchant_place(id: i64) -> String {
+    format!("merchant.secret_key/{id}")
+}
+
+fn listener_place(id: i64) -> String {
+    format!("listener.secret/{id}")
+}
+
+fn unseal(vault: &Vault, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
+    vault.unseal(place, sealed).ok_or_else(|| StoreError::Corrupt(format!("{place} does not open with the key file")))
+}
+
+/// Reads the directory in one consistent view.
+pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, StoreError> {
+    let mut tx = pool.begin_with("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+    let version: Option<String> =
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
+    let mut merchants = Vec::new();
+    for row in sqlx::query("SELECT id, name, slug, secret_key FROM merchant").fetch_all(&mut *tx).await? {
+        let id: i64 = row.try_get(0)?;
+        let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
+        merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key });
+    }
+    let mut listeners = Vec::new();
+    let query = sqlx::query("SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled FROM listener");
+    for row in query.fetch_all(&mut *tx).await? {
+        let id: i64 = row.try_get(0)?;
+        listeners.push(Listener {
+            id: ListenerId(id),
+            merchant_id: MerchantId(row.try_get(1)?),
+            gateway: word("listener.gateway", row.try_get(2)?)?,
+            label: row.try_get(3)?,
+            path_key: row.try_get(4)?,
+            secret: unseal(vault, &listener_place(id), row.try_get(5)?)?,
+            required: Algorithms::from_bits(row.try_get(6)?),
+            enabled: row.try_get(7)?,
+        });
+    }
+    let mut urls = Vec::new();
+    let query = sqlx::query(
+        "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held
+         FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id",
+    );
+    for row in query.fetch_all(&mut *tx).await? {
+        urls.push(NotificationUrl {
+            id: UrlId(row.try_get(0)?),
+            merchant_id: MerchantId(row.try_get(1)?),
+            label: row.try_get(2)?,
+            url: row.try_get(3)?,
+            is_default: row.try_get(4)?,
+            algorithms: Algorithms::from_bits(row.try_get(5)?),
+            concurrent: row.try_get(6)?,
+            order_in_order: row.try_get(7)?,
+            held: row.try_get(8)?,
+        });
+    }
+    tx.commit().await?;
+    let version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
+    Ok(Directory::new(version, merchants, listeners, urls))
+}
+
+/// One line of the audit log.
+pub(super) struct Audit<'a> {
+    pub actor: &'a str,
+    pub merchant_id: Option<MerchantId>,
+    pub action: &'static str,
+    pub subject: String,
+    pub detail: String,
+}
+
+impl Core {
+    /// Reads the directory again, unless a newer one is there already.
+    pub(super) async fn reload(&self) -> Result<(), StoreError> {
+        let fresh = Arc::new(load(&self.pool, &self.vault).await?);
+        let known = self.directory.borrow().clone();
+        let place = self.present();
+        if place.node != 0 {
+            // Whoever finds first that a URL is now served by one node serves it; that must be known before the first
+            // delivery is made by the new setting.
+            let switched: Vec<UrlId> = fresh
+                .urls()
+                .filter(|url| is_exclusive(url) && known.url(url.id).is_some_and(|before| !is_exclusive(before)))
+                .map(|url| url.id)
+                .collect();
+            if !switched.is_empty() {
+                let mut conn = self.pool.acquire().await?;
+                self.lease(&mut conn, place, &switched).await?;
+            }
+        }
+        let moved = self.directory.send_if_modified(|directory| {
+            let newer = fresh.version > directory.version;
+            if newer {
+                *directory = fresh;
+            }
+            newer
+        });
+        if moved {
+            // Only here: every node finds out by itself.
+            self.feed.announce(Commit { jobs: Vec::new(), changes: vec![Change::Settings] });
+            if place.node != 0 {
+                self.settle_leases().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits a change of settings and brings the directory up to date, here and elsewhere.
+    pub(super) async fn commit_settings(&self, mut tx: Transaction<'_, Postgres>) -> Result<(), StoreError> {
+        sqlx::query("UPDATE meta SET value = (value::bigint + 1)::text WHERE key = 'settings_version'").execute(&mut *tx).await?;
+        sqlx::query("SELECT pg_notify('quittance', 'settings')").execute(&mut *tx).await?;
+        tx.commit().await?;
+        self.reload().await
+    }
+
+    pub(super) async fn audit(&self, conn: &mut PgConnection, entry: Audit<'_>) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(self.ids.next())
+        .bind(self.clock.now().0)
+        .bind(text(entry.actor))
+        .bind(entry.merchant_id.map(|id| id.0))
+        .bind(entry.action)
+        .bind(text(&entry.subject))
+        .bind(text(&entry.detail))
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+
+    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: String) -> Result<MerchantId, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // Of two that are added at once the second sees the first's name.
+        sqlx::query("LOCK TABLE merchant IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
+        let id = self.ids.next();
+        let slug = free_slug(&mut tx, &new.name).await?;
+        let now = self.clock.now().0;
+        sqlx::query("INSERT INTO merchant (id, name, slug, secret_key, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)")
+            .bind(id)
+            .bind(text(&new.name))
+            .bind(slug)
+            .bind(self.vault.seal(&merchant_place(id), new.secret_key.reveal()))
+            .bind(now)
+            .execute(&mut *tx)
+            .await
+            .map_err(|error| taken(error, "this merchant name"))?;
+        let merchant_id = MerchantId(id);
+        let entry = Audit {
+            actor: &actor,
+            merchant_id: Some(merchant_id),
+            action: "merchant.add",
+            subject: new.name.clone(),
+            detail: String::new(),
+        };
+        self.audit(&mut tx, entry).await?;
+        self.commit_settings(tx).await?;
+        Ok(merchant_id)
+    }
+
+    pub(in crate::server::store) async fn set_secret_key(
+        &self,
+        merchant_id: MerchantId,
+        key: Secret,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let name: Option<String> =
+            sqlx::query_scalar("UPDATE merchant SET secret_key = $1, updated_at = $2 WHERE id = $3 RETURNING name")
+                .bind(self.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
+                .bind(self.clock.now().0)
+                .bind(merchant_id.0)
+                .fetch_optional(&mut *tx)
+                .await?;
+        let entry = Audit {
+            actor: &actor,
+            merchant_id: Some(merchant_id),
+            action: "merchant.secret-key",
+            subject: name.ok_or(StoreError::NotFound("the merchant"))?,
+            detail: String::new(),
+        };
+        self.audit(&mut tx, entry).await?;
+        self.commit_settings(tx).await
+    }
+
+    pub(in crate::server::store) async fn add_listener(
+        &self,
+        draft: ListenerDraft,
+        path_key: String,
+        actor: String,
+    ) -> Result<ListenerId, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let id = self.ids.next();
+        let secret = draft.secret.clone().unwrap_or_default();
+        sqlx::query(
+            "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+        )
+        .bind(id)
+        .bind(draft.merchant_id.0)
+        .bind(draft.gateway.name())
+        .bind(text(&draft.label))
+        .bind(path_key)
+        .bind(self.vault.seal(&listener_place(id), secret.reveal()))
+        .bind(draft.required.bits())
+        .bind(draft.enabled)
+        .bind(self.clock.now().0)
+        .execute(&mut *tx)
+        .await
+        .map_err(|error| taken(error, "this listener address"))?;
+        self.audit(&mut tx, listener_entry(&draft, &actor, "listener.add")).await?;
+        self.commit_settings(tx).await?;
+        Ok(ListenerId(id))
+    }
+
+    pub(in crate::server::store) async fn update_listener(
+        &self,
+        id: ListenerId,
+        draft: ListenerDraft,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let sealed = draft.secret.as_ref().map(|secret| self.vault.seal(&listener_place(id.0), secret.reveal()));
+        let updated = sqlx::query(
+            "UPDATE listener SET label = $1, secret = coalesce($2, secret), required = $3, enabled = $4, updated_at = $5
+             WHERE id = $6 AND merchant_id = $7",
+        )
+        .bind(text(&draft.label))
+        .bind(sealed)
+        .bind(draft.required.bits())
+        .bind(draft.enabled)
+        .bind(self.clock.now().0)
+        .bind(id.0)
+        .bind(draft.merchant_id.0)
+        .execute(&mut *tx)
+        .await?;
+        if updated.rows_affected() == 0 {
+            return Err(StoreError::NotFound("the listener"));
+        }
+        self.audit(&mut tx, listener_entry(&draft, &actor, "listener.change")).await?;
+        self.commit_settings(tx).await
+    }
+
+    /// When each merchant was added.
+    pub(in crate::server::store) async fn merchant_ages(
+        &self,
+    ) -> Result<std::collections::HashMap<MerchantId, crate::domain::Timestamp>, StoreError> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as("SELECT id, created_at FROM merchant").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(id, at)| (MerchantId(id), crate::domain::Timestamp(at))).collect())
+    }
+}
+
+fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+    let state = if draft.enabled { "on" } else { "off" };
+    let secret = if draft.secret.is_some() { ", secret set" } else { "" };
+    Audit {
+        actor,
+        merchant_id: Some(draft.merchant_id),
+        action,
+        subject: draft.label.clone(),
+        detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
+    }
+}
+
+/// A name in addresses of pages, with a number where that is taken.
+async fn free_slug(conn: &mut PgConnection, name: &str) -> Result<String, StoreError> {
+    let base = slug(name);
+    for number in 1.. {
+        let slug = if number == 1 { base.clone() } else { format!("{base}-{number}") };
+        let used: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM merchant WHERE slug = $1)")
+            .bind(&slug)
+            .fetch_one(&mut *conn)
+            .await?;
+        if !used {
+            return Ok(slug);
+        }
+    }
+    Ok(base)
+}

@@ -1,0 +1,142 @@
+//! Notification URLs.
+
+use super::{Core, rows::text, settings::Audit};
+use crate::domain::{
+    attempt::UrlCheck,
+    id::{MerchantId, UrlId},
+};
+use crate::server::store::{StoreError, UrlDraft};
+use sqlx::PgConnection;
+
+impl Core {
+    pub(in crate::server::store) async fn add_url(&self, draft: UrlDraft, actor: String) -> Result<UrlId, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let id = self.ids.next();
+        demote_default(&mut tx, &draft).await?;
+        sqlx::query(
+            "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
+                 check_status, check_note, checked_at, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
+        )
+        .bind(id)
+        .bind(draft.merchant_id.0)
+        .bind(text(&draft.label))
+        .bind(text(&draft.url))
+        .bind(draft.is_default)
+        .bind(draft.algorithms.bits())
+        .bind(draft.concurrent)
+        .bind(draft.order_in_order)
+        .bind(draft.held)
+        .bind(draft.check.as_ref().map(check_word))
+        .bind(draft.check.as_ref().map(|check| text(&check.note).into_owned()))
+        .bind(draft.check.as_ref().map(|check| check.at.0))
+        .bind(self.clock.now().0)
+        .execute(&mut *tx)
+        .await?;
+        // The page that sweeps and resends write; what moves it must find it.
+        sqlx::query("INSERT INTO url_books (url_id, page) VALUES ($1, 0)").bind(id).execute(&mut *tx).await?;
+        self.audit(&mut tx, url_entry(&draft, &actor, "url.add")).await?;
+        self.commit_settings(tx).await?;
+        Ok(UrlId(id))
+    }
+
+    pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        demote_default(&mut tx, &draft).await?;
+        let updated = sqlx::query(
+            "UPDATE notification_url SET label = $1, url = $2, is_default = $3, algorithms = $4, concurrent = $5,
+                 order_in_order = $6, held = $7, check_status = coalesce($8, check_status),
+                 check_note = coalesce($9, check_note), checked_at = coalesce($10, checked_at), updated_at = $11
+             WHERE id = $12 AND merchant_id = $13 AND removed_at IS NULL",
+        )
+        .bind(text(&draft.label))
+        .bind(text(&draft.url))
+        .bind(draft.is_default)
+        .bind(draft.algorithms.bits())
+        .bind(draft.concurrent)
+        .bind(draft.order_in_order)
+        .bind(draft.held)
+        .bind(draft.check.as_ref().map(check_word))
+        .bind(draft.check.as_ref().map(|check| text(&check.note).into_owned()))
+        .bind(draft.check.as_ref().map(|check| check.at.0))
+        .bind(self.clock.now().0)
+        .bind(id.0)
+        .bind(draft.merchant_id.0)
+        .execute(&mut *tx)
+        .await?;
+        if updated.rows_affected() == 0 {
+            return Err(StoreError::NotFound("the notification URL"));
+        }
+        self.audit(&mut tx, url_entry(&draft, &actor, "url.change")).await?;
+        self.commit_settings(tx).await
+    }
+
+    /// Takes a URL out of use. Its deliveries stay in the books; the open ones are cancelled by the sweep.
+    pub(in crate::server::store) async fn remove_url(
+        &self,
+        merchant_id: MerchantId,
+        id: UrlId,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let url: Option<String> = sqlx::query_scalar(
+            "UPDATE notification_url SET removed_at = $1, updated_at = $1, is_default = false
+             WHERE id = $2 AND merchant_id = $3 AND removed_at IS NULL RETURNING url",
+        )
+        .bind(self.clock.now().0)
+        .bind(id.0)
+        .bind(merchant_id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let entry = Audit {
+            actor: &actor,
+            merchant_id: Some(merchant_id),
+            action: "url.remove",
+            subject: url.ok_or(StoreError::NotFound("the notification URL"))?,
+            detail: String::new(),
+        };
+        self.audit(&mut tx, entry).await?;
+        self.commit_settings(tx).await
+    }
+
+    /// What a URL's removal would cancel: deliveries open or held.
+    pub(in crate::server::store) async fn outstanding_of(&self, id: UrlId) -> Result<u64, StoreError> {
+        let count: Option<i64> =
+            sqlx::query_scalar("SELECT sum(queued + retrying + held)::bigint FROM url_books WHERE url_id = $1")
+                .bind(id.0)
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(count.and_then(|count| count.try_into().ok()).unwrap_or(0))
+    }
+}
+
+/// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
+async fn demote_default(conn: &mut PgConnection, draft: &UrlDraft) -> Result<(), StoreError> {
+    if draft.is_default {
+        sqlx::query("UPDATE notification_url SET is_default = false WHERE merchant_id = $1 AND is_default")
+            .bind(draft.merchant_id.0)
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+fn check_word(check: &UrlCheck) -> &'static str {
+    check.cause.map_or("ok", |cause| cause.code())
+}
+
+fn url_entry<'a>(draft: &UrlDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+    let mut detail = draft.algorithms.to_string();
+    for (flag, word) in [
+        (draft.is_default, "default"),
+        (draft.concurrent, "concurrent"),
+        (draft.order_in_order, "order-in-order"),
+        (draft.held, "on hold"),
+    ] {
+        if flag {
+            detail.push_str(", ");
+            detail.push_str(word);
+        }
+    }
+    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail }
+}

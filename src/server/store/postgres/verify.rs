@@ -1,0 +1,223 @@
+//! `quittance doctor`: proves the books on the database, in one consistent view, while the nodes may go on.
+
+use super::{Core, nodes::DEAD_AFTER};
+use crate::domain::{DeliveryState, id::UrlId};
+use crate::server::store::{Finding, StoreError, pack::unpack};
+use sha2::{Digest as _, Sha256};
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+/// After its death a node's deliveries must have been taken over within this.
+const TAKE_OVER_SECONDS: f64 = 15.0;
+
+impl Core {
+    /// Runs every check. All read the same moment of the database.
+    pub(in crate::server::store) async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
+        // Reading everything may take longer than any other statement may.
+        let mut conn = self.address.connect(&self.address.unlimited()?).await?;
+        let mut tx = conn.begin_with("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        let mut findings = vec![books(&mut tx).await?];
+        for (check, wrong, query) in COUNTED {
+            let count: i64 = sqlx::query_scalar(query).fetch_one(&mut *tx).await?;
+            let detail = if count == 0 { "none".to_owned() } else { format!("{count} {wrong}") };
+            findings.push(Finding { check, ok: count == 0, detail });
+        }
+        for (check, wrong, query) in OF_NODES {
+            let count: i64 =
+                sqlx::query_scalar(query).bind(TAKE_OVER_SECONDS).bind(DEAD_AFTER.as_secs_f64()).fetch_one(&mut *tx).await?;
+            let detail = if count == 0 { "none".to_owned() } else { format!("{count} {wrong}") };
+            findings.push(Finding { check, ok: count == 0, detail });
+        }
+        findings.push(digests(&mut tx).await?);
+        tx.commit().await?;
+        let _ = conn.close().await;
+        findings.push(secrets(self).await?);
+        Ok(findings)
+    }
+}
+
+/// Checks that count rows which must not be: name, what they are, query.
+const COUNTED: [(&str, &str, &str); 10] = [
+    (
+        "every notification has its bytes",
+        "notifications without bytes",
+        "SELECT count(*) FROM notification
+         WHERE NOT EXISTS (SELECT 1 FROM segment WHERE segment.id = notification.segment_id)
+             AND (segment_id >= (SELECT coalesce((SELECT value::bigint FROM meta WHERE key = 'bytes_kept_from'), 0))
+                 OR EXISTS (SELECT 1 FROM delivery WHERE delivery.notification_id = notification.id AND state IN (0, 2, 3)))",
+    ),
+    (
+        "every notification has its order",
+        "notifications without an order",
+        "SELECT count(*) FROM notification WHERE NOT EXISTS (SELECT 1 FROM orders WHERE orders.id = notification.order_id)",
+    ),
+    (
+        "every delivery has its notification",
+        "deliveries without a notification",
+        "SELECT count(*) FROM delivery WHERE NOT EXISTS
+             (SELECT 1 FROM notification WHERE notification.id = delivery.notification_id)",
+    ),
+    (
+        "every delivery has its URL",
+        "deliveries without a URL",
+        "SELECT count(*) FROM delivery WHERE NOT EXISTS
+             (SELECT 1 FROM notification_url WHERE notification_url.id = delivery.url_id)",
+    ),
+    (
+        "every attempt has its delivery",
+        "attempts without a delivery",
+        "SELECT count(*) FROM attempt WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = attempt.delivery_id)",
+    ),
+    (
+        "every resend has its order",
+        "resends without an order",
+        "SELECT count(*) FROM resend WHERE NOT EXISTS (SELECT 1 FROM orders WHERE orders.id = resend.order_id)",
+    ),
+    (
+        "every notification was fanned out",
+        "notifications without a delivery to a URL that existed before them",
+        "SELECT count(*) FROM notification
+             JOIN notification_url ON notification_url.merchant_id = notification.merchant_id
+         WHERE notification_url.created_at < notification.received_at - 60000000
+             AND coalesce(notification_url.removed_at, notification.received_at + 60000001) > notification.received_at + 60000000
+             AND NOT EXISTS (SELECT 1 FROM delivery
+                 WHERE delivery.notification_id = notification.id AND delivery.url_id = notification_url.id)",
+    ),
+    (
+        "open deliveries are due, final ones are not",
+        "deliveries whose due time does not fit their state",
+        "SELECT count(*) FROM delivery WHERE (state IN (0, 2)) <> (due_at IS NOT NULL)
+             OR (state IN (4, 5, 6)) <> (finished_at IS NOT NULL)",
+    ),
+    (
+        "attempts are counted",
+        "deliveries whose number of attempts is wrong",
+        "SELECT count(*) FROM delivery
+         LEFT JOIN (SELECT delivery_id, count(*) AS made FROM attempt GROUP BY delivery_id) AS tried ON tried.delivery_id = delivery.id
+         WHERE delivery.attempts <> coalesce(tried.made, 0)
+             AND delivery.id >= (SELECT coalesce((SELECT value::bigint FROM meta WHERE key = 'attempts_kept_from'), 0))",
+    ),
+    (
+        "what is confirmed was confirmed by a receipt",
+        "confirmed deliveries without a confirmed attempt",
+        "SELECT count(*) FROM delivery WHERE state = 4
+             AND id >= (SELECT coalesce((SELECT value::bigint FROM meta WHERE key = 'attempts_kept_from'), 0))
+             AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.delivery_id = delivery.id AND cause IS NULL)",
+    ),
+];
+
+/// Checks that need the time of the take-over ($1) and the silence that counts as death ($2). They say something only while
+/// there is a node alive that could have taken over.
+const OF_NODES: [(&str, &str, &str); 2] = [
+    (
+        "open deliveries belong to nodes that live",
+        "open deliveries of nodes that are dead",
+        "SELECT count(*) FROM delivery JOIN node ON node.id = delivery.node_id
+         WHERE state IN (0, 2) AND least(ended_at, seen_at + make_interval(secs => $2)) < clock_timestamp() - make_interval(secs => $1)
+             AND EXISTS (SELECT 1 FROM node WHERE ended_at IS NULL AND seen_at > clock_timestamp() - make_interval(secs => $2))",
+    ),
+    (
+        "leases belong to nodes that live",
+        "leases of nodes that are dead",
+        "SELECT count(*) FROM lease LEFT JOIN node ON node.id = lease.node_id
+         WHERE (node.id IS NULL
+             OR least(ended_at, seen_at + make_interval(secs => $2)) < clock_timestamp() - make_interval(secs => $1))
+             AND EXISTS (SELECT 1 FROM node WHERE ended_at IS NULL AND seen_at > clock_timestamp() - make_interval(secs => $2))",
+    ),
+];
+
+/// Accepted deliveries = the sum over the states, for each URL, against a count of the rows themselves.
+async fn books(conn: &mut PgConnection) -> Result<Finding, StoreError> {
+    let counted: Vec<(i64, i64, i64)> =
+        sqlx::query_as("SELECT url_id, state, count(*) FROM delivery GROUP BY 1, 2").fetch_all(&mut *conn).await?;
+    let rows = sqlx::query(
+        "SELECT url_id, sum(accepted)::bigint, sum(queued)::bigint, sum(retrying)::bigint, sum(held)::bigint,
+             sum(confirmed)::bigint, sum(expired)::bigint, sum(cancelled)::bigint
+         FROM url_books GROUP BY url_id",
+    )
+    .fetch_all(conn)
+    .await?;
+    let states = [
+        DeliveryState::Queued,
+        DeliveryState::Retrying,
+        DeliveryState::Held,
+        DeliveryState::Confirmed,
+        DeliveryState::Expired,
+        DeliveryState::Cancelled,
+    ];
+    let mut accepted_total = 0;
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let url: i64 = row.try_get(0)?;
+        let accepted: i64 = row.try_get(1)?;
+        accepted_total += accepted;
+        let mut sum = 0;
+        for (column, state) in states.iter().enumerate() {
+            let booked: i64 = row.try_get(column + 2)?;
+            sum += booked;
+            let found = counted.iter().find(|(id, code, _)| (*id, *code) == (url, state.code())).map_or(0, |(_, _, n)| *n);
+            if booked != found {
+                wrong.push(format!("URL {}: {booked} {} in the books, {found} in the table", UrlId(url), state.label()));
+            }
+        }
+        if sum != accepted {
+            wrong.push(format!("URL {}: {accepted} accepted, {sum} over the states", UrlId(url)));
+        }
+    }
+    let table_total: i64 = counted.iter().map(|(_, _, n)| n).sum();
+    if table_total != accepted_total {
+        wrong.push(format!("{accepted_total} accepted in the books, {table_total} deliveries in the table"));
+    }
+    let ok = wrong.is_empty();
+    let detail = if ok { format!("{accepted_total} deliveries accepted = the sum over the states") } else { wrong.join("; ") };
+    Ok(Finding { check: "the books balance", ok, detail })
+}
+
+/// Notifications whose digests are checked together.
+const PAGE: i64 = 2_000;
+
+/// The bytes of every notification still hash to the digest taken when it was accepted.
+async fn digests(conn: &mut PgConnection) -> Result<Finding, StoreError> {
+    let (mut checked, mut wrong) = (0u64, 0u64);
+    let mut after = 0;
+    let mut open = None;
+    let mut parts = Vec::new();
+    loop {
+        // Notifications lie in nearly the order of their segments, so with a page of them sorted here each segment is
+        // read about once, and neither the rows nor their bytes are ever in memory all together.
+        let mut rows: Vec<(i64, i64, i64, Vec<u8>)> =
+            sqlx::query_as("SELECT segment_id, part, id, digest FROM notification WHERE id > $1 ORDER BY id LIMIT $2")
+                .bind(after)
+                .bind(PAGE)
+                .fetch_all(&mut *conn)
+                .await?;
+        let Some((_, _, last, _)) = rows.last() else { break };
+        after = *last;
+        rows.sort_unstable();
+        for (segment, part, _, digest) in rows {
+            if open != Some(segment) {
+                let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM segment WHERE id = $1")
+                    .bind(segment)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+                let Some(bytes) = bytes else { continue };
+                parts = unpack(&bytes).unwrap_or_default();
+                open = Some(segment);
+            }
+            let body = usize::try_from(part).ok().and_then(|part| parts.get(part + 1));
+            checked += 1;
+            wrong += u64::from(!body.is_some_and(|body| Sha256::digest(body).starts_with(&digest)));
+        }
+    }
+    let detail =
+        if wrong == 0 { format!("{checked} bodies hash right") } else { format!("{wrong} of {checked} bodies are altered") };
+    Ok(Finding { check: "stored messages are unaltered", ok: wrong == 0, detail })
+}
+
+async fn secrets(core: &Core) -> Result<Finding, StoreError> {
+    let check = "secrets open with the key file";
+    Ok(match super::settings::load(&core.pool, &core.vault).await {
+        Ok(_) => Finding { check, ok: true, detail: core.vault.path().display().to_string() },
+        Err(StoreError::Corrupt(detail)) => Finding { check, ok: false, detail },
+        Err(error) => return Err(error),
+    })
+}
