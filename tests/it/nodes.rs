@@ -86,7 +86,12 @@ async fn wait_until_confirmed(conn: &mut PgConnection, expected: i64, within: Du
         if confirmed == expected {
             return;
         }
-        assert!(Instant::now() < deadline, "{confirmed} of {expected} confirmed in {within:?}");
+        if Instant::now() >= deadline {
+            let open = "SELECT format('delivery of node %s, lease of %s, state %s, attempts %s, due %s', delivery.node_id, lease.node_id,
+                state, attempts, to_timestamp(due_at / 1e6)) FROM delivery LEFT JOIN lease USING (url_id) WHERE state IN (0, 2, 3)";
+            let open: Vec<String> = sqlx::query_scalar(open).fetch_all(conn).await.unwrap();
+            panic!("{confirmed} of {expected} confirmed in {within:?}: {open:#?}");
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
