@@ -86,7 +86,12 @@ async fn wait_until_confirmed(conn: &mut PgConnection, expected: i64, within: Du
         if confirmed == expected {
             return;
         }
-        assert!(Instant::now() < deadline, "{confirmed} of {expected} confirmed in {within:?}");
+        if Instant::now() >= deadline {
+            let open = "SELECT format('delivery of node %s, lease of %s, state %s, attempts %s, due %s', delivery.node_id, lease.node_id,
+                state, attempts, to_timestamp(due_at / 1e6)) FROM delivery LEFT JOIN lease USING (url_id) WHERE state IN (0, 2, 3)";
+            let open: Vec<String> = sqlx::query_scalar(open).fetch_all(conn).await.unwrap();
+            panic!("{confirmed} of {expected} confirmed in {within:?}: {open:#?}");
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -544,6 +549,47 @@ async fn a_commit_whose_answer_is_lost_is_neither_lost_nor_booked_twice() {
     let repeats: i64 = sqlx::query_scalar("SELECT sum(repeats)::bigint FROM notification").fetch_one(&mut conn).await.unwrap();
     assert_eq!(repeats, 0, "its own message is no repeat");
     node.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_the_database_stops_before_another_takes_over() {
+    let installation = Installation::new().await;
+    let port = tokio::task::spawn_blocking(postgres::port).await.unwrap();
+    let proxy = Proxy::to(port).await;
+    let cut_off = installation.node_through(proxy.port).await;
+    let merchant =
+        FakeMerchant::start(|visit| Answer::Later(Duration::from_millis(150), Box::new(Answer::receipt("md5", visit)))).await;
+    let shop = cut_off.shop("Shop").await;
+    shop.url(&merchant.url()).await;
+    for number in 0..80 {
+        assert_eq!(post(&shop, &number.to_string()).await, 200);
+    }
+    let survivor = installation.node().await;
+    proxy.cut();
+    let mut conn = installation.connection().await;
+    wait_until_confirmed(&mut conn, 80, Duration::from_secs(30)).await;
+    assert_eq!(merchant.peak(), 1, "never two at a time, though each node would have gone on");
+    let doubled = merchant.visits().len() - 80;
+    assert!(doubled <= 40, "{doubled} doubled: what was sent until the node stopped");
+    proxy.mend();
+    // The results that it could not write are written now; the deliveries stay confirmed.
+    until("the node to have a place again", || async {
+        let alive: i64 = sqlx::query_scalar("SELECT count(*) FROM node WHERE ended_at IS NULL")
+            .fetch_one(&mut installation.connection().await)
+            .await
+            .unwrap();
+        (alive == 2 && post(&shop, "later").await == 200).then_some(())
+    })
+    .await;
+    wait_until_confirmed(&mut conn, 81, Duration::from_secs(10)).await;
+    assert_eq!(merchant.peak(), 1);
+    until("all results to be written", || async {
+        let attempts: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM attempt").fetch_one(&mut installation.connection().await).await.unwrap();
+        (attempts == i64::try_from(merchant.visits().len()).unwrap()).then_some(())
+    })
+    .await;
+    survivor.assert_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -145,6 +145,10 @@ impl Lanes {
         if lane.held || lane.removed {
             return;
         }
+        // It may have been read from the table a moment before it was announced.
+        if lane.known.contains(&job.delivery_id) {
+            return;
+        }
         let url_id = job.url_id;
         let behind = lane.loading || lane.table.is_some_and(|due| due <= now);
         if behind || job.due_at > now || lane.ready.len() >= LANE_CAPACITY || self.in_memory >= CAPACITY {

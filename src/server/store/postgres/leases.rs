@@ -66,6 +66,29 @@ impl Core {
         Ok(())
     }
 
+    /// Whether this node serves a URL. Asks the table where that is not known here: of two lines that want a lease in the
+    /// same moment one may have stored a delivery before the other has noted that it got the lease.
+    async fn has_lease(&self, url: UrlId, place: Place) -> bool {
+        if self.leases().get(&url) == Some(&place.node) {
+            return true;
+        }
+        let owner: Result<Option<i64>, _> =
+            sqlx::query_scalar("SELECT node_id FROM lease WHERE url_id = $1").bind(url.0).fetch_optional(&self.pool).await;
+        match owner {
+            Ok(owner) => {
+                let mine = owner == Some(place.node) && self.present() == place;
+                if mine {
+                    self.leases().insert(url, place.node);
+                }
+                mine
+            }
+            Err(error) => {
+                tracing::warn!(%error, url.id = %url, "it is not known who serves a URL; trying again later");
+                false
+            }
+        }
+    }
+
     /// Forgets who else serves what: nodes come and go.
     pub(super) fn forget_others(&self) {
         let me = self.present().node;
@@ -260,8 +283,7 @@ impl PgStore {
         }
         let place = self.present();
         let directory = self.directory.borrow().clone();
-        if job.origin != Origin::Debug && exclusive(&directory, job.url_id) && self.leases().get(&job.url_id) != Some(&place.node)
-        {
+        if job.origin != Origin::Debug && exclusive(&directory, job.url_id) && !self.has_lease(job.url_id, place).await {
             return false;
         }
         if job.delivery_id.0 >= self.fence.load(Ordering::SeqCst) {

@@ -14,7 +14,7 @@ use std::{
 pub(super) const DEAD_AFTER: Duration = Duration::from_secs(8);
 /// A node that could not send its heartbeat for so long starts nothing any more: it may be about to be declared dead.
 /// The difference to [`DEAD_AFTER`] is more than a heartbeat's way to the database may take.
-pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(6);
+pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(4);
 /// What a message made before this span from now may carry as an id, with the clocks of the machines apart.
 const CLOCKS_APART: Duration = Duration::from_secs(60);
 /// Closed lines are kept for so many runs, for who asks what became of his last batch.
