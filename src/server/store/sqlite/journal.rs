@@ -137,6 +137,9 @@ pub(super) struct Attempted {
     pub cause: Option<Cause>,
     pub detail: String,
     pub timings: String,
+    /// It went to a shadow URL. Older entries do not say.
+    #[serde(default)]
+    pub shadow: bool,
     pub next: Next,
     pub place: Place,
 }
@@ -276,6 +279,7 @@ impl<'a> Draft<'a> {
             cause: record.cause,
             detail: json(&record.detail)?,
             timings: json(&record.timings)?,
+            shadow: record.shadow,
             next: record.next,
             place,
         }))
