@@ -1,7 +1,7 @@
 //! What comes after a failed attempt. Pure: moments in, moments out.
 
 use crate::domain::{RetrySchedule, Timestamp, id::DeliveryId};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// 2Checkout promises how many attempts fall into the first five minutes; these come to the second.
 const PROMISED: u64 = 5 * 60;
@@ -52,6 +52,22 @@ pub fn next_attempt(
         Some(told) if told > due => Some(after(told).unwrap_or(told)),
         _ => Some(due),
     }
+}
+
+/// The longest pause that a server may ask for.
+const LONGEST_TOLD: Duration = Duration::from_secs(3_600);
+
+/// When a server wants to be asked again: what `Retry-After` says, in seconds or as a date, an hour from now at most.
+/// `None` where it cannot be read, or lies in the past.
+pub fn told(retry_after: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = retry_after.trim();
+    let moment = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        now.plus(Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+    } else {
+        let date = httpdate::parse_http_date(text).ok()?;
+        Timestamp::default().plus(date.duration_since(SystemTime::UNIX_EPOCH).ok()?)
+    };
+    (moment > now).then(|| moment.min(now.plus(LONGEST_TOLD)))
 }
 
 /// SplitMix64: spreads numbers that lie close together.
@@ -116,6 +132,28 @@ mod tests {
         let schedule = RetrySchedule::Own([5, 60].into());
         let due = next_attempt(&schedule, FIRST, DeliveryId(1), (FIRST, at(30)), None);
         assert_eq!(due, Some(at(30)), "the first moment passed while we waited for the answer");
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_within_an_hour() {
+        let now = Timestamp::from_seconds(1_445_412_400); // Wed, 21 Oct 2015 07:26:40 GMT
+        let after = |seconds: u64| Some(now.plus(Duration::from_secs(seconds)));
+        for (text, expected) in [
+            ("120", after(120)),
+            (" 1 ", after(1)),
+            ("0", None),
+            ("86400", after(3_600)),
+            ("99999999999999999999", after(3_600)),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", after(80)),
+            ("Wed, 21 Oct 2015 07:00:00 GMT", None),
+            ("Fri, 01 Jan 2100 00:00:00 GMT", after(3_600)),
+            ("soon", None),
+            ("-5", None),
+            ("1.5", None),
+            ("", None),
+        ] {
+            assert_eq!(told(text, now), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use quittance::{
     domain::{
-        Algorithms, Gateway, Timestamp,
+        Algorithms, Gateway, Terms, Timestamp,
         id::{ListenerId, MerchantId, UrlId},
     },
     server::{
@@ -100,6 +100,7 @@ pub fn url_draft(merchant_id: MerchantId, url: &str) -> UrlDraft {
         concurrent: false,
         order_in_order: false,
         held: false,
+        terms: Terms::default(),
         check: None,
     }
 }

@@ -17,7 +17,7 @@ pub struct Pace {
 impl Pace {
     /// Takes over the setting: requests a second, or no limit.
     pub fn set(&mut self, rate: Option<u16>) {
-        self.interval = rate.map_or(0, |rate| 1_000_000_i64.div_ceil(i64::from(rate.max(1))));
+        self.interval = rate.map_or(0, |rate| i64::from(1_000_000_u32.div_ceil(u32::from(rate.max(1)))));
         self.slack = rate.map_or(0, |rate| i64::from(rate / 10).saturating_sub(1).max(0) * self.interval);
     }
 

@@ -455,6 +455,7 @@ mod tests {
             request_body: "REFNO=1".into(),
             answer_head: String::new(),
             answer_body: Bytes::new(),
+            shadow: false,
             next: Next::Expired,
         }
     }
