@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
 
+/// What stands in a choice of schedules for a list of one's own.
+pub const OWN: &str = "own";
 /// Requests at a time to a URL that allows concurrent requests, unless it says otherwise.
 pub const DEFAULT_IN_FLIGHT: u16 = 64;
 /// Most requests at a time that a URL may be set to.

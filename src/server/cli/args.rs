@@ -367,7 +367,8 @@ mod tests {
         assert_eq!(set(&args.algorithms), Algorithms::ALL);
         assert!(args.concurrent && args.default);
         assert_eq!((args.max_in_flight, args.rate, args.retries, args.shadow), (None, None, RetrySchedule::TwoCheckout, false));
-        let line = "quittance url add https://a.example/ --merchant A --concurrent --max-in-flight 8 --rate 20 --retries 1m,5m --shadow";
+        let line =
+            "quittance url add https://a.example/ --merchant A --concurrent --max-in-flight 8 --rate 20 --retries 1m,5m --shadow";
         let Command::Url(UrlCommand::Add(args)) = parsed(line) else { panic!() };
         let retries = RetrySchedule::Own([60, 300].into());
         assert_eq!((args.max_in_flight, args.rate, args.retries, args.shadow), (Some(8), Some(20), retries, true));

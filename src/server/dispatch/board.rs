@@ -1,7 +1,7 @@
 //! What pages may know of the scheduler: which URLs get less than they could, and why. Written by the dispatcher's loop,
 //! read by services; a moment behind at most.
 
-use crate::domain::{id::UrlId, pages::dashboard::Pause};
+use crate::domain::{Timestamp, id::UrlId, pages::dashboard::Pause};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,9 +16,10 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pause of a URL, if it has one.
-    pub fn pause(&self, url_id: UrlId) -> Option<Pause> {
-        self.pauses().get(&url_id).copied()
+    /// The pause of a URL, if it has one now.
+    pub fn pause(&self, url_id: UrlId, now: Timestamp) -> Option<Pause> {
+        let is_over = |pause: &Pause| matches!(pause, Pause::Told { until } if *until <= now);
+        self.pauses().get(&url_id).copied().filter(|pause| !is_over(pause))
     }
 
     /// Notes how a URL stands.

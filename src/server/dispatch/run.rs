@@ -324,8 +324,7 @@ async fn load(store: &Store, wanted: Load, now: Timestamp) -> Result<(Vec<Job>, 
     let Load { url_id, backlog, limit } = wanted;
     store.settled().await?;
     let mut jobs = store.lane(url_id, backlog, None, now, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
-    let rest =
-        if jobs.len() == limit { Some(now) } else { store.next_due(url_id, backlog, (now, DeliveryId(i64::MAX))).await? };
+    let rest = if jobs.len() == limit { Some(now) } else { store.next_due(url_id, backlog, (now, DeliveryId(i64::MAX))).await? };
     let ids: Vec<_> = jobs.iter().map(|job| job.notification_id).collect();
     let bodies = store.bodies(&ids).await?;
     for job in &mut jobs {

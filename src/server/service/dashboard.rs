@@ -30,7 +30,8 @@ impl Services {
                 };
                 // On hold nothing is tried; what is kept back shows in the table, not as trouble.
                 let failing = state.is_failing() && !url.held;
-                let pause = self.board.pause(url.id);
+                // Where nothing waits there is nothing to hold back.
+                let pause = self.board.pause(url.id, now).filter(|_| state.outstanding() > 0);
                 if failing && !url.terms.shadow {
                     troubles.push(Trouble {
                         url: reference.clone(),

@@ -3,12 +3,9 @@
 use super::fields::Mistakes;
 use crate::domain::{
     RetrySchedule, Terms,
-    terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE},
+    terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, OWN},
 };
 use crate::server::dispatch::client::{certificates, to_pem};
-
-/// What stands in the choice of schedules for a list of one's own.
-pub const OWN: &str = "own";
 
 /// What was entered, as text. What is empty is as it is without being said.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@ use crate::domain::{
     attempt::{UrlCheck, bounded_note},
     id::UrlId,
     pages::{
-        dashboard::Hold,
+        dashboard::{Hold, Pause},
         settings::{IpnSettings, UrlView},
     },
 };
@@ -108,11 +108,14 @@ impl Services {
 
     /// The settings of a merchant.
     pub async fn ipn_settings(&self, merchant: &Merchant, may_change: bool) -> ServiceResult<IpnSettings> {
-        let mut states = self.store.url_states(&[merchant.id], self.clock.now().minus(EXPIRED_SHOWN)).await?;
+        let now = self.clock.now();
+        let mut states = self.store.url_states(&[merchant.id], now.minus(EXPIRED_SHOWN)).await?;
         let settings = self.store.settings();
-        let views = settings.urls_of(merchant.id).iter().map(|url| UrlView {
-            pause: self.board.pause(url.id),
-            ..view(url, states.remove(&url.id).unwrap_or_default())
+        let views = settings.urls_of(merchant.id).iter().map(|url| {
+            let state = states.remove(&url.id).unwrap_or_default();
+            // Where nothing waits there is nothing to hold back.
+            let pause = self.board.pause(url.id, now).filter(|_| state.outstanding() > 0);
+            view(url, state, pause)
         });
         let (default, urls): (Vec<_>, Vec<_>) = views.partition(|view| view.is_default);
         let key = String::from_utf8_lossy(merchant.secret_key.reveal()).into_owned();
@@ -143,7 +146,7 @@ pub fn hold_of(url: &NotificationUrl) -> Option<Hold> {
     url.held.then_some(Hold { since: url.held_at, cause: url.held_cause })
 }
 
-fn view(url: &NotificationUrl, state: UrlState) -> UrlView {
+fn view(url: &NotificationUrl, state: UrlState, pause: Option<Pause>) -> UrlView {
     UrlView {
         id: url.id,
         label: url.label.clone(),
@@ -153,7 +156,7 @@ fn view(url: &NotificationUrl, state: UrlState) -> UrlView {
         concurrent: url.concurrent,
         order_in_order: url.order_in_order,
         hold: hold_of(url),
-        pause: None,
+        pause,
         terms: url.terms.clone(),
         outstanding: state.outstanding() + state.held_back,
         confirmed: state.confirmed,

@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn nothing_in_a_request_can_leave_its_quotes() {
-        for text in ["'", "'; rm -rf /; '", "$(id)", "`id`", "\\", "a\nb", "\"", "!x", "*", "~", "", " ", "\t", "#", "'\\''", "-x"] {
+        for text in
+            ["'", "'; rm -rf /; '", "$(id)", "`id`", "\\", "a\nb", "\"", "!x", "*", "~", "", " ", "\t", "#", "'\\''", "-x"]
+        {
             assert_eq!(words(&quoted(text)), [text], "{text:?}");
         }
     }

@@ -13,7 +13,9 @@ use crate::{
     },
     rpc::orders::read_order,
     ui::{
-        components::{Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, OrderBadge, ShadowBadge, Summary, TestBadge, fact, now},
+        components::{
+            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, OrderBadge, ShadowBadge, Summary, TestBadge, fact, now,
+        },
         format::{bytes, counted, money},
         islands::live::{Live, Subject},
         shell::{Frame, Section},

@@ -5,15 +5,13 @@ use crate::{
         Algorithm, Algorithms, RetrySchedule,
         attempt::UrlCheck,
         pages::{flash::Flash, settings::UrlView},
-        terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, Terms},
+        terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, OWN, Terms},
     },
     ui::components::{AlgorithmChoice, Check, Hidden, HoldNote, Notice, SelectField, TextArea, TextField, Tone},
 };
 use leptos::prelude::*;
 
 const ALGORITHM_HINT: &str = "Each notification is signed with all that are chosen; your script answers with any of them, as strong or stronger than the weakest.";
-/// The choice of a list of one's own.
-const OWN: &str = "own";
 /// Fields of the folded part.
 const ADVANCED: [&str; 5] = ["max_in_flight", "rate_per_second", "retries", "own_delays", "authority"];
 

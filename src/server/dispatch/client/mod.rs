@@ -215,14 +215,14 @@ impl Client {
         if let Some((sender, address)) = self.pool.take(&key).await {
             exchange.address = Some(address);
             // A reset of one request among many over a connection that lives on is the server's answer to it.
-            let many = if let Sender::Many(many) = &sender { Some(many.clone()) } else { None };
+            let shared = if let Sender::Many(many) = &sender { Some(many.sender.clone()) } else { None };
             match self.converse(&key, sender, address, outbound, deadline, exchange).await {
                 // The server closed the kept connection just as we wrote to it; it has not seen the request, or it
                 // could not answer it. A new connection tells.
                 Err(failure)
                     if failure.cause == Cause::Reset
                         && exchange.answer.status == 0
-                        && many.is_none_or(|many| many.sender.is_closed()) =>
+                        && shared.is_none_or(|shared| shared.is_closed()) =>
                 {
                     exchange.timings = Timings::default();
                 }

@@ -34,8 +34,9 @@ impl Signal {
         use Cause::*;
         match cause {
             Some(
-                UnknownName | NameServerSilent | AddressForbidden | Refused | Unreachable | ConnectTimeout | TlsExpired | TlsWrongHost
-                | TlsUnknownIssuer | TlsHandshake | Reset | NotHttp | SendTimeout | NoAnswer | Dripping | RateLimited | ServerError,
+                UnknownName | NameServerSilent | AddressForbidden | Refused | Unreachable | ConnectTimeout | TlsExpired
+                | TlsWrongHost | TlsUnknownIssuer | TlsHandshake | Reset | NotHttp | SendTimeout | NoAnswer | Dripping
+                | RateLimited | ServerError,
             ) => Self::Down,
             Some(MessageGone | UrlInvalid) => Self::Unknown,
             _ => Self::Alive,

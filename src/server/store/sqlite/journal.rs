@@ -138,7 +138,7 @@ pub(super) struct Attempted {
     pub detail: String,
     pub timings: String,
     /// It went to a shadow URL. Older entries do not say.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
     pub next: Next,
     pub place: Place,

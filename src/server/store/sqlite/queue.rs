@@ -120,14 +120,13 @@ impl SqliteStore {
     /// order wait for.
     pub(in crate::server::store) async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
         self.settled().await?;
-        let rows: Vec<(i64, i64)> =
-            sqlx::query_as(
-                "SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 2
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 2
                  UNION ALL SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 3 AND attempts > 0",
-            )
-            .bind(url_id.0)
-            .fetch_all(&self.0.readers)
-            .await?;
+        )
+        .bind(url_id.0)
+        .fetch_all(&self.0.readers)
+        .await?;
         Ok(rows.into_iter().map(|(order, delivery)| (OrderId(order), DeliveryId(delivery))).collect())
     }
 

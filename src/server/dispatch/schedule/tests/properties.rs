@@ -1,10 +1,7 @@
 //! The lanes against a table played by a plain list, whatever happens in whichever order.
 
-use super::{tests::*, *};
-use crate::domain::Terms;
-use crate::server::store::NotificationUrl;
+use super::*;
 use proptest::prelude::*;
-use std::time::Duration;
 
 /// A table, what is on its way, and the time.
 struct World {
@@ -109,9 +106,8 @@ struct Setting {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    (any::<bool>(), any::<bool>(), 1_u16..6, proptest::option::of(1_u16..30)).prop_map(
-        |(concurrent, in_order, max_in_flight, rate)| Setting { concurrent, in_order, max_in_flight, rate },
-    )
+    (any::<bool>(), any::<bool>(), 1_u16..6, proptest::option::of(1_u16..30))
+        .prop_map(|(concurrent, in_order, max_in_flight, rate)| Setting { concurrent, in_order, max_in_flight, rate })
 }
 
 proptest! {
