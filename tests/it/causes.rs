@@ -419,7 +419,6 @@ const ANSWERS: &[Case] = &[
     ("forbidden", Cause::Denied, |_| Answer::status(403, "")),
     ("no such page", Cause::NotFound, |_| Answer::status(404, "<html>Not found</html>")),
     ("GET only", Cause::MethodRefused, |_| Answer::status(405, "")),
-    ("gone", Cause::Gone, |_| Answer::status(410, "")),
     ("too large for it", Cause::PayloadRefused, |_| Answer::status(413, "")),
     ("too often", Cause::RateLimited, |_| Answer::status(429, "")),
     ("bad signature", Cause::ClientError, |_| Answer::status(400, "invalid hash")),
@@ -461,6 +460,8 @@ const ANSWERS: &[Case] = &[
     ("HTML-escaped", Cause::EditedValues, |visit| over_product(visit, &PRODUCT.replace('&', "&amp;").replace('"', "&quot;"))),
     ("our own signature", Cause::CopiedSignature, |visit| Answer::text(receipt_form("md5", RECEIPT_DATE, &visit.field("HASH")))),
     ("something else", Cause::WrongReceipt, |_| receipt_over("something else")),
+    // At the end, because it puts the URL on hold.
+    ("gone", Cause::Gone, |_| Answer::status(410, "")),
 ];
 
 #[tokio::test]

@@ -26,13 +26,14 @@ impl TermsForm {
     pub fn read(&self, mistakes: &mut Mistakes) -> Terms {
         let at_a_time = "how many requests the URL gets at a time";
         let a_second = "how many requests the URL gets a second";
-        let max_in_flight = mistakes.take("max_in_flight", number(at_a_time, &self.max_in_flight, MAX_IN_FLIGHT)).flatten();
-        let rate_per_second = mistakes.take("rate_per_second", number(a_second, &self.rate_per_second, MAX_RATE)).flatten();
+        // In the order of the form, whose first wrong field gets the focus.
         let retries = match self.retries.trim() {
             "" => Some(RetrySchedule::default()),
             OWN => mistakes.take("own_delays", RetrySchedule::own(&self.own_delays).map_err(|error| error.to_string())),
             text => mistakes.take("retries", text.parse::<RetrySchedule>().map_err(|error| error.to_string())),
         };
+        let max_in_flight = mistakes.take("max_in_flight", number(at_a_time, &self.max_in_flight, MAX_IN_FLIGHT)).flatten();
+        let rate_per_second = mistakes.take("rate_per_second", number(a_second, &self.rate_per_second, MAX_RATE)).flatten();
         let authority = if self.authority.trim().is_empty() {
             None
         } else {
@@ -110,8 +111,8 @@ mod tests {
         };
         let errors = read(&form).unwrap_err();
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["max_in_flight", "rate_per_second", "own_delays", "authority"]);
-        for (error, cure) in errors.iter().zip(["1 to 256", "1 to 1000", "at least 5 seconds", "certificate alone"]) {
+        assert_eq!(fields, ["own_delays", "max_in_flight", "rate_per_second", "authority"]);
+        for (error, cure) in errors.iter().zip(["at least 5 seconds", "1 to 256", "1 to 1000", "certificate alone"]) {
             assert!(error.message.contains(cure), "{}", error.message);
         }
         let unknown = read(&TermsForm { retries: "weekly".to_owned(), ..TermsForm::default() }).unwrap_err();
