@@ -84,7 +84,7 @@ impl Workshop {
                 keep(exchange, &mut record);
                 verdict
             }
-            Err(verdict) => verdict,
+            Err((cause, note)) => Verdict::failed(cause, note),
         };
         record.finished_at = self.clock.now();
         record.cause = verdict.cause;
@@ -178,10 +178,10 @@ impl Workshop {
 }
 
 /// The signed message and where it goes.
-fn outgoing(received: &[u8], url: &NotificationUrl, merchant: &Merchant) -> Result<(Target, Outgoing), Verdict> {
-    let target = Target::parse(&url.url).map_err(|note| Verdict::failed(Cause::UrlInvalid, note))?;
+fn outgoing(received: &[u8], url: &NotificationUrl, merchant: &Merchant) -> Result<(Target, Outgoing), (Cause, String)> {
+    let target = Target::parse(&url.url).map_err(|note| (Cause::UrlInvalid, note))?;
     let outgoing =
-        sign(received, url.algorithms, merchant.secret_key.reveal()).map_err(|_| Verdict::failed(Cause::MessageGone, ""))?;
+        sign(received, url.algorithms, merchant.secret_key.reveal()).map_err(|_| (Cause::MessageGone, String::new()))?;
     Ok((target, outgoing))
 }
 

@@ -6,16 +6,18 @@ use crate::{
         pages::dashboard::{Hold, Pause},
     },
     ui::{
-        components::Ago,
-        format::{date_time, iso, time_of_day},
+        components::now,
+        format::{date, date_time, iso, time_of_day},
     },
 };
 use leptos::prelude::*;
 
-/// `12:03 UTC`, with the day on hover.
+/// `12:03 UTC` of a moment today, the day of another; exactly on hover.
 #[component]
 pub fn TimeOfDay(at: Timestamp) -> impl IntoView {
-    view! { <time datetime=iso(at) title=format!("{} UTC", date_time(at))>{format!("{} UTC", time_of_day(at))}</time> }
+    let is_today = at.start_of_day() == now().start_of_day();
+    let shown = if is_today { format!("{} UTC", time_of_day(at)) } else { date(at) };
+    view! { <time datetime=iso(at) title=format!("{} UTC", date_time(at))>{shown}</time> }
 }
 
 /// Since when and why a URL is on hold.
@@ -26,7 +28,7 @@ pub fn HoldNote(hold: Hold) -> impl IntoView {
         other => format!(", because of: {}", other.label()),
     });
     (hold.since.is_some() || why.is_some()).then(|| {
-        view! { <span class="cause">{hold.since.map(|at| view! { "since "<Ago at/> })}{why}</span> }
+        view! { <span class="cause">{hold.since.map(|at| view! { "since "<TimeOfDay at/> })}{why}</span> }
     })
 }
 
