@@ -71,8 +71,8 @@ fn again(attempt: &Attempt) -> impl IntoView + use<> {
     line.map(|text| {
         view! {
             <section class="panel" aria-labelledby="again">
-                <h2 id="again">"The same request from a command line"</h2>
-                <p class="muted">"It sends the same message again, signature included, to the address that the URL has now: your script may take it for a new one."</p>
+                <h2 id="again">"From a command line"</h2>
+                <p class="muted">"The same request again, signature included, to the address that the URL has now. Your script may take it for a new message."</p>
                 <Octets label="Command" text/>
             </section>
         }
