@@ -97,6 +97,14 @@ CREATE TABLE notification_url (
     concurrent     boolean NOT NULL,             -- Allow concurrent requests
     order_in_order boolean NOT NULL,
     held           boolean NOT NULL,
+    held_at        bigint,                       -- on hold since; null where it is not
+    held_cause     text,                         -- a cause's code where no person put it on hold
+    -- On what terms it gets its deliveries (src/domain/terms.rs).
+    max_in_flight  bigint  NOT NULL,
+    rate_per_second bigint,                      -- null: no limit
+    retries        text    NOT NULL,             -- a preset's name, or delays: 1m,5m,1h
+    shadow         boolean NOT NULL,
+    authority      text    NOT NULL,             -- certificates to trust there, as PEM
     check_status   text,                         -- how the last URL check went: 'ok', or a cause's code
     check_note     text,
     checked_at     bigint,
@@ -179,7 +187,8 @@ CREATE TABLE delivery (
 -- Each row is written about twice, so a fifth of the table must not die before somebody cleans up behind the queue.
 ALTER TABLE delivery SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000);
 -- What a node serves, URL by URL. With the few nodes there are, a URL over all nodes is read by it, too.
-CREATE INDEX delivery_due ON delivery (node_id, url_id, due_at, id) WHERE state IN (0, 2);
+-- First tries and further ones are read apart, so that neither waits behind a backlog of the other.
+CREATE INDEX delivery_due ON delivery (node_id, url_id, state, due_at, id) WHERE state IN (0, 2);
 -- What fails at the moment, for the dashboard: the oldest tells since when, the newest why.
 CREATE INDEX delivery_retrying ON delivery (url_id, window_from) WHERE state = 2;
 CREATE INDEX delivery_held ON delivery (url_id, id) WHERE state = 3;

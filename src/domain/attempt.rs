@@ -63,6 +63,9 @@ pub struct VerdictDetail {
     /// The hash we expected.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub expected: String,
+    /// One sentence about the compression that was taken off the answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub compression: String,
 }
 
 /// Of a sentence about an attempt as much is kept. Parts of it come from the other side.
@@ -78,6 +81,7 @@ impl VerdictDetail {
             found: bounded_note(self.found),
             source: bounded(self.source, MOST_SOURCE, usize::MAX),
             expected: bounded_note(self.expected),
+            compression: bounded_note(self.compression),
         }
     }
 }
@@ -120,7 +124,13 @@ mod tests {
     #[test]
     fn what_the_other_side_says_is_kept_in_sensible_lengths() {
         let long = "á".repeat(100_000);
-        let detail = VerdictDetail { note: long.clone(), found: long.clone(), source: long.clone(), expected: long };
+        let detail = VerdictDetail {
+            note: long.clone(),
+            found: long.clone(),
+            source: long.clone(),
+            expected: long.clone(),
+            compression: long,
+        };
         let bounded = detail.bounded();
         for text in [&bounded.note, &bounded.found, &bounded.expected] {
             assert_eq!(text.chars().count(), 2_000);

@@ -68,7 +68,7 @@ causes! {
         "Install a certificate that names this host, or use the host name that the certificate names in the URL.";
     TlsUnknownIssuer "tls-unknown-issuer" "Certificate issuer unknown",
         "The certificate was signed by an issuer that is not trusted here, or the server leaves out its intermediate certificate.",
-        "Install the full certificate chain on the server; for a private issuer, the operator adds its root to this machine's trusted certificates.";
+        "Install the full certificate chain on the server; for a private issuer, paste its root certificate into the advanced settings of this URL.";
     TlsHandshake "tls-handshake" "TLS handshake failed",
         "The server and we could not agree on an encrypted connection.",
         "Offer TLS 1.2 or newer with a current cipher on the server; if the port speaks plain HTTP, use http:// in the URL.";
@@ -76,6 +76,9 @@ causes! {
         "The server broke off the connection before it answered.",
         "Look into the web server's error log at this time: a crashed worker or a request filter usually says so there.";
     // Waiting.
+    SendTimeout "send-timeout" "Request not taken in time",
+        "The server accepted the connection but did not take the whole request in time.",
+        "Look at the load of the web server, or of the proxy in front of it: it has accepted the connection and does not read from it.";
     NoAnswer "no-answer" "No answer in time",
         "The server took the request but did not begin to answer in time.",
         "Answer first and work afterwards: let the script store the message, print the read receipt, and do slow work later.";
@@ -103,13 +106,13 @@ causes! {
         "Let the script accept POST requests; check rewrite rules that turn POST into GET.";
     Gone "gone" "Page is gone for good",
         "The server says that the page is gone for good (status 410).",
-        "Remove this URL here, or put the script back.";
+        "Put the script back or correct the URL, then release it here; or remove it. Until then its notifications are kept.";
     PayloadRefused "payload-refused" "Message too large for the server",
         "The server refuses a message of this size (status 413).",
         "Raise the request size limit of the web server for this path to 256 KiB.";
     RateLimited "rate-limited" "Told to slow down",
         "The server asks to be called less often (status 429).",
-        "Raise the rate limit for this path, or untick Allow concurrent requests.";
+        "Raise the rate limit for this path, or set here how many requests a second and at a time the URL gets.";
     ClientError "client-error" "Refused with a 4xx status",
         "The server refused the request.",
         "The body of the answer usually says why: read it below; the script may have rejected the signature or a field.";

@@ -15,6 +15,7 @@ pub mod order;
 pub mod pages;
 pub mod refusal;
 pub mod role;
+pub mod terms;
 pub mod time;
 
 pub use algorithm::{Algorithm, Algorithms};
@@ -26,4 +27,5 @@ pub use money::Money;
 pub use order::OrderStatus;
 pub use refusal::RefusalReason;
 pub use role::Role;
+pub use terms::{RetrySchedule, Terms};
 pub use time::Timestamp;

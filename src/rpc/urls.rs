@@ -12,7 +12,7 @@ use {
         form::{Done, Sent},
     },
     crate::domain::{Algorithm, Algorithms, role::Permission},
-    crate::server::service::urls::UrlForm,
+    crate::server::service::{terms::TermsForm, urls::UrlForm},
 };
 
 /// The settings of a merchant.
@@ -40,6 +40,14 @@ pub async fn save_url(
     #[server(default)] concurrent: bool,
     #[server(default)] order_in_order: bool,
     #[server(default)] held: bool,
+    #[server(default)] max_in_flight: String,
+    #[server(default)] rate_per_second: String,
+    #[server(default)] retries: String,
+    #[server(default)] own_delays: String,
+    #[server(default)] shadow: bool,
+    /// Certificates as PEM.
+    #[server(default)]
+    authority: String,
     /// Save even where the check fails.
     #[server(default)]
     anyway: bool,
@@ -58,16 +66,23 @@ pub async fn save_url(
             ("concurrent", flag(concurrent)),
             ("order_in_order", flag(order_in_order)),
             ("held", flag(held)),
+            ("max_in_flight", max_in_flight.clone()),
+            ("rate_per_second", rate_per_second.clone()),
+            ("retries", retries.clone()),
+            ("own_delays", own_delays.clone()),
+            ("shadow", flag(shadow)),
+            carried(&authority),
         ],
     };
+    let terms = TermsForm { max_in_flight, rate_per_second, retries, own_delays, shadow, authority };
     let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
     let algorithms: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
-    let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held };
+    let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held, terms };
     let checked = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let id = if id.is_empty() { None } else { Some(id.parse::<UrlId>().map_err(|_| AppError::NotFound)?) };
         let (mut draft, target) = caller.services.url_draft(&merchant, &form)?;
-        let check = caller.services.check_url(&target).await;
+        let check = caller.services.check_url(&target, &draft.terms.authority).await;
         draft.check = Some(check.clone());
         Ok((caller, id, draft, check))
     };
@@ -82,6 +97,18 @@ pub async fn save_url(
             sent.end(saved.map(|_| Done::at(next, notice)))
         }
         Err(error) => sent.end(Err(error)),
+    }
+}
+
+/// What was pasted goes back to the form, as far as a cookie has room for it; where it has none, the form says so. Private
+/// keys never do.
+#[cfg(feature = "ssr")]
+fn carried(authority: &str) -> (&'static str, String) {
+    const MAX_CARRIED: usize = 1_800;
+    if authority.len() <= MAX_CARRIED && !authority.contains("PRIVATE KEY") {
+        ("authority", authority.to_owned())
+    } else {
+        ("authority_lost", "true".to_owned())
     }
 }
 

@@ -74,6 +74,7 @@ impl App {
             store,
             clock: settings.clock,
             client,
+            board: dispatcher.board(),
             passwords: Passwords::default(),
             throttle: Arc::new(Throttle::default()),
             base,

@@ -50,6 +50,12 @@ pub fn date_time(moment: Timestamp) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
+/// `09:04`
+pub fn time_of_day(moment: Timestamp) -> String {
+    let Civil { hour, minute, .. } = civil(moment);
+    format!("{hour:02}:{minute:02}")
+}
+
 /// `2026-11-21T09:04:07Z`, for machines.
 pub fn iso(moment: Timestamp) -> String {
     let Civil { year, month, day, hour, minute, second } = civil(moment);

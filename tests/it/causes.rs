@@ -205,7 +205,69 @@ async fn a_connection_that_is_broken_off() {
     assert_eq!(cause_of(|_| Answer::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nOK".to_vec())).await, Some(Cause::Reset));
 }
 
+#[tokio::test]
+async fn a_connection_that_is_reset_while_the_message_is_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut seen = [0; 100];
+            let _ = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut seen).await;
+            stream.set_zero_linger().unwrap();
+        }
+    });
+    assert_eq!(long_attempt_at(&url).await.attempt.cause, Some(Cause::Reset));
+}
+
+/// What comes of a message of nearly the largest size.
+async fn long_attempt_at(url: &str) -> AttemptPage {
+    let app = TestApp::start_as(Setup { limits: short_limits(), ..Setup::default() }).await;
+    let shop = app.shop("Shop").await;
+    let url = shop.url(url).await;
+    let mut message = Message::full("1", "COMPLETE");
+    message.set("COMPANY", &"x".repeat(200_000));
+    let order = shop.accepted(&message).await;
+    shop.first_attempt(order, url).await
+}
+
 // Waiting.
+
+#[tokio::test]
+async fn a_message_that_is_not_taken_in_time() {
+    // It accepts, never reads, and has little room.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(16).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let attempt = long_attempt_at(&url).await;
+    assert_eq!(attempt.attempt.cause, Some(Cause::SendTimeout), "{:?}", attempt.detail);
+}
+
+#[tokio::test]
+async fn a_server_that_holds_connections_open_delays_nobody_else() {
+    let app = TestApp::start_as(Setup { limits: short_limits(), ..Setup::default() }).await;
+    let shop = app.shop("Shop").await;
+    let silent = FakeMerchant::start(|_| Answer::Later(Duration::from_secs(60), Box::new(Answer::text("")))).await;
+    let good = FakeMerchant::confirming().await;
+    let slow_url = shop.url_as(&silent.url(), |url| url.concurrent = true).await;
+    let url = shop.url(&good.url()).await;
+    let mut orders = Vec::new();
+    for number in 0..70 {
+        orders.push(shop.order(&number.to_string()).await);
+    }
+    for order in &orders {
+        shop.wait_for_state(*order, url, DeliveryState::Confirmed).await;
+    }
+    let delivery = shop.wait_for_attempts(orders[0], slow_url, 1).await;
+    assert_eq!(delivery.last_cause, Some(Cause::NoAnswer));
+}
 
 #[tokio::test]
 async fn no_answer_in_time() {
@@ -224,8 +286,99 @@ async fn an_answer_that_is_too_large() {
 }
 
 #[tokio::test]
+async fn an_answer_of_a_gibibyte_is_not_read_to_its_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let written = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = written.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, head).await;
+            let chunk = vec![b'x'; 64 << 10];
+            while tokio::io::AsyncWriteExt::write_all(&mut stream, &chunk).await.is_ok() {
+                counter.fetch_add(chunk.len(), std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+    });
+    let attempt = attempt_at(Setup::default(), &url).await;
+    assert_eq!(attempt.attempt.cause, Some(Cause::AnswerTooLarge));
+    assert_eq!(attempt.answer_body.len(), 64 << 10);
+    assert!(written.load(std::sync::atomic::Ordering::SeqCst) < 64 << 20, "the connection was closed");
+}
+
+#[tokio::test]
+async fn a_compressed_bomb_is_cut() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, &vec![b'x'; 100 << 20]).unwrap();
+    let packed = encoder.finish().unwrap();
+    assert!(packed.len() < 200_000);
+    let answer = move |_: &Visit| Answer::Page(200, vec![("Content-Encoding", "gzip".to_owned())], packed.clone());
+    assert_eq!(cause_of(answer).await, Some(Cause::AnswerTooLarge));
+}
+
+#[tokio::test]
 async fn what_does_not_speak_http() {
     assert_eq!(cause_of(|_| Answer::Raw(b"220 mail.example.com ESMTP\r\n".to_vec())).await, Some(Cause::NotHttp));
+}
+
+// The way to somewhere else.
+
+#[tokio::test]
+async fn a_redirect_into_the_operators_network_is_not_followed() {
+    let merchant =
+        FakeMerchant::start(|_| Answer::Page(302, vec![("Location", "http://169.254.169.254/latest/".to_owned())], Vec::new()))
+            .await;
+    let attempt = attempt_at(Setup::default(), &merchant.url()).await;
+    assert_eq!(attempt.attempt.cause, Some(Cause::Redirect));
+    assert!(attempt.detail.note.contains("http://169.254.169.254/latest/"));
+    assert_eq!(attempt.attempt.address, Some(merchant.address.to_string()));
+}
+
+/// A name server that gives each of these addresses once, and then the last of them.
+async fn changing_name_server(addresses: Vec<[u8; 4]>) -> Resolver {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut packet = [0; 512];
+        let mut asked = 0;
+        while let Ok((_, peer)) = socket.recv_from(&mut packet).await {
+            let end = 12 + packet[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+            let is_v4 = packet[end - 3] == 1;
+            let mut answer = vec![packet[0], packet[1], 0x81, 0x80, 0, 1, 0, u8::from(is_v4), 0, 0, 0, 0];
+            answer.extend_from_slice(&packet[12..end]);
+            if is_v4 {
+                // The name of the question, an address, kept for no time at all.
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4]);
+                answer.extend(addresses[asked.min(addresses.len() - 1)]);
+                asked += 1;
+            }
+            let _ = socket.send_to(&answer, peer).await;
+        }
+    });
+    let mut connection = ConnectionConfig::udp();
+    connection.port = address.port();
+    let servers = vec![NameServerConfig::new(address.ip(), true, vec![connection])];
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+    let resolver = Hickory::builder_with_config(config, TokioRuntimeProvider::default()).build().unwrap();
+    Resolver::System(Box::new(resolver))
+}
+
+#[tokio::test]
+async fn a_name_that_leads_into_the_operators_network_at_the_second_look_up() {
+    // Its first answer ends the connection, so that the second attempt has to look the name up again.
+    let merchant = FakeMerchant::start(|_| Answer::Raw(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".to_vec())).await;
+    let resolver = Some(changing_name_server(vec![[127, 0, 0, 1], [169, 254, 169, 254]]).await);
+    let app = TestApp::start_as(Setup { resolver, limits: short_limits(), ..Setup::default() }).await;
+    let shop = app.shop("Shop").await;
+    let url = shop.url(&format!("http://shop.example.com:{}/ipn", merchant.address.port())).await;
+    let first = shop.order("1").await;
+    assert_eq!(shop.first_attempt(first, url).await.attempt.cause, Some(Cause::ServerError));
+    let second = shop.order("2").await;
+    let attempt = shop.first_attempt(second, url).await;
+    assert_eq!(attempt.attempt.cause, Some(Cause::AddressForbidden), "{:?}", attempt.detail);
+    assert!(attempt.detail.note.contains("169.254.169.254"), "{:?}", attempt.detail);
+    assert_eq!(merchant.visits().len(), 1);
 }
 
 // The status and the body.
@@ -266,7 +419,6 @@ const ANSWERS: &[Case] = &[
     ("forbidden", Cause::Denied, |_| Answer::status(403, "")),
     ("no such page", Cause::NotFound, |_| Answer::status(404, "<html>Not found</html>")),
     ("GET only", Cause::MethodRefused, |_| Answer::status(405, "")),
-    ("gone", Cause::Gone, |_| Answer::status(410, "")),
     ("too large for it", Cause::PayloadRefused, |_| Answer::status(413, "")),
     ("too often", Cause::RateLimited, |_| Answer::status(429, "")),
     ("bad signature", Cause::ClientError, |_| Answer::status(400, "invalid hash")),
@@ -308,6 +460,8 @@ const ANSWERS: &[Case] = &[
     ("HTML-escaped", Cause::EditedValues, |visit| over_product(visit, &PRODUCT.replace('&', "&amp;").replace('"', "&quot;"))),
     ("our own signature", Cause::CopiedSignature, |visit| Answer::text(receipt_form("md5", RECEIPT_DATE, &visit.field("HASH")))),
     ("something else", Cause::WrongReceipt, |_| receipt_over("something else")),
+    // At the end, because it puts the URL on hold.
+    ("gone", Cause::Gone, |_| Answer::status(410, "")),
 ];
 
 #[tokio::test]
@@ -392,8 +546,8 @@ async fn a_message_that_cannot_be_read_for_a_moment_is_not_given_up() {
     test.store.close().await;
     let client = Client::new(Resolver::Table(Arc::default()), Guard::default(), Vec::new(), Limits::default());
     let workshop = Workshop { store: test.store, client: Arc::new(client), clock: test.clock };
-    let record = workshop.attempt(&Job { body: None, ..job }, &directory).await;
-    assert!(record.is_none(), "it is tried again later: {record:?}");
+    let attempted = workshop.attempt(&Job { body: None, ..job }, &directory).await;
+    assert!(attempted.is_none(), "it is tried again later: {attempted:?}");
 }
 
 #[tokio::test]
@@ -413,7 +567,7 @@ fn no_cause_goes_without_a_test() {
 // The check of a URL when it is saved.
 
 async fn check(shop: &Shop, url: &str) -> UrlCheck {
-    shop.services.check_url(&Target::parse(url).unwrap()).await
+    shop.services.check_url(&Target::parse(url).unwrap(), "").await
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use crate::support::{
     until,
 };
 use quittance::{
-    domain::{Algorithm, Algorithms, Cause, DeliveryState, attempt::Origin},
-    server::{dispatch::plan, service::urls::draft_of},
+    domain::{Algorithm, Algorithms, Cause, DeliveryState, RetrySchedule, attempt::Origin},
+    server::service::urls::draft_of,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -105,7 +105,7 @@ async fn a_200_alone_is_never_a_confirmation() {
     let order = shop.order("1").await;
     let delivery = shop.wait_for_attempts(order, url, 1).await;
     assert_eq!((delivery.state, delivery.last_cause), (DeliveryState::Retrying, Some(Cause::PlainText)));
-    let first = plan::offsets().next().unwrap();
+    let first = Duration::from_secs(RetrySchedule::default().delays()[0].into());
     assert!(delivery.due_at.unwrap() >= delivery.created_at.plus(first));
     let troubles = app.services.dashboard(std::slice::from_ref(&shop.merchant)).await.unwrap().troubles;
     assert_eq!((troubles[0].url.id, troubles[0].cause, troubles[0].outstanding), (url, Some(Cause::PlainText), 1));

@@ -84,8 +84,13 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("token", "0".repeat(64)),
         ("theme", "dark".to_owned()),
         ("next", "/".to_owned()),
+        ("max_in_flight", "8".to_owned()),
+        ("rate_per_second", "9".to_owned()),
+        ("retries", "own".to_owned()),
+        ("own_delays", "1m,5m".to_owned()),
+        ("authority", String::new()),
     ];
-    let flags = ["is_default", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "anyway", "enabled"];
+    let flags = ["is_default", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "shadow", "anyway", "enabled"];
     let flags = flags.map(|flag| (flag, "true".to_owned()));
     let off = [("debug", "false".to_owned())];
     values.into_iter().chain(flags).chain(off).map(|(name, value)| (name.to_owned(), value)).collect()

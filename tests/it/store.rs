@@ -3,7 +3,7 @@
 use crate::support::stores::{self, START, TestStore, url_draft};
 use quittance::{
     domain::{
-        Algorithms, Cause, DeliveryState, Gateway, Money, OrderStatus, RefusalReason, Role, Timestamp,
+        Algorithms, Cause, DeliveryState, Gateway, Money, OrderStatus, RefusalReason, RetrySchedule, Role, Terms, Timestamp,
         attempt::{Origin, Timings, VerdictDetail},
         id::{DeliveryId, ListenerId, MerchantId, OrderId, UrlId},
         money::Currency,
@@ -13,8 +13,8 @@ use quittance::{
     server::{
         retention,
         store::{
-            Address, AttemptRecord, Horizon, Job, NewMerchant, NewNotification, NewRefusal, NewResend, NewUser, Next, OpenAs,
-            Removed, Secret, SessionRecord, StoreError,
+            Address, AttemptRecord, Backlog, Horizon, Job, NewMerchant, NewNotification, NewRefusal, NewResend, NewUser, Next,
+            OpenAs, Removed, Secret, SessionRecord, StoreError,
         },
     },
 };
@@ -77,6 +77,10 @@ on_every_engine! {
     the_doctor_leaves_a_minute_around_a_change_of_urls,
     the_doctor_reads_every_message_of_every_segment,
     texts_with_zero_characters_are_stored,
+    the_terms_of_a_url_are_kept,
+    a_url_is_held_by_the_server_once_and_released_by_a_person,
+    what_a_shadow_gets_counts_nowhere,
+    an_order_waits_for_what_was_held_in_the_middle_of_it,
 }
 
 on_sqlite! {
@@ -163,6 +167,7 @@ fn attempt(job: &Job, next: Next) -> AttemptRecord {
         request_body: "REFNO=1".into(),
         answer_head: "HTTP/1.1 200 OK\r\n".to_owned(),
         answer_body: vec![0, 159, 146, 150].into(),
+        shadow: false,
         next,
     }
 }
@@ -309,14 +314,25 @@ async fn a_url_fails_as_long_as_one_of_its_deliveries_does(mut test: TestStore) 
     assert_healthy(&test).await;
 }
 
+/// Open deliveries of a URL that are due until a moment: first tries, then further ones.
+async fn open(test: &TestStore, url: UrlId, until: Timestamp) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for backlog in Backlog::ALL {
+        jobs.extend(test.store.lane(url, backlog, None, until, 10).await.unwrap());
+    }
+    jobs
+}
+
 async fn outstanding_work_survives_a_restart(mut test: TestStore) {
     let shop = shop(&test).await;
     let (first, second) = (shop.accept(&mut test, "1001").await, shop.accept(&mut test, "1002").await);
     test.record(vec![attempt(&second, Next::Retry(START.plus(Duration::from_secs(150))))]).await;
     test.reopen(OpenAs::Server).await.unwrap();
     let lanes = test.store.lanes().await.unwrap();
-    assert_eq!((lanes.len(), lanes[0].open, lanes[0].next_due), (1, 2, START));
-    let jobs = test.store.lane(shop.url, None, Timestamp(i64::MAX), 10).await.unwrap();
+    let retried = START.plus(Duration::from_secs(150));
+    assert_eq!((lanes.len(), lanes[0].open), (1, 2));
+    assert_eq!((lanes[0].fresh_due, lanes[0].again_due), (Some(START), Some(retried)));
+    let jobs = open(&test, shop.url, Timestamp(i64::MAX)).await;
     assert_eq!(jobs.iter().map(|job| job.delivery_id).collect::<Vec<_>>(), [first.delivery_id, second.delivery_id]);
     assert_eq!((jobs[1].attempts, jobs[1].window_from), (1, Some(START)));
     let bodies = test.store.bodies(&[first.notification_id, second.notification_id]).await.unwrap();
@@ -334,12 +350,16 @@ async fn lanes_are_read_in_order_of_due_time(mut test: TestStore) {
     }
     ids.reverse();
     let until = START.plus(Duration::from_secs(90));
-    let jobs = test.store.lane(shop.url, None, until, 2).await.unwrap();
+    let jobs = test.store.lane(shop.url, Backlog::Again, None, until, 2).await.unwrap();
     assert_eq!(jobs.iter().map(|job| (job.due_at, job.delivery_id)).collect::<Vec<_>>(), ids[..2]);
-    let rest = test.store.lane(shop.url, Some(ids[1]), until, 10).await.unwrap();
+    let rest = test.store.lane(shop.url, Backlog::Again, Some(ids[1]), until, 10).await.unwrap();
     assert_eq!(rest.iter().map(|job| (job.due_at, job.delivery_id)).collect::<Vec<_>>(), ids[2..4], "the last is due later");
-    assert_eq!(test.store.next_due(shop.url, ids[3]).await.unwrap(), Some(ids[4].0));
-    assert_eq!(test.store.next_due(shop.url, ids[4]).await.unwrap(), None);
+    assert_eq!(test.store.next_due(shop.url, Backlog::Again, ids[3]).await.unwrap(), Some(ids[4].0));
+    assert_eq!(test.store.next_due(shop.url, Backlog::Again, ids[4]).await.unwrap(), None);
+    // First tries are read apart, however late the others are due.
+    let fresh = shop.accept(&mut test, "fresh").await;
+    let jobs = test.store.lane(shop.url, Backlog::Fresh, None, until, 10).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.delivery_id).collect::<Vec<_>>(), [fresh.delivery_id]);
 }
 
 async fn held_urls_keep_and_released_ones_go_on(mut test: TestStore) {
@@ -363,7 +383,7 @@ async fn held_urls_keep_and_released_ones_go_on(mut test: TestStore) {
     test.hand.advance(Duration::from_secs(3 * 86_400));
     test.store.update_url(shop.url, draft, "test".to_owned()).await.unwrap();
     assert_eq!(test.store.release_held(shop.url).await.unwrap(), 2);
-    let jobs = test.store.lane(shop.url, None, test.clock.now(), 10).await.unwrap();
+    let jobs = open(&test, shop.url, test.clock.now()).await;
     assert_eq!(jobs.len(), 2);
     assert!(jobs.iter().all(|job| job.window_from.is_none()), "their time begins anew");
     let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
@@ -500,7 +520,7 @@ async fn deliveries_of_another_process_are_adopted(mut test: TestStore) {
         }
     };
     tokio::time::timeout(Duration::from_secs(5), adopted).await.expect("within a moment");
-    let lane = test.store.lane(shop.url, None, Timestamp(i64::MAX), 10).await.unwrap();
+    let lane = test.store.lane(shop.url, Backlog::Fresh, None, Timestamp(i64::MAX), 10).await.unwrap();
     assert!(lane.iter().any(|job| job.delivery_id == outcome.delivery_ids[0]));
     other.close().await;
 }
@@ -834,4 +854,83 @@ async fn the_doctor_leaves_a_minute_around_a_change_of_urls(mut test: TestStore)
         let fanned_out = findings.iter().find(|finding| finding.check == "every notification was fanned out").unwrap();
         assert_eq!(fanned_out.ok, ok, "{seconds}: {}", fanned_out.detail);
     }
+}
+
+async fn the_terms_of_a_url_are_kept(test: TestStore) {
+    let shop = shop(&test).await;
+    let terms = |test: &TestStore| test.store.settings().url(shop.url).unwrap().terms.clone();
+    assert_eq!(terms(&test), Terms::default());
+    let own = Terms {
+        max_in_flight: 256,
+        rate_per_second: Some(1_000),
+        retries: RetrySchedule::Own([60, 90].into()),
+        shadow: true,
+        authority: "-----BEGIN CERTIFICATE-----".to_owned(),
+    };
+    let mut draft = url_draft(shop.merchant, "https://shop.example.com/ipn");
+    draft.terms = own.clone();
+    test.store.update_url(shop.url, draft.clone(), "test".to_owned()).await.unwrap();
+    assert_eq!(terms(&test), own);
+    let added = test.store.add_url(draft, "test".to_owned()).await.unwrap();
+    assert_eq!(test.store.settings().url(added).unwrap().terms, own);
+}
+
+async fn a_url_is_held_by_the_server_once_and_released_by_a_person(test: TestStore) {
+    let shop = shop(&test).await;
+    let address = test.store.settings().url(shop.url).unwrap().url.clone();
+    let hold = async |address: &str| {
+        test.store.hold_for(shop.url, address.to_owned(), Cause::Gone, "quittance".to_owned()).await.unwrap()
+    };
+    assert!(!hold("https://before.example.com/").await, "somebody has corrected the URL meanwhile");
+    assert!(hold(&address).await && !hold(&address).await);
+    let held = test.store.settings().url(shop.url).unwrap().clone();
+    assert_eq!((held.held, held.held_at, held.held_cause), (true, Some(START), Some(Cause::Gone)));
+    // Whoever changes something else leaves it on hold, for the same reason.
+    test.hand.advance(Duration::from_secs(60));
+    let mut draft = url_draft(shop.merchant, &address);
+    draft.held = true;
+    test.store.update_url(shop.url, draft.clone(), "test".to_owned()).await.unwrap();
+    let held = test.store.settings().url(shop.url).unwrap().clone();
+    assert_eq!((held.held, held.held_at, held.held_cause), (true, Some(START), Some(Cause::Gone)));
+    draft.held = false;
+    test.store.update_url(shop.url, draft.clone(), "test".to_owned()).await.unwrap();
+    let free = test.store.settings().url(shop.url).unwrap().clone();
+    assert_eq!((free.held, free.held_at, free.held_cause), (false, None, None));
+    draft.held = true;
+    test.store.update_url(shop.url, draft, "test".to_owned()).await.unwrap();
+    let held = test.store.settings().url(shop.url).unwrap().clone();
+    assert_eq!((held.held_at, held.held_cause), (Some(START.plus(Duration::from_secs(60))), None), "a person did it");
+}
+
+async fn what_a_shadow_gets_counts_nowhere(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let mut draft = url_draft(shop.merchant, "https://shadow.example.com/");
+    draft.terms.shadow = true;
+    let shadow = test.store.add_url(draft, "test".to_owned()).await.unwrap();
+    test.accept(notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Paid, 0))).await;
+    let jobs = test.jobs.recv().await.unwrap();
+    for job in &jobs {
+        let next = if job.url_id == shadow { Next::Expired } else { Next::Confirmed };
+        test.record(vec![AttemptRecord { shadow: job.url_id == shadow, ..attempt(job, next) }]).await;
+    }
+    let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
+    assert_eq!((counts.accepted, counts.confirmed, counts.expired), (1, 1, 0));
+    let order = test.store.order(shop.merchant, jobs[0].order_id).await.unwrap().unwrap();
+    assert_eq!((order.deliveries.confirmed, order.deliveries.total()), (1, 1));
+    let deliveries = &test.store.notifications_of(jobs[0].order_id).await.unwrap()[0].deliveries;
+    let marked: Vec<_> = deliveries.iter().map(|delivery| (delivery.url_id == shadow, delivery.shadow)).collect();
+    assert!(marked.len() == 2 && marked.iter().all(|(is_shadow, says_so)| is_shadow == says_so));
+    assert_healthy(&test).await;
+}
+
+async fn an_order_waits_for_what_was_held_in_the_middle_of_it(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    test.record(vec![attempt(&job, Next::Retry(START.plus(Duration::from_secs(150))))]).await;
+    assert_eq!(test.store.unfinished(shop.url).await.unwrap(), [(job.order_id, job.delivery_id)]);
+    let mut draft = url_draft(shop.merchant, "https://shop.example.com/ipn");
+    draft.held = true;
+    test.store.update_url(shop.url, draft, "test".to_owned()).await.unwrap();
+    test.store.hold_open(shop.url).await.unwrap();
+    assert_eq!(test.store.unfinished(shop.url).await.unwrap(), [(job.order_id, job.delivery_id)]);
 }

@@ -63,19 +63,47 @@ pub struct Trouble {
     /// When the oldest of the deliveries that fail first did; `None` where all were given up.
     pub since: Option<Timestamp>,
     pub next_try: Option<Timestamp>,
+    pub pause: Option<Pause>,
     /// Deliveries that wait.
     pub outstanding: u64,
     /// Deliveries given up in the last two days.
     pub expired: u64,
 }
 
+/// Why a URL gets fewer requests than it could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pause {
+    /// It failed again and again: single requests find out when it is back.
+    Probing {
+        since: Timestamp,
+        /// Seconds from one to the next.
+        every: u64,
+        next: Timestamp,
+    },
+    /// Its server named a moment before which it does not want to be asked.
+    Told { until: Timestamp },
+}
+
+/// How a URL came to be on hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Hold {
+    /// Not known of what was put on hold by an earlier version.
+    pub since: Option<Timestamp>,
+    /// Why the server itself put it on hold; a person did where it is `None`.
+    pub cause: Option<Cause>,
+}
+
 /// How a URL stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UrlHealth {
     pub url: UrlRef,
-    pub held: bool,
-    /// It is among the troubles.
+    /// It is on hold.
+    pub hold: Option<Hold>,
+    /// It gets copies, and its failures count nowhere.
+    pub shadow: bool,
+    /// Its deliveries fail; but for a shadow's it is among the troubles.
     pub failing: bool,
+    pub pause: Option<Pause>,
     pub outstanding: u64,
     pub held_back: u64,
     pub confirmed: u64,

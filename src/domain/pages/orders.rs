@@ -147,6 +147,8 @@ pub struct DeliveryView {
     pub last_cause: Option<Cause>,
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
+    /// Its URL gets copies, and its failures count nowhere.
+    pub shadow: bool,
 }
 
 /// A delivery with its attempts.

@@ -1,7 +1,7 @@
 //! IPN settings: the default IPN URL, notification URLs, merchants.
 
-use super::dashboard::MerchantRef;
-use crate::domain::{Algorithms, Timestamp, attempt::UrlCheck, id::UrlId};
+use super::dashboard::{Hold, MerchantRef, Pause};
+use crate::domain::{Algorithms, Terms, Timestamp, attempt::UrlCheck, id::UrlId};
 use serde::{Deserialize, Serialize};
 
 /// The settings of a merchant.
@@ -26,7 +26,10 @@ pub struct UrlView {
     pub algorithms: Algorithms,
     pub concurrent: bool,
     pub order_in_order: bool,
-    pub held: bool,
+    /// It is on hold.
+    pub hold: Option<Hold>,
+    pub pause: Option<Pause>,
+    pub terms: Terms,
     pub check: Option<UrlCheck>,
     pub outstanding: u64,
     pub confirmed: u64,

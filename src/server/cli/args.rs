@@ -1,6 +1,9 @@
 //! What may be typed.
 
-use crate::domain::{Algorithm, Algorithms, Gateway, Role};
+use crate::domain::{
+    Algorithm, Algorithms, Gateway, RetrySchedule, Role,
+    terms::{MAX_IN_FLIGHT, MAX_RATE},
+};
 use crate::server::settings::{Keep, PublicUrl};
 use clap::{
     Args, Parser, Subcommand,
@@ -221,6 +224,21 @@ pub struct UrlAddArgs {
     /// Let a later notification of an order wait until the earlier one is confirmed.
     #[arg(long)]
     pub order_in_order: bool,
+    /// With --concurrent: at most so many requests at a time, 1 to 256 [default: 64]
+    #[arg(long, value_name = "NUMBER", requires = "concurrent", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_IN_FLIGHT)))]
+    pub max_in_flight: Option<u16>,
+    /// At most so many requests a second, 1 to 1000 [default: as many as there are]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_RATE)))]
+    pub rate: Option<u16>,
+    /// When what failed is tried again: 2checkout, standard-webhooks, paypal, stripe, or a list of delays such as 1m,5m,1h,6h.
+    #[arg(long, value_name = "SCHEDULE", default_value_t)]
+    pub retries: RetrySchedule,
+    /// Send copies whose failures count nowhere.
+    #[arg(long)]
+    pub shadow: bool,
+    /// Trust the certificates in this file (PEM) at this URL, beside the public ones.
+    #[arg(long, value_name = "PATH")]
+    pub ca_file: Option<PathBuf>,
     /// Ask the URL with GET first, and add it only where it answers 200.
     #[arg(long)]
     pub check: bool,
@@ -373,6 +391,12 @@ mod tests {
         let Command::Url(UrlCommand::Add(args)) = parsed(line) else { panic!() };
         assert_eq!(set(&args.algorithms), Algorithms::ALL);
         assert!(args.concurrent && args.default);
+        assert_eq!((args.max_in_flight, args.rate, args.retries, args.shadow), (None, None, RetrySchedule::TwoCheckout, false));
+        let line =
+            "quittance url add https://a.example/ --merchant A --concurrent --max-in-flight 8 --rate 20 --retries 1m,5m --shadow";
+        let Command::Url(UrlCommand::Add(args)) = parsed(line) else { panic!() };
+        let retries = RetrySchedule::Own([60, 300].into());
+        assert_eq!((args.max_in_flight, args.rate, args.retries, args.shadow), (Some(8), Some(20), retries, true));
     }
 
     #[test]
@@ -397,6 +421,14 @@ mod tests {
                 "--algorithms",
                 "[possible values: md5, sha2-256, sha3-256]",
             ),
+            ("quittance url add https://a.example/ --merchant A --max-in-flight 8", "--concurrent", "required"),
+            (
+                "quittance url add https://a.example/ --merchant A --concurrent --max-in-flight 257",
+                "--max-in-flight",
+                "not in 1..=256",
+            ),
+            ("quittance url add https://a.example/ --merchant A --rate 0", "--rate", "not in 1..=1000"),
+            ("quittance url add https://a.example/ --merchant A --retries 1s", "--retries", "at least 5 seconds"),
             ("quittance serve --listen 3000", "--listen", "such as 127.0.0.1:3000"),
             ("quittance serve --allow-network 10.0.0.0/33", "--allow-network", "such as 10.0.0.0/8"),
             ("quittance serve --public-url ipn.example.com", "--public-url", "https://ipn.example.com"),

@@ -2,7 +2,7 @@
 
 use crate::domain::{AppError, FieldError};
 use crate::server::{app::StartError, demo::DemoError, service::ServiceError, store::StoreError};
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 /// A command's failure.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,8 @@ pub enum CliError {
     Demo(#[from] DemoError),
     #[error("the program cannot start: {0}")]
     Runtime(io::Error),
+    #[error("{} cannot be read: {error}; name a file with certificates with --ca-file", .path.display())]
+    File { path: PathBuf, error: io::Error },
     #[error("the output cannot be written: {0}")]
     Output(io::Error),
 }
@@ -89,6 +91,10 @@ fn mistake(mistake: &FieldError) -> String {
         "merchant" => "--merchant",
         "order" => "--order",
         "url" => "URL",
+        "max_in_flight" => "--max-in-flight",
+        "rate_per_second" => "--rate",
+        "retries" | "own_delays" => "--retries",
+        "authority" => "--ca-file",
         _ => return mistake.message.clone(),
     };
     format!("{argument}: {}", mistake.message)

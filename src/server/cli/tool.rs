@@ -7,7 +7,10 @@ use super::{
 use crate::server::{
     auth::{Passwords, Throttle},
     clock::Clock,
-    dispatch::client::{Client, Guard, Limits, Resolver},
+    dispatch::{
+        Board,
+        client::{Client, Guard, Limits, Resolver},
+    },
     service::Services,
     store::{Address, Feed, Merchant, OpenAs, Store, StoreSettings},
 };
@@ -40,6 +43,7 @@ impl DatabaseArgs {
             store,
             clock,
             client: Arc::new(Client::new(Resolver::system(), Guard::new(networks), Vec::new(), Limits::default())),
+            board: Board::default(),
             passwords: Passwords::default(),
             throttle: Arc::new(Throttle::default()),
             // Commands print paths, not addresses: they do not know how the server is reached.

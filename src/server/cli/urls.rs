@@ -6,9 +6,9 @@ use super::{
     report::{Report, table, tick},
     tool::{self, ACTOR},
 };
-use crate::domain::Algorithm;
-use crate::server::service::{Services, urls::UrlForm};
-use serde_json::json;
+use crate::domain::{Algorithm, Terms};
+use crate::server::service::{Services, terms::TermsForm, urls::UrlForm};
+use serde_json::{Value, json};
 
 /// Adds a notification URL.
 pub async fn add(args: &UrlAddArgs) -> Result<Report, CliError> {
@@ -28,10 +28,11 @@ async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliErr
         concurrent: args.concurrent,
         order_in_order: args.order_in_order,
         held: false,
+        terms: args.terms()?,
     };
     let (mut draft, target) = services.url_draft(&merchant, &form)?;
     if args.check {
-        let check = services.check_url(&target).await;
+        let check = services.check_url(&target, &draft.terms.authority).await;
         if let Some(cause) = check.cause {
             let told = [cause.sentence(), &check.note, cause.cure()];
             let told: Vec<_> = told.into_iter().filter(|part| !part.is_empty()).collect();
@@ -40,6 +41,7 @@ async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliErr
         draft.check = Some(check);
     }
     let (label, url, algorithms) = (draft.label.clone(), draft.url.clone(), draft.algorithms);
+    let terms = terms(&draft.terms);
     let id = services.save_url(None, draft, ACTOR).await?;
     let what = if args.default { "default IPN URL" } else { "notification URL" };
     let text = format!("Added {what} {label} of {}: {url} ({algorithms}), id {id}.\n", merchant.name);
@@ -47,8 +49,35 @@ async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliErr
         "id": id, "merchant": merchant.slug, "label": label, "url": url, "default": args.default,
         "algorithms": algorithms.iter().map(Algorithm::name).collect::<Vec<_>>(),
         "concurrent": args.concurrent, "order_in_order": args.order_in_order,
+        "terms": terms,
     });
     Ok(Report { json, text, failed: false })
+}
+
+impl UrlAddArgs {
+    /// The terms as a form has them.
+    fn terms(&self) -> Result<TermsForm, CliError> {
+        let authority = match &self.ca_file {
+            Some(path) => std::fs::read_to_string(path).map_err(|error| CliError::File { path: path.clone(), error })?,
+            None => String::new(),
+        };
+        let text = |number: Option<u16>| number.map(|number| number.to_string()).unwrap_or_default();
+        Ok(TermsForm {
+            max_in_flight: text(self.max_in_flight),
+            rate_per_second: text(self.rate),
+            retries: self.retries.to_string(),
+            own_delays: String::new(),
+            shadow: self.shadow,
+            authority,
+        })
+    }
+}
+
+fn terms(terms: &Terms) -> Value {
+    json!({
+        "max_in_flight": terms.max_in_flight, "rate_per_second": terms.rate_per_second, "retries": terms.retries,
+        "shadow": terms.shadow, "own_certificates": !terms.authority.is_empty(),
+    })
 }
 
 /// Lists notification URLs.
@@ -67,7 +96,7 @@ async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report,
             json.push(json!({
                 "id": url.id, "merchant": merchant.slug, "label": url.label, "url": url.url, "default": url.is_default,
                 "algorithms": url.algorithms.iter().map(Algorithm::name).collect::<Vec<_>>(),
-                "concurrent": url.concurrent, "order_in_order": url.order_in_order, "held": url.held,
+                "concurrent": url.concurrent, "order_in_order": url.order_in_order, "held": url.hold.is_some(), "terms": terms(&url.terms),
                 "outstanding": url.outstanding, "confirmed": url.confirmed,
             }));
             rows.push([
@@ -77,7 +106,8 @@ async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report,
                 url.url,
                 url.algorithms.to_string(),
                 tick(url.is_default),
-                tick(url.held),
+                tick(url.hold.is_some()),
+                tick(url.terms.shadow),
                 url.outstanding.to_string(),
                 url.confirmed.to_string(),
             ]);
@@ -86,7 +116,7 @@ async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report,
     let text = if rows.is_empty() {
         "There is no notification URL yet; add one with `quittance url add`.\n".to_owned()
     } else {
-        table(["ID", "MERCHANT", "LABEL", "URL", "ALGORITHMS", "DEFAULT", "ON HOLD", "OUTSTANDING", "CONFIRMED"], &rows)
+        table(["ID", "MERCHANT", "LABEL", "URL", "ALGORITHMS", "DEFAULT", "ON HOLD", "SHADOW", "OUTSTANDING", "CONFIRMED"], &rows)
     };
     Ok(Report { json: json!({ "urls": json }), text, failed: false })
 }

@@ -14,6 +14,7 @@ use crate::server::{
         ServiceError, Services,
         listeners::ListenerForm,
         merchants::new_key,
+        terms::TermsForm,
         urls::{UrlForm, draft_of},
     },
     store::{Address, Merchant},
@@ -112,6 +113,7 @@ async fn shops(services: &Services, merchant: &Arc<Merchant>) -> Result<Vec<(Scr
                 concurrent: script == Script::Accounting,
                 order_in_order: false,
                 held: false,
+                terms: TermsForm::default(),
             };
             let (draft, _) = services.url_draft(merchant, &form).map_err(ServiceError::from)?;
             services.save_url(None, draft, ACTOR).await?;

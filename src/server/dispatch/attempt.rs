@@ -3,10 +3,11 @@
 use super::{
     client::{Client, Exchange, Outbound, Target},
     plan,
+    schedule::{Ended, Signal},
     sign::{Outgoing, sign},
     verdict::{AnswerView, Expectation, Verdict, judge},
 };
-use crate::domain::{Cause, attempt::Origin};
+use crate::domain::{Cause, Timestamp, attempt::Origin};
 use crate::server::{
     clock::Clock,
     store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, Store, StoreError},
@@ -27,10 +28,17 @@ pub struct Workshop {
     pub clock: Clock,
 }
 
+/// What came of an attempt: for the store, and for the scheduler.
+#[derive(Debug, Clone)]
+pub struct Attempted {
+    pub record: AttemptRecord,
+    pub ended: Ended,
+}
+
 impl Workshop {
     /// Makes one attempt. `None` where there is nothing to do any more (the URL is gone or was put on hold, or
     /// another node makes it), and where the message cannot be read at the moment, which is no reason to give it up.
-    pub async fn attempt(&self, job: &Job, directory: &Directory) -> Option<AttemptRecord> {
+    pub async fn attempt(&self, job: &Job, directory: &Directory) -> Option<Attempted> {
         let url = directory.url(job.url_id)?.clone();
         let merchant = directory.merchant(job.merchant_id)?.clone();
         if url.held && job.origin != Origin::Debug {
@@ -61,19 +69,25 @@ impl Workshop {
             request_body: Bytes::new(),
             answer_head: String::new(),
             answer_body: Bytes::new(),
+            shadow: url.terms.shadow,
             next: Next::Confirmed,
         };
+        let mut not_before = None;
         let verdict = match outgoing(&received, &url, &merchant) {
             Ok((target, outgoing)) => {
-                let outbound = outbound(job, &target, outgoing.body.clone());
-                record.request_head = outbound.head();
+                let outbound = outbound(job, &target, &url.terms.authority, outgoing.body.clone());
                 record.request_body = outgoing.body.clone();
-                let exchange = self.client.send(&outbound).await;
-                let verdict = self.judge(&exchange, &outgoing, &url, &merchant, directory);
+                let mut exchange = self.client.send(&outbound).await;
+                record.request_head = outbound.head(exchange.version);
+                let mut verdict = self.judge(&exchange, &outgoing, &url, &merchant, directory);
+                if verdict.cause.is_some() {
+                    not_before = self.told(&exchange, &mut verdict);
+                }
+                verdict.detail.compression = std::mem::take(&mut exchange.answer.compression);
                 keep(exchange, &mut record);
                 verdict
             }
-            Err(verdict) => verdict,
+            Err((cause, note)) => Verdict::failed(cause, note),
         };
         record.finished_at = self.clock.now();
         record.cause = verdict.cause;
@@ -82,9 +96,24 @@ impl Workshop {
             (None, _) => Next::Confirmed,
             (Some(_), Origin::Debug) => Next::Closed,
             (Some(Cause::MessageGone), _) => Next::Expired,
-            (Some(_), _) => plan::next_attempt(record.window_from, record.finished_at).map_or(Next::Expired, Next::Retry),
+            (Some(_), _) => {
+                let made = (record.started_at, record.finished_at);
+                let next = plan::next_attempt(&url.terms.retries, record.window_from, job.delivery_id, made, not_before);
+                next.map_or(Next::Expired, Next::Retry)
+            }
         };
-        Some(record)
+        let ended = Ended { signal: Signal::of(record.cause), not_before };
+        Some(Attempted { record, ended })
+    }
+
+    /// The moment that a server named before which it does not want to be asked, where it may name one.
+    fn told(&self, exchange: &Exchange, verdict: &mut Verdict) -> Option<Timestamp> {
+        let text = exchange.answer.retry_after.as_deref().filter(|_| matches!(exchange.answer.status, 429 | 503))?;
+        let now = self.clock.now();
+        let until = plan::told(text, now)?;
+        let seconds = until.since(now).as_secs();
+        verdict.detail.note.push_str(&format!(" It asks to be left alone for a while: nothing is sent for {seconds} seconds."));
+        Some(until)
     }
 
     /// The message of a delivery, from the table. It may be announced, and its bytes dropped for want of room, a moment
@@ -152,14 +181,14 @@ impl Workshop {
 }
 
 /// The signed message and where it goes.
-fn outgoing(received: &[u8], url: &NotificationUrl, merchant: &Merchant) -> Result<(Target, Outgoing), Verdict> {
-    let target = Target::parse(&url.url).map_err(|note| Verdict::failed(Cause::UrlInvalid, note))?;
+fn outgoing(received: &[u8], url: &NotificationUrl, merchant: &Merchant) -> Result<(Target, Outgoing), (Cause, String)> {
+    let target = Target::parse(&url.url).map_err(|note| (Cause::UrlInvalid, note))?;
     let outgoing =
-        sign(received, url.algorithms, merchant.secret_key.reveal()).map_err(|_| Verdict::failed(Cause::MessageGone, ""))?;
+        sign(received, url.algorithms, merchant.secret_key.reveal()).map_err(|_| (Cause::MessageGone, String::new()))?;
     Ok((target, outgoing))
 }
 
-fn outbound<'a>(job: &Job, target: &'a Target, body: Bytes) -> Outbound<'a> {
+fn outbound<'a>(job: &Job, target: &'a Target, authority: &'a str, body: Bytes) -> Outbound<'a> {
     let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     let headers = vec![
         (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
@@ -170,7 +199,7 @@ fn outbound<'a>(job: &Job, target: &'a Target, body: Bytes) -> Outbound<'a> {
         (HeaderName::from_static("quittance-notification"), text(job.notification_id.to_string())),
         (HeaderName::from_static("quittance-attempt"), text((job.attempts + 1).to_string())),
     ];
-    Outbound { target, method: Method::POST, headers, body }
+    Outbound { target, authority, method: Method::POST, headers, body }
 }
 
 fn keep(exchange: Exchange, record: &mut AttemptRecord) {

@@ -1,12 +1,13 @@
 //! The dispatcher: each accepted notification to each URL, again and again, until a read receipt comes back.
 //!
-//! `run` is the loop; `schedule` (which delivery goes next), `plan` (when to try again), `sign` (what goes out) and
+//! `run` is the loop; `schedule` (which delivery goes next, and how fast), `plan` (when to try again), `sign` (what goes out) and
 //! `verdict` (what an answer means) are pure; `client` talks to merchants; `attempt` puts one attempt together.
 //! The table of deliveries is the truth, memory the fast path: a restart reads the table and goes on.
 //!
 //! Must not live here: how deliveries are stored, who may ask for a resend.
 
 pub mod attempt;
+pub mod board;
 pub mod client;
 pub mod plan;
 pub mod run;
@@ -15,4 +16,5 @@ pub mod sign;
 pub mod verdict;
 
 pub use attempt::Workshop;
+pub use board::Board;
 pub use run::Dispatcher;

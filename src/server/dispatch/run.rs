@@ -2,23 +2,26 @@
 //! and follows changes of settings.
 
 use super::{
-    attempt::Workshop,
-    schedule::{Lanes, MAX_IN_FLIGHT},
+    attempt::{Attempted, Workshop},
+    board::Board,
+    schedule::{Ended, Lanes, Load, MAX_IN_FLIGHT, Signal},
 };
 use crate::domain::{
-    Timestamp,
+    Cause, Timestamp,
     attempt::Origin,
     id::{DeliveryId, OrderId, UrlId},
 };
-use crate::server::store::{AttemptRecord, Directory, Job, LaneDepth, Next, Store, StoreError};
+use crate::server::store::{AttemptRecord, Backlog, Directory, Job, LaneDepth, Next, Store, StoreError};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::{Id, JoinError, JoinSet},
 };
 
-/// Deliveries read from the table at a time.
-const REFILL: usize = 500;
+/// An attempt that could not be made is made after so long.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// How what the server does by itself is signed in the audit log.
+const ACTOR: &str = "quittance";
 /// Results that may wait to be recorded before no more attempts start.
 const MAX_UNRECORDED: usize = 5_000;
 /// Results recorded in one call.
@@ -34,6 +37,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 pub struct Dispatcher {
     end: oneshot::Sender<()>,
     ended: tokio::task::JoinHandle<()>,
+    board: Board,
 }
 
 impl Dispatcher {
@@ -45,8 +49,14 @@ impl Dispatcher {
         due: mpsc::UnboundedReceiver<Vec<(UrlId, Timestamp)>>,
     ) -> Self {
         let (end, ending) = oneshot::channel();
-        let ended = tokio::spawn(run(workshop, jobs, due, ending));
-        Self { end, ended }
+        let board = Board::default();
+        let ended = tokio::spawn(run(workshop, jobs, due, ending, board.clone()));
+        Self { end, ended, board }
+    }
+
+    /// What pages may know of the scheduler.
+    pub fn board(&self) -> Board {
+        self.board.clone()
     }
 
     /// Waits until it has ended, by a failure of its own.
@@ -65,26 +75,36 @@ impl Dispatcher {
 enum Event {
     Lanes(Vec<LaneDepth>),
     Order(UrlId, Vec<(OrderId, DeliveryId)>),
-    Loaded(UrlId, Vec<Job>, Option<Timestamp>),
-    LoadFailed(UrlId),
-    Recorded(Vec<(UrlId, OrderId, DeliveryId, Next)>),
+    Loaded(Load, Vec<Job>, Option<Timestamp>),
+    LoadFailed(Load),
+    Recorded(Vec<Recorded>),
+}
+
+/// A result that is in the store.
+struct Recorded {
+    url_id: UrlId,
+    order_id: OrderId,
+    delivery_id: DeliveryId,
+    next: Next,
 }
 
 struct Loop {
     workshop: Arc<Workshop>,
     lanes: Lanes,
     directory: Arc<Directory>,
-    attempts: JoinSet<Option<AttemptRecord>>,
+    attempts: JoinSet<Option<Attempted>>,
     /// The job of each attempt on its way, in case it is lost.
     running: HashMap<Id, Running>,
     events: mpsc::UnboundedSender<Event>,
     results: mpsc::UnboundedSender<AttemptRecord>,
     unrecorded: usize,
+    board: Board,
+    /// Deliveries of a URL on hold may have come open again.
+    unsettled: Arc<Notify>,
 }
 
 struct Running {
     url_id: UrlId,
-    order_id: OrderId,
     delivery_id: DeliveryId,
     origin: Origin,
 }
@@ -94,12 +114,14 @@ async fn run(
     mut jobs: mpsc::UnboundedReceiver<Vec<Job>>,
     mut due: mpsc::UnboundedReceiver<Vec<(UrlId, Timestamp)>>,
     mut ending: oneshot::Receiver<()>,
+    board: Board,
 ) {
     let (events, mut heard) = mpsc::unbounded_channel();
     let (results, to_record) = mpsc::unbounded_channel();
     let recorder = tokio::spawn(record(workshop.store.clone(), to_record, events.clone()));
     let mut settings = workshop.store.directory();
-    let sweeper = tokio::spawn(settle_urls(workshop.store.clone(), settings.clone()));
+    let unsettled = Arc::new(Notify::new());
+    let sweeper = tokio::spawn(settle_urls(workshop.store.clone(), settings.clone(), unsettled.clone()));
     let mut looper = Loop {
         lanes: Lanes::default(),
         directory: settings.borrow_and_update().clone(),
@@ -108,8 +130,11 @@ async fn run(
         events,
         results,
         unrecorded: 0,
+        board,
+        unsettled,
         workshop,
     };
+    looper.tick();
     looper.configure();
     looper.read_lanes();
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
@@ -117,6 +142,7 @@ async fn run(
     loop {
         // Looked at here and not only waited for, because a delivery to a new URL may be announced on another channel
         // before the change of settings is.
+        looper.tick();
         looper.follow(&mut settings);
         looper.start_due();
         let wake_at = looper.lanes.wake_at();
@@ -129,15 +155,17 @@ async fn run(
                 }
                 // A URL may have been released since; what is announced for one on hold is not taken.
                 looper.follow(&mut settings);
-                let now = clock.now();
+                looper.tick();
                 for job in batch.drain(..).flatten() {
-                    looper.lanes.push(job, now);
+                    looper.lanes.push(job);
                 }
             }
             Some(urls) = due.recv() => {
                 looper.follow(&mut settings);
                 for (url_id, due) in urls {
-                    looper.lanes.promise(url_id, due);
+                    for backlog in Backlog::ALL {
+                        looper.lanes.promise(url_id, backlog, due);
+                    }
                 }
             }
             Some(ended) = looper.attempts.join_next_with_id() => looper.ended(ended),
@@ -160,11 +188,18 @@ async fn run(
 }
 
 impl Loop {
+    fn tick(&mut self) {
+        self.lanes.tick(self.workshop.clock.now());
+    }
+
     /// Takes over changed settings.
     fn follow(&mut self, settings: &mut watch::Receiver<Arc<Directory>>) {
         if settings.has_changed().unwrap_or(false) {
-            self.directory = settings.borrow_and_update().clone();
+            let before = std::mem::replace(&mut self.directory, settings.borrow_and_update().clone());
             self.configure();
+            for url in before.urls() {
+                self.board.note(url.id, self.lanes.pause(url.id));
+            }
         }
     }
 
@@ -189,29 +224,27 @@ impl Loop {
 
     /// Reads what is due, and starts what may start.
     fn start_due(&mut self) {
-        let now = self.workshop.clock.now();
-        for (url_id, known) in self.lanes.to_load(now) {
-            self.load(url_id, known, now);
+        for wanted in self.lanes.to_load() {
+            self.load(wanted);
         }
         while self.unrecorded + self.lanes.in_flight() < MAX_UNRECORDED + MAX_IN_FLIGHT {
             let Some(job) = self.lanes.next() else { break };
-            let running =
-                Running { url_id: job.url_id, order_id: job.order_id, delivery_id: job.delivery_id, origin: job.origin };
+            let running = Running { url_id: job.url_id, delivery_id: job.delivery_id, origin: job.origin };
             let (workshop, directory) = (self.workshop.clone(), self.directory.clone());
             let handle = self.attempts.spawn(async move { workshop.attempt(&job, &directory).await });
             self.running.insert(handle.id(), running);
         }
     }
 
-    fn load(&self, url_id: UrlId, known: usize, now: Timestamp) {
-        let (store, events) = (self.workshop.store.clone(), self.events.clone());
+    fn load(&self, wanted: Load) {
+        let (store, events, now) = (self.workshop.store.clone(), self.events.clone(), self.workshop.clock.now());
         tokio::spawn(async move {
-            let event = match load(&store, url_id, REFILL + known, now).await {
-                Ok((jobs, rest)) => Event::Loaded(url_id, jobs, rest),
+            let event = match load(&store, wanted, now).await {
+                Ok((jobs, rest)) => Event::Loaded(wanted, jobs, rest),
                 Err(error) => {
-                    tracing::warn!(%error, url.id = %url_id, "due deliveries could not be read; trying again");
+                    tracing::warn!(%error, url.id = %wanted.url_id, "due deliveries could not be read; trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
-                    Event::LoadFailed(url_id)
+                    Event::LoadFailed(wanted)
                 }
             };
             let _ = events.send(event);
@@ -219,46 +252,75 @@ impl Loop {
     }
 
     fn hear(&mut self, event: Event) {
-        let now = self.workshop.clock.now();
         match event {
             Event::Lanes(lanes) => {
                 for lane in lanes {
-                    self.lanes.promise(lane.url_id, lane.next_due);
+                    for (backlog, due) in [(Backlog::Fresh, lane.fresh_due), (Backlog::Again, lane.again_due)] {
+                        if let Some(due) = due {
+                            self.lanes.promise(lane.url_id, backlog, due);
+                        }
+                    }
                 }
             }
             Event::Order(url_id, unfinished) => self.lanes.restore_order(url_id, unfinished),
-            Event::Loaded(url_id, jobs, rest) => self.lanes.loaded(url_id, jobs, rest),
-            Event::LoadFailed(url_id) => self.lanes.loaded(url_id, Vec::new(), Some(now)),
+            Event::Loaded(Load { url_id, backlog, .. }, jobs, rest) => self.lanes.loaded(url_id, backlog, jobs, rest),
+            Event::LoadFailed(Load { url_id, backlog, .. }) => {
+                self.lanes.loaded(url_id, backlog, Vec::new(), Some(Timestamp::default()));
+            }
             Event::Recorded(recorded) => {
                 self.unrecorded -= recorded.len();
-                for (url_id, order_id, delivery_id, next) in recorded {
+                for Recorded { url_id, order_id, delivery_id, next } in recorded {
                     self.lanes.recorded(url_id, order_id, delivery_id, next);
+                    // It was on its way when its URL was put on hold, and must be held like the others.
+                    if matches!(next, Next::Retry(_)) && self.directory.url(url_id).is_none_or(|url| url.held) {
+                        self.unsettled.notify_one();
+                    }
                 }
             }
         }
     }
 
-    fn ended(&mut self, ended: Result<(Id, Option<AttemptRecord>), JoinError>) {
-        let (id, record) = match ended {
-            Ok((id, record)) => (id, record),
+    fn ended(&mut self, ended: Result<(Id, Option<Attempted>), JoinError>) {
+        let (id, attempted) = match ended {
+            Ok((id, attempted)) => (id, attempted),
             Err(error) => {
                 tracing::error!(%error, "an attempt was lost; it is made again");
                 (error.id(), None)
             }
         };
         let Some(job) = self.running.remove(&id) else { return };
-        self.lanes.finished(job.url_id, job.origin);
-        match record {
-            Some(record) => {
+        self.tick();
+        let nothing = Ended { signal: Signal::Unknown, not_before: None };
+        self.lanes.finished(job.url_id, job.origin, attempted.as_ref().map_or(nothing, |attempted| attempted.ended));
+        self.board.note(job.url_id, self.lanes.pause(job.url_id));
+        match attempted {
+            Some(Attempted { record, .. }) => {
+                if record.cause == Some(Cause::Gone) && job.origin != Origin::Debug {
+                    self.hold(job.url_id);
+                }
                 self.unrecorded += 1;
                 let _ = self.results.send(record);
             }
-            // Gone, on hold, or lost. Where it is still open it is read from the table again, in a minute.
+            // Gone, on hold, or lost. Where it is still open it is read from the table again.
             None => {
-                let again = self.workshop.clock.now().plus(Duration::from_secs(60));
-                self.lanes.recorded(job.url_id, job.order_id, job.delivery_id, Next::Retry(again));
+                let again = self.workshop.clock.now().plus(AGAIN_AFTER);
+                self.lanes.put_back(job.url_id, job.delivery_id, again);
             }
         }
+    }
+
+    /// Puts a URL on hold whose page is gone for good: asking it again is no use, and what comes for it is kept.
+    fn hold(&self, url_id: UrlId) {
+        let Some(url) = self.directory.url(url_id).filter(|url| !url.held).cloned() else { return };
+        let store = self.workshop.store.clone();
+        tokio::spawn(async move {
+            match store.hold_for(url_id, url.url.clone(), Cause::Gone, ACTOR.to_owned()).await {
+                Ok(true) => tracing::warn!(url.id = %url_id, "a URL was put on hold: its server says that it is gone for good"),
+                Ok(false) => {}
+                // The next attempt says so again.
+                Err(error) => tracing::warn!(%error, url.id = %url_id, "a URL could not be put on hold"),
+            }
+        });
     }
 }
 
@@ -272,10 +334,11 @@ async fn unfinished(store: &Store, url_id: UrlId) -> Result<Vec<(OrderId, Delive
 ///
 /// The table may be a moment behind what the store has taken. What was recorded before is waited for, or it would be
 /// read as if it were still to be done; what is recorded meanwhile the lanes know themselves.
-async fn load(store: &Store, url_id: UrlId, limit: usize, now: Timestamp) -> Result<(Vec<Job>, Option<Timestamp>), StoreError> {
+async fn load(store: &Store, wanted: Load, now: Timestamp) -> Result<(Vec<Job>, Option<Timestamp>), StoreError> {
+    let Load { url_id, backlog, limit } = wanted;
     store.settled().await?;
-    let mut jobs = store.lane(url_id, None, now, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
-    let rest = if jobs.len() == limit { Some(now) } else { store.next_due(url_id, (now, DeliveryId(i64::MAX))).await? };
+    let mut jobs = store.lane(url_id, backlog, None, now, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
+    let rest = if jobs.len() == limit { Some(now) } else { store.next_due(url_id, backlog, (now, DeliveryId(i64::MAX))).await? };
     let ids: Vec<_> = jobs.iter().map(|job| job.notification_id).collect();
     let bodies = store.bodies(&ids).await?;
     for job in &mut jobs {
@@ -288,8 +351,15 @@ async fn load(store: &Store, url_id: UrlId, limit: usize, now: Timestamp) -> Res
 async fn record(store: Store, mut results: mpsc::UnboundedReceiver<AttemptRecord>, events: mpsc::UnboundedSender<Event>) {
     let mut batch = Vec::with_capacity(RECORD_BATCH);
     while results.recv_many(&mut batch, RECORD_BATCH).await > 0 {
-        let recorded: Vec<_> =
-            batch.iter().map(|record| (record.url_id, record.order_id, record.delivery_id, record.next)).collect();
+        let recorded: Vec<_> = batch
+            .iter()
+            .map(|record| Recorded {
+                url_id: record.url_id,
+                order_id: record.order_id,
+                delivery_id: record.delivery_id,
+                next: record.next,
+            })
+            .collect();
         while let Err(error) = store.record(batch.clone()).await {
             tracing::warn!(%error, "results of attempts could not be recorded; trying again");
             tokio::time::sleep(RETRY_PAUSE).await;
@@ -300,15 +370,20 @@ async fn record(store: Store, mut results: mpsc::UnboundedReceiver<AttemptRecord
 }
 
 /// Brings deliveries in line with their URL's setting: held, released or cancelled, some at a time.
-async fn settle_urls(store: Store, mut settings: watch::Receiver<Arc<Directory>>) {
+async fn settle_urls(store: Store, mut settings: watch::Receiver<Arc<Directory>>, unsettled: Arc<Notify>) {
     loop {
         if let Err(error) = settle_once(&store).await {
             tracing::warn!(%error, "deliveries could not be held, released or cancelled; trying again");
             tokio::time::sleep(RETRY_PAUSE).await;
             continue;
         }
-        if settings.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = settings.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+            () = unsettled.notified() => {}
         }
     }
 }

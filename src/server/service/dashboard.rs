@@ -1,6 +1,6 @@
 //! The dashboard: what needs somebody now.
 
-use super::{ServiceResult, Services, merchant_ref};
+use super::{ServiceResult, Services, merchant_ref, urls::hold_of};
 use crate::domain::pages::dashboard::{Dashboard, Trouble, UrlHealth, UrlRef};
 use crate::server::store::Merchant;
 use std::{sync::Arc, time::Duration};
@@ -30,20 +30,25 @@ impl Services {
                 };
                 // On hold nothing is tried; what is kept back shows in the table, not as trouble.
                 let failing = state.is_failing() && !url.held;
-                if failing {
+                // Where nothing waits there is nothing to hold back.
+                let pause = self.board.pause(url.id, now).filter(|_| state.outstanding() > 0);
+                if failing && !url.terms.shadow {
                     troubles.push(Trouble {
                         url: reference.clone(),
                         cause: state.failing_cause,
                         since: state.failing_since,
                         next_try: state.next_try,
+                        pause,
                         outstanding: state.outstanding(),
                         expired: state.expired,
                     });
                 }
                 urls.push(UrlHealth {
                     url: reference,
-                    held: url.held,
+                    hold: hold_of(url),
+                    shadow: url.terms.shadow,
                     failing,
+                    pause,
                     outstanding: state.outstanding(),
                     held_back: state.held_back,
                     confirmed: state.confirmed,

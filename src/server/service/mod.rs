@@ -10,6 +10,7 @@ pub mod listeners;
 pub mod merchants;
 pub mod orders;
 pub mod people;
+pub mod terms;
 pub mod test_order;
 pub mod urls;
 pub mod wire_order;
@@ -18,7 +19,7 @@ use crate::domain::{AppError, pages::dashboard::MerchantRef};
 use crate::server::{
     auth::{Passwords, Throttle},
     clock::Clock,
-    dispatch::client::Client,
+    dispatch::{Board, client::Client},
     store::{Merchant, Store, StoreError},
 };
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Services {
     pub clock: Clock,
     /// For URL checks; the dispatcher's.
     pub client: Arc<Client>,
+    /// How the scheduler treats URLs; empty where no dispatcher runs.
+    pub board: Board,
     pub passwords: Passwords,
     pub throttle: Arc<Throttle>,
     /// How the outside reaches this server: `https://ipn.example.com`.

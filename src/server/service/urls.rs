@@ -1,11 +1,14 @@
 //! Notification URLs: what is entered, the check as the gateway does it, and what pages show.
 
-use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields, merchant_ref};
+use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields, merchant_ref, terms::TermsForm};
 use crate::domain::{
     Algorithms, AppError, Cause,
     attempt::{UrlCheck, bounded_note},
     id::UrlId,
-    pages::settings::{IpnSettings, UrlView},
+    pages::{
+        dashboard::{Hold, Pause},
+        settings::{IpnSettings, UrlView},
+    },
 };
 use crate::server::{
     dispatch::{
@@ -27,6 +30,7 @@ pub struct UrlForm {
     pub concurrent: bool,
     pub order_in_order: bool,
     pub held: bool,
+    pub terms: TermsForm,
 }
 
 impl Services {
@@ -42,6 +46,7 @@ impl Services {
         if form.algorithms.is_empty() {
             mistakes.add("algorithms", "Choose at least one algorithm; MD5 is the one that every listener knows.");
         }
+        let terms = form.terms.read(&mut mistakes);
         mistakes.end()?;
         let (Some(target), Some(label)) = (target, label) else { return Err(AppError::NotFound) };
         let draft = UrlDraft {
@@ -53,16 +58,18 @@ impl Services {
             concurrent: form.concurrent,
             order_in_order: form.order_in_order,
             held: form.held,
+            terms,
             check: None,
         };
         Ok((draft, target))
     }
 
-    /// Asks a URL with GET, as the gateway does when one is saved there: it must answer 200.
-    pub async fn check_url(&self, target: &Target) -> UrlCheck {
+    /// Asks a URL with GET, as the gateway does when one is saved there: it must answer 200. `authority`: certificates
+    /// that are trusted there beside the public ones.
+    pub async fn check_url(&self, target: &Target, authority: &str) -> UrlCheck {
         let headers =
             vec![(header::USER_AGENT, HeaderValue::from_static(USER_AGENT)), (header::ACCEPT, HeaderValue::from_static("*/*"))];
-        let exchange = self.client.send(&Outbound { target, method: Method::GET, headers, body: Bytes::new() }).await;
+        let exchange = self.client.send(&Outbound { target, authority, method: Method::GET, headers, body: Bytes::new() }).await;
         let at = self.clock.now();
         let answer = &exchange.answer;
         let (cause, note) = match (&exchange.failure, answer.status) {
@@ -101,9 +108,15 @@ impl Services {
 
     /// The settings of a merchant.
     pub async fn ipn_settings(&self, merchant: &Merchant, may_change: bool) -> ServiceResult<IpnSettings> {
-        let mut states = self.store.url_states(&[merchant.id], self.clock.now().minus(EXPIRED_SHOWN)).await?;
+        let now = self.clock.now();
+        let mut states = self.store.url_states(&[merchant.id], now.minus(EXPIRED_SHOWN)).await?;
         let settings = self.store.settings();
-        let views = settings.urls_of(merchant.id).iter().map(|url| view(url, states.remove(&url.id).unwrap_or_default()));
+        let views = settings.urls_of(merchant.id).iter().map(|url| {
+            let state = states.remove(&url.id).unwrap_or_default();
+            // Where nothing waits there is nothing to hold back.
+            let pause = self.board.pause(url.id, now).filter(|_| state.outstanding() > 0);
+            view(url, state, pause)
+        });
         let (default, urls): (Vec<_>, Vec<_>) = views.partition(|view| view.is_default);
         let key = String::from_utf8_lossy(merchant.secret_key.reveal()).into_owned();
         let key_hint =
@@ -123,11 +136,17 @@ pub fn draft_of(url: &NotificationUrl) -> UrlDraft {
         concurrent: url.concurrent,
         order_in_order: url.order_in_order,
         held: url.held,
+        terms: url.terms.clone(),
         check: None,
     }
 }
 
-fn view(url: &NotificationUrl, state: UrlState) -> UrlView {
+/// How a URL came to be on hold, where it is.
+pub fn hold_of(url: &NotificationUrl) -> Option<Hold> {
+    url.held.then_some(Hold { since: url.held_at, cause: url.held_cause })
+}
+
+fn view(url: &NotificationUrl, state: UrlState, pause: Option<Pause>) -> UrlView {
     UrlView {
         id: url.id,
         label: url.label.clone(),
@@ -136,7 +155,9 @@ fn view(url: &NotificationUrl, state: UrlState) -> UrlView {
         algorithms: url.algorithms,
         concurrent: url.concurrent,
         order_in_order: url.order_in_order,
-        held: url.held,
+        hold: hold_of(url),
+        pause,
+        terms: url.terms.clone(),
         outstanding: state.outstanding() + state.held_back,
         confirmed: state.confirmed,
         failing: state.is_failing() && !url.held,

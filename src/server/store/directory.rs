@@ -3,7 +3,7 @@
 
 use super::vault::Secret;
 use crate::domain::{
-    Algorithms, Gateway,
+    Algorithms, Cause, Gateway, Terms, Timestamp,
     id::{ListenerId, MerchantId, UrlId},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -49,6 +49,11 @@ pub struct NotificationUrl {
     /// A later message of an order waits for the earlier.
     pub order_in_order: bool,
     pub held: bool,
+    /// On hold since, where it is known.
+    pub held_at: Option<Timestamp>,
+    /// Why no person but the server itself put it on hold.
+    pub held_cause: Option<Cause>,
+    pub terms: Terms,
 }
 
 /// All of them at one version.

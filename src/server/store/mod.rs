@@ -25,7 +25,7 @@ pub use records::*;
 pub use vault::{Secret, random};
 
 use crate::domain::{
-    Timestamp,
+    Cause, Timestamp,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId},
     pages::{
         dashboard::Counts,
@@ -115,7 +115,7 @@ pub enum Store {
 
 /// Forwards each method to the engine.
 macro_rules! forward {
-    ($($(#[$doc:meta])* pub async fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
+    ($($(#[$doc:meta])* pub async fn $name:ident(&self $(, $arg:ident: $type:ty)* $(,)?) -> $result:ty;)+) => {
         impl Store {$(
             $(#[$doc])*
             pub async fn $name(&self $(, $arg: $type)*) -> Result<$result, StoreError> {
@@ -221,11 +221,13 @@ forward! {
 
     /// What each URL has outstanding; only URLs of which this node serves something.
     pub async fn lanes(&self) -> Vec<LaneDepth>;
-    /// Open deliveries of a URL that are due until a moment, in order, after a place in that order.
-    pub async fn lane(&self, url_id: UrlId, after: Option<(Timestamp, DeliveryId)>, until: Timestamp, limit: u32) -> Vec<Job>;
-    /// When the first open delivery of a URL after a place in the order is due.
-    pub async fn next_due(&self, url_id: UrlId, after: (Timestamp, DeliveryId)) -> Option<Timestamp>;
-    /// Open deliveries of a URL with an attempt behind them: what later ones of their order wait for.
+    /// Open deliveries of a URL, of one kind, that are due until a moment, in order, after a place in that order.
+    pub async fn lane(
+        &self, url_id: UrlId, backlog: Backlog, after: Option<(Timestamp, DeliveryId)>, until: Timestamp, limit: u32
+    ) -> Vec<Job>;
+    /// When the first open delivery of a URL, of one kind, after a place in the order is due.
+    pub async fn next_due(&self, url_id: UrlId, backlog: Backlog, after: (Timestamp, DeliveryId)) -> Option<Timestamp>;
+    /// Open and held deliveries of a URL with an attempt behind them: what later ones of their order wait for.
     pub async fn unfinished(&self, url_id: UrlId) -> Vec<(OrderId, DeliveryId)>;
     /// The received bodies of notifications.
     pub async fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
@@ -252,6 +254,9 @@ forward! {
     pub async fn update_listener(&self, id: ListenerId, draft: ListenerDraft, actor: String) -> ();
     pub async fn add_url(&self, draft: UrlDraft, actor: String) -> UrlId;
     pub async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> ();
+    /// Puts a URL on hold because of what it answered; gives whether it was not on hold. Only while it still leads to the
+    /// address that answered so: somebody may have corrected it meanwhile.
+    pub async fn hold_for(&self, id: UrlId, address: String, cause: Cause, actor: String) -> bool;
     /// Takes a URL out of use; its open deliveries are cancelled by the sweep that follows.
     pub async fn remove_url(&self, merchant_id: MerchantId, id: UrlId, actor: String) -> ();
     /// Deliveries that a URL's removal would cancel.

@@ -2,7 +2,7 @@
 
 use super::vault::Secret;
 use crate::domain::{
-    Algorithms, Cause, Gateway, RefusalReason, Role, Timestamp,
+    Algorithms, Cause, Gateway, RefusalReason, Role, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, UserId},
     order::OrderFacts,
@@ -61,6 +61,25 @@ pub struct NewRefusal {
     pub suppressed: u32,
 }
 
+/// The two kinds of open deliveries, read apart from the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Backlog {
+    /// Not tried yet.
+    Fresh,
+    /// Tried before.
+    Again,
+}
+
+impl Backlog {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Fresh, Self::Again];
+
+    /// The kind of a delivery.
+    pub const fn of(job: &Job) -> Self {
+        if job.attempts == 0 { Self::Fresh } else { Self::Again }
+    }
+}
+
 /// An open delivery as the scheduler knows it.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -113,6 +132,8 @@ pub struct AttemptRecord {
     pub request_body: Bytes,
     pub answer_head: String,
     pub answer_body: Bytes,
+    /// It went to a shadow URL: it is kept, and counted nowhere.
+    pub shadow: bool,
     pub next: Next,
 }
 
@@ -128,8 +149,10 @@ impl AttemptRecord {
 pub struct LaneDepth {
     pub url_id: UrlId,
     pub open: u64,
-    /// When the first of them is due.
-    pub next_due: Timestamp,
+    /// When the first of those not tried yet is due.
+    pub fresh_due: Option<Timestamp>,
+    /// When the first of those tried before is due.
+    pub again_due: Option<Timestamp>,
 }
 
 /// A wish to deliver again.
@@ -206,6 +229,7 @@ pub struct UrlDraft {
     pub concurrent: bool,
     pub order_in_order: bool,
     pub held: bool,
+    pub terms: Terms,
     /// How the URL check went, if there was one.
     pub check: Option<UrlCheck>,
 }

@@ -18,7 +18,7 @@ pub fn FormNotes(flash: Flash) -> impl IntoView {
 }
 
 /// The field that gets the focus.
-fn first_wrong(flash: &Flash) -> Option<&str> {
+pub(super) fn first_wrong(flash: &Flash) -> Option<&str> {
     flash.errors.iter().map(|error| error.field.as_str()).find(|field| !field.is_empty())
 }
 
@@ -64,11 +64,50 @@ pub fn TextField(
                 aria-invalid=is_wrong.then_some("true")
                 aria-describedby=described
             />
-            {match error {
-                Some(error) => view! { <p class="error" id=format!("{name}-error")><Icon name="alert"/>{error}</p> }.into_any(),
-                None => (!hint.is_empty()).then(|| view! { <p class="hint" id=format!("{name}-hint")>{hint}</p> }).into_any(),
-            }}
+            {note(name, error, hint)}
         </div>
+    }
+}
+
+/// A choice of one among several.
+#[component]
+pub fn SelectField(
+    flash: Flash,
+    name: &'static str,
+    label: &'static str,
+    /// Values with what they are called.
+    options: Vec<(String, String)>,
+    /// What is chosen already.
+    #[prop(into)]
+    value: String,
+    #[prop(optional, into)] hint: String,
+) -> impl IntoView {
+    let error = flash.error(name).map(str::to_owned);
+    let focus = first_wrong(&flash) == Some(name);
+    let chosen = flash.value(name).map_or(value, str::to_owned);
+    let is_wrong = error.is_some();
+    let options: Vec<_> = options
+        .into_iter()
+        .map(|(value, label)| {
+            let selected = value == chosen;
+            view! { <option value=value selected=selected>{label}</option> }
+        })
+        .collect();
+    let described = if is_wrong { Some(format!("{name}-error")) } else { (!hint.is_empty()).then(|| format!("{name}-hint")) };
+    view! {
+        <div class="field" class:wrong=is_wrong>
+            <label for=name>{label}</label>
+            <select id=name name=name autofocus=focus aria-invalid=is_wrong.then_some("true") aria-describedby=described>{options}</select>
+            {note(name, error, hint)}
+        </div>
+    }
+}
+
+/// What stands below a field: what is wrong with it, or else its hint.
+pub(super) fn note(name: &'static str, error: Option<String>, hint: String) -> AnyView {
+    match error {
+        Some(error) => view! { <p class="error" id=format!("{name}-error")><Icon name="alert"/>{error}</p> }.into_any(),
+        None => (!hint.is_empty()).then(|| view! { <p class="hint" id=format!("{name}-hint")>{hint}</p> }).into_any(),
     }
 }
 

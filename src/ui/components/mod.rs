@@ -6,12 +6,16 @@ mod bytes;
 mod form;
 mod icon;
 mod parts;
+mod standing;
 mod states;
+mod text_area;
 mod time;
 
 pub use bytes::{Fields, Octets};
-pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, TextField};
+pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, SelectField, TextField};
 pub use icon::Icon;
 pub use parts::{Address, Copy, Empty, Notice, Tone, fact};
-pub use states::{DeliveryBadge, OrderBadge, Summary, TestBadge};
+pub use standing::{HoldNote, PauseNote};
+pub use states::{DeliveryBadge, OrderBadge, ShadowBadge, Summary, TestBadge};
+pub use text_area::TextArea;
 pub use time::{Ago, Moment, now};

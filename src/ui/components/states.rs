@@ -62,6 +62,12 @@ pub fn TestBadge(test: bool) -> impl IntoView {
     test.then(|| view! { <span class="badge test"><Icon name="flask"/>"TEST"</span> })
 }
 
+/// A URL that gets copies says so wherever it shows.
+#[component]
+pub fn ShadowBadge() -> impl IntoView {
+    view! { <span class="badge test" title="It gets copies; its failures count nowhere.">"shadow"</span> }
+}
+
 /// How the deliveries of an order stand, the worst first.
 #[component]
 pub fn Summary(deliveries: DeliverySummary) -> impl IntoView {

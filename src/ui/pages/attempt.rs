@@ -1,6 +1,6 @@
 //! One attempt: what was sent and what came back, side by side, and what it means.
 
-use super::{any_flash, page, param, param_as, resend::ResendTo, viewer_at};
+use super::{any_flash, curl, page, param, param_as, resend::ResendTo, viewer_at};
 use crate::{
     domain::{
         attempt::{Origin, Timings},
@@ -52,13 +52,30 @@ pub fn AttemptPage() -> impl IntoView {
                         <section class="panel" aria-labelledby="answer">
                             <h2 id="answer">"Answer"</h2>
                             <Octets label="Head" text=attempt.answer_head.clone()/>
+                            {(!attempt.detail.compression.is_empty()).then(|| view! { <p class="muted">{attempt.detail.compression.clone()}</p> })}
                             <Octets label="Body" text=attempt.answer_body.clone()/>
                         </section>
                     </div>
+                    {again(&attempt)}
                 </div>
             </Frame>
         }
         .into_any())
+    })
+}
+
+/// The same request as a command, for whoever looks for the fault on the other side.
+fn again(attempt: &Attempt) -> impl IntoView + use<> {
+    let line = (!attempt.request_head.is_empty())
+        .then(|| curl::command(&attempt.delivery.url, &attempt.request_head, &attempt.request_body));
+    line.map(|text| {
+        view! {
+            <section class="panel" aria-labelledby="again">
+                <h2 id="again">"From a command line"</h2>
+                <p class="muted">"The same request again, signature included, to the address that the URL has now. Your script may take it for a new message."</p>
+                <Octets label="Command" text/>
+            </section>
+        }
     })
 }
 

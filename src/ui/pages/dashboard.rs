@@ -3,13 +3,13 @@
 use super::{any_flash, page, param, viewer_at};
 use crate::{
     domain::{
-        Cause, Timestamp,
-        pages::dashboard::{Counts, Dashboard, Trouble, UrlHealth, UrlRef},
+        Cause,
+        pages::dashboard::{Counts, Dashboard, Pause, Trouble, UrlHealth, UrlRef},
         role::Permission,
     },
     rpc::{dashboard::read_dashboard, people::read_viewer},
     ui::{
-        components::{Address, Ago, Empty, FormNotes, Icon, Notice, Tone, now},
+        components::{Address, Ago, Empty, FormNotes, HoldNote, Icon, Notice, PauseNote, ShadowBadge, Tone, now},
         format::{count, counted},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -145,7 +145,8 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> AnyView {
             })}
             <dl class="facts">
                 {trouble.since.map(|since| view! { <div class="fact"><dt>"Failing since"</dt><dd><Ago at=since/></dd></div> })}
-                {trouble.next_try.map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd>{next_try(next)}</dd></div> })}
+                {next_try(trouble).map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd>{next}</dd></div> })}
+                {trouble.pause.map(|pause| view! { <div class="fact"><dt>"At the moment"</dt><dd><PauseNote pause/></dd></div> })}
                 <div class="fact"><dt>"Waiting"</dt><dd>{count(trouble.outstanding)}</dd></div>
                 <div class="fact"><dt>"Expired"</dt><dd>{count(trouble.expired)}</dd></div>
             </dl>
@@ -154,9 +155,16 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> AnyView {
     .into_any()
 }
 
-/// When the next attempt is due. What is overdue waits for its turn behind others.
-fn next_try(due: Timestamp) -> AnyView {
-    if due <= now() { view! { "due, in the queue" }.into_any() } else { view! { <Ago at=due/> }.into_any() }
+/// When the next attempt is due. What is overdue waits for its turn behind others, or for the next probe.
+fn next_try(trouble: &Trouble) -> Option<AnyView> {
+    let due = trouble.next_try?;
+    let not_before = match trouble.pause {
+        Some(Pause::Probing { next, .. }) => next,
+        Some(Pause::Told { until }) => until,
+        None => due,
+    };
+    let due = due.max(not_before);
+    Some(if due <= now() { view! { "due, in the queue" }.into_any() } else { view! { <Ago at=due/> }.into_any() })
 }
 
 /// A URL by its label, with its address below and a way to its settings.
@@ -227,17 +235,25 @@ fn urls(urls: &[UrlHealth], shows_merchant: bool) -> AnyView {
 }
 
 fn url_row(health: &UrlHealth, shows_merchant: bool) -> AnyView {
-    let (tone, icon, word) = match (health.held, health.failing, health.confirmed) {
-        (true, ..) => ("quiet", "pause", "On hold"),
+    let (tone, icon, word) = match (health.hold, health.failing, health.confirmed) {
+        (Some(_), ..) => ("quiet", "pause", "On hold"),
+        (_, true, _) if health.shadow => ("quiet", "alert", "Failing"),
         (_, true, _) => ("bad", "alert", "Failing"),
         (_, _, 0) => ("calm", "clock", "Nothing confirmed yet"),
         _ => ("good", "check", "Confirming"),
     };
-    let outstanding = if health.held { health.held_back } else { health.outstanding };
+    let outstanding = if health.hold.is_some() { health.held_back } else { health.outstanding };
     view! {
         <tr>
             <td>{url_line(&health.url, shows_merchant)}</td>
-            <td data-label="State"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
+            <td data-label="State">
+                <span class="badges">
+                    <span class=format!("badge {tone}")><Icon name=icon/>{word}</span>
+                    {health.shadow.then(|| view! { <ShadowBadge/> })}
+                </span>
+                {health.hold.map(|hold| view! { <HoldNote hold/> })}
+                {health.pause.map(|pause| view! { <PauseNote pause/> })}
+            </td>
             <td data-label="Confirmed" class="number">{count(health.confirmed)}</td>
             <td data-label="Outstanding" class="number">{count(outstanding)}</td>
             <td data-label="Last confirmed">

@@ -14,8 +14,8 @@ use crate::{
     },
     rpc::orders::read_delivery,
     ui::{
-        components::{Address, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, Tone, fact},
-        format::span,
+        components::{Address, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, Tone, fact},
+        format::{counted, span},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
@@ -52,10 +52,17 @@ pub fn DeliveryPage() -> impl IntoView {
 fn content(page: &Delivery) -> AnyView {
     let delivery = &page.delivery;
     let trouble = delivery.last_cause.filter(|_| !matches!(delivery.state, DeliveryState::Confirmed)).map(|cause| {
+        let is_over = delivery.state == DeliveryState::Expired;
+        let (tone, title) = if is_over {
+            (Tone::Bad, format!("Expired after {}: {}", counted(u64::from(delivery.attempts), "attempt", "attempts"), cause.label()))
+        } else {
+            (Tone::Warn, cause.label().to_owned())
+        };
         view! {
-            <Notice tone=Tone::Warn title=cause.label()>
+            <Notice tone title>
                 <p>{cause.sentence()}</p>
                 <p><strong>"What to do: "</strong>{cause.cure()}</p>
+                {is_over.then(|| view! { <p>"The schedule of its URL is used up, so it is not tried again by itself. Once the cause is cured, resend it."</p> })}
             </Notice>
         }
     });
@@ -64,7 +71,7 @@ fn content(page: &Delivery) -> AnyView {
         <dl class="facts panel">
             {fact("State", view! { <DeliveryBadge state=delivery.state/> })}
             {fact("When", when(delivery))}
-            {fact("To", delivery.url_label.clone())}
+            {fact("To", view! { {delivery.url_label.clone()} {delivery.shadow.then(|| view! { <ShadowBadge/> })} })}
             {fact("URL", view! { <Address text=delivery.url.clone() what="URL"/> })}
             {fact("Status sent", view! { <span class="code">{page.vendor_status.clone()}</span> })}
             {fact("Created", view! { <Moment at=delivery.created_at/> {asked_by(delivery)} })}

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod attempt;
+mod curl;
 pub mod dashboard;
 pub mod delivery;
 pub mod entry;
@@ -15,6 +16,7 @@ pub mod refusal;
 mod resend;
 pub mod settings;
 pub mod test_order;
+mod url_form;
 
 use super::shell::Plain;
 use crate::{

@@ -13,7 +13,9 @@ use crate::{
     },
     rpc::orders::read_order,
     ui::{
-        components::{Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, OrderBadge, Summary, TestBadge, fact, now},
+        components::{
+            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, OrderBadge, ShadowBadge, Summary, TestBadge, fact, now,
+        },
         format::{bytes, counted, money},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -157,7 +159,7 @@ fn row(page: &Order, delivery: &DeliveryView) -> AnyView {
         <tr id=format!("delivery-{}", delivery.id)>
             <td>
                 <div class="url-line">
-                    <a href=address>{delivery.url_label.clone()}</a>
+                    <span><a href=address>{delivery.url_label.clone()}</a>{delivery.shadow.then(|| view! { " "<ShadowBadge/> })}</span>
                     <span class="clip muted">{delivery.url.clone()}</span>
                     {asked_by(delivery)}
                 </div>

@@ -1,28 +1,28 @@
 //! *System settings › IPN settings*: the default IPN URL with the secret key, and the notification URLs.
 
-use super::{any_flash, flash_of, page, param, param_as, viewer_at};
+use super::{any_flash, flash_of, page, param, param_as, url_form::UrlForm, viewer_at};
 use crate::{
     domain::{
-        Algorithm, Algorithms, AppError,
+        AppError,
         attempt::UrlCheck,
         id::UrlId,
         pages::{
             flash::Flash,
             settings::{IpnSettings, UrlView},
         },
+        terms::DEFAULT_IN_FLIGHT,
     },
     rpc::urls::read_settings,
     ui::{
         components::{
-            Address, Ago, AlgorithmChoice, Check, Confirm, Copy, Empty, FormNotes, Hidden, Icon, Notice, TextField, Tone,
+            Address, Ago, Confirm, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge, TextField,
+            Tone,
         },
         format::{count, counted},
         shell::{Frame, Section},
     },
 };
 use leptos::prelude::*;
-
-const ALGORITHM_HINT: &str = "Each notification is signed with all that are chosen; your script answers with any of them, as strong or stronger than the weakest.";
 
 /// The tabs of the IPN settings.
 #[component]
@@ -179,16 +179,23 @@ fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
 
 fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<> {
     let page = if url.is_default { format!("/m/{slug}/settings/ipn") } else { format!("/m/{slug}/settings/urls/{}", url.id) };
-    let (tone, icon, word) = match (url.held, url.failing) {
+    let (tone, icon, word) = match (url.hold.is_some(), url.failing) {
         (true, _) => ("quiet", "pause", "On hold"),
+        (false, true) if url.terms.shadow => ("quiet", "alert", "Failing"),
         (false, true) => ("bad", "alert", "Failing"),
         (false, false) => ("good", "check", "Active"),
     };
-    let requests = match (url.concurrent, url.order_in_order) {
-        (false, _) => "one at a time",
-        (true, true) => "concurrent, each order in order",
-        (true, false) => "concurrent",
+    let mut requests = match (url.concurrent, url.terms.max_in_flight) {
+        (false, _) => "one at a time".to_owned(),
+        (true, DEFAULT_IN_FLIGHT) => "concurrent".to_owned(),
+        (true, most) => format!("{most} at a time"),
     };
+    if url.order_in_order {
+        requests.push_str(", each order in order");
+    }
+    if let Some(rate) = url.terms.rate_per_second {
+        requests.push_str(&format!(", {rate} a second"));
+    }
     let name = if url.label.is_empty() { url.url.clone() } else { url.label.clone() };
     view! {
         <tr>
@@ -201,7 +208,14 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
                     <Address text=url.url.clone() what="URL"/>
                 </div>
             </td>
-            <td data-label="State"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
+            <td data-label="State">
+                <span class="badges">
+                    <span class=format!("badge {tone}")><Icon name=icon/>{word}</span>
+                    {url.terms.shadow.then(|| view! { <ShadowBadge/> })}
+                </span>
+                {url.hold.map(|hold| view! { <HoldNote hold/> })}
+                {url.pause.map(|pause| view! { <PauseNote pause/> })}
+            </td>
             <td data-label="Signed with">
                 <div class="url-line"><span>{url.algorithms.labels()}</span><span class="muted">{requests}</span></div>
             </td>
@@ -223,7 +237,7 @@ fn check_word(check: Option<&UrlCheck>) -> AnyView {
 }
 
 fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl IntoView + use<> {
-    let (hold, hold_icon, hold_word) = if url.held { ("", "play", "Release") } else { ("true", "pause", "Hold") };
+    let (hold, hold_icon, hold_word) = if url.hold.is_some() { ("", "play", "Release") } else { ("true", "pause", "Hold") };
     let waiting = match url.outstanding {
         0 => "Nothing waits for it.".to_owned(),
         number => format!("{} for it are cancelled.", counted(number, "delivery that waits", "deliveries that wait")),
@@ -290,68 +304,4 @@ async fn edit_page(slug: String, id: Option<UrlId>) -> Result<AnyView, AppError>
         </Frame>
     }
     .into_any())
-}
-
-/// The form of a notification URL.
-#[component]
-fn UrlForm(slug: String, url: Option<UrlView>, is_default: bool, flash: Flash) -> impl IntoView {
-    let was = url.clone();
-    let saved = |pick: fn(&UrlView) -> String| was.as_ref().map(pick).unwrap_or_default();
-    let algorithms = was.as_ref().map_or_else(|| Algorithms::NONE.with(Algorithm::Md5), |url| url.algorithms);
-    let ticked = |name: &str, pick: fn(&UrlView) -> bool| match flash.values.is_empty() {
-        true => was.as_ref().is_some_and(pick),
-        false => flash.value(name) == Some("true"),
-    };
-    let failed = flash.check.clone();
-    let cancel = (!is_default).then(|| view! { <a class="button plain" href=format!("/m/{slug}/settings/urls")>"Leave it"</a> });
-    view! {
-        {failed.clone().map(|check| view! { <CheckFailed check/> })}
-        <form method="post" action="/rpc/urls/save" class="stack">
-            <Hidden name="merchant" value=slug/>
-            <Hidden name="id" value=saved(|url| url.id.to_string())/>
-            <Hidden name="is_default" value=is_default.to_string()/>
-            {is_default.then(|| view! { <Hidden name="label" value=saved(|url| url.label.clone())/> })}
-            {(!is_default).then(|| view! {
-                <TextField flash=flash.clone() name="label" label="Name" value=saved(|url| url.label.clone()) hint="What this script does, for instance Accounting. Left empty, the host name."/>
-            })}
-            <TextField
-                flash=flash.clone() name="url" label="URL" kind="url" value=saved(|url| url.url.clone()) required=true
-                placeholder="https://shop.example.com/ipn" autofocus=url.is_none() && !is_default
-                hint="It is asked with GET when you save, and should answer 200."
-            />
-            <AlgorithmChoice flash=flash.clone() error_field="algorithms" legend="Signed with" chosen=algorithms hint=ALGORITHM_HINT/>
-            <Check
-                name="concurrent" label="Allow concurrent requests" checked=ticked("concurrent", |url| url.concurrent)
-                hint="Otherwise your script gets one request at a time, the next when it has answered."
-            />
-            <Check
-                name="order_in_order" label="Keep each order in order" checked=ticked("order_in_order", |url| url.order_in_order)
-                hint="A later message of an order waits until the earlier one is confirmed."
-            />
-            <Check
-                name="held" label="On hold" checked=ticked("held", |url| url.held)
-                hint="Nothing is sent; what arrives is kept until you release it."
-            />
-            <div class="actions">
-                <button class="button primary">{if failed.is_some() { "Check again and save" } else { "Check and save" }}</button>
-                {failed.is_some().then(|| view! { <button class="button" name="anyway" value="true">"Save all the same"</button> })}
-                {cancel}
-            </div>
-        </form>
-    }
-}
-
-/// The URL did not answer as it should; it is not saved yet.
-#[component]
-fn CheckFailed(check: UrlCheck) -> impl IntoView {
-    let cause = check.cause;
-    let title = cause.map_or("The URL did not answer 200", |cause| cause.label());
-    view! {
-        <Notice tone=Tone::Warn title=format!("Not saved yet: {title}")>
-            {cause.map(|cause| view! { <p>{cause.sentence()}</p> })}
-            {(!check.note.is_empty()).then(|| view! { <p>{check.note.clone()}</p> })}
-            {cause.map(|cause| view! { <p><strong>"What to do: "</strong>{cause.cure()}</p> })}
-            <p>"You can save it all the same: deliveries are tried until they are confirmed."</p>
-        </Notice>
-    }
 }

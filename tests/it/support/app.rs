@@ -302,7 +302,14 @@ impl Shop {
 /// Limits that let a test see every time-out without waiting long.
 pub fn short_limits() -> Limits {
     let millis = Duration::from_millis;
-    Limits { resolve: millis(500), connect: millis(500), tls: millis(700), total: millis(1_500) }
+    Limits {
+        resolve: millis(500),
+        connect: millis(500),
+        tls: millis(700),
+        send: millis(700),
+        first_byte: millis(1_200),
+        total: millis(1_500),
+    }
 }
 
 /// A moment of the tests' clock.

@@ -5,6 +5,10 @@ use super::{
     message::{field_of, mac, prefixed},
     until,
 };
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, Response, body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::{
     collections::HashMap,
@@ -136,6 +140,7 @@ struct Site {
     visits: Mutex<Vec<Visit>>,
     present: AtomicUsize,
     peak: AtomicUsize,
+    connections: AtomicUsize,
 }
 
 /// A running merchant's server.
@@ -158,9 +163,19 @@ impl FakeMerchant {
 
     /// A server with a certificate, which confirms everything.
     pub async fn start_tls(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
+        Self::start_tls_speaking(&[], certificate, key).await
+    }
+
+    /// The same, which also speaks HTTP/2.
+    pub async fn start_h2(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
+        Self::start_tls_speaking(&[b"h2", b"http/1.1"], certificate, key).await
+    }
+
+    async fn start_tls_speaking(protocols: &[&[u8]], certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let mut config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Self::serve(Some(TlsAcceptor::from(Arc::new(config))), |visit| Answer::receipt("md5", visit)).await
     }
 
@@ -168,16 +183,20 @@ impl FakeMerchant {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let script = Mutex::new(Arc::new(script) as Script);
-        let site = Arc::new(Site { script, visits: Mutex::default(), present: 0.into(), peak: 0.into() });
+        let site = Arc::new(Site { script, visits: Mutex::default(), present: 0.into(), peak: 0.into(), connections: 0.into() });
         let served = site.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (site, tls) = (served.clone(), tls.clone());
+                site.connections.fetch_add(1, SeqCst);
                 tokio::spawn(async move {
                     match tls {
                         None => site.serve(stream).await,
                         Some(tls) => {
-                            if let Ok(stream) = tls.accept(stream).await {
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                                site.serve_h2(stream).await;
+                            } else {
                                 site.serve(stream).await;
                             }
                         }
@@ -211,6 +230,11 @@ impl FakeMerchant {
     /// Requests that it has now.
     pub fn present(&self) -> usize {
         self.site.present.load(SeqCst)
+    }
+
+    /// Connections that were opened to it so far.
+    pub fn connections(&self) -> usize {
+        self.site.connections.load(SeqCst)
     }
 
     /// Waits until so many requests have come; gives them.
@@ -254,6 +278,50 @@ impl Site {
         }
     }
 
+    /// Answers over HTTP/2, with whole pages.
+    async fn serve_h2(self: Arc<Self>, stream: impl Stream + 'static) {
+        let service = service_fn(move |request: Request<Incoming>| {
+            let site = self.clone();
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = body.collect().await?.to_bytes();
+                let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+                let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
+                let visit = site.note(method, path, format!("{:?}", parts.version), headers.collect(), body.to_vec());
+                let present = site.present.fetch_add(1, SeqCst) + 1;
+                site.peak.fetch_max(present, SeqCst);
+                let script = site.script.lock().unwrap().clone();
+                let mut answer = script(&visit);
+                let response = loop {
+                    answer = match answer {
+                        Answer::Gated(gate, answer) => {
+                            gate.acquire().await.unwrap().forget();
+                            *answer
+                        }
+                        Answer::Page(status, headers, body) => {
+                            let response =
+                                headers.into_iter().fold(Response::builder().status(status), |response, (name, value)| {
+                                    response.header(name.to_lowercase(), value)
+                                });
+                            break response.body(Full::new(Bytes::from(body))).unwrap();
+                        }
+                        _ => panic!("only whole pages go over HTTP/2"),
+                    }
+                };
+                site.present.fetch_sub(1, SeqCst);
+                Ok::<_, hyper::Error>(response)
+            }
+        });
+        let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    fn note(&self, method: String, path: String, head: String, headers: HashMap<String, String>, body: Vec<u8>) -> Visit {
+        let mut visits = self.visits.lock().unwrap();
+        let visit = Visit { number: visits.len() + 1, method, path, head, headers, body };
+        visits.push(visit.clone());
+        visit
+    }
+
     /// Reads one request and writes it down.
     async fn read(&self, stream: &mut impl Stream, buffer: &mut Vec<u8>) -> Option<Visit> {
         let head_end = loop {
@@ -280,10 +348,7 @@ impl Site {
         }
         let body = buffer[head_end..head_end + length].to_vec();
         buffer.drain(..head_end + length);
-        let mut visits = self.visits.lock().unwrap();
-        let visit = Visit { number: visits.len() + 1, method, path, head, headers, body };
-        visits.push(visit.clone());
-        Some(visit)
+        Some(self.note(method, path, head, headers, body))
     }
 }
 

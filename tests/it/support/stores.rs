@@ -3,7 +3,7 @@
 use super::postgres;
 use quittance::{
     domain::{
-        Algorithms, Gateway, Timestamp,
+        Algorithms, Gateway, Terms, Timestamp,
         id::{ListenerId, MerchantId, UrlId},
     },
     server::{
@@ -143,6 +143,7 @@ pub fn url_draft(merchant_id: MerchantId, url: &str) -> UrlDraft {
         concurrent: false,
         order_in_order: false,
         held: false,
+        terms: Terms::default(),
         check: None,
     }
 }

@@ -4,35 +4,49 @@
 //! that is dialled, the phases must be told apart, and nothing may happen behind our back: no redirects, no proxies, no
 //! cookies, no second try that nobody sees.
 
+mod decode;
 mod guard;
 mod pool;
 mod resolve;
 mod target;
 mod tls;
+mod wire;
 
 pub use guard::Guard;
 pub use resolve::Resolver;
 pub use target::Target;
+pub use tls::{InvalidAuthority, certificates, to_pem};
 
 use crate::domain::{Cause, attempt::Timings};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
-use pool::{Pool, Sender};
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pool::{Key, Many, One, Pool, Sender};
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::{
     fmt::Write as _,
     io,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tls::Trust;
+use tokio::net::{TcpSocket, TcpStream};
+use wire::{Counted, Sent};
 
 /// Of an answer as much is read; a receipt may stand anywhere in it.
 const MAX_ANSWER: usize = 1 << 20;
+/// Connections of HTTP/2 are asked for a sign of life so often while requests wait.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_PATIENCE: Duration = Duration::from_secs(5);
+/// What the system keeps of a message that the server has not taken: little, so that it shows when a server takes nothing,
+/// and a thousand slow ones cost no memory.
+const SEND_BUFFER: u32 = 64 << 10;
 /// Addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 4;
 
@@ -42,6 +56,10 @@ pub struct Limits {
     pub resolve: Duration,
     pub connect: Duration,
     pub tls: Duration,
+    /// Until the server has taken the whole request.
+    pub send: Duration,
+    /// From the beginning of the request to the first byte of the answer.
+    pub first_byte: Duration,
     /// From the beginning to the end of everything.
     pub total: Duration,
 }
@@ -49,7 +67,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { resolve: seconds(5), connect: seconds(10), tls: seconds(10), total: seconds(30) }
+        Self {
+            resolve: seconds(5),
+            connect: seconds(10),
+            tls: seconds(10),
+            send: seconds(10),
+            first_byte: seconds(25),
+            total: seconds(30),
+        }
     }
 }
 
@@ -75,9 +100,14 @@ pub struct Answer {
     /// Status line and headers.
     pub head: String,
     pub location: Option<String>,
+    /// When to come again, as the server puts it.
+    pub retry_after: Option<String>,
+    /// Without its compression.
     pub body: Bytes,
     /// There was more than was read.
     pub truncated: bool,
+    /// One sentence about the compression that was taken off.
+    pub compression: String,
 }
 
 /// One request and what became of it.
@@ -85,6 +115,8 @@ pub struct Answer {
 pub struct Exchange {
     /// Dialled, after vetting.
     pub address: Option<SocketAddr>,
+    /// Spoken over the connection, or meant to be.
+    pub version: Version,
     pub timings: Timings,
     pub answer: Answer,
     pub failure: Option<Failure>,
@@ -93,33 +125,42 @@ pub struct Exchange {
 /// A request to send.
 pub struct Outbound<'a> {
     pub target: &'a Target,
+    /// Certificates to trust beside the public ones, as PEM; usually empty.
+    pub authority: &'a str,
     pub method: Method,
-    /// Without `Host` and `Content-Length`, which the target and the body give.
+    /// Without `Host`, `Content-Length` and `Accept-Encoding`, which are set here.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
 }
 
 impl Outbound<'_> {
-    /// The request line and headers as they go over the wire.
-    pub fn head(&self) -> String {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.target.path, self.target.authority);
-        for (name, value) in &self.headers {
-            let _ = write!(head, "{}: {}\r\n", title_case(name.as_str()), String::from_utf8_lossy(value.as_bytes()));
-        }
-        if self.method == Method::POST {
-            let _ = write!(head, "Content-Length: {}\r\n", self.body.len());
+    /// The request line and headers as they go over the wire; of HTTP/2 as they would, were they text.
+    pub fn head(&self, version: Version) -> String {
+        let is_text = version < Version::HTTP_2;
+        let (line, host) = if is_text { ("HTTP/1.1", "Host") } else { ("HTTP/2", "host") };
+        let mut head = format!("{} {} {line}\r\n{host}: {}\r\n", self.method, self.target.path, self.target.authority);
+        let accepted = (header::ACCEPT_ENCODING, HeaderValue::from_static(decode::ACCEPTED));
+        let length = (self.method == Method::POST).then(|| (header::CONTENT_LENGTH, HeaderValue::from(self.body.len())));
+        for (name, value) in self.headers.iter().chain([&accepted]).chain(&length) {
+            let name = if is_text { title_case(name.as_str()) } else { name.as_str().to_owned() };
+            let _ = write!(head, "{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes()));
         }
         head
     }
 
-    fn request(&self) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut request = Request::builder()
-            .method(self.method.clone())
-            .uri(&self.target.path)
-            .header(http::header::HOST, &self.target.authority)
-            .body(Full::new(self.body.clone()))
-            .map_err(|error| Failure::of(Cause::UrlInvalid, error.to_string()))?;
+    fn request(&self, version: Version) -> Result<Request<Full<Bytes>>, Failure> {
+        let request = Request::builder().method(self.method.clone());
+        let request = if version == Version::HTTP_2 {
+            // Its address stands in fields of its own, which are made from these.
+            let scheme = if self.target.tls { "https" } else { "http" };
+            request.uri(format!("{scheme}://{}{}", self.target.authority, self.target.path)).version(version)
+        } else {
+            request.uri(&self.target.path).header(header::HOST, &self.target.authority)
+        };
+        let mut request =
+            request.body(Full::new(self.body.clone())).map_err(|error| Failure::of(Cause::UrlInvalid, error.to_string()))?;
         request.headers_mut().extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(decode::ACCEPTED));
         Ok(request)
     }
 }
@@ -138,7 +179,7 @@ fn title_case(name: &str) -> String {
 pub struct Client {
     resolver: Resolver,
     guard: Guard,
-    tls: TlsConnector,
+    trust: Trust,
     pool: Pool,
     limits: Limits,
 }
@@ -146,7 +187,7 @@ pub struct Client {
 impl Client {
     /// A client; `roots` are trusted beside the machine's certificates.
     pub fn new(resolver: Resolver, guard: Guard, roots: Vec<CertificateDer<'static>>, limits: Limits) -> Self {
-        Self { resolver, guard, tls: tls::connector(roots), pool: Pool::default(), limits }
+        Self { resolver, guard, trust: Trust::new(roots), pool: Pool::default(), limits }
     }
 
     /// Closes idle connections that nobody needs.
@@ -158,7 +199,13 @@ impl Client {
     pub async fn send(&self, outbound: &Outbound<'_>) -> Exchange {
         let begun = Instant::now();
         let deadline = begun + self.limits.total;
-        let mut exchange = Exchange { address: None, timings: Timings::default(), answer: Answer::default(), failure: None };
+        let mut exchange = Exchange {
+            address: None,
+            version: Version::HTTP_11,
+            timings: Timings::default(),
+            answer: Answer::default(),
+            failure: None,
+        };
         if let Err(failure) = self.run(outbound, deadline, &mut exchange).await {
             exchange.failure = Some(failure);
         }
@@ -167,24 +214,34 @@ impl Client {
     }
 
     async fn run(&self, outbound: &Outbound<'_>, deadline: Instant, exchange: &mut Exchange) -> Result<(), Failure> {
-        let target = outbound.target;
-        if let Some((sender, address)) = self.pool.take(target).await {
+        let key = Key::of(outbound.target, outbound.authority);
+        if let Some((sender, address)) = self.pool.take(&key).await {
             exchange.address = Some(address);
-            match self.converse(sender, address, outbound, deadline, exchange).await {
+            // A reset of one request among many over a connection that lives on is the server's answer to it.
+            let shared = if let Sender::Many(many) = &sender { Some(many.sender.clone()) } else { None };
+            match self.converse(&key, sender, address, outbound, deadline, exchange).await {
                 // The server closed the kept connection just as we wrote to it; it has not seen the request, or it
                 // could not answer it. A new connection tells.
-                Err(failure) if failure.cause == Cause::Reset && exchange.answer.status == 0 => {
+                Err(failure)
+                    if failure.cause == Cause::Reset
+                        && exchange.answer.status == 0
+                        && shared.is_none_or(|shared| shared.is_closed()) =>
+                {
                     exchange.timings = Timings::default();
                 }
                 outcome => return outcome,
             }
         }
-        let (sender, address) = self.connect(target, exchange).await?;
-        self.converse(sender, address, outbound, deadline, exchange).await
+        let (sender, address) = self.connect(outbound, exchange).await?;
+        if let Sender::Many(many) = &sender {
+            self.pool.share(&key, many, address);
+        }
+        self.converse(&key, sender, address, outbound, deadline, exchange).await
     }
 
     /// Resolves, vets, dials and shakes hands.
-    async fn connect(&self, target: &Target, exchange: &mut Exchange) -> Result<(Sender, SocketAddr), Failure> {
+    async fn connect(&self, outbound: &Outbound<'_>, exchange: &mut Exchange) -> Result<(Sender, SocketAddr), Failure> {
+        let target = outbound.target;
         let begun = Instant::now();
         let addresses = match target.address {
             Some(address) => vec![address],
@@ -206,15 +263,19 @@ impl Client {
         }
         let (stream, address) = self.dial(&permitted, exchange).await?;
         if !target.tls {
-            return Ok((handshake(TokioIo::new(stream)).await?, address));
+            return Ok((Sender::One(handshake(stream).await?), address));
         }
         let begun = Instant::now();
         let name = ServerName::try_from(target.host.clone())
             .map_err(|_| Failure::of(Cause::UrlInvalid, format!("{} cannot be named in a certificate.", target.host)))?;
-        let shaken = tokio::time::timeout(self.limits.tls, self.tls.connect(name, stream)).await;
+        let connector = self.trust.connector(outbound.authority)?;
+        let shaken = tokio::time::timeout(self.limits.tls, connector.connect(name, stream)).await;
         exchange.timings.tls = Some(micros(begun.elapsed()));
         match shaken {
-            Ok(Ok(stream)) => Ok((handshake(TokioIo::new(stream)).await?, address)),
+            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                Ok((Sender::Many(handshake_2(stream).await?), address))
+            }
+            Ok(Ok(stream)) => Ok((Sender::One(handshake(stream).await?), address)),
             Ok(Err(error)) => Err(tls::failure(&error)),
             Err(_) => Err(Failure::of(Cause::TlsHandshake, "The server did not finish the handshake in time.")),
         }
@@ -227,7 +288,7 @@ impl Client {
         let mut failed = None;
         for address in addresses {
             exchange.address = Some(*address);
-            let failure = match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            let failure = match tokio::time::timeout(share, connect(*address)).await {
                 Ok(Ok(stream)) => {
                     exchange.timings.connect = Some(micros(begun.elapsed()));
                     let _ = stream.set_nodelay(true);
@@ -249,6 +310,7 @@ impl Client {
     /// Sends the request over a connection, reads the answer, and keeps the connection where it can be used again.
     async fn converse(
         &self,
+        key: &Key,
         mut sender: Sender,
         address: SocketAddr,
         outbound: &Outbound<'_>,
@@ -256,40 +318,105 @@ impl Client {
         exchange: &mut Exchange,
     ) -> Result<(), Failure> {
         let begun = Instant::now();
-        let request = outbound.request()?;
-        let answered = tokio::time::timeout_at(deadline.into(), sender.send_request(request)).await;
+        exchange.version = if matches!(sender, Sender::One(_)) { Version::HTTP_11 } else { Version::HTTP_2 };
+        let request = outbound.request(exchange.version)?;
+        let answered = self.answered(&mut sender, request, outbound.body.len(), begun, deadline).await;
         exchange.timings.wait = Some(micros(begun.elapsed()));
-        let response = match answered {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(conversation_failure(&error)),
-            Err(_) => return Err(Failure::of(Cause::NoAnswer, format!("After {} seconds.", self.limits.total.as_secs()))),
-        };
+        let response = answered?;
         exchange.answer = head_of(&response);
+        let encoding = encoding_of(&response);
         let begun = Instant::now();
         let read = read_body(response.into_body(), deadline, &mut exchange.answer).await;
         exchange.timings.read = Some(micros(begun.elapsed()));
-        if read? && !exchange.answer.truncated {
-            self.pool.put(outbound.target, sender, address);
+        let is_whole = matches!(read, Ok(true)) && !exchange.answer.truncated;
+        decompress(&encoding, &mut exchange.answer);
+        read?;
+        if let Sender::One(one) = sender
+            && is_whole
+        {
+            self.pool.put(key, one, address);
         }
         Ok(())
     }
+
+    /// Sends a request and waits for the head of its answer.
+    async fn answered(
+        &self,
+        sender: &mut Sender,
+        request: Request<Full<Bytes>>,
+        size: usize,
+        begun: Instant,
+        deadline: Instant,
+    ) -> Result<Response<Incoming>, Failure> {
+        let first_byte_by = deadline.min(begun + self.limits.first_byte);
+        let late = || Failure::of(Cause::NoAnswer, format!("After {} seconds.", shown(begun.elapsed())));
+        let answered = match sender {
+            Sender::Many(many) => {
+                let waiting = many.sender.send_request(request);
+                tokio::time::timeout_at(first_byte_by.into(), waiting).await.map_err(|_| late())?
+            }
+            Sender::One(one) => {
+                let before = one.sent.bytes();
+                let mut waiting = std::pin::pin!(one.sender.send_request(request));
+                let send_by = first_byte_by.min(begun + self.limits.send);
+                match tokio::time::timeout_at(send_by.into(), &mut waiting).await {
+                    Ok(answered) => answered,
+                    Err(_) => {
+                        let sent = one.sent.bytes() - before;
+                        if sent < size as u64 {
+                            let note = format!("After {} seconds it had taken {sent} bytes.", shown(begun.elapsed()));
+                            return Err(Failure::of(Cause::SendTimeout, note));
+                        }
+                        tokio::time::timeout_at(first_byte_by.into(), waiting).await.map_err(|_| late())?
+                    }
+                }
+            }
+        };
+        answered.map_err(|error| conversation_failure(&error))
+    }
 }
 
-async fn handshake<S>(stream: TokioIo<S>) -> Result<Sender, Failure>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-{
+/// Connects with a small buffer for what is on its way out.
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.connect(address).await
+}
+
+/// What bytes can go to and fro over.
+trait Wire: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static {}
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static> Wire for S {}
+
+async fn handshake(stream: impl Wire) -> Result<One, Failure> {
+    let sent = Arc::new(Sent::default());
     let (sender, connection) = http1::Builder::new()
         .title_case_headers(true)
         .max_buf_size(128 << 10)
-        .handshake(stream)
+        .handshake(TokioIo::new(Counted::new(stream, sent.clone())))
         .await
         .map_err(|error| conversation_failure(&error))?;
     // Ends with the connection; its errors come out at the sender.
+    let task = tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(One { sender, sent, task: task.abort_handle() })
+}
+
+async fn handshake_2(stream: impl Wire) -> Result<Many, Failure> {
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        // A connection that many requests share must not be dead without anybody noticing.
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_PATIENCE)
+        .max_header_list_size(128 << 10)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| conversation_failure(&error))?;
+    // Ends when the last request over it has ended and the pool has dropped it.
     tokio::spawn(async move {
         let _ = connection.await;
     });
-    Ok(sender)
+    Ok(Many { sender, share: Arc::new(()) })
 }
 
 fn head_of(response: &Response<Incoming>) -> Answer {
@@ -298,9 +425,30 @@ fn head_of(response: &Response<Incoming>) -> Answer {
     for (name, value) in response.headers() {
         let _ = write!(head, "{}: {}\r\n", title_case(name.as_str()), String::from_utf8_lossy(value.as_bytes()));
     }
-    let location =
-        response.headers().get(http::header::LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    Answer { status: status.as_u16(), head, location, body: Bytes::new(), truncated: false }
+    let text = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Answer {
+        status: status.as_u16(),
+        head,
+        location: text(header::LOCATION),
+        retry_after: text(header::RETRY_AFTER),
+        ..Answer::default()
+    }
+}
+
+fn encoding_of(response: &Response<Incoming>) -> String {
+    let values = response.headers().get_all(header::CONTENT_ENCODING).iter();
+    values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect::<Vec<_>>().join(", ")
+}
+
+fn decompress(encoding: &str, answer: &mut Answer) {
+    if answer.body.is_empty() {
+        return;
+    }
+    if let Some(decoded) = decode::decoded(encoding, &answer.body, MAX_ANSWER) {
+        answer.body = decoded.body.into();
+        answer.truncated |= decoded.truncated;
+        answer.compression = decoded.note;
+    }
 }
 
 /// Reads a body up to its limit; whether it was read to its end. What has come so far is kept in any case.
@@ -332,6 +480,11 @@ fn conversation_failure(error: &hyper::Error) -> Failure {
         return Failure::of(Cause::NotHttp, error.to_string());
     }
     Failure::of(Cause::Reset, std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))
+}
+
+/// Seconds for a sentence.
+fn shown(span: Duration) -> String {
+    if span.as_secs() < 10 { format!("{:.1}", span.as_secs_f64()) } else { span.as_secs().to_string() }
 }
 
 fn micros(span: Duration) -> u64 {

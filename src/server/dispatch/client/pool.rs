@@ -1,64 +1,140 @@
-//! Connections kept for the next request to the same host.
+//! Connections kept for the next request to the same host: of HTTP/1.1 those that are idle, of HTTP/2 those that have
+//! room for one more request.
 
-use super::target::Target;
+use super::{
+    target::Target,
+    tls::{Trust, TrustKey},
+    wire::Sent,
+};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::client::conn::http1::SendRequest;
+use hyper::client::conn::{http1, http2};
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::task::AbortHandle;
 
 /// Shorter than the usual five seconds after which servers close an idle connection, so that we seldom meet one that
 /// is just being closed.
 const KEPT_FOR: Duration = Duration::from_secs(4);
+/// Servers keep connections of HTTP/2 longer, and say so when they close one.
+const SHARED_KEPT_FOR: Duration = Duration::from_secs(30);
 const KEPT_PER_HOST: usize = 64;
+/// Requests at a time over one connection of HTTP/2: as many as the least that the standard asks servers to take.
+const MAX_STREAMS: usize = 100;
 
-pub type Sender = SendRequest<Full<Bytes>>;
+/// A connection that takes a request.
+pub enum Sender {
+    /// HTTP/1.1: one request at a time.
+    One(One),
+    /// HTTP/2: many.
+    Many(Many),
+}
+
+/// A connection of HTTP/1.1. It is closed when it is dropped, whatever is on its way over it.
+pub struct One {
+    pub sender: http1::SendRequest<Full<Bytes>>,
+    pub sent: Arc<Sent>,
+    pub task: AbortHandle,
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A request's share in a connection of HTTP/2.
+#[derive(Clone)]
+pub struct Many {
+    pub sender: http2::SendRequest<Full<Bytes>>,
+    /// Counts the requests.
+    pub share: Arc<()>,
+}
 
 struct Idle {
-    sender: Sender,
+    one: One,
     address: SocketAddr,
     since: Instant,
 }
 
-type Key = (bool, String, u16);
-
-/// The idle connections by scheme, host and port.
-#[derive(Default)]
-pub struct Pool(Mutex<HashMap<Key, Vec<Idle>>>);
-
-fn key(target: &Target) -> Key {
-    (target.tls, target.host.clone(), target.port)
+struct Shared {
+    many: Many,
+    address: SocketAddr,
+    used: Instant,
 }
 
+impl Shared {
+    fn is_kept(&self) -> bool {
+        !self.many.sender.is_closed() && (self.used.elapsed() < SHARED_KEPT_FOR || Arc::strong_count(&self.many.share) > 1)
+    }
+}
+
+#[derive(Default)]
+struct Host {
+    idle: Vec<Idle>,
+    shared: Vec<Shared>,
+}
+
+/// What connections have in common: scheme, host, port, and which certificates were trusted.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key(bool, String, u16, TrustKey);
+
+impl Key {
+    pub fn of(target: &Target, authority: &str) -> Self {
+        Self(target.tls, target.host.clone(), target.port, Trust::key(authority))
+    }
+}
+
+/// The connections.
+#[derive(Default)]
+pub struct Pool(Mutex<HashMap<Key, Host>>);
+
 impl Pool {
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Key, Vec<Idle>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Key, Host>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A connection that can be used at once, the most recently used first.
-    pub async fn take(&self, target: &Target) -> Option<(Sender, SocketAddr)> {
-        let key = key(target);
+    pub async fn take(&self, key: &Key) -> Option<(Sender, SocketAddr)> {
+        let shared = self.with(|hosts| {
+            let host = hosts.get_mut(key)?;
+            host.shared.retain(|shared| !shared.many.sender.is_closed());
+            let free = host.shared.iter_mut().find(|shared| Arc::strong_count(&shared.many.share) <= MAX_STREAMS)?;
+            free.used = Instant::now();
+            Some((Sender::Many(free.many.clone()), free.address))
+        });
+        if shared.is_some() {
+            return shared;
+        }
         loop {
-            let mut idle = self.with(|hosts| hosts.get_mut(&key).and_then(Vec::pop))?;
-            if idle.since.elapsed() < KEPT_FOR && idle.sender.ready().await.is_ok() {
-                return Some((idle.sender, idle.address));
+            let mut idle = self.with(|hosts| hosts.get_mut(key).and_then(|host| host.idle.pop()))?;
+            if idle.since.elapsed() < KEPT_FOR && idle.one.sender.ready().await.is_ok() {
+                return Some((Sender::One(idle.one), idle.address));
             }
         }
     }
 
-    /// Keeps a connection whose last answer was read to its end.
-    pub fn put(&self, target: &Target, sender: Sender, address: SocketAddr) {
-        if sender.is_closed() {
+    /// Lets others use a new connection of HTTP/2.
+    pub fn share(&self, key: &Key, many: &Many, address: SocketAddr) {
+        self.with(|hosts| {
+            let shared = &mut hosts.entry(key.clone()).or_default().shared;
+            shared.push(Shared { many: many.clone(), address, used: Instant::now() });
+        });
+    }
+
+    /// Keeps a connection of HTTP/1.1 whose last answer was read to its end.
+    pub fn put(&self, key: &Key, one: One, address: SocketAddr) {
+        if one.sender.is_closed() {
             return;
         }
         self.with(|hosts| {
-            let idle = hosts.entry(key(target)).or_default();
+            let idle = &mut hosts.entry(key.clone()).or_default().idle;
             if idle.len() < KEPT_PER_HOST {
-                idle.push(Idle { sender, address, since: Instant::now() });
+                idle.push(Idle { one, address, since: Instant::now() });
             }
         });
     }
@@ -66,9 +142,10 @@ impl Pool {
     /// Closes connections that nobody took.
     pub fn sweep(&self) {
         self.with(|hosts| {
-            hosts.retain(|_, idle| {
-                idle.retain(|idle| idle.since.elapsed() < KEPT_FOR && !idle.sender.is_closed());
-                !idle.is_empty()
+            hosts.retain(|_, host| {
+                host.idle.retain(|idle| idle.since.elapsed() < KEPT_FOR && !idle.one.sender.is_closed());
+                host.shared.retain(Shared::is_kept);
+                !host.idle.is_empty() || !host.shared.is_empty()
             });
         });
     }

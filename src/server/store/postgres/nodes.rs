@@ -3,7 +3,7 @@
 //! All moments of the table are the database's own, so the clocks of the machines need not agree.
 
 use super::{Core, intake, line::PAGES, results};
-use crate::server::store::StoreError;
+use crate::server::store::{LaneDepth, StoreError};
 use sqlx::{Connection as _, PgConnection};
 use std::{
     sync::atomic::Ordering,
@@ -114,7 +114,8 @@ impl Core {
         self.settle_leases().await?;
         // What came with the place.
         let lanes = self.lanes().await?;
-        self.feed.announce_due(lanes.iter().map(|lane| (lane.url_id, lane.next_due)).collect());
+        let due = |lane: &LaneDepth| Some((lane.url_id, lane.fresh_due.into_iter().chain(lane.again_due).min()?));
+        self.feed.announce_due(lanes.iter().filter_map(due).collect());
         Ok(())
     }
 

@@ -50,7 +50,7 @@ macro_rules! select_delivery {
     ($condition:literal) => {
         concat!(
             "SELECT delivery.id, notification_id, url_id, notification_url.label, notification_url.url, origin, resend.actor,
-                 state, attempts, due_at, last_attempt_at, last_cause, delivery.created_at, finished_at
+                 state, attempts, due_at, last_attempt_at, last_cause, delivery.created_at, finished_at, shadow
              FROM delivery
              JOIN notification_url ON notification_url.id = url_id
              LEFT JOIN resend ON resend.id = resend_id ",
@@ -75,6 +75,7 @@ fn delivery_view(row: &PgRow) -> Result<DeliveryView, StoreError> {
         last_cause: row.try_get::<Option<&str>, _>(11)?.and_then(Cause::from_code),
         created_at: Timestamp(row.try_get(12)?),
         finished_at: moment(row, 13)?,
+        shadow: row.try_get(14)?,
     })
 }
 
@@ -217,7 +218,8 @@ impl Core {
         let counts: Vec<(i64, i64, i64)> = sqlx::query_as(
             "SELECT notification.order_id, state, count(*) FROM notification
              JOIN delivery ON delivery.notification_id = notification.id
-             WHERE notification.order_id = ANY($1) GROUP BY 1, 2",
+             JOIN notification_url ON notification_url.id = delivery.url_id
+             WHERE notification.order_id = ANY($1) AND NOT shadow GROUP BY 1, 2",
         )
         .bind(&ids)
         .fetch_all(&self.pool)

@@ -53,7 +53,7 @@ impl Core {
         let now = sqlx::query(
             "SELECT sum(queued)::bigint, sum(retrying)::bigint, sum(url_books.held)::bigint FROM url_books
              JOIN notification_url ON notification_url.id = url_id
-             WHERE merchant_id = ANY($1)",
+             WHERE NOT shadow AND merchant_id = ANY($1)",
         )
         .bind(&ids)
         .fetch_one(&self.pool)
@@ -88,9 +88,11 @@ impl Core {
                          ORDER BY finished_at DESC LIMIT 1)),
                  books.last_confirmed_at,
                  (SELECT min(first.due_at) FROM (SELECT id FROM node UNION ALL SELECT 0) AS server
+                     CROSS JOIN (VALUES (0::bigint), (2)) AS open (state)
                      CROSS JOIN LATERAL (
                          SELECT due_at FROM delivery
-                         WHERE delivery.node_id = server.id AND delivery.url_id = notification_url.id AND state IN (0, 2)
+                         WHERE delivery.node_id = server.id AND delivery.url_id = notification_url.id
+                             AND delivery.state = open.state AND delivery.state IN (0, 2)
                          ORDER BY due_at LIMIT 1) AS first),
                  (SELECT count(*) FROM delivery
                      WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2)

@@ -6,10 +6,10 @@ use super::{
     rows::{moment, origin, small},
 };
 use crate::domain::{
-    Timestamp,
+    DeliveryState, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
 };
-use crate::server::store::{Job, LaneDepth, StoreError};
+use crate::server::store::{Backlog, Job, LaneDepth, StoreError};
 use bytes::Bytes;
 use sqlx::{Row as _, postgres::PgRow};
 use std::collections::HashMap;
@@ -29,17 +29,28 @@ fn job(row: &PgRow) -> Result<Job, StoreError> {
     })
 }
 
+const fn state_of(backlog: Backlog) -> i64 {
+    match backlog {
+        Backlog::Fresh => DeliveryState::Queued.code(),
+        Backlog::Again => DeliveryState::Retrying.code(),
+    }
+}
+
 impl Core {
     /// What each URL has outstanding, with the first that is due at this node.
     pub(in crate::server::store) async fn lanes(&self) -> Result<Vec<LaneDepth>, StoreError> {
         let rows = sqlx::query(
-            "SELECT books.url_id, books.open, first.due_at
-             FROM (SELECT url_id, sum(queued + retrying)::bigint AS open FROM url_books GROUP BY url_id) AS books
-             CROSS JOIN LATERAL (
-                 SELECT due_at FROM delivery
-                 WHERE delivery.node_id = $1 AND delivery.url_id = books.url_id AND state IN (0, 2)
-                 ORDER BY due_at, id LIMIT 1) AS first
-             WHERE books.open > 0",
+            "SELECT * FROM (
+                 SELECT books.url_id, books.open,
+                     (SELECT due_at FROM delivery
+                         WHERE delivery.node_id = $1 AND delivery.url_id = books.url_id AND state = 0 AND state IN (0, 2)
+                         ORDER BY due_at, id LIMIT 1) AS fresh_due,
+                     (SELECT due_at FROM delivery
+                         WHERE delivery.node_id = $1 AND delivery.url_id = books.url_id AND state = 2 AND state IN (0, 2)
+                         ORDER BY due_at, id LIMIT 1) AS again_due
+                 FROM (SELECT url_id, sum(queued + retrying)::bigint AS open FROM url_books GROUP BY url_id) AS books
+                 WHERE books.open > 0) AS lane
+             WHERE fresh_due IS NOT NULL OR again_due IS NOT NULL",
         )
         .bind(self.present().node)
         .fetch_all(&self.pool)
@@ -49,16 +60,18 @@ impl Core {
                 Ok(LaneDepth {
                     url_id: UrlId(row.try_get(0)?),
                     open: small(row, 1)?,
-                    next_due: moment(row, 2)?.unwrap_or_default(),
+                    fresh_due: moment(row, 2)?,
+                    again_due: moment(row, 3)?,
                 })
             })
             .collect()
     }
 
-    /// Open deliveries of a URL at this node by the time they are due, after a place in that order.
+    /// Open deliveries of a URL at this node, of one kind, by the time they are due, after a place in that order.
     pub(in crate::server::store) async fn lane(
         &self,
         url_id: UrlId,
+        backlog: Backlog,
         after: Option<(Timestamp, DeliveryId)>,
         until: Timestamp,
         limit: u32,
@@ -67,7 +80,7 @@ impl Core {
         let rows = sqlx::query(
             "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
              FROM delivery
-             WHERE node_id = $1 AND url_id = $2 AND state IN (0, 2) AND (due_at, id) > ($3, $4) AND due_at <= $5
+             WHERE node_id = $1 AND url_id = $2 AND state = $7 AND state IN (0, 2) AND (due_at, id) > ($3, $4) AND due_at <= $5
              ORDER BY due_at, id LIMIT $6",
         )
         .bind(self.present().node)
@@ -76,34 +89,40 @@ impl Core {
         .bind(after_id)
         .bind(until.0)
         .bind(i64::from(limit))
+        .bind(state_of(backlog))
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(job).collect()
     }
 
-    /// When the first open delivery of a URL at this node after a place in the order is due.
+    /// When the first open delivery of a URL at this node, of one kind, after a place in the order is due.
     pub(in crate::server::store) async fn next_due(
         &self,
         url_id: UrlId,
+        backlog: Backlog,
         after: (Timestamp, DeliveryId),
     ) -> Result<Option<Timestamp>, StoreError> {
         let due: Option<i64> = sqlx::query_scalar(
-            "SELECT due_at FROM delivery WHERE node_id = $1 AND url_id = $2 AND state IN (0, 2) AND (due_at, id) > ($3, $4)
+            "SELECT due_at FROM delivery
+             WHERE node_id = $1 AND url_id = $2 AND state = $5 AND state IN (0, 2) AND (due_at, id) > ($3, $4)
              ORDER BY due_at, id LIMIT 1",
         )
         .bind(self.present().node)
         .bind(url_id.0)
         .bind(after.0.0)
         .bind(after.1.0)
+        .bind(state_of(backlog))
         .fetch_optional(&self.pool)
         .await?;
         Ok(due.map(Timestamp))
     }
 
-    /// Deliveries of a URL with an attempt behind them that are not finished: what later ones of their order wait for.
+    /// Deliveries of a URL with an attempt behind them that are not finished, held ones too: what later ones of their
+    /// order wait for.
     pub(in crate::server::store) async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
         let rows: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT order_id, id FROM delivery WHERE node_id = $1 AND url_id = $2 AND state IN (0, 2) AND attempts > 0",
+            "SELECT order_id, id FROM delivery WHERE node_id = $1 AND url_id = $2 AND state = 2
+             UNION ALL SELECT order_id, id FROM delivery WHERE url_id = $2 AND state = 3 AND attempts > 0",
         )
         .bind(self.present().node)
         .bind(url_id.0)

@@ -225,10 +225,12 @@ impl Batch {
                 delivery.finished_at = Some(record.finished_at.0);
             }
             attempts.push((delivery.attempts, record, place, cause));
-            let hour = hours.entry((record.merchant_id, record.finished_at.hour())).or_default();
-            hour[0] += i64::from(ended && delivery.state == DeliveryState::Confirmed);
-            hour[1] += i64::from(cause.is_some());
-            hour[2] += i64::from(ended && delivery.state == DeliveryState::Expired);
+            if !record.shadow {
+                let hour = hours.entry((record.merchant_id, record.finished_at.hour())).or_default();
+                hour[0] += i64::from(ended && delivery.state == DeliveryState::Confirmed);
+                hour[1] += i64::from(cause.is_some());
+                hour[2] += i64::from(ended && delivery.state == DeliveryState::Expired);
+            }
             let book = books.entry(url_id).or_default();
             book.attempted_at = book.attempted_at.max(Some(record.finished_at.0));
             if cause.is_none() {

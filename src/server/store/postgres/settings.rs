@@ -6,10 +6,10 @@
 use super::{
     Core,
     accept::is_exclusive,
-    rows::{taken, text, word},
+    rows::{moment, small, taken, text, word},
 };
 use crate::domain::{
-    Algorithms,
+    Algorithms, Cause, Terms,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
@@ -60,7 +60,8 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     }
     let mut urls = Vec::new();
     let query = sqlx::query(
-        "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held
+        "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
+             held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority
          FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id",
     );
     for row in query.fetch_all(&mut *tx).await? {
@@ -74,6 +75,15 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             concurrent: row.try_get(6)?,
             order_in_order: row.try_get(7)?,
             held: row.try_get(8)?,
+            held_at: moment(&row, 9)?,
+            held_cause: row.try_get::<Option<&str>, _>(10)?.and_then(Cause::from_code),
+            terms: Terms {
+                max_in_flight: small(&row, 11)?,
+                rate_per_second: row.try_get::<Option<i64>, _>(12)?.and_then(|rate| rate.try_into().ok()),
+                retries: word("notification_url.retries", row.try_get(13)?)?,
+                shadow: row.try_get(14)?,
+                authority: row.try_get(15)?,
+            },
         });
     }
     tx.commit().await?;

@@ -2,6 +2,7 @@
 
 use super::{Core, rows::text, settings::Audit};
 use crate::domain::{
+    Cause,
     attempt::UrlCheck,
     id::{MerchantId, UrlId},
 };
@@ -15,8 +16,10 @@ impl Core {
         demote_default(&mut tx, &draft).await?;
         sqlx::query(
             "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
-                 check_status, check_note, checked_at, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
+                 check_status, check_note, checked_at, created_at, updated_at,
+                 held_at, max_in_flight, rate_per_second, retries, shadow, authority)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13,
+                 CASE WHEN $9 THEN $13::bigint END, $14, $15, $16, $17, $18)",
         )
         .bind(id)
         .bind(draft.merchant_id.0)
@@ -31,6 +34,11 @@ impl Core {
         .bind(draft.check.as_ref().map(|check| text(&check.note).into_owned()))
         .bind(draft.check.as_ref().map(|check| check.at.0))
         .bind(self.clock.now().0)
+        .bind(i64::from(draft.terms.max_in_flight))
+        .bind(draft.terms.rate_per_second.map(i64::from))
+        .bind(draft.terms.retries.to_string())
+        .bind(draft.terms.shadow)
+        .bind(text(&draft.terms.authority))
         .execute(&mut *tx)
         .await?;
         // The page that sweeps and resends write; what moves it must find it.
@@ -43,9 +51,14 @@ impl Core {
     pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         demote_default(&mut tx, &draft).await?;
+        // What is on hold stays so for the reason and since the moment it was; a release forgets both.
         let updated = sqlx::query(
             "UPDATE notification_url SET label = $1, url = $2, is_default = $3, algorithms = $4, concurrent = $5,
-                 order_in_order = $6, held = $7, check_status = coalesce($8, check_status),
+                 order_in_order = $6, held = $7,
+                 held_at = CASE WHEN NOT $7 THEN NULL WHEN held THEN held_at ELSE $11 END,
+                 held_cause = CASE WHEN $7 AND held THEN held_cause END,
+                 max_in_flight = $14, rate_per_second = $15, retries = $16, shadow = $17, authority = $18,
+                 check_status = coalesce($8, check_status),
                  check_note = coalesce($9, check_note), checked_at = coalesce($10, checked_at), updated_at = $11
              WHERE id = $12 AND merchant_id = $13 AND removed_at IS NULL",
         )
@@ -62,6 +75,11 @@ impl Core {
         .bind(self.clock.now().0)
         .bind(id.0)
         .bind(draft.merchant_id.0)
+        .bind(i64::from(draft.terms.max_in_flight))
+        .bind(draft.terms.rate_per_second.map(i64::from))
+        .bind(draft.terms.retries.to_string())
+        .bind(draft.terms.shadow)
+        .bind(text(&draft.terms.authority))
         .execute(&mut *tx)
         .await?;
         if updated.rows_affected() == 0 {
@@ -69,6 +87,38 @@ impl Core {
         }
         self.audit(&mut tx, url_entry(&draft, &actor, "url.change")).await?;
         self.commit_settings(tx).await
+    }
+
+    /// Puts a URL on hold because of what its address answered, unless it is already, or leads elsewhere by now.
+    pub(in crate::server::store) async fn hold_for(
+        &self,
+        id: UrlId,
+        address: String,
+        cause: Cause,
+        actor: String,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let merchant: Option<i64> = sqlx::query_scalar(
+            "UPDATE notification_url SET held = true, held_at = $1, held_cause = $2, updated_at = $1
+             WHERE id = $3 AND url = $4 AND NOT held AND removed_at IS NULL RETURNING merchant_id",
+        )
+        .bind(self.clock.now().0)
+        .bind(cause.code())
+        .bind(id.0)
+        .bind(text(&address))
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(merchant) = merchant else { return Ok(false) };
+        let entry = Audit {
+            actor: &actor,
+            merchant_id: Some(MerchantId(merchant)),
+            action: "url.hold",
+            subject: address,
+            detail: cause.label().to_owned(),
+        };
+        self.audit(&mut tx, entry).await?;
+        self.commit_settings(tx).await?;
+        Ok(true)
     }
 
     /// Takes a URL out of use. Its deliveries stay in the books; the open ones are cancelled by the sweep.
@@ -132,11 +182,20 @@ fn url_entry<'a>(draft: &UrlDraft, actor: &'a str, action: &'static str) -> Audi
         (draft.concurrent, "concurrent"),
         (draft.order_in_order, "order-in-order"),
         (draft.held, "on hold"),
+        (draft.terms.shadow, "shadow"),
+        (!draft.terms.authority.is_empty(), "own certificates"),
     ] {
         if flag {
             detail.push_str(", ");
             detail.push_str(word);
         }
     }
+    if draft.concurrent {
+        detail.push_str(&format!(", {} at a time", draft.terms.max_in_flight));
+    }
+    if let Some(rate) = draft.terms.rate_per_second {
+        detail.push_str(&format!(", {rate} a second"));
+    }
+    detail.push_str(&format!(", retries {}", draft.terms.retries));
     Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail }
 }

@@ -155,6 +155,9 @@ pub(super) struct Attempted {
     pub cause: Option<Cause>,
     pub detail: String,
     pub timings: String,
+    /// It went to a shadow URL. Older entries do not say.
+    #[serde(default)]
+    pub shadow: bool,
     pub next: Next,
     pub place: Place,
 }
@@ -297,6 +300,7 @@ impl<'a> Draft<'a> {
             cause: record.cause,
             detail: json(&record.detail)?,
             timings: json(&record.timings)?,
+            shadow: record.shadow,
             next: record.next,
             place,
         }))
@@ -520,6 +524,7 @@ mod tests {
             request_body: "REFNO=1".into(),
             answer_head: String::new(),
             answer_body: Bytes::new(),
+            shadow: false,
             next: Next::Expired,
         }
     }
@@ -621,6 +626,7 @@ mod tests {
             cause: Some(Cause::PlainText),
             detail: "d".to_owned(),
             timings: "t".to_owned(),
+            shadow: false,
             next: Next::Retry(Timestamp(8)),
             place: Place { segment: 9, part: 10 },
         };
@@ -646,5 +652,5 @@ mod tests {
     const STATUSES: &str = "created pending authorized paid partially-refunded refunded reversed cancelled failed unmapped";
     const ACCEPTED: &str = "00020401060108000a0606060606060606060606060606060607033a3a3107017201780165016305017601ac020355534401010f016d0112140116180d";
     const REPEATED: &str = "01020406";
-    const ATTEMPTED: &str = "02020406080a0c0e0001c801010a6e6f2d72656365697074016401740110120a";
+    const ATTEMPTED: &str = "02020406080a0c0e0001c801010a6e6f2d7265636569707401640174000110120a";
 }

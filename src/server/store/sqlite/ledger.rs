@@ -293,14 +293,15 @@ impl<'a> Chunk<'a> {
         self.attempts.push((number, event));
         let book = self.books.entry(event.url_id).or_default();
         book.attempted_at = book.attempted_at.max(Some(event.finished_at));
-        let hour = self.hours.entry((event.merchant_id, event.finished_at.hour())).or_default();
         if cause.is_none() {
             book.confirmed_at = Some(event.finished_at);
-        } else {
-            hour.failed += 1;
         }
-        hour.confirmed += i64::from(ended && state == DeliveryState::Confirmed);
-        hour.expired += i64::from(ended && state == DeliveryState::Expired);
+        if !event.shadow {
+            let hour = self.hours.entry((event.merchant_id, event.finished_at.hour())).or_default();
+            hour.failed += i64::from(cause.is_some());
+            hour.confirmed += i64::from(ended && state == DeliveryState::Confirmed);
+            hour.expired += i64::from(ended && state == DeliveryState::Expired);
+        }
         self.changed.insert(Change::Order(event.merchant_id, event.order_id));
         Ok(())
     }

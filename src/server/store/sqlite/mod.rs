@@ -400,6 +400,7 @@ mod tests {
             request_body: Default::default(),
             answer_head: String::new(),
             answer_body: Default::default(),
+            shadow: false,
             next: Next::Confirmed,
         }
     }

@@ -52,7 +52,7 @@ macro_rules! select_delivery {
     ($condition:literal) => {
         concat!(
             "SELECT delivery.id, notification_id, url_id, notification_url.label, notification_url.url, origin, resend.actor,
-                 state, attempts, due_at, last_attempt_at, last_cause, delivery.created_at, finished_at
+                 state, attempts, due_at, last_attempt_at, last_cause, delivery.created_at, finished_at, shadow
              FROM delivery
              JOIN notification_url ON notification_url.id = url_id
              LEFT JOIN resend ON resend.id = resend_id ",
@@ -78,6 +78,7 @@ fn delivery_view(row: &SqliteRow) -> Result<DeliveryView, StoreError> {
         last_cause: row.try_get::<Option<&str>, _>(11)?.and_then(Cause::from_code),
         created_at: Timestamp(row.try_get(12)?),
         finished_at: row.try_get::<Option<i64>, _>(13)?.map(Timestamp),
+        shadow: row.try_get(14)?,
     })
 }
 
@@ -214,7 +215,8 @@ impl SqliteStore {
         let counts: Vec<(i64, i64, u32)> = sqlx::query_as(
             "SELECT notification.order_id, state, count(*) FROM notification
              JOIN delivery ON delivery.notification_id = notification.id
-             WHERE notification.order_id IN (SELECT value FROM json_each(?)) GROUP BY 1, 2",
+             JOIN notification_url ON notification_url.id = delivery.url_id
+             WHERE notification.order_id IN (SELECT value FROM json_each(?)) AND shadow = 0 GROUP BY 1, 2",
         )
         .bind(json(&ids)?)
         .fetch_all(&self.0.readers)

@@ -53,7 +53,7 @@ impl SqliteStore {
         let now = sqlx::query(
             "SELECT sum(queued), sum(retrying), sum(url_books.held) FROM url_books
              JOIN notification_url ON notification_url.id = url_id
-             WHERE merchant_id IN (SELECT value FROM json_each(?))",
+             WHERE shadow = 0 AND merchant_id IN (SELECT value FROM json_each(?))",
         )
         .bind(&ids)
         .fetch_one(&self.0.readers)
@@ -86,7 +86,9 @@ impl SqliteStore {
                          WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2
                          ORDER BY finished_at DESC LIMIT 1)),
                  last_confirmed_at,
-                 (SELECT min(due_at) FROM delivery WHERE delivery.url_id = notification_url.id AND state IN (0, 2)),
+                 (SELECT min(due_at) FROM (
+                     SELECT min(due_at) AS due_at FROM delivery WHERE delivery.url_id = notification_url.id AND state = 0
+                     UNION ALL SELECT min(due_at) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2)),
                  (SELECT count(*) FROM delivery
                      WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2)
              FROM notification_url LEFT JOIN url_books ON url_id = notification_url.id

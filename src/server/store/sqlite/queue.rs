@@ -7,7 +7,7 @@ use crate::domain::{
     Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
 };
-use crate::server::store::{Change, Commit, Job, LaneDepth, StoreError};
+use crate::server::store::{Backlog, Change, Commit, Job, LaneDepth, StoreError};
 use bytes::Bytes;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use std::collections::HashMap;
@@ -37,7 +37,8 @@ impl SqliteStore {
         self.settled().await?;
         let rows = sqlx::query(
             "SELECT url_id, queued + retrying AS open,
-                 (SELECT min(due_at) FROM delivery WHERE delivery.url_id = url_books.url_id AND state IN (0, 2)) AS next_due
+                 (SELECT min(due_at) FROM delivery WHERE delivery.url_id = url_books.url_id AND state = 0),
+                 (SELECT min(due_at) FROM delivery WHERE delivery.url_id = url_books.url_id AND state = 2)
              FROM url_books WHERE queued + retrying > 0",
         )
         .fetch_all(&self.0.readers)
@@ -45,20 +46,22 @@ impl SqliteStore {
         rows.iter()
             .map(|row| {
                 let open: i64 = row.try_get(1)?;
-                let next_due: Option<i64> = row.try_get(2)?;
+                let due = |column| row.try_get::<Option<i64>, _>(column).map(|due| due.map(Timestamp));
                 Ok(LaneDepth {
                     url_id: UrlId(row.try_get(0)?),
                     open: open.try_into().unwrap_or(0),
-                    next_due: Timestamp(next_due.unwrap_or(0)),
+                    fresh_due: due(2)?,
+                    again_due: due(3)?,
                 })
             })
             .collect()
     }
 
-    /// Open deliveries of a URL by the time they are due, after a place in that order.
+    /// Open deliveries of a URL, of one kind, by the time they are due, after a place in that order.
     pub(in crate::server::store) async fn lane(
         &self,
         url_id: UrlId,
+        backlog: Backlog,
         after: Option<(Timestamp, DeliveryId)>,
         until: Timestamp,
         limit: u32,
@@ -66,12 +69,19 @@ impl SqliteStore {
         // What is confirmed already must not be read as open.
         self.settled().await?;
         let (after_due, after_id) = after.map_or((i64::MIN, i64::MIN), |(due, id)| (due.0, id.0));
-        let rows = sqlx::query(
-            "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
-             FROM delivery
-             WHERE url_id = ? AND state IN (0, 2) AND (due_at, id) > (?, ?) AND due_at <= ?
-             ORDER BY due_at, id LIMIT ?",
-        )
+        // One statement for each index.
+        let rows = sqlx::query(match backlog {
+            Backlog::Fresh => {
+                "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
+                 FROM delivery WHERE url_id = ? AND state = 0 AND (due_at, id) > (?, ?) AND due_at <= ?
+                 ORDER BY due_at, id LIMIT ?"
+            }
+            Backlog::Again => {
+                "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
+                 FROM delivery WHERE url_id = ? AND state = 2 AND (due_at, id) > (?, ?) AND due_at <= ?
+                 ORDER BY due_at, id LIMIT ?"
+            }
+        })
         .bind(url_id.0)
         .bind(after_due)
         .bind(after_id)
@@ -82,17 +92,22 @@ impl SqliteStore {
         rows.iter().map(job).collect()
     }
 
-    /// When the first open delivery of a URL after a place in the order is due.
+    /// When the first open delivery of a URL, of one kind, after a place in the order is due.
     pub(in crate::server::store) async fn next_due(
         &self,
         url_id: UrlId,
+        backlog: Backlog,
         after: (Timestamp, DeliveryId),
     ) -> Result<Option<Timestamp>, StoreError> {
         self.settled().await?;
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT due_at FROM delivery WHERE url_id = ? AND state IN (0, 2) AND (due_at, id) > (?, ?)
-             ORDER BY due_at, id LIMIT 1",
-        )
+        let due: Option<i64> = sqlx::query_scalar(match backlog {
+            Backlog::Fresh => {
+                "SELECT due_at FROM delivery WHERE url_id = ? AND state = 0 AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT 1"
+            }
+            Backlog::Again => {
+                "SELECT due_at FROM delivery WHERE url_id = ? AND state = 2 AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT 1"
+            }
+        })
         .bind(url_id.0)
         .bind(after.0.0)
         .bind(after.1.0)
@@ -101,14 +116,17 @@ impl SqliteStore {
         Ok(due.map(Timestamp))
     }
 
-    /// Deliveries of a URL with an attempt behind them that are not finished: what later ones of their order wait for.
+    /// Deliveries of a URL with an attempt behind them that are not finished, held ones too: what later ones of their
+    /// order wait for.
     pub(in crate::server::store) async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
         self.settled().await?;
-        let rows: Vec<(i64, i64)> =
-            sqlx::query_as("SELECT order_id, id FROM delivery WHERE url_id = ? AND state IN (0, 2) AND attempts > 0")
-                .bind(url_id.0)
-                .fetch_all(&self.0.readers)
-                .await?;
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 2
+                 UNION ALL SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 3 AND attempts > 0",
+        )
+        .bind(url_id.0)
+        .fetch_all(&self.0.readers)
+        .await?;
         Ok(rows.into_iter().map(|(order, delivery)| (OrderId(order), DeliveryId(delivery))).collect())
     }
 
@@ -163,8 +181,8 @@ impl SqliteStore {
         self.sweep(
             url_id,
             "UPDATE delivery SET state = 3, due_at = NULL
-             WHERE id IN (SELECT id FROM delivery WHERE url_id = ?1 AND state IN (0, 2) AND origin <> 2
-                 ORDER BY due_at, id LIMIT ?2)
+             WHERE id IN (SELECT id FROM delivery WHERE url_id = ?1 AND state = 0 AND origin <> 2
+                 UNION ALL SELECT id FROM delivery WHERE url_id = ?1 AND state = 2 AND origin <> 2 LIMIT ?2)
              RETURNING attempts, id, notification_id, order_id, merchant_id",
             "UPDATE url_books SET queued = queued - ?2, retrying = retrying - ?3, held = held + ?2 + ?3 WHERE url_id = ?1",
         )
@@ -217,7 +235,8 @@ impl SqliteStore {
                 url_id,
                 Some(now),
                 "UPDATE delivery SET state = 6, due_at = NULL, finished_at = ?3
-                 WHERE id IN (SELECT id FROM delivery WHERE url_id = ?1 AND state IN (0, 2) ORDER BY due_at, id LIMIT ?2)
+                 WHERE id IN (SELECT id FROM delivery WHERE url_id = ?1 AND state = 0
+                     UNION ALL SELECT id FROM delivery WHERE url_id = ?1 AND state = 2 LIMIT ?2)
                  RETURNING attempts, id, notification_id, order_id, merchant_id",
                 "UPDATE url_books SET queued = queued - ?2, retrying = retrying - ?3, cancelled = cancelled + ?2 + ?3
                  WHERE url_id = ?1",

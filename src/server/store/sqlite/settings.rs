@@ -5,7 +5,7 @@
 
 use super::{SqliteStore, rows::word};
 use crate::domain::{
-    Algorithms,
+    Algorithms, Cause, Terms, Timestamp,
     attempt::UrlCheck,
     id::{ListenerId, MerchantId, UrlId},
 };
@@ -57,7 +57,8 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
         });
     }
     let mut urls = Vec::new();
-    let query = "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held
+    let query = "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
+            held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority
         FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         urls.push(NotificationUrl {
@@ -70,6 +71,15 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             concurrent: row.try_get(6)?,
             order_in_order: row.try_get(7)?,
             held: row.try_get(8)?,
+            held_at: row.try_get::<Option<i64>, _>(9)?.map(Timestamp),
+            held_cause: row.try_get::<Option<&str>, _>(10)?.and_then(Cause::from_code),
+            terms: Terms {
+                max_in_flight: row.try_get(11)?,
+                rate_per_second: row.try_get(12)?,
+                retries: word("notification_url.retries", row.try_get(13)?)?,
+                shadow: row.try_get(14)?,
+                authority: row.try_get(15)?,
+            },
         });
     }
     let version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -282,8 +292,9 @@ impl SqliteStore {
                 demote_default(conn, &draft).await?;
                 sqlx::query(
                     "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order,
-                         held, check_status, check_note, checked_at, created_at, updated_at)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         held, held_at, max_in_flight, rate_per_second, retries, shadow, authority,
+                         check_status, check_note, checked_at, created_at, updated_at)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )
                 .bind(id)
                 .bind(draft.merchant_id.0)
@@ -294,6 +305,12 @@ impl SqliteStore {
                 .bind(draft.concurrent)
                 .bind(draft.order_in_order)
                 .bind(draft.held)
+                .bind(draft.held.then_some(now))
+                .bind(draft.terms.max_in_flight)
+                .bind(draft.terms.rate_per_second)
+                .bind(draft.terms.retries.to_string())
+                .bind(draft.terms.shadow)
+                .bind(&draft.terms.authority)
                 .bind(draft.check.as_ref().map(check_word))
                 .bind(draft.check.as_ref().map(|check| check.note.clone()))
                 .bind(draft.check.as_ref().map(|check| check.at.0))
@@ -314,11 +331,17 @@ impl SqliteStore {
         self.change_settings(move |conn| {
             Box::pin(async move {
                 demote_default(conn, &draft).await?;
+                let now = store.0.clock.now().0;
+                // What is on hold stays so for the reason and since the moment it was; a release forgets both.
                 let updated = sqlx::query(
-                    "UPDATE notification_url SET label = ?, url = ?, is_default = ?, algorithms = ?, concurrent = ?,
-                         order_in_order = ?, held = ?, check_status = coalesce(?, check_status),
-                         check_note = coalesce(?, check_note), checked_at = coalesce(?, checked_at), updated_at = ?
-                     WHERE id = ? AND merchant_id = ? AND removed_at IS NULL",
+                    "UPDATE notification_url SET label = ?1, url = ?2, is_default = ?3, algorithms = ?4, concurrent = ?5,
+                         order_in_order = ?6, held = ?7,
+                         held_at = CASE WHEN ?7 = 0 THEN NULL WHEN held = 1 THEN held_at ELSE ?8 END,
+                         held_cause = CASE WHEN ?7 = 1 AND held = 1 THEN held_cause END,
+                         max_in_flight = ?9, rate_per_second = ?10, retries = ?11, shadow = ?12, authority = ?13,
+                         check_status = coalesce(?14, check_status), check_note = coalesce(?15, check_note),
+                         checked_at = coalesce(?16, checked_at), updated_at = ?8
+                     WHERE id = ?17 AND merchant_id = ?18 AND removed_at IS NULL",
                 )
                 .bind(&draft.label)
                 .bind(&draft.url)
@@ -327,10 +350,15 @@ impl SqliteStore {
                 .bind(draft.concurrent)
                 .bind(draft.order_in_order)
                 .bind(draft.held)
+                .bind(now)
+                .bind(draft.terms.max_in_flight)
+                .bind(draft.terms.rate_per_second)
+                .bind(draft.terms.retries.to_string())
+                .bind(draft.terms.shadow)
+                .bind(&draft.terms.authority)
                 .bind(draft.check.as_ref().map(check_word))
                 .bind(draft.check.as_ref().map(|check| check.note.clone()))
                 .bind(draft.check.as_ref().map(|check| check.at.0))
-                .bind(store.0.clock.now().0)
                 .bind(id.0)
                 .bind(draft.merchant_id.0)
                 .execute(&mut *conn)
@@ -339,6 +367,37 @@ impl SqliteStore {
                     return Err(StoreError::NotFound("the notification URL"));
                 }
                 store.audit(conn, url_entry(&draft, &actor, "url.change")).await
+            })
+        })
+        .await
+    }
+
+    /// Puts a URL on hold because of what its address answered, unless it is already, or leads elsewhere by now.
+    pub(in crate::server::store) async fn hold_for(
+        &self,
+        id: UrlId,
+        address: String,
+        cause: Cause,
+        actor: String,
+    ) -> Result<bool, StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let merchant: Option<i64> = sqlx::query_scalar(
+                    "UPDATE notification_url SET held = 1, held_at = ?1, held_cause = ?2, updated_at = ?1
+                     WHERE id = ?3 AND url = ?4 AND held = 0 AND removed_at IS NULL RETURNING merchant_id",
+                )
+                .bind(store.0.clock.now().0)
+                .bind(cause.code())
+                .bind(id.0)
+                .bind(&address)
+                .fetch_optional(&mut *conn)
+                .await?;
+                let Some(merchant) = merchant else { return Ok(false) };
+                let (merchant_id, detail) = (Some(MerchantId(merchant)), cause.label().to_owned());
+                let entry = Audit { actor: &actor, merchant_id, action: "url.hold", subject: address, detail };
+                store.audit(conn, entry).await?;
+                Ok(true)
             })
         })
         .await
@@ -418,12 +477,21 @@ fn url_entry<'a>(draft: &UrlDraft, actor: &'a str, action: &'static str) -> Audi
         (draft.concurrent, "concurrent"),
         (draft.order_in_order, "order-in-order"),
         (draft.held, "on hold"),
+        (draft.terms.shadow, "shadow"),
+        (!draft.terms.authority.is_empty(), "own certificates"),
     ] {
         if flag {
             detail.push_str(", ");
             detail.push_str(word);
         }
     }
+    if draft.concurrent {
+        detail.push_str(&format!(", {} at a time", draft.terms.max_in_flight));
+    }
+    if let Some(rate) = draft.terms.rate_per_second {
+        detail.push_str(&format!(", {rate} a second"));
+    }
+    detail.push_str(&format!(", retries {}", draft.terms.retries));
     Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail }
 }
 

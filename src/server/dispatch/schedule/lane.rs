@@ -1,0 +1,253 @@
+//! The lane of one URL: what waits for it in memory, what it knows of the table, and what may start now.
+
+use super::{breaker::Breaker, pace::Pace};
+use crate::domain::{
+    Timestamp,
+    attempt::Origin,
+    id::{DeliveryId, MerchantId, OrderId},
+};
+use crate::server::store::{Backlog, Job, NotificationUrl};
+use std::collections::{HashMap, HashSet, VecDeque};
+
+/// Deliveries that one queue of a lane holds in memory.
+pub const QUEUE_CAPACITY: usize = 1_000;
+/// The same while only single requests go out: more would only lie about.
+pub const PROBED_CAPACITY: usize = 16;
+/// Ready, parked, on their way: so many deliveries of one kind a lane knows before it reads no more of the table.
+const KNOWN_CAPACITY: usize = 2_000;
+/// Of four that start at least one was not asked for by a person.
+const ASKED_IN_A_ROW: u32 = 3;
+
+/// One kind of a lane's work: first tries, or what is tried again.
+#[derive(Default)]
+pub struct Queue {
+    /// Due now, in order.
+    pub ready: VecDeque<Job>,
+    /// When the first open delivery of this kind in the table that is not in memory is due.
+    pub table: Option<Timestamp>,
+    /// The table is being read for so many.
+    pub loading: Option<usize>,
+    /// Open in the table, and not to be taken from it again: ready, parked, on its way, or back but not recorded yet.
+    pub known: HashSet<DeliveryId>,
+    /// Where it stands among the wake-ups.
+    pub wakeup: Option<Timestamp>,
+}
+
+/// Whether a lane may start something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    Open,
+    /// From then on, whatever happens until then.
+    At(Timestamp),
+    /// Not before something happens to the lane.
+    Shut,
+}
+
+/// The lane of one URL.
+#[derive(Default)]
+pub struct Lane {
+    pub merchant: Option<MerchantId>,
+    concurrent: bool,
+    max_in_flight: usize,
+    pub in_order: bool,
+    pub held: bool,
+    /// The URL is gone; what is still on its way may end.
+    pub removed: bool,
+    /// A person asked for these again: they go first.
+    asked: VecDeque<Job>,
+    asked_in_a_row: u32,
+    fresh: Queue,
+    again: Queue,
+    /// What is tried again is next, as far as the two take turns.
+    again_is_next: bool,
+    pub breaker: Breaker,
+    pub pace: Pace,
+    /// Recorded while the table was read: what is read may be older than that.
+    pub recorded: HashSet<DeliveryId>,
+    /// What later deliveries of an order wait for is being read.
+    pub restoring: bool,
+    /// Finished meanwhile.
+    pub finished: HashSet<DeliveryId>,
+    pub in_flight: usize,
+    /// In order within an order: the unfinished delivery that later ones of its order wait for.
+    pub active: HashMap<OrderId, DeliveryId>,
+    /// Those that wait.
+    parked: HashMap<OrderId, VecDeque<Job>>,
+    /// Stands in its merchant's row of lanes that take turns.
+    pub in_turn: bool,
+    /// The moment it waits for among the timers.
+    pub timer: Option<Timestamp>,
+}
+
+impl Lane {
+    /// Takes over the settings of its URL.
+    pub fn set(&mut self, url: &NotificationUrl) {
+        self.merchant = Some(url.merchant_id);
+        (self.concurrent, self.in_order, self.held, self.removed) = (url.concurrent, url.order_in_order, url.held, false);
+        self.max_in_flight = usize::from(url.terms.max_in_flight.max(1));
+        self.pace.set(url.terms.rate_per_second);
+    }
+
+    /// Requests at a time, as the URL is set to.
+    pub const fn set_limit(&self) -> usize {
+        if self.concurrent { self.max_in_flight } else { 1 }
+    }
+
+    pub const fn queue(&mut self, backlog: Backlog) -> &mut Queue {
+        match backlog {
+            Backlog::Fresh => &mut self.fresh,
+            Backlog::Again => &mut self.again,
+        }
+    }
+
+    const fn is_off(&self) -> bool {
+        self.held || self.removed
+    }
+
+    /// How many deliveries a queue may hold.
+    pub const fn capacity(&self) -> usize {
+        if self.breaker.is_open() { PROBED_CAPACITY } else { QUEUE_CAPACITY }
+    }
+
+    fn has_ready(&self) -> bool {
+        !(self.asked.is_empty() && self.fresh.ready.is_empty() && self.again.ready.is_empty())
+    }
+
+    /// Whether something may start.
+    pub fn gate(&self, now: Timestamp) -> Gate {
+        let is_unsure = self.in_order && self.restoring;
+        if self.is_off() || is_unsure || !self.has_ready() || self.in_flight >= self.breaker.limit(self.set_limit()) {
+            return Gate::Shut;
+        }
+        let ready_at = self.breaker.ready_at().max(self.pace.ready_at());
+        if ready_at > now { Gate::At(ready_at) } else { Gate::Open }
+    }
+
+    /// When the table should be read for a queue: when something in it is due and there is room.
+    pub fn wanted(&mut self, backlog: Backlog) -> Option<Timestamp> {
+        let is_off = self.is_off();
+        let queue = self.queue(backlog);
+        // What waits for an earlier one of its order counts: a dead URL must not gather everything in memory.
+        let has_room = queue.ready.is_empty() && queue.known.len() < KNOWN_CAPACITY;
+        queue.table.filter(|_| !is_off && has_room && queue.loading.is_none())
+    }
+
+    /// Whether a person asked for this delivery and it has not been tried. In order within an order nothing overtakes.
+    const fn is_asked(&self, job: &Job) -> bool {
+        matches!(job.origin, Origin::Resend) && job.attempts == 0 && !self.in_order
+    }
+
+    /// Whether there is room for a delivery that was just announced, and nothing due waits before it.
+    pub fn takes(&mut self, job: &Job, now: Timestamp) -> bool {
+        let capacity = self.capacity();
+        if self.is_asked(job) {
+            return self.asked.len() < capacity;
+        }
+        let queue = self.queue(Backlog::of(job));
+        let is_behind = queue.loading.is_some() || queue.table.is_some_and(|due| due <= now);
+        !is_behind && job.due_at <= now && queue.ready.len() < capacity
+    }
+
+    /// Keeps a delivery in memory.
+    pub fn keep(&mut self, job: Job) {
+        let is_asked = self.is_asked(&job);
+        let queue = self.queue(Backlog::of(&job));
+        queue.known.insert(job.delivery_id);
+        if is_asked { self.asked.push_back(job) } else { queue.ready.push_back(job) }
+    }
+
+    /// The next delivery by the turns of the queues.
+    fn pick(&mut self) -> Option<Job> {
+        let others_wait = !(self.fresh.ready.is_empty() && self.again.ready.is_empty());
+        if !self.asked.is_empty() && (self.asked_in_a_row < ASKED_IN_A_ROW || !others_wait) {
+            self.asked_in_a_row += 1;
+            return self.asked.pop_front();
+        }
+        self.asked_in_a_row = 0;
+        let again = if self.again_is_next { !self.again.ready.is_empty() } else { self.fresh.ready.is_empty() };
+        self.again_is_next = !again;
+        if again { self.again.ready.pop_front() } else { self.fresh.ready.pop_front() }
+    }
+
+    /// Takes the next delivery out that may start; those that must wait for an earlier one of their order are parked.
+    pub fn start(&mut self, now: Timestamp) -> Option<Job> {
+        if self.gate(now) != Gate::Open {
+            return None;
+        }
+        let job = loop {
+            let job = self.pick()?;
+            if self.in_order {
+                let first = *self.active.entry(job.order_id).or_insert(job.delivery_id);
+                if first != job.delivery_id {
+                    self.parked.entry(job.order_id).or_default().push_back(job);
+                    continue;
+                }
+            }
+            break job;
+        };
+        self.in_flight += 1;
+        self.breaker.started();
+        self.pace.take(now);
+        Some(job)
+    }
+
+    /// Nothing of an order waits for this delivery any more; the next of the order goes to the head of its queue,
+    /// because it has waited longest.
+    pub fn unpark(&mut self, order_id: OrderId, delivery_id: DeliveryId) {
+        if self.active.get(&order_id) != Some(&delivery_id) {
+            return;
+        }
+        self.active.remove(&order_id);
+        if let Some(parked) = self.parked.get_mut(&order_id) {
+            let next = parked.pop_front();
+            if parked.is_empty() {
+                self.parked.remove(&order_id);
+            }
+            if let Some(job) = next {
+                self.queue(Backlog::of(&job)).ready.push_front(job);
+            }
+        }
+    }
+
+    /// Leaves what waits to the table, but for the first so many of each queue; gives what it dropped.
+    pub fn spill(&mut self, keep: usize) -> Vec<Job> {
+        let mut dropped: Vec<Job> = Vec::new();
+        let tail = |jobs: &mut VecDeque<Job>| jobs.split_off(keep.min(jobs.len()));
+        dropped.extend(tail(&mut self.asked));
+        dropped.extend(tail(&mut self.fresh.ready));
+        dropped.extend(tail(&mut self.again.ready));
+        if keep == 0 {
+            dropped.extend(self.parked.drain().flat_map(|(_, parked)| parked));
+        }
+        for job in &dropped {
+            let queue = self.queue(Backlog::of(job));
+            queue.known.remove(&job.delivery_id);
+            queue.table = Some(queue.table.map_or(job.due_at, |table| table.min(job.due_at)));
+        }
+        dropped
+    }
+
+    /// Whether a delivery is in memory or on its way.
+    pub fn knows(&self, id: DeliveryId) -> bool {
+        self.fresh.known.contains(&id) || self.again.known.contains(&id)
+    }
+
+    /// A delivery is neither in memory nor on its way any more.
+    pub fn forget(&mut self, id: DeliveryId) {
+        self.fresh.known.remove(&id);
+        self.again.known.remove(&id);
+        if self.is_loading() {
+            self.recorded.insert(id);
+        }
+    }
+
+    pub const fn is_loading(&self) -> bool {
+        self.fresh.loading.is_some() || self.again.loading.is_some()
+    }
+
+    /// Nothing is left of a URL that is gone.
+    pub fn is_done(&self) -> bool {
+        let is_idle = |queue: &Queue| queue.known.is_empty() && queue.loading.is_none() && queue.wakeup.is_none();
+        self.removed && self.in_flight == 0 && !self.in_turn && is_idle(&self.fresh) && is_idle(&self.again)
+    }
+}

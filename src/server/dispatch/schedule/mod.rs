@@ -1,0 +1,337 @@
+//! Which delivery goes next. Pure: no clock, no network, no store; the dispatcher tells it what happened and when, and
+//! asks.
+//!
+//! Each URL has a lane. A lane holds in memory what is due now, up to a limit; the rest of its work, and everything
+//! due later, stays in the table, of which the lane only knows when the first of it is due. Merchants take turns, and
+//! the lanes of a merchant among themselves, so neither a URL with a million deliveries waiting nor a merchant with a
+//! thousand URLs delays a merchant with a single delivery. Within a lane first tries and further ones take turns.
+
+mod breaker;
+mod lane;
+mod pace;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use breaker::Signal;
+pub use table::Load;
+
+use crate::domain::{
+    Timestamp,
+    attempt::Origin,
+    id::{DeliveryId, MerchantId, OrderId, UrlId},
+    pages::dashboard::Pause,
+};
+use crate::server::store::{Backlog, Directory, Job};
+use lane::{Gate, Lane, PROBED_CAPACITY};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use table::MAX_LOADS;
+
+/// Attempts at a time over all URLs.
+pub const MAX_IN_FLIGHT: usize = 1_000;
+/// From so many on, the places that are left are for merchants that have few.
+const SHARED_IN_FLIGHT: usize = 750;
+/// So many are few.
+const FEW_IN_FLIGHT: usize = 16;
+/// Deliveries that all lanes together hold in memory. Each lane may hold a few beyond that, or a full memory of one
+/// would be the standstill of another.
+const CAPACITY: usize = 50_000;
+/// Bodies that are kept beside deliveries so that they need not be read again, in bytes.
+const BODY_CAPACITY: usize = 32 << 20;
+
+/// What became of an attempt, as far as its lane is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    pub signal: Signal,
+    /// The server does not want to be asked before.
+    pub not_before: Option<Timestamp>,
+}
+
+/// One merchant's share of the work.
+#[derive(Default)]
+struct Share {
+    /// Its lanes that may start something, in turn.
+    lanes: VecDeque<UrlId>,
+    in_flight: usize,
+    in_turn: bool,
+}
+
+/// All lanes.
+#[derive(Default)]
+pub struct Lanes {
+    now: Timestamp,
+    lanes: HashMap<UrlId, Lane>,
+    shares: HashMap<MerchantId, Share>,
+    turn: VecDeque<MerchantId>,
+    /// Lanes that want the table, by the time the first of it is due.
+    wakeups: BTreeSet<(Timestamp, UrlId, Backlog)>,
+    /// Lanes that may start something from a moment on.
+    timers: BTreeSet<(Timestamp, UrlId)>,
+    /// Somebody waits for these; they go before all others.
+    express: VecDeque<Job>,
+    loads: usize,
+    in_memory: usize,
+    body_bytes: usize,
+    in_flight: usize,
+}
+
+impl Lanes {
+    /// What the time is now. Whatever waited for it may start.
+    pub fn tick(&mut self, now: Timestamp) {
+        if now < self.now {
+            // The clock was set back. Nothing may wait until it has caught up.
+            self.now = now;
+            let ids: Vec<UrlId> = self.lanes.keys().copied().collect();
+            for id in ids {
+                let lane = self.lane(id);
+                lane.breaker.set_back(now);
+                lane.pace.set_back(now);
+                self.refresh(id);
+            }
+        }
+        self.now = now;
+        while let Some((at, url_id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, url_id));
+            self.lane(url_id).timer = None;
+            self.refresh(url_id);
+        }
+    }
+
+    /// Takes over the settings of the URLs. Gives the URLs whose order within an order has to be restored from the
+    /// table: those whose setting was just switched on.
+    pub fn configure(&mut self, directory: &Directory) -> Vec<UrlId> {
+        let mut to_restore = Vec::new();
+        for url in directory.urls() {
+            let lane = self.lanes.entry(url.id).or_default();
+            if lane.held && !url.held {
+                // Whatever was announced while it was on hold was left to the table.
+                for backlog in Backlog::ALL {
+                    lane.queue(backlog).table = Some(Timestamp::default());
+                }
+            }
+            let becomes_ordered = url.order_in_order && !lane.in_order;
+            if becomes_ordered {
+                lane.restoring = true;
+                to_restore.push(url.id);
+                // In the order of the table nothing overtakes.
+                self.spill(url.id, 0);
+            }
+            self.lane(url.id).set(url);
+        }
+        let ids: Vec<UrlId> = self.lanes.keys().copied().collect();
+        for id in ids {
+            let lane = self.lane(id);
+            lane.removed = directory.url(id).is_none();
+            if lane.held || lane.removed {
+                // The sweep moves them in the table; released ones are announced again.
+                self.spill(id, 0);
+                for backlog in Backlog::ALL {
+                    self.lane(id).queue(backlog).table = None;
+                }
+            }
+            self.refresh(id);
+        }
+        self.lanes.retain(|_, lane| !lane.is_done());
+        to_restore
+    }
+
+    /// Restores what later deliveries of an order wait for: unfinished deliveries with an attempt behind them.
+    pub fn restore_order(&mut self, url_id: UrlId, unfinished: Vec<(OrderId, DeliveryId)>) {
+        let lane = self.lane(url_id);
+        lane.restoring = false;
+        let finished = std::mem::take(&mut lane.finished);
+        for (order, delivery) in unfinished.into_iter().filter(|(_, delivery)| !finished.contains(delivery)) {
+            let first = lane.active.entry(order).or_insert(delivery);
+            *first = (*first).min(delivery);
+        }
+        self.refresh(url_id);
+    }
+
+    /// An open delivery was committed. It goes to memory where there is room and nothing due waits before it.
+    pub fn push(&mut self, job: Job) {
+        if job.origin == Origin::Debug {
+            return self.hurry(job);
+        }
+        let (now, has_room) = (self.now, self.in_memory < CAPACITY);
+        let lane = self.lane(job.url_id);
+        if lane.held || lane.removed {
+            return;
+        }
+        lane.merchant.get_or_insert(job.merchant_id);
+        // It may have been read from the table a moment before it was announced.
+        if Backlog::ALL.into_iter().any(|backlog| lane.queue(backlog).known.contains(&job.delivery_id)) {
+            return;
+        }
+        if !lane.takes(&job, now) || !has_room {
+            return self.promise(job.url_id, Backlog::of(&job), job.due_at);
+        }
+        let url_id = job.url_id;
+        self.keep(job);
+        self.refresh(url_id);
+    }
+
+    /// Somebody waits for it: it goes beside the lane, and is not to be taken from the table again.
+    fn hurry(&mut self, job: Job) {
+        if self.lane(job.url_id).queue(Backlog::of(&job)).known.insert(job.delivery_id) {
+            self.express.push_back(job);
+        }
+    }
+
+    /// The next delivery to attempt, if any may start.
+    #[expect(clippy::should_implement_trait, reason = "lanes do not end: after none there may be some")]
+    pub fn next(&mut self) -> Option<Job> {
+        if let Some(job) = self.express.pop_front() {
+            self.in_flight += 1;
+            return Some(job);
+        }
+        if self.in_flight >= MAX_IN_FLIGHT {
+            return None;
+        }
+        for _ in 0..self.turn.len() {
+            let merchant = self.turn.pop_front()?;
+            let share = self.shares.entry(merchant).or_default();
+            if self.in_flight >= SHARED_IN_FLIGHT && share.in_flight >= FEW_IN_FLIGHT {
+                self.turn.push_back(merchant);
+                continue;
+            }
+            share.in_turn = false;
+            let job = self.start_of(merchant);
+            let share = self.shares.entry(merchant).or_default();
+            share.in_flight += usize::from(job.is_some());
+            if !share.lanes.is_empty() && !share.in_turn {
+                share.in_turn = true;
+                self.turn.push_back(merchant);
+            }
+            if job.is_some() {
+                self.in_flight += 1;
+                return job;
+            }
+        }
+        None
+    }
+
+    /// The next delivery of a merchant.
+    fn start_of(&mut self, merchant: MerchantId) -> Option<Job> {
+        let now = self.now;
+        while let Some(url_id) = self.shares.get_mut(&merchant).and_then(|share| share.lanes.pop_front()) {
+            let lane = self.lane(url_id);
+            lane.in_turn = false;
+            let job = lane.start(now);
+            self.refresh(url_id);
+            if let Some(job) = job {
+                self.lose(&job);
+                return Some(job);
+            }
+        }
+        None
+    }
+
+    /// An attempt has ended; its place is free, its result not recorded yet.
+    pub fn finished(&mut self, url_id: UrlId, origin: Origin, ended: Ended) {
+        self.in_flight -= 1;
+        let now = self.now;
+        let lane = self.lane(url_id);
+        let was_open = lane.breaker.is_open();
+        let set = lane.set_limit();
+        if origin == Origin::Debug {
+            // A person looks at a single exchange. That it went well is news, that it failed is not.
+            if ended.signal == Signal::Alive {
+                lane.breaker.ended(ended.signal, now, set);
+            }
+        } else {
+            lane.in_flight -= 1;
+            lane.breaker.ended(ended.signal, now, set);
+            if let Some(until) = ended.not_before {
+                lane.breaker.told(until);
+            }
+            let merchant = lane.merchant;
+            if let Some(share) = merchant.and_then(|merchant| self.shares.get_mut(&merchant)) {
+                share.in_flight -= 1;
+            }
+        }
+        if !was_open && self.lane(url_id).breaker.is_open() {
+            self.spill(url_id, PROBED_CAPACITY);
+        }
+        self.refresh(url_id);
+    }
+
+    /// When something may be started or read that may not be now.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let load = self.wakeups.first().filter(|_| self.loads < MAX_LOADS).map(|(due, ..)| *due);
+        let timer = self.timers.first().map(|(at, _)| *at);
+        load.into_iter().chain(timer).min()
+    }
+
+    /// Attempts on their way.
+    pub const fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Why a URL gets less than it could, where it does.
+    pub fn pause(&self, url_id: UrlId) -> Option<Pause> {
+        self.lanes.get(&url_id).filter(|lane| !lane.held && !lane.removed).and_then(|lane| lane.breaker.pause(self.now))
+    }
+
+    fn lane(&mut self, url_id: UrlId) -> &mut Lane {
+        self.lanes.entry(url_id).or_default()
+    }
+
+    fn keep(&mut self, mut job: Job) {
+        self.in_memory += 1;
+        let size = job.body.as_ref().map_or(0, bytes::Bytes::len);
+        if self.body_bytes + size > BODY_CAPACITY {
+            job.body = None;
+        } else {
+            self.body_bytes += size;
+        }
+        self.lane(job.url_id).keep(job);
+    }
+
+    /// A delivery has left the memory.
+    fn lose(&mut self, job: &Job) {
+        self.in_memory -= 1;
+        self.body_bytes -= job.body.as_ref().map_or(0, bytes::Bytes::len);
+    }
+
+    fn spill(&mut self, url_id: UrlId, keep: usize) {
+        for job in self.lane(url_id).spill(keep) {
+            self.lose(&job);
+        }
+    }
+
+    /// Brings the rows of turns, the timers and the wake-ups in line with a lane.
+    fn refresh(&mut self, url_id: UrlId) {
+        let now = self.now;
+        let Some(lane) = self.lanes.get_mut(&url_id) else { return };
+        let gate = lane.gate(now);
+        if gate == Gate::Open && !lane.in_turn {
+            lane.in_turn = true;
+            let merchant = lane.merchant.unwrap_or(MerchantId(0));
+            let share = self.shares.entry(merchant).or_default();
+            share.lanes.push_back(url_id);
+            if !share.in_turn {
+                share.in_turn = true;
+                self.turn.push_back(merchant);
+            }
+        }
+        let timer = if let Gate::At(at) = gate { Some(at) } else { None };
+        if lane.timer != timer {
+            if let Some(old) = lane.timer {
+                self.timers.remove(&(old, url_id));
+            }
+            self.timers.extend(timer.map(|at| (at, url_id)));
+            lane.timer = timer;
+        }
+        for backlog in Backlog::ALL {
+            let wanted = lane.wanted(backlog);
+            let queue = lane.queue(backlog);
+            if queue.wakeup != wanted {
+                if let Some(old) = queue.wakeup {
+                    self.wakeups.remove(&(old, url_id, backlog));
+                }
+                self.wakeups.extend(wanted.map(|due| (due, url_id, backlog)));
+                queue.wakeup = wanted;
+            }
+        }
+    }
+}

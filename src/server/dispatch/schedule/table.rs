@@ -1,0 +1,117 @@
+//! What the lanes know of the table of deliveries: when something in it is due, what is being read, what came of it.
+
+use super::{CAPACITY, Lanes, lane::PROBED_CAPACITY};
+use crate::domain::{
+    Timestamp,
+    attempt::Origin,
+    id::{DeliveryId, OrderId, UrlId},
+};
+use crate::server::store::{Backlog, Job, Next};
+
+/// Deliveries read from the table at a time for one lane, where there is room.
+pub(super) const REFILL: usize = 500;
+/// Lanes whose table is read at the same time.
+pub(super) const MAX_LOADS: usize = 64;
+
+/// A wish to read the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    pub url_id: UrlId,
+    pub backlog: Backlog,
+    /// How many rows: those that are known already are among them.
+    pub limit: usize,
+}
+
+impl Lanes {
+    /// The table holds something of a URL that is due at a moment.
+    pub fn promise(&mut self, url_id: UrlId, backlog: Backlog, due: Timestamp) {
+        let queue = self.lane(url_id).queue(backlog);
+        queue.table = Some(queue.table.map_or(due, |table| table.min(due)));
+        self.refresh(url_id);
+    }
+
+    /// The result of an attempt is in the store.
+    pub fn recorded(&mut self, url_id: UrlId, order_id: OrderId, delivery_id: DeliveryId, next: Next) {
+        let lane = self.lane(url_id);
+        lane.forget(delivery_id);
+        if lane.restoring && !matches!(next, Next::Retry(_)) {
+            lane.finished.insert(delivery_id);
+        }
+        match next {
+            Next::Retry(due) => self.promise(url_id, Backlog::Again, due),
+            Next::Confirmed | Next::Expired | Next::Closed => {
+                lane.unpark(order_id, delivery_id);
+                self.refresh(url_id);
+            }
+        }
+    }
+
+    /// An attempt was not made, and is made at another time. Its delivery stands in the table as it did.
+    pub fn put_back(&mut self, url_id: UrlId, delivery_id: DeliveryId, due: Timestamp) {
+        self.lane(url_id).forget(delivery_id);
+        for backlog in Backlog::ALL {
+            self.promise(url_id, backlog, due);
+        }
+    }
+
+    /// Lanes whose table should be read now.
+    pub fn to_load(&mut self) -> Vec<Load> {
+        let now = self.now;
+        let room = MAX_LOADS.saturating_sub(self.loads);
+        let due: Vec<_> = self
+            .wakeups
+            .iter()
+            .take_while(|(due, ..)| *due <= now)
+            .take(room)
+            .map(|(_, url, backlog)| (*url, *backlog))
+            .collect();
+        let mut expected = self.in_memory;
+        due.into_iter()
+            .map(|(url_id, backlog)| {
+                let batch = if expected < CAPACITY { REFILL } else { PROBED_CAPACITY };
+                let lane = self.lane(url_id);
+                let batch = batch.min(lane.capacity());
+                let queue = lane.queue(backlog);
+                queue.loading = Some(batch);
+                queue.table = None;
+                let limit = batch + queue.known.len();
+                expected += batch;
+                self.loads += 1;
+                self.refresh(url_id);
+                Load { url_id, backlog, limit }
+            })
+            .collect()
+    }
+
+    /// What was read from the table; `rest` is when the first of what was not read is due.
+    pub fn loaded(&mut self, url_id: UrlId, backlog: Backlog, jobs: Vec<Job>, rest: Option<Timestamp>) {
+        self.loads -= 1;
+        let lane = self.lane(url_id);
+        let mut room = lane.queue(backlog).loading.take().unwrap_or(0);
+        let mut rest = rest;
+        for job in jobs {
+            let lane = self.lane(url_id);
+            let is_news = !lane.knows(job.delivery_id) && !lane.recorded.contains(&job.delivery_id);
+            if lane.held || lane.removed || !is_news {
+                continue;
+            }
+            lane.merchant.get_or_insert(job.merchant_id);
+            if job.origin == Origin::Debug {
+                self.hurry(job);
+            } else if room > 0 {
+                room -= 1;
+                self.keep(job);
+            } else {
+                rest = Some(rest.map_or(job.due_at, |rest| rest.min(job.due_at)));
+            }
+        }
+        let lane = self.lane(url_id);
+        if !lane.is_loading() {
+            lane.recorded = Default::default();
+        }
+        match rest {
+            Some(due) => self.promise(url_id, backlog, due),
+            None => self.refresh(url_id),
+        }
+    }
+}

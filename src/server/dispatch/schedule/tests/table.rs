@@ -1,0 +1,165 @@
+//! What is left to the table, and read from it again.
+
+use super::*;
+
+#[test]
+fn a_released_url_reads_the_table() {
+    let mut lanes = lanes(vec![NotificationUrl { held: true, ..url(1) }]);
+    lanes.push(job(1, 1, 1));
+    assert_eq!((next(&mut lanes), lanes.wake_at()), (None, None));
+    lanes.configure(&directory(vec![url(1)]));
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh), (UrlId(1), Backlog::Again)]);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
+    assert_eq!(next(&mut lanes), Some(1));
+}
+
+#[test]
+fn a_retry_waits_in_the_table_until_it_is_due() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 1, 1));
+    assert_eq!(next(&mut lanes), Some(1));
+    end(&mut lanes, 1, 1, 1, Next::Retry(LATER));
+    assert_eq!(lanes.wake_at(), Some(LATER));
+    assert!(load(&mut lanes).is_empty());
+    lanes.tick(LATER);
+    assert_eq!(lanes.to_load(), [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL }]);
+    assert!(load(&mut lanes).is_empty(), "it is being read");
+    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 1, 1)], None);
+    assert_eq!(next(&mut lanes), Some(1));
+    // It is read a second time while it is on its way.
+    lanes.promise(UrlId(1), Backlog::Again, LATER);
+    assert_eq!(lanes.to_load(), [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL + 1 }]);
+    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 1, 1), again(1, 2, 2)], None);
+    end(&mut lanes, 1, 1, 1, Next::Confirmed);
+    assert_eq!(all(&mut lanes), [2], "what is known is not taken twice");
+}
+
+#[test]
+fn what_arrives_while_the_table_is_read_stays_in_it() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.promise(UrlId(1), Backlog::Fresh, NOW);
+    load(&mut lanes);
+    lanes.push(job(1, 2, 2));
+    assert_eq!(next(&mut lanes), None);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
+    assert_eq!(next(&mut lanes), Some(1));
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
+}
+
+#[test]
+fn a_result_that_is_not_recorded_yet_is_not_taken_from_the_table_again() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 1, 1));
+    next(&mut lanes);
+    lanes.finished(UrlId(1), Origin::Arrival, signal(Signal::Alive));
+    lanes.promise(UrlId(1), Backlog::Fresh, NOW);
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
+    assert_eq!(next(&mut lanes), None);
+    lanes.recorded(UrlId(1), OrderId(1), DeliveryId(1), Next::Confirmed);
+    assert_eq!(next(&mut lanes), None);
+}
+
+#[test]
+fn a_result_that_was_recorded_while_the_table_was_read_is_not_taken_from_it_again() {
+    let mut lanes = lanes(vec![NotificationUrl { concurrent: true, ..url(1) }]);
+    for id in 1..=2 {
+        lanes.push(job(1, id, id));
+        assert_eq!(next(&mut lanes), Some(id));
+    }
+    lanes.promise(UrlId(1), Backlog::Fresh, NOW);
+    load(&mut lanes);
+    // It was read before this came to the table, and is heard of after.
+    end(&mut lanes, 1, 1, 1, Next::Confirmed);
+    end(&mut lanes, 1, 2, 2, Next::Retry(LATER));
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1), job(1, 2, 2), job(1, 3, 3)], None);
+    assert_eq!(all(&mut lanes), [3]);
+    lanes.tick(LATER);
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Again)]);
+    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 2, 2)], None);
+    assert_eq!(next(&mut lanes), Some(2), "its next attempt");
+}
+
+#[test]
+fn an_attempt_that_was_not_made_is_made_later() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 1, 1));
+    next(&mut lanes);
+    lanes.finished(UrlId(1), Origin::Arrival, signal(Signal::Unknown));
+    lanes.put_back(UrlId(1), DeliveryId(1), LATER);
+    assert_eq!((next(&mut lanes), lanes.wake_at()), (None, Some(LATER)));
+    lanes.tick(LATER);
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
+    assert_eq!(next(&mut lanes), Some(1));
+}
+
+#[test]
+fn a_url_on_hold_starts_nothing_and_a_released_one_goes_on() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 1, 1));
+    lanes.push(job(1, 2, 2));
+    assert_eq!(next(&mut lanes), Some(1));
+    lanes.configure(&directory(vec![NotificationUrl { held: true, ..url(1) }]));
+    end(&mut lanes, 1, 1, 1, Next::Retry(LATER));
+    lanes.push(job(1, 3, 3));
+    assert_eq!((next(&mut lanes), lanes.wake_at()), (None, None));
+    assert_eq!(lanes.in_memory, 0);
+    lanes.configure(&directory(vec![url(1)]));
+    lanes.push(job(1, 2, 2));
+    assert_eq!(next(&mut lanes), None, "the table may hold what is due before it");
+    assert_eq!(load(&mut lanes).len(), 2);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 2, 2), job(1, 3, 3)], Some(LATER));
+    assert_eq!(next(&mut lanes), Some(2));
+}
+
+#[test]
+fn a_backlog_spills_into_the_table() {
+    let mut lanes = lanes(vec![url(1)]);
+    for id in 0..(QUEUE_CAPACITY as i64 + 500) {
+        lanes.push(job(1, id, id));
+    }
+    assert_eq!(lanes.in_memory, QUEUE_CAPACITY);
+    assert_eq!(lanes.wake_at(), None, "not before memory has run empty");
+    for id in 0..QUEUE_CAPACITY as i64 {
+        assert_eq!(next(&mut lanes), Some(id));
+        end(&mut lanes, 1, id, id, Next::Confirmed);
+    }
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
+}
+
+#[test]
+fn a_full_memory_leaves_every_lane_a_few() {
+    let mut lanes = lanes((1..=200).map(url).collect());
+    for id in 1..=200 {
+        lanes.promise(UrlId(id), Backlog::Fresh, NOW);
+    }
+    let mut limits = Vec::new();
+    while let loads = lanes.to_load()
+        && !loads.is_empty()
+    {
+        assert!(loads.len() <= MAX_LOADS);
+        assert!(lanes.wake_at().is_none_or(|at| loads.len() < MAX_LOADS || at > NOW), "nobody asks in vain");
+        for Load { url_id, limit, .. } in loads {
+            limits.push(limit);
+            let jobs = (0..limit as i64).map(|place| job(url_id.0, place, url_id.0 * 1_000 + place)).collect();
+            lanes.loaded(url_id, Backlog::Fresh, jobs, Some(NOW));
+        }
+    }
+    assert_eq!(limits.len(), 200);
+    assert_eq!(limits.iter().filter(|limit| **limit == REFILL).count(), CAPACITY / REFILL);
+    assert_eq!(limits.iter().filter(|limit| **limit == PROBED_CAPACITY).count(), 200 - CAPACITY / REFILL);
+}
+
+#[test]
+fn a_removed_url_leaves_nothing_behind() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 1, 1));
+    lanes.push(job(1, 2, 2));
+    next(&mut lanes);
+    lanes.configure(&directory(Vec::new()));
+    assert_eq!(lanes.lanes.len(), 1, "its attempt is on its way");
+    end(&mut lanes, 1, 1, 1, Next::Confirmed);
+    lanes.configure(&directory(Vec::new()));
+    assert!(lanes.lanes.is_empty() && lanes.in_memory == 0 && lanes.wake_at().is_none());
+}

@@ -1,0 +1,138 @@
+//! Who goes next: merchants, URLs, first and further tries, orders.
+
+use super::*;
+
+#[test]
+fn a_resend_for_debug_goes_beside_its_lane_and_leaves_no_trace_in_it() {
+    let mut lanes = lanes(vec![url(1)]);
+    let debug = |id| Job { origin: Origin::Debug, ..job(1, 1, id) };
+    lanes.push(job(1, 1, 1));
+    lanes.push(debug(2));
+    assert_eq!(all(&mut lanes), [2, 1]);
+    // The table is read while it is under way; and after a restart it comes from there.
+    lanes.promise(UrlId(1), Backlog::Fresh, NOW);
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1), debug(2), debug(3)], None);
+    assert_eq!(all(&mut lanes), [3], "not the second one again");
+    for id in [2, 3] {
+        lanes.finished(UrlId(1), Origin::Debug, signal(Signal::Down));
+        lanes.recorded(UrlId(1), OrderId(1), DeliveryId(id), Next::Closed);
+    }
+    lanes.push(job(1, 2, 4));
+    assert_eq!(next(&mut lanes), None, "the first is still on its way");
+    end(&mut lanes, 1, 1, 1, Next::Confirmed);
+    assert_eq!(next(&mut lanes), Some(4));
+}
+
+#[test]
+fn nothing_starts_in_order_before_the_order_is_known() {
+    let mut lanes = lanes(Vec::new());
+    assert_eq!(lanes.configure(&directory(vec![NotificationUrl { order_in_order: true, ..url(1) }])), [UrlId(1)]);
+    lanes.push(job(1, 1, 2));
+    assert_eq!(next(&mut lanes), None);
+    lanes.restore_order(UrlId(1), vec![(OrderId(1), DeliveryId(1))]);
+    assert_eq!(next(&mut lanes), None, "an earlier one of its order is not confirmed");
+    lanes.push(job(1, 2, 3));
+    assert_eq!(next(&mut lanes), Some(3), "another order goes on");
+}
+
+#[test]
+fn merchants_take_turns_and_then_their_urls() {
+    let of = |merchant, id| NotificationUrl { merchant_id: MerchantId(merchant), concurrent: true, ..url(id) };
+    let mut lanes = lanes(vec![of(1, 1), of(1, 2), of(2, 3)]);
+    for id in 0..10 {
+        lanes.push(job(1, id, id));
+        lanes.push(job(2, id, 100 + id));
+        lanes.push(Job { merchant_id: MerchantId(2), ..job(3, id, 200 + id) });
+    }
+    let first: Vec<_> = (0..8).filter_map(|_| next(&mut lanes)).collect();
+    assert_eq!(first, [0, 200, 100, 201, 1, 202, 101, 203]);
+}
+
+#[test]
+fn a_merchant_with_a_thousand_urls_leaves_room_for_one_with_a_single_one() {
+    let of = |merchant, id| NotificationUrl { merchant_id: MerchantId(merchant), ..url(id) };
+    let mut urls: Vec<_> = (1..=1_000).map(|id| of(1, id)).collect();
+    urls.push(of(2, 2_000));
+    let mut lanes = lanes(urls);
+    for id in 1..=1_000 {
+        lanes.push(job(id, id, id));
+    }
+    assert_eq!(all(&mut lanes).len(), SHARED_IN_FLIGHT);
+    lanes.push(Job { merchant_id: MerchantId(2), ..job(2_000, 1, 5_000) });
+    assert_eq!(all(&mut lanes), [5_000], "although none of the others has ended");
+    let url = lanes.lanes.iter().find(|(id, lane)| id.0 < 2_000 && lane.in_flight == 1).map(|(id, _)| id.0).unwrap();
+    end(&mut lanes, url, url, url, Next::Confirmed);
+    end(&mut lanes, 2_000, 1, 5_000, Next::Confirmed);
+    assert_eq!(all(&mut lanes).len(), 1, "the place that became free");
+}
+
+#[test]
+fn first_tries_and_further_ones_take_turns_and_what_a_person_asked_for_goes_first() {
+    let mut lanes = lanes(vec![NotificationUrl { concurrent: true, ..url(1) }]);
+    for id in 1..=6 {
+        lanes.push(job(1, id, id));
+    }
+    lanes.promise(UrlId(1), Backlog::Again, NOW);
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Again)], "although the first tries fill the memory");
+    lanes.loaded(UrlId(1), Backlog::Again, (11..=16).map(|id| again(1, id, id)).collect(), None);
+    for id in 21..=25 {
+        lanes.push(Job { origin: Origin::Resend, ..job(1, id, id) });
+    }
+    assert_eq!(all(&mut lanes), [21, 22, 23, 1, 24, 25, 11, 2, 12, 3, 13, 4, 14, 5, 15, 6, 16]);
+}
+
+#[test]
+fn a_resend_does_not_wait_behind_a_backlog_in_the_table() {
+    let mut lanes = lanes(vec![url(1)]);
+    for id in 0..(QUEUE_CAPACITY as i64 + 10) {
+        lanes.push(job(1, id, id));
+    }
+    lanes.push(Job { origin: Origin::Resend, ..job(1, 1, 5_000) });
+    assert_eq!(next(&mut lanes), Some(5_000));
+}
+
+#[test]
+fn nothing_waits_for_what_was_finished_while_it_was_looked_up() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 7, 1));
+    assert_eq!(next(&mut lanes), Some(1));
+    assert_eq!(lanes.configure(&directory(vec![NotificationUrl { order_in_order: true, ..url(1) }])), [UrlId(1)]);
+    end(&mut lanes, 1, 7, 1, Next::Confirmed);
+    lanes.restore_order(UrlId(1), vec![(OrderId(7), DeliveryId(1))]);
+    lanes.push(job(1, 7, 2));
+    assert_eq!(next(&mut lanes), Some(2));
+}
+
+#[test]
+fn within_an_order_the_later_waits_for_the_earlier() {
+    let mut lanes = lanes(Vec::new());
+    let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
+    assert_eq!(lanes.configure(&directory(vec![in_order])), [UrlId(1)]);
+    lanes.restore_order(UrlId(1), vec![(OrderId(9), DeliveryId(90))]);
+    for (order, id) in [(7, 1), (7, 2), (8, 3), (9, 4)] {
+        lanes.push(job(1, order, id));
+    }
+    lanes.push(Job { origin: Origin::Resend, ..job(1, 7, 5) });
+    assert_eq!(all(&mut lanes), [1, 3], "2 and the resend wait for 1, 4 for one that a restart left behind");
+    end(&mut lanes, 1, 7, 1, Next::Retry(LATER));
+    assert_eq!(next(&mut lanes), None, "still unfinished");
+    lanes.tick(LATER);
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 7, 1), again(1, 9, 90)], None);
+    assert_eq!(all(&mut lanes), [1, 90]);
+    end(&mut lanes, 1, 7, 1, Next::Confirmed);
+    end(&mut lanes, 1, 9, 90, Next::Expired);
+    assert_eq!(all(&mut lanes), [4, 2]);
+    end(&mut lanes, 1, 7, 2, Next::Confirmed);
+    assert_eq!(all(&mut lanes), [5]);
+}
+
+#[test]
+fn debug_goes_at_once_and_beside_everything() {
+    let mut lanes = lanes(vec![NotificationUrl { held: true, ..url(1) }]);
+    lanes.push(Job { origin: Origin::Debug, ..job(1, 1, 1) });
+    assert_eq!(next(&mut lanes), Some(1));
+    lanes.finished(UrlId(1), Origin::Debug, signal(Signal::Alive));
+    assert_eq!(lanes.in_flight(), 0);
+}

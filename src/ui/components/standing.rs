@@ -1,0 +1,46 @@
+//! How a URL is treated at the moment: why it is on hold, why it gets fewer requests than it could.
+
+use crate::{
+    domain::{
+        Cause, Timestamp,
+        pages::dashboard::{Hold, Pause},
+    },
+    ui::{
+        components::now,
+        format::{date, date_time, iso, time_of_day},
+    },
+};
+use leptos::prelude::*;
+
+/// `12:03 UTC` of a moment today, the day of another; exactly on hover.
+#[component]
+pub fn TimeOfDay(at: Timestamp) -> impl IntoView {
+    let is_today = at.start_of_day() == now().start_of_day();
+    let shown = if is_today { format!("{} UTC", time_of_day(at)) } else { date(at) };
+    view! { <time datetime=iso(at) title=format!("{} UTC", date_time(at))>{shown}</time> }
+}
+
+/// Since when and why a URL is on hold.
+#[component]
+pub fn HoldNote(hold: Hold) -> impl IntoView {
+    let why = hold.cause.map(|cause| match cause {
+        Cause::Gone => ", because the server answered 410 Gone".to_owned(),
+        other => format!(", because of: {}", other.label()),
+    });
+    (hold.since.is_some() || why.is_some()).then(|| {
+        view! { <span class="cause">{hold.since.map(|at| view! { "since "<TimeOfDay at/> })}{why}</span> }
+    })
+}
+
+/// Why a URL gets fewer requests than it could, as a sentence without a stop.
+#[component]
+pub fn PauseNote(pause: Pause) -> impl IntoView {
+    match pause {
+        Pause::Probing { since, every, .. } => {
+            view! { <span class="cause" title="It failed again and again. Single requests find out when it is back; then it gets its backlog step by step.">{format!("Probing every {every} s since ")}<TimeOfDay at=since/></span> }.into_any()
+        }
+        Pause::Told { until } => {
+            view! { <span class="cause" title="Its server answered with Retry-After.">"Left alone until "<TimeOfDay at=until/>", as its server asked"</span> }.into_any()
+        }
+    }
+}

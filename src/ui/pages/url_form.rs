@@ -1,0 +1,140 @@
+//! The form of a notification URL.
+
+use crate::{
+    domain::{
+        Algorithm, Algorithms, RetrySchedule,
+        attempt::UrlCheck,
+        pages::{flash::Flash, settings::UrlView},
+        terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, OWN, Terms},
+    },
+    ui::components::{AlgorithmChoice, Check, Hidden, HoldNote, Notice, SelectField, TextArea, TextField, Tone},
+};
+use leptos::prelude::*;
+
+const ALGORITHM_HINT: &str = "Each notification is signed with all that are chosen; your script answers with any of them, as strong or stronger than the weakest.";
+/// Fields of the folded part.
+const ADVANCED: [&str; 5] = ["max_in_flight", "rate_per_second", "retries", "own_delays", "authority"];
+
+/// The form of a notification URL.
+#[component]
+pub fn UrlForm(slug: String, url: Option<UrlView>, is_default: bool, flash: Flash) -> impl IntoView {
+    let was = url.clone();
+    let saved = |pick: fn(&UrlView) -> String| was.as_ref().map(pick).unwrap_or_default();
+    let algorithms = was.as_ref().map_or_else(|| Algorithms::NONE.with(Algorithm::Md5), |url| url.algorithms);
+    let ticked = |name: &str, pick: fn(&UrlView) -> bool| match flash.values.is_empty() {
+        true => was.as_ref().is_some_and(pick),
+        false => flash.value(name) == Some("true"),
+    };
+    let failed = flash.check.clone();
+    let cancel = (!is_default).then(|| view! { <a class="button plain" href=format!("/m/{slug}/settings/urls")>"Leave it"</a> });
+    let terms = was.as_ref().map(|url| url.terms.clone()).unwrap_or_default();
+    let shadow = ticked("shadow", |url| url.terms.shadow);
+    view! {
+        {failed.clone().map(|check| view! { <CheckFailed check/> })}
+        {was.as_ref().and_then(|url| url.hold).map(|hold| view! {
+            <Notice tone=Tone::Warn title="On hold"><p><HoldNote hold/></p><p>"Nothing is sent; what arrives is kept. Untick On hold below, or press Release in the list, to have it delivered."</p></Notice>
+        })}
+        <form method="post" action="/rpc/urls/save" class="stack">
+            <Hidden name="merchant" value=slug/>
+            <Hidden name="id" value=saved(|url| url.id.to_string())/>
+            <Hidden name="is_default" value=is_default.to_string()/>
+            {is_default.then(|| view! { <Hidden name="label" value=saved(|url| url.label.clone())/> })}
+            {(!is_default).then(|| view! {
+                <TextField flash=flash.clone() name="label" label="Name" value=saved(|url| url.label.clone()) hint="What this script does, for instance Accounting. Left empty, the host name."/>
+            })}
+            <TextField
+                flash=flash.clone() name="url" label="URL" kind="url" value=saved(|url| url.url.clone()) required=true
+                placeholder="https://shop.example.com/ipn" autofocus=url.is_none() && !is_default
+                hint="It is asked with GET when you save, and should answer 200."
+            />
+            <AlgorithmChoice flash=flash.clone() error_field="algorithms" legend="Signed with" chosen=algorithms hint=ALGORITHM_HINT/>
+            <Check
+                name="concurrent" label="Allow concurrent requests" checked=ticked("concurrent", |url| url.concurrent)
+                hint="Otherwise your script gets one request at a time, the next when it has answered."
+            />
+            <Check
+                name="order_in_order" label="Keep each order in order" checked=ticked("order_in_order", |url| url.order_in_order)
+                hint="A later message of an order waits until the earlier one is confirmed."
+            />
+            <Check
+                name="held" label="On hold" checked=ticked("held", |url| url.hold.is_some())
+                hint="Nothing is sent; what arrives is kept until you release it."
+            />
+            {advanced(&terms, &flash, shadow)}
+            <div class="actions">
+                <button class="button primary">{if failed.is_some() { "Check again and save" } else { "Check and save" }}</button>
+                {failed.is_some().then(|| view! { <button class="button" name="anyway" value="true">"Save all the same"</button> })}
+                {cancel}
+            </div>
+        </form>
+    }
+}
+
+/// What few need: folded, unless something in it is set or wrong.
+fn advanced(terms: &Terms, flash: &Flash, shadow: bool) -> impl IntoView + use<> {
+    let is_sent = |name: &str| flash.value(name).is_some_and(|value| !value.is_empty() && value != "2checkout");
+    let is_open = *terms != Terms::default()
+        || shadow
+        || flash.value("authority_lost").is_some()
+        || ADVANCED.iter().any(|name| flash.error(name).is_some() || is_sent(name));
+    let own = matches!(terms.retries, RetrySchedule::Own(_)).then(|| terms.retries.to_string()).unwrap_or_default();
+    let schedules = RetrySchedule::PRESETS
+        .iter()
+        .map(|preset| (preset.name().unwrap_or_default().to_owned(), preset.label().to_owned()))
+        .chain([(OWN.to_owned(), "An own list, below".to_owned())])
+        .collect();
+    let lost = flash.value("authority_lost").is_some().then(|| {
+        view! { <Notice tone=Tone::Warn title="Paste the certificates again"><p>"They were too long, or held a private key, and could not be kept while the form came back."</p></Notice> }
+    });
+    let in_flight = if terms.max_in_flight == DEFAULT_IN_FLIGHT { String::new() } else { terms.max_in_flight.to_string() };
+    let rate = terms.rate_per_second.map(|rate| rate.to_string()).unwrap_or_default();
+    view! {
+        <details class="advanced" open=is_open>
+            <summary>"Advanced"</summary>
+            <div class="stack">
+                <SelectField
+                    flash=flash.clone() name="retries" label="When it fails, try again" options=schedules
+                    value=terms.retries.name().unwrap_or(OWN)
+                    hint="Counted from the first attempt. After the last one a delivery has expired, and can be resent."
+                />
+                <TextField
+                    flash=flash.clone() name="own_delays" label="Own list of delays" value=own placeholder="1m, 5m, 1h, 6h"
+                    hint="For An own list: from each attempt to the next, at least 5s each, at most 100, together at most 30d."
+                />
+                <TextField
+                    flash=flash.clone() name="max_in_flight" label="Requests at a time" kind="number" value=in_flight
+                    placeholder="64" hint=format!("With concurrent requests only: 1 to {MAX_IN_FLIGHT}. Left empty, {DEFAULT_IN_FLIGHT}.")
+                />
+                <TextField
+                    flash=flash.clone() name="rate_per_second" label="Requests a second" kind="number" value=rate
+                    hint=format!("1 to {MAX_RATE}. Left empty, as many as there are.")
+                />
+                <Check
+                    name="shadow" label="Shadow" checked=shadow
+                    hint="It gets copies, and its failures count nowhere: to try a new script beside the old one."
+                />
+                {lost}
+                <TextArea
+                    flash=flash.clone() name="authority" label="Certificates of a private authority" value=terms.authority.clone()
+                    placeholder="-----BEGIN CERTIFICATE-----"
+                    hint="Only where the certificate of your server comes from an authority of your own: paste its root certificate (PEM). It is trusted at this URL alone."
+                />
+            </div>
+        </details>
+    }
+}
+
+/// The URL did not answer as it should; it is not saved yet.
+#[component]
+fn CheckFailed(check: UrlCheck) -> impl IntoView {
+    let cause = check.cause;
+    let title = cause.map_or("The URL did not answer 200", |cause| cause.label());
+    view! {
+        <Notice tone=Tone::Warn title=format!("Not saved yet: {title}")>
+            {cause.map(|cause| view! { <p>{cause.sentence()}</p> })}
+            {(!check.note.is_empty()).then(|| view! { <p>{check.note.clone()}</p> })}
+            {cause.map(|cause| view! { <p><strong>"What to do: "</strong>{cause.cure()}</p> })}
+            <p>"You can save it all the same: deliveries are tried until they are confirmed."</p>
+        </Notice>
+    }
+}
