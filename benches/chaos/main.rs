@@ -3,11 +3,16 @@
 //! A sender, a merchant's listener and the server run as processes of their own on loopback. While the sender posts as
 //! fast as it can, the server is killed at random moments (SIGKILL), again and again. In the end every message that was
 //! acknowledged must have been confirmed by each notification URL, and `quittance doctor` must find the books in order.
+//! First one server on SQLite, then three nodes on a PostgreSQL of their own, whose connections to it are cut besides.
 //! Exits with 1 if one message is lost. Everything is bounded and ends by itself.
 //!
-//! `--kills N` (20), `--messages N` (60000), `--seed N` (printed, so that a run can be repeated as far as a machine allows).
+//! `--kills N` (20), `--messages N` (60000), `--engine sqlite|postgres` (both), `--seed N` (printed, so that a run can be
+//! repeated as far as a machine allows).
 
 mod merchant;
+#[path = "../../tests/it/support/postgres.rs"]
+#[allow(dead_code, reason = "the tests need more of it")]
+mod postgres;
 mod sender;
 mod server;
 
@@ -42,13 +47,36 @@ fn main() -> ExitCode {
         at.and_then(|at| arguments.get(at + 1)).and_then(|value| value.parse().ok()).unwrap_or(default)
     };
     let seed = number("--seed", u64::from(std::process::id()));
-    let plan = Plan { kills: number("--kills", 20), messages: number("--messages", 60_000), random: Random(seed | 1) };
+    let mut plan = Plan { kills: number("--kills", 20), messages: number("--messages", 60_000), random: Random(seed | 1) };
     println!("chaos: {} kills, {} messages, seed {seed}", plan.kills, plan.messages);
-    match sqlite(plan) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            println!("FAILED: {reason}");
-            ExitCode::FAILURE
+    let chosen = arguments.iter().position(|argument| argument == "--engine").and_then(|at| arguments.get(at + 1));
+    let mut done = ExitCode::SUCCESS;
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        if chosen.is_some_and(|chosen| chosen != engine.name()) {
+            continue;
+        }
+        if let Err(reason) = run(engine, &mut plan) {
+            println!("{} FAILED: {reason}", engine.name());
+            done = ExitCode::FAILURE;
+        }
+    }
+    done
+}
+
+/// What is put to the test.
+#[derive(Clone, Copy)]
+enum Engine {
+    /// One server on a file.
+    Sqlite,
+    /// Three nodes on a PostgreSQL of their own.
+    Postgres,
+}
+
+impl Engine {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
         }
     }
 }
@@ -71,20 +99,35 @@ impl Random {
     }
 }
 
-/// One server on SQLite, killed again and again.
-fn sqlite(mut plan: Plan) -> Result<(), String> {
-    let site = Site::new()?;
+/// Kills the servers of an engine again and again, and counts.
+fn run(engine: Engine, plan: &mut Plan) -> Result<(), String> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|e| e.to_string())?;
+    let database = match engine {
+        Engine::Sqlite => None,
+        Engine::Postgres => Some(runtime.block_on(postgres::database())),
+    };
+    let site = Site::new(database.as_deref().map(postgres::address), if database.is_some() { 3 } else { 1 })?;
     let merchant = Merchant::start()?;
     let path = site.set_up(&merchant)?;
-    let mut server = Server::start(&site)?;
-    let sender = Sender::start(site.port, &path, plan.messages)?;
+    let mut servers = Vec::new();
+    for node in 0..site.ports.len() {
+        servers.push(Server::start(&site, node)?);
+    }
+    let sender = Sender::start(&site.ports, &path, plan.messages)?;
     let begin = Instant::now();
     let mut kills = 0;
     while kills < plan.kills && !sender.has_ended() {
         std::thread::sleep(Duration::from_millis(150 + plan.random.below(850)));
-        server.kill();
+        if let Some(database) = database.as_deref().filter(|_| kills % 4 == 3) {
+            // Between two kills all connections to the database break.
+            runtime.block_on(cut(database))?;
+            std::thread::sleep(Duration::from_millis(plan.random.below(500)));
+        }
+        let node = plan.random.below(site.ports.len() as u64) as usize;
+        servers[node].kill();
         kills += 1;
-        server = Server::start(&site)?;
+        servers[node] = Server::start(&site, node)?;
     }
     let acknowledged = sender.finish()?;
     let sent_in = begin.elapsed();
@@ -92,7 +135,9 @@ fn sqlite(mut plan: Plan) -> Result<(), String> {
     let received = wait_until_drained(&merchant, &acknowledged)?;
     let drained = drained.elapsed();
     let doctor = site.doctor();
-    server.terminate();
+    for server in servers {
+        server.terminate();
+    }
     let doctor = doctor.and_then(|()| site.doctor());
 
     let mut lost = 0;
@@ -103,7 +148,9 @@ fn sqlite(mut plan: Plan) -> Result<(), String> {
         doubled += visits.values().map(|count| count - 1).sum::<u64>();
     }
     println!(
-        "sqlite: {} acknowledged in {:.1} s, {kills} kills; to {} URLs: {lost} lost, {doubled} doubled; drained {:.1} s after the last; doctor {}",
+        "{}, {} node(s): {} acknowledged in {:.1} s, {kills} kills; to {} URLs: {lost} lost, {doubled} doubled; drained {:.1} s after the last; doctor {}",
+        engine.name(),
+        site.ports.len(),
         acknowledged.len(),
         sent_in.as_secs_f64(),
         HOOKS.len(),
@@ -115,6 +162,14 @@ fn sqlite(mut plan: Plan) -> Result<(), String> {
         return Err(format!("only {kills} kills before all messages were sent; give more --messages"));
     }
     if lost > 0 { Err(format!("{lost} acknowledged messages were lost")) } else { Ok(()) }
+}
+
+/// Breaks every connection to a database.
+async fn cut(database: &str) -> Result<(), String> {
+    let mut conn = postgres::connect(database).await;
+    let broken =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sqlx::query(broken).execute(&mut conn).await.map(drop).map_err(|error| error.to_string())
 }
 
 /// What each hook has confirmed, once it has everything or nothing more comes.

@@ -30,9 +30,10 @@ pub struct Sender {
 }
 
 impl Sender {
-    pub fn start(port: u16, path: &str, messages: u64) -> Result<Self, String> {
+    pub fn start(ports: &[u16], path: &str, messages: u64) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let arguments = ["role=sender".to_owned(), port.to_string(), path.to_owned(), messages.to_string()];
+        let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
+        let arguments = ["role=sender".to_owned(), ports, path.to_owned(), messages.to_string()];
         let spawned =
             Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|error| error.to_string())?;
@@ -64,8 +65,9 @@ impl Sender {
 
 /// The process, from inside.
 pub fn run(arguments: &[String]) -> ExitCode {
-    let [port, path, messages] = arguments else { return ExitCode::FAILURE };
-    let (Ok(port), Ok(messages)) = (port.parse(), messages.parse()) else { return ExitCode::FAILURE };
+    let [ports, path, messages] = arguments else { return ExitCode::FAILURE };
+    let ports: Result<Vec<u16>, _> = ports.split(',').map(str::parse).collect();
+    let (Ok(ports), Ok(messages)) = (ports, messages.parse()) else { return ExitCode::FAILURE };
     let stop = Arc::new(AtomicBool::new(false));
     let told = stop.clone();
     std::thread::spawn(move || {
@@ -75,8 +77,13 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let acknowledged = runtime.block_on(async {
         let next = Arc::new(AtomicU64::new(0));
-        let senders: Vec<_> =
-            (0..CONNECTIONS).map(|_| tokio::spawn(send(port, path.clone(), messages, next.clone(), stop.clone()))).collect();
+        let senders: Vec<_> = (0..CONNECTIONS)
+            .map(|at| {
+                let mut ports = ports.clone();
+                ports.rotate_left(at % ports.len());
+                tokio::spawn(send(ports, path.clone(), messages, next.clone(), stop.clone()))
+            })
+            .collect();
         let mut acknowledged = Vec::new();
         for sender in senders {
             acknowledged.extend(sender.await.expect("a sender"));
@@ -88,7 +95,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn send(port: u16, path: String, messages: u64, next: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<String> {
+async fn send(mut ports: Vec<u16>, path: String, messages: u64, next: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<String> {
     let mut acknowledged = Vec::new();
     let mut stream = None;
     while !stop.load(Ordering::SeqCst) {
@@ -99,14 +106,16 @@ async fn send(port: u16, path: String, messages: u64, next: Arc<AtomicU64>, stop
         let reference = (500_000_000 + number).to_string();
         let request = request(&path, &reference);
         loop {
-            match tokio::time::timeout(PATIENCE, exchange(&mut stream, port, &request)).await {
+            match tokio::time::timeout(PATIENCE, exchange(&mut stream, ports[0], &request)).await {
                 Ok(Ok(true)) => {
                     acknowledged.push(reference);
                     break;
                 }
-                // Not acknowledged, or nobody there: the same message again, as gateways do.
+                // Not acknowledged, or nobody there: the same message again, as gateways do; at the next node, as what
+                // shares the work among them does.
                 _ => {
                     stream = None;
+                    ports.rotate_left(1);
                     tokio::time::sleep(PAUSE).await;
                 }
             }

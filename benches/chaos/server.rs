@@ -12,25 +12,31 @@ use tempfile::TempDir;
 /// How long a start may take.
 const START: Duration = Duration::from_secs(30);
 
-/// A database and a port.
+/// A database, and a port for each node.
 pub struct Site {
     folder: TempDir,
-    pub port: u16,
+    database: String,
+    pub ports: Vec<u16>,
 }
 
 impl Site {
-    pub fn new() -> Result<Self, String> {
+    /// On a file of its own, or on this address of PostgreSQL.
+    pub fn new(postgres: Option<String>, nodes: usize) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        // Free at this moment; the server takes it right away.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?;
-        Ok(Self { folder, port: port.port() })
+        let file = || format!("sqlite:{}", folder.path().join("chaos.db").display());
+        let database = postgres.unwrap_or_else(file);
+        // Free at this moment; the servers take them right away.
+        let sockets: Result<Vec<_>, _> = (0..nodes).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
+        let ports: Result<Vec<_>, _> =
+            sockets.and_then(|sockets| sockets.iter().map(|socket| socket.local_addr().map(|address| address.port())).collect());
+        Ok(Self { folder, database, ports: ports.map_err(|error| error.to_string())? })
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let program = std::env::var_os("QUITTANCE_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_quittance").into(), PathBuf::from);
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
-        command.env("QUITTANCE_DATABASE", format!("sqlite:{}", self.folder.path().join("chaos.db").display()));
+        command.env("QUITTANCE_DATABASE", &self.database).env("QUITTANCE_KEY_FILE", self.folder.path().join("chaos.key"));
         command.env("RUST_LOG", "error");
         command
     }
@@ -74,15 +80,16 @@ impl Site {
 pub struct Server(Child);
 
 impl Server {
-    /// Starts it, and waits until it takes connections.
-    pub fn start(site: &Site) -> Result<Self, String> {
-        let listen = format!("127.0.0.1:{}", site.port);
+    /// Starts a node, and waits until it takes connections.
+    pub fn start(site: &Site, node: usize) -> Result<Self, String> {
+        let port = site.ports[node];
+        let listen = format!("127.0.0.1:{port}");
         let mut command = site.command(&["serve", "--listen", &listen, "--allow-network", "127.0.0.0/8"]);
         let log = std::fs::OpenOptions::new().create(true).append(true).open(site.folder.path().join("server.log"));
         let log = log.map_err(|error| error.to_string())?;
         let mut child = command.stdout(Stdio::null()).stderr(log).spawn().map_err(|error| error.to_string())?;
         let deadline = Instant::now() + START;
-        while TcpStream::connect(("127.0.0.1", site.port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Ok(Some(status)) = child.try_wait() {
                 let log = std::fs::read_to_string(site.folder.path().join("server.log")).unwrap_or_default();
                 return Err(format!("the server ended at its start: {status}\n{log}"));

@@ -12,6 +12,7 @@ use quittance::domain::{
     id::{OrderId, UrlId},
     pages::dashboard::{Dashboard, Pause},
 };
+use quittance::server::{service::urls::draft_of, store::UrlDraft};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
@@ -222,6 +223,26 @@ async fn retry_after_means_nothing_beside_a_receipt_or_another_status() {
     let order = shop.order("1").await;
     assert_eq!(shop.wait_for_attempts(order, url, 1).await.due_at, Some(moment(150)));
     assert_eq!(dashboard(&shop).await.urls[0].pause, None);
+}
+
+#[tokio::test]
+async fn a_url_that_was_corrected_while_the_old_page_answered_is_not_held() {
+    let (app, _hand) = TestApp::start_on_manual_clock().await;
+    let shop = app.shop("Shop").await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = gate.clone();
+    let gone = FakeMerchant::start(move |_| Answer::Gated(held.clone(), Box::new(Answer::status(410, "")))).await;
+    let moved = FakeMerchant::confirming().await;
+    let url = shop.url(&gone.url()).await;
+    let order = shop.order("1").await;
+    until("the request", || async { (gone.present() == 1).then_some(()) }).await;
+    let known = app.services.store.settings().url(url).unwrap().clone();
+    let draft = UrlDraft { url: moved.url(), ..draft_of(&known) };
+    app.services.save_url(Some(url), draft, "somebody@example.com").await.unwrap();
+    gate.add_permits(1);
+    assert_eq!(shop.wait_for_attempts(order, url, 1).await.last_cause, Some(Cause::Gone));
+    shop.wait_for_state(shop.order("2").await, url, DeliveryState::Confirmed).await;
+    assert!(!app.services.store.settings().url(url).unwrap().held);
 }
 
 #[tokio::test]

@@ -74,6 +74,7 @@ on_every_engine! {
     a_thousand_at_once_are_all_there,
     the_doctor_finds_what_is_wrong,
     what_is_old_goes_and_what_is_waited_for_stays,
+    what_is_waited_for_does_not_keep_what_came_long_after,
     the_doctor_leaves_a_minute_around_a_change_of_urls,
     the_doctor_reads_every_message_of_every_segment,
     texts_with_zero_characters_are_stored,
@@ -754,6 +755,30 @@ async fn what_is_old_goes_and_what_is_waited_for_stays(mut test: TestStore) {
     assert_healthy(&test).await;
     let again = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Refunded, 900));
     assert!(!test.accept(again).await.repeated);
+    assert_healthy(&test).await;
+}
+
+async fn what_is_waited_for_does_not_keep_what_came_long_after(mut test: TestStore) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let shop = shop(&test).await;
+    let waiting = shop.accept(&mut test, "1001").await;
+    test.record(vec![attempt(&waiting, Next::Retry(START.plus(DAY * 300)))]).await;
+    let mut done = Vec::new();
+    for number in 0..3 {
+        test.hand.advance(DAY);
+        let job = shop.accept(&mut test, &format!("200{number}")).await;
+        test.record(vec![attempt(&job, Next::Confirmed)]).await;
+        done.push(job.notification_id);
+    }
+    test.hand.advance(DAY * 100);
+    let now = test.clock.now();
+    let horizon = Horizon { bytes_before: now.minus(DAY * 90), ledger_before: now.minus(DAY * 400) };
+    let removed = retention::once(&test.store, horizon).await.unwrap();
+    assert!(removed.segments >= 3, "{removed:?}");
+    let bodies = test.store.bodies(&done).await.unwrap();
+    assert!(bodies.values().all(|body| body.is_empty()), "{bodies:?}");
+    let bodies = test.store.bodies(&[waiting.notification_id]).await.unwrap();
+    assert!(!bodies[&waiting.notification_id].is_empty());
     assert_healthy(&test).await;
 }
 

@@ -11,7 +11,7 @@ use crate::domain::{
     attempt::Origin,
     id::{DeliveryId, OrderId, UrlId},
 };
-use crate::server::store::{AttemptRecord, Backlog, Directory, Job, LaneDepth, Next, Store, StoreError};
+use crate::server::store::{AttemptRecord, Backlog, Directory, Job, LaneDepth, Next, NotificationUrl, Store, StoreError};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
@@ -107,6 +107,8 @@ struct Running {
     url_id: UrlId,
     delivery_id: DeliveryId,
     origin: Origin,
+    /// The URL as the attempt found it.
+    url: Option<Arc<NotificationUrl>>,
 }
 
 async fn run(
@@ -229,7 +231,8 @@ impl Loop {
         }
         while self.unrecorded + self.lanes.in_flight() < MAX_UNRECORDED + MAX_IN_FLIGHT {
             let Some(job) = self.lanes.next() else { break };
-            let running = Running { url_id: job.url_id, delivery_id: job.delivery_id, origin: job.origin };
+            let url = self.directory.url(job.url_id).cloned();
+            let running = Running { url_id: job.url_id, delivery_id: job.delivery_id, origin: job.origin, url };
             let (workshop, directory) = (self.workshop.clone(), self.directory.clone());
             let handle = self.attempts.spawn(async move { workshop.attempt(&job, &directory).await });
             self.running.insert(handle.id(), running);
@@ -295,8 +298,11 @@ impl Loop {
         self.board.note(job.url_id, self.lanes.pause(job.url_id));
         match attempted {
             Some(Attempted { record, .. }) => {
-                if record.cause == Some(Cause::Gone) && job.origin != Origin::Debug {
-                    self.hold(job.url_id);
+                if record.cause == Some(Cause::Gone)
+                    && job.origin != Origin::Debug
+                    && let Some(url) = job.url
+                {
+                    self.hold(url);
                 }
                 self.unrecorded += 1;
                 let _ = self.results.send(record);
@@ -309,9 +315,10 @@ impl Loop {
         }
     }
 
-    /// Puts a URL on hold whose page is gone for good: asking it again is no use, and what comes for it is kept.
-    fn hold(&self, url_id: UrlId) {
-        let Some(url) = self.directory.url(url_id).filter(|url| !url.held).cloned() else { return };
+    /// Puts a URL on hold whose page is gone for good: asking it again is no use, and what comes for it is kept. It is the
+    /// address that was asked which is gone; somebody may have corrected it meanwhile.
+    fn hold(&self, url: Arc<NotificationUrl>) {
+        let url_id = url.id;
         let store = self.workshop.store.clone();
         tokio::spawn(async move {
             match store.hold_for(url_id, url.url.clone(), Cause::Gone, ACTOR.to_owned()).await {

@@ -32,7 +32,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 /// Largest message, in bytes. A full order has about 2.5 kB; a hundred products about 60 kB.
 pub const MAX_BODY: usize = 256 << 10;
-/// Of a refused body as much is kept as tells what it was.
+/// Of a refused body as much is kept as tells what it was; no more is read where there is nobody to take it.
 const REFUSED_BODY_KEPT: usize = 16 << 10;
 /// When a sender that was turned away for a moment should come again, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
@@ -94,9 +94,15 @@ async fn receive<K: Keeper>(
     let head = || render_head(&parts);
     let inbound = Inbound { received_at, peer: peer.ip().to_canonical().to_compact_string() };
     let listener = state.keeper.listener(&key);
-    let body = match read_body(body, MAX_BODY).await {
+    let is_known = listener.as_ref().is_some_and(|listener| listener.enabled);
+    let body = match read_body(body, if is_known { MAX_BODY } else { REFUSED_BODY_KEPT }).await {
         Ok(body) => body,
         Err(ReadError { reason: Some(reason), kept, size }) => {
+            let reason = match &listener {
+                Some(listener) if listener.enabled => reason,
+                Some(_) => RefusalReason::ListenerOff,
+                None => RefusalReason::UnknownListener,
+            };
             let refused = Refused::because(reason);
             state.keep_refusal(listener.as_deref(), &inbound, head(), kept, size, refused).await;
             return refuse_response(reason);

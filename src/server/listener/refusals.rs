@@ -29,6 +29,8 @@ impl Refusals {
     pub fn admit(&self, listener: Option<ListenerId>, now: Timestamp) -> Option<u32> {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry(listener).or_insert(Bucket { tokens: BURST, filled_at: now, suppressed: 0 });
+        // The clock was set back: nothing may wait until it has caught up.
+        bucket.filled_at = bucket.filled_at.min(now);
         let earned = (now.micros() - bucket.filled_at.micros()).div_euclid(EVERY_MICROS).max(0);
         if earned > 0 {
             bucket.tokens = bucket.tokens.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)).min(BURST);

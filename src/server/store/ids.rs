@@ -1,5 +1,5 @@
-//! New ids: milliseconds, a node's mark and a counter, so that ids grow with time, never repeat on a node, and
-//! two processes on one database do not meet.
+//! New ids: milliseconds, a node's mark and a counter, so that ids grow with time, never repeat on a node, and do not meet
+//! those of another: servers have marks of their own, and commands beside them marks that no server has.
 
 use crate::server::clock::Clock;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -35,6 +35,13 @@ impl IdSource {
         source
     }
 
+    /// From now on ids are greater than this one, whatever the clock says.
+    pub fn start_after(&self, id: i64) {
+        // In the next millisecond, because within one the mark counts more than the sequence.
+        let millis = (id >> (NODE_BITS + SEQUENCE_BITS)) + 1;
+        self.last.fetch_max(millis << SEQUENCE_BITS, Ordering::Relaxed);
+    }
+
     /// From now on ids carry the mark of this node.
     pub fn set_mark(&self, mark: i64) {
         self.node.store(mark.rem_euclid(NODE_MARKS), Ordering::Relaxed);
@@ -51,6 +58,11 @@ impl IdSource {
         } else {
             since << (NODE_BITS + SEQUENCE_BITS)
         }
+    }
+
+    /// The greatest id that can have been made this long after another.
+    pub fn later(id: i64, span: std::time::Duration) -> i64 {
+        id.saturating_add(id - Self::earlier(id, span))
     }
 
     /// The smallest id that can have been made this long before another.
@@ -83,6 +95,21 @@ impl IdSource {
 mod tests {
     use super::*;
     use crate::domain::Timestamp;
+
+    #[test]
+    fn a_server_and_a_command_beside_it_never_make_the_same_id_and_a_clock_set_back_repeats_none() {
+        let (clock, _hand) = Clock::manual(Timestamp::from_seconds(1_800_000_000));
+        let (server, command) = (IdSource::beside_nodes(clock.clone()), IdSource::beside_nodes(clock.clone()));
+        server.set_mark(1);
+        let made: std::collections::HashSet<i64> = (0..5_000).flat_map(|_| [server.next(), command.next()]).collect();
+        assert_eq!(made.len(), 10_000);
+        let (earlier, _hand) = Clock::manual(Timestamp::from_seconds(1_700_000_000));
+        let again = IdSource::beside_nodes(earlier);
+        again.set_mark(1);
+        let greatest = *made.iter().max().unwrap();
+        again.start_after(greatest);
+        assert!(again.next() > greatest);
+    }
 
     #[test]
     fn ids_grow_even_when_the_clock_stands_still() {

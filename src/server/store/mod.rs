@@ -13,9 +13,11 @@ mod ids;
 mod pack;
 mod postgres;
 mod records;
+mod settle;
 mod slug;
 mod sqlite;
 mod vault;
+mod wanted;
 
 pub use directory::{Directory, Listener, Merchant, NotificationUrl};
 pub use error::StoreError;

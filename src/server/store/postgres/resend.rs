@@ -24,6 +24,8 @@ impl Core {
     ) -> Result<ResendOutcome, StoreError> {
         let mut tx = self.pool.begin().await?;
         let resend_id = ResendId(self.ids.next());
+        // Retention looks at what is waited for behind this.
+        sqlx::query("SELECT id FROM orders WHERE id = $1 FOR SHARE").bind(new.order_id.0).execute(&mut *tx).await?;
         // A double click that reaches two nodes waits here for the first.
         let inserted = sqlx::query(
             "INSERT INTO resend (id, order_id, at, actor, debug, request_key) VALUES ($1, $2, $3, $4, $5, $6)

@@ -11,7 +11,7 @@ use crate::domain::{
     DeliveryState,
     id::{DeliveryId, MerchantId},
 };
-use crate::server::store::{AttemptRecord, Change, Commit, Next, StoreError};
+use crate::server::store::{AttemptRecord, Change, Commit, Next, StoreError, settle::settle};
 use bytes::Bytes;
 use sqlx::{Connection as _, PgConnection};
 use std::{
@@ -88,8 +88,9 @@ async fn write(line: &mut Line, records: Vec<AttemptRecord>) -> Result<(), sqlx:
         match line.write(&batch).await {
             Ok(()) => break,
             Err(Failed::Surely(error)) => {
-                if !StoreError::from(error).is_temporary() {
-                    tracing::error!("results of attempts were refused by the database");
+                let error = StoreError::from(error);
+                if !error.is_temporary() {
+                    tracing::error!(%error, "results of attempts were refused by the database");
                     return Err(sqlx::Error::Protocol("the database refused results of attempts".to_owned()));
                 }
             }
@@ -324,17 +325,4 @@ impl Batch {
 fn plain<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
     let written = json(value).map_err(|error| sqlx::Error::Encode(error.into()))?;
     Ok(text(&written).into_owned())
-}
-
-/// What an attempt makes of a delivery. A proof of receipt counts even where the URL was put on hold meanwhile; what
-/// a person cancelled stays cancelled.
-fn settle(current: DeliveryState, next: Next) -> DeliveryState {
-    match (current, next) {
-        (state, _) if state.is_final() => state,
-        (_, Next::Confirmed) => DeliveryState::Confirmed,
-        (DeliveryState::Held, _) => DeliveryState::Held,
-        (_, Next::Retry(_)) => DeliveryState::Retrying,
-        (_, Next::Expired) => DeliveryState::Expired,
-        (_, Next::Closed) => DeliveryState::Cancelled,
-    }
 }

@@ -16,6 +16,8 @@ const DELIVERIES: i64 = 500;
 const NOTIFICATIONS: i64 = 250;
 /// A notification's id is made before it waits for its commit, its segment's id in the commit: at most this much later.
 const COMMIT_WAIT: Duration = Duration::from_secs(60);
+/// Segments of one step were made within this time.
+const SPAN: Duration = Duration::from_secs(600);
 
 /// The smallest id that can have been made at a moment.
 fn floor(moment: Timestamp) -> i64 {
@@ -71,19 +73,23 @@ async fn bytes(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: &
         .bind(SEGMENTS)
         .fetch_all(&mut *conn)
         .await?;
-    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
+    let Some(first) = ids.first().copied() else { return Ok(None) };
+    let all = ids.len();
+    // What somebody waits for may lie long before the next: never look through all that came between.
+    let ids: Vec<i64> = ids.into_iter().take_while(|id| *id <= IdSource::later(first, SPAN)).collect();
+    let last = ids.last().copied().unwrap_or(first);
     let deleted = sqlx::query(
         "DELETE FROM segment WHERE id = ANY($1) AND NOT EXISTS
              (SELECT 1 FROM notification JOIN delivery ON delivery.notification_id = notification.id
               WHERE notification.id BETWEEN $2 AND $3 AND notification.segment_id = segment.id AND delivery.state IN (0, 2, 3))",
     )
     .bind(&ids)
-    .bind(IdSource::earlier(*first, COMMIT_WAIT))
+    .bind(IdSource::earlier(first, COMMIT_WAIT))
     .bind(last)
     .execute(conn)
     .await?;
     removed.segments += deleted.rows_affected();
-    Ok((ids.len() as i64 == SEGMENTS).then_some(*last))
+    Ok((all as i64 == SEGMENTS || ids.len() < all).then_some(last))
 }
 
 /// Attempts of finished deliveries.
@@ -128,23 +134,29 @@ async fn attempts(
 
 /// Notifications with their deliveries, and orders and resends that nothing is left of.
 async fn ledger(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
-    let rows: Vec<(i64, i64, bool)> = sqlx::query_as(
-        "SELECT id, order_id,
-             EXISTS (SELECT 1 FROM delivery WHERE delivery.notification_id = notification.id AND state IN (0, 2, 3))
-         FROM notification WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3",
-    )
-    .bind(after)
-    .bind(floor(horizon.ledger_before))
-    .bind(NOTIFICATIONS)
-    .fetch_all(&mut *conn)
-    .await?;
-    let Some((last, ..)) = rows.last() else { return Ok(None) };
-    let old: Vec<i64> = rows.iter().filter(|(_, _, waited_for)| !waited_for).map(|(id, ..)| *id).collect();
-    let mut orders: Vec<i64> = rows.iter().map(|(_, order, _)| *order).collect();
+    let candidates: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT id, order_id FROM notification WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3")
+            .bind(after)
+            .bind(floor(horizon.ledger_before))
+            .bind(NOTIFICATIONS)
+            .fetch_all(&mut *conn)
+            .await?;
+    let Some((last, _)) = candidates.last() else { return Ok(None) };
+    let ids: Vec<i64> = candidates.iter().map(|(id, _)| *id).collect();
+    let mut orders: Vec<i64> = candidates.iter().map(|(_, order)| *order).collect();
     orders.sort_unstable();
     orders.dedup();
-    // A message that comes now for one of them waits, and what has come before is seen below.
+    // A message or a resend that comes now for one of them waits, and what has come before is seen below.
     sqlx::query("SELECT id FROM orders WHERE id = ANY($1) ORDER BY id FOR UPDATE").bind(&orders).execute(&mut *conn).await?;
+    let old: Vec<i64> = sqlx::query_scalar(
+        "SELECT id FROM notification WHERE id = ANY($1) AND NOT EXISTS
+             (SELECT 1 FROM delivery WHERE delivery.notification_id = notification.id
+              AND (state IN (0, 2, 3) OR finished_at >= $2))",
+    )
+    .bind(&ids)
+    .bind(horizon.ledger_before.0)
+    .fetch_all(&mut *conn)
+    .await?;
     let booked = sqlx::query(
         "SELECT url_id, count(*), count(*) FILTER (WHERE state = 4), count(*) FILTER (WHERE state = 5),
              count(*) FILTER (WHERE state = 6)
@@ -189,5 +201,5 @@ async fn ledger(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: 
              AND NOT EXISTS (SELECT 1 FROM notification WHERE notification.order_id = orders.id)",
     );
     removed.orders += gone.bind(&orders).execute(conn).await?.rows_affected();
-    Ok((rows.len() as i64 == NOTIFICATIONS).then_some(*last))
+    Ok((ids.len() as i64 == NOTIFICATIONS).then_some(*last))
 }

@@ -1,14 +1,8 @@
 //! The bytes received and exchanged: many messages packed together on their way in, single parts on their way out.
 
 use super::Core;
-use crate::server::store::{
-    StoreError,
-    ids::IdSource,
-    pack::{pack, unpack},
-};
+use crate::server::store::{StoreError, ids::IdSource, pack::pack, wanted::Wanted};
 use bytes::Bytes;
-use sqlx::Row as _;
-use std::collections::{BTreeSet, HashMap};
 
 /// Unpacked bytes in one segment. Larger segments pack better; reading one message unpacks its whole segment.
 const SEGMENT_BYTES: usize = 256 << 10;
@@ -60,24 +54,13 @@ impl Segments {
 impl Core {
     /// Reads some parts from each place (segment, first part); empty where the segment is gone.
     pub(super) async fn parts(&self, places: &[(i64, i64)], count: usize) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
-        let ids: BTreeSet<i64> = places.iter().map(|(segment, _)| *segment).collect();
-        let rows = sqlx::query("SELECT id, bytes FROM segment WHERE id = ANY($1)")
-            .bind(ids.into_iter().collect::<Vec<_>>())
-            .fetch_all(&self.pool)
-            .await?;
-        let mut segments: HashMap<i64, Vec<Vec<u8>>> = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            segments.insert(row.try_get(0)?, unpack(row.try_get(1)?)?);
+        let part = |part: i64| usize::try_from(part).unwrap_or(usize::MAX / 2);
+        let mut wanted = Wanted::new(places.iter().map(|(segment, first)| (*segment, part(*first))), count);
+        for ids in wanted.segments() {
+            let rows: Vec<(i64, Vec<u8>)> =
+                sqlx::query_as("SELECT id, bytes FROM segment WHERE id = ANY($1)").bind(ids).fetch_all(&self.pool).await?;
+            wanted = wanted.take_from(rows).await?;
         }
-        Ok(places
-            .iter()
-            .map(|(segment, part)| {
-                let parts = segments.get(segment).map(Vec::as_slice).unwrap_or_default();
-                let first = usize::try_from(*part).unwrap_or(usize::MAX).min(parts.len());
-                let mut found = parts[first..(first + count).min(parts.len())].to_vec();
-                found.resize(count, Vec::new());
-                found
-            })
-            .collect())
+        Ok(wanted.found)
     }
 }

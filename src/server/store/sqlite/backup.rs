@@ -95,10 +95,11 @@ impl SqliteStore {
         self.change(move |conn| {
             Box::pin(async move {
                 sqlx::query("INSERT INTO meta (key, value) VALUES ('settled', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1")
-                    .bind(mark)
+                    .bind(&mark)
                     .execute(&mut *conn)
                     .await?;
-                sqlx::query("DELETE FROM meta WHERE key = 'settle_wanted'").execute(conn).await?;
+                // Another command may have left its own meanwhile.
+                sqlx::query("DELETE FROM meta WHERE key = 'settle_wanted' AND value = ?").bind(mark).execute(conn).await?;
                 Ok(((), Commit::default()))
             })
         })

@@ -355,7 +355,18 @@ pub(super) struct Entry {
     pub segments: Vec<(i64, Vec<u8>)>,
 }
 
+/// Packed bytes that weigh as much as one event.
+const BYTES_PER_EVENT: usize = 2 << 10;
+/// One entry weighs at most this much, however long the answers in it are: it must fit in what may wait.
+const MAX_WEIGHT: usize = 10_000;
+
 impl Entry {
+    /// How much of what may wait for the ledger it takes: its events, and its bytes.
+    pub fn weight(&self) -> usize {
+        let bytes: usize = self.segments.iter().map(|(_, packed)| packed.len()).sum();
+        (self.events.len() + bytes / BYTES_PER_EVENT).min(MAX_WEIGHT)
+    }
+
     /// The segments as they lie in the journal's row: id, length, bytes, and so on.
     fn segment_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.segments.iter().map(|(_, packed)| packed.len() + 12).sum());

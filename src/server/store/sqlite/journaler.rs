@@ -12,13 +12,10 @@ use super::{
     journal::{Draft, Drafted, Journal},
     writer::LedgerOp,
 };
-use crate::domain::{
-    attempt::Origin,
-    id::{DeliveryId, NotificationId},
-};
+use crate::domain::{attempt::Origin, id::DeliveryId};
 use crate::server::store::{Acceptance, AttemptRecord, Commit, Directory, Job, StoreError, feed::Feed, ids::IdSource};
 use futures::executor::block_on;
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Operations that may wait before callers wait themselves.
@@ -27,7 +24,7 @@ pub(super) const QUEUE: usize = 4_096;
 const MAX_BATCH: usize = 512;
 /// Most bytes of them, roughly.
 const MAX_BATCH_BYTES: usize = 8 << 20;
-/// Events that the ledger may be behind; then everybody waits for it. A few dozen megabytes of memory.
+/// What the ledger may be behind (see `Entry::weight`); then everybody waits for it. A few dozen megabytes of memory.
 const BACKLOG: usize = 20_000;
 
 /// After a commit of at least this many messages the next may gather for a moment: at such a rate a commit for every few
@@ -59,10 +56,8 @@ pub(super) struct Journaler {
     pub ledger: mpsc::UnboundedSender<LedgerOp>,
     /// To the task that answers.
     pub answers: mpsc::UnboundedSender<Answers>,
-    /// One permit for each event that the ledger may be behind.
+    /// A permit for each unit of weight that the ledger may be behind.
     pub backlog: Arc<Semaphore>,
-    /// Messages whose commit failed while repeats of them were on their way already.
-    pub failed: HashSet<NotificationId>,
 }
 
 /// Who waits for a commit, and what he is told when it is on disk.
@@ -136,9 +131,6 @@ impl Journaler {
             if many {
                 std::thread::sleep(GATHER);
             }
-            if queue.is_empty() {
-                self.failed.clear();
-            }
         }
         let (reply, ended) = oneshot::channel();
         if self.ledger.send(LedgerOp::Close(reply)).is_ok() {
@@ -159,15 +151,6 @@ impl Journaler {
             return;
         }
         let messages = if messages.is_empty() { Vec::new() } else { self.intake.check(messages) };
-        let (messages, orphans): (Vec<_>, Vec<_>) =
-            messages.into_iter().partition(|message| !matches!(message.kind, Kind::Repeat(id) if self.failed.contains(&id)));
-        for orphan in orphans {
-            let error = StoreError::Unavailable("the message that this one repeats could not be stored".to_owned());
-            let _ = orphan.reply.send(Err(error));
-        }
-        if messages.is_empty() && records.is_empty() {
-            return;
-        }
         let mut answers = Answers::default();
         match self.journal(messages, records, &mut answers) {
             Ok((entries, jobs)) => {
@@ -190,8 +173,8 @@ impl Journaler {
     ) -> Result<(Vec<Drafted>, Vec<Job>), StoreError> {
         let (draft, jobs) = self.draft(messages, records, answers)?;
         let entries = draft.finish();
-        let events: usize = entries.iter().map(|(entry, _)| entry.events.len()).sum();
-        let places = u32::try_from(events.min(BACKLOG)).unwrap_or(u32::MAX);
+        let weight: usize = entries.iter().map(|(entry, _)| entry.weight()).sum();
+        let places = u32::try_from(weight.min(BACKLOG)).unwrap_or(u32::MAX);
         if let Ok(permits) = block_on(self.backlog.acquire_many(places)) {
             // The writer gives them back when the events are in the ledger.
             permits.forget();
@@ -256,13 +239,12 @@ impl Journaler {
         made.map(|()| (draft, jobs))
     }
 
-    fn fail(&mut self, answers: Answers, error: &StoreError) {
+    fn fail(&self, answers: Answers, error: &StoreError) {
         let Answers { accepted, recorded } = answers;
         let text = error.to_string();
         let mut on_their_way = Vec::new();
-        for (acceptance, keys, reply) in accepted {
+        for (_, keys, reply) in accepted {
             if let Some(keys) = keys {
-                self.failed.insert(acceptance.notification_id);
                 on_their_way.push(keys);
             }
             let _ = reply.send(Err(StoreError::Unavailable(text.clone())));

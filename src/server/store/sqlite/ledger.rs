@@ -10,7 +10,7 @@ use crate::domain::{
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
     order::Standing,
 };
-use crate::server::store::{Change, Next, StoreError};
+use crate::server::store::{Change, Next, StoreError, settle::settle};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::{
     collections::{BTreeMap, HashSet, btree_map},
@@ -111,19 +111,6 @@ fn note_applied(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     )?
     .execute([id.to_string()])?;
     Ok(())
-}
-
-/// What an attempt makes of a delivery. A proof of receipt counts even where the URL was put on hold meanwhile; what
-/// a person cancelled stays cancelled.
-fn settle(current: DeliveryState, next: Next) -> DeliveryState {
-    match (current, next) {
-        (state, _) if state.is_final() => state,
-        (_, Next::Confirmed) => DeliveryState::Confirmed,
-        (DeliveryState::Held, _) => DeliveryState::Held,
-        (_, Next::Retry(_)) => DeliveryState::Retrying,
-        (_, Next::Expired) => DeliveryState::Expired,
-        (_, Next::Closed) => DeliveryState::Cancelled,
-    }
 }
 
 /// A delivery in the chunk.
@@ -513,25 +500,5 @@ impl<'a> Chunk<'a> {
             ])?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_proof_of_receipt_counts_and_a_final_state_stays() {
-        let retry = Next::Retry(Timestamp(1));
-        assert_eq!(settle(DeliveryState::Queued, retry), DeliveryState::Retrying);
-        assert_eq!(settle(DeliveryState::Retrying, Next::Expired), DeliveryState::Expired);
-        assert_eq!(settle(DeliveryState::Held, Next::Confirmed), DeliveryState::Confirmed);
-        assert_eq!(settle(DeliveryState::Held, Next::Expired), DeliveryState::Held, "held keeps");
-        assert_eq!(settle(DeliveryState::Queued, Next::Closed), DeliveryState::Cancelled);
-        for state in [DeliveryState::Confirmed, DeliveryState::Expired, DeliveryState::Cancelled] {
-            for next in [Next::Confirmed, retry, Next::Expired, Next::Closed] {
-                assert_eq!(settle(state, next), state);
-            }
-        }
     }
 }

@@ -51,7 +51,6 @@ use sqlx::{
     sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -119,7 +118,7 @@ impl SqliteStore {
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options(path).read_only(true));
         let directory = Arc::new(watch::channel(Arc::new(settings::load(&readers, &vault).await?)).0);
-        let ids = Arc::new(IdSource::new(settings.clock.clone()));
+        let ids = Arc::new(IdSource::beside_nodes(settings.clock.clone()));
         let (journaler, ops) = mpsc::channel(QUEUE);
         let (ledger, entries) = mpsc::unbounded_channel();
         let (pending, backlog, applied) = (SharedPending::default(), Journaler::backlog(), Arc::default());
@@ -141,6 +140,11 @@ impl SqliteStore {
             let journal = Journal::open(&path.with_extension("intake"), &installation, applied)?;
             let last_id = writer.recover(&journal).await?.max(journal.last()?);
             if serves {
+                ids.set_mark(NODE);
+                // A clock that was set back must not make an id again.
+                ids.start_after(upkeep::greatest_id(&mut writer.conn).await?);
+            }
+            if serves {
                 // Checkpoints run beside the writer instead; see `upkeep`.
                 sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(&mut writer.conn).await?;
                 let (answers, to_answer) = mpsc::unbounded_channel();
@@ -157,7 +161,6 @@ impl SqliteStore {
                     ledger: ledger.clone(),
                     answers,
                     backlog,
-                    failed: HashSet::new(),
                 };
                 thread("journal", move || task.run(ops))?;
             } else {

@@ -15,10 +15,10 @@ use std::time::Duration;
 const SEGMENTS: i64 = 32;
 const DELIVERIES: i64 = 500;
 const NOTIFICATIONS: i64 = 250;
-/// Pages given back in one step (4 KiB each); stands in the statement, too.
-const PAGES: i64 = 1_024;
 /// A notification's id is made before it waits for its commit, its segment's id in the commit: at most this much later.
 const COMMIT_WAIT: Duration = Duration::from_secs(60);
+/// Segments of one step were made within this time.
+const SPAN: Duration = Duration::from_secs(600);
 
 /// The smallest id that can have been made at a moment.
 fn floor(moment: Timestamp) -> i64 {
@@ -77,19 +77,23 @@ async fn bytes(
         .bind(SEGMENTS)
         .fetch_all(&mut *conn)
         .await?;
-    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
+    let Some(first) = ids.first().copied() else { return Ok(None) };
+    let all = ids.len();
+    // What somebody waits for may lie long before the next: never look through all that came between.
+    let ids: Vec<i64> = ids.into_iter().take_while(|id| *id <= IdSource::later(first, SPAN)).collect();
+    let last = ids.last().copied().unwrap_or(first);
     let deleted = sqlx::query(
         "DELETE FROM segment WHERE id IN (SELECT value FROM json_each(?1)) AND id NOT IN
              (SELECT notification.segment_id FROM delivery JOIN notification ON notification.id = delivery.notification_id
               WHERE delivery.notification_id BETWEEN ?2 AND ?3 AND delivery.state IN (0, 2, 3))",
     )
     .bind(json(&ids)?)
-    .bind(IdSource::earlier(*first, COMMIT_WAIT))
+    .bind(IdSource::earlier(first, COMMIT_WAIT))
     .bind(last)
     .execute(conn)
     .await?;
     removed.segments += deleted.rows_affected();
-    Ok((ids.len() as i64 == SEGMENTS).then_some(*last))
+    Ok((all as i64 == SEGMENTS || ids.len() < all).then_some(last))
 }
 
 /// Attempts of finished deliveries.
@@ -139,9 +143,11 @@ async fn ledger(
     removed: &mut Removed,
 ) -> Result<Option<i64>, StoreError> {
     let rows: Vec<(i64, i64, bool)> = sqlx::query_as(
-        "SELECT id, order_id, EXISTS (SELECT 1 FROM delivery WHERE notification_id = notification.id AND state IN (0, 2, 3))
+        "SELECT id, order_id, EXISTS (SELECT 1 FROM delivery
+             WHERE notification_id = notification.id AND (state IN (0, 2, 3) OR finished_at >= ?))
          FROM notification WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
     )
+    .bind(horizon.ledger_before.0)
     .bind(after)
     .bind(floor(horizon.ledger_before))
     .bind(NOTIFICATIONS)
@@ -206,6 +212,8 @@ async fn shrink(conn: &mut SqliteConnection) -> Result<Option<i64>, StoreError> 
     if free == 0 {
         return Ok(None);
     }
-    sqlx::query("PRAGMA incremental_vacuum(1024)").fetch_all(conn).await?;
-    Ok((free > PAGES).then_some(1))
+    sqlx::query("PRAGMA incremental_vacuum(1024)").fetch_all(&mut *conn).await?;
+    let left: i64 = sqlx::query_scalar("PRAGMA freelist_count").fetch_one(&mut *conn).await?;
+    // A file that somebody rebuilt without it does not shrink.
+    Ok((left > 0 && left < free).then_some(1))
 }

@@ -49,6 +49,13 @@ pub(super) async fn installation(conn: &mut SqliteConnection) -> Result<String, 
     Ok(sqlx::query_scalar("SELECT value FROM meta WHERE key = 'installation'").fetch_one(conn).await?)
 }
 
+/// The greatest id of the tables whose rows come and come.
+pub(super) async fn greatest_id(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let query = "SELECT max(coalesce((SELECT max(id) FROM segment), 0), coalesce((SELECT max(id) FROM notification), 0),
+        coalesce((SELECT max(id) FROM delivery), 0), coalesce((SELECT max(id) FROM orders), 0))";
+    Ok(sqlx::query_scalar(query).fetch_one(conn).await?)
+}
+
 /// Copies the write-ahead log into the database beside the writer, which would otherwise stop for it every
 /// thousand pages (measured: a third of its time at full load).
 pub(super) async fn checkpoints(store: Weak<Inner>) {

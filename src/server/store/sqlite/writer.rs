@@ -234,9 +234,9 @@ impl Writer {
     /// Applies what came through the queue, and lets as much come after it.
     async fn take(&mut self, entries: &mut Vec<Entry>) {
         let entries = std::mem::take(entries);
-        let events = entries.iter().map(|entry| entry.events.len()).sum();
+        let weight = entries.iter().map(Entry::weight).sum();
         self.apply(entries).await;
-        self.backlog.add_permits(events);
+        self.backlog.add_permits(weight);
     }
 
     fn done(&self, entries: &[Entry]) {
