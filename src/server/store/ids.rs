@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_server_and_a_command_beside_it_never_make_the_same_id_and_a_clock_set_back_repeats_none() {
         let (clock, _hand) = Clock::manual(Timestamp::from_seconds(1_800_000_000));
-        let (server, command) = (IdSource::beside_nodes(clock.clone()), IdSource::beside_nodes(clock.clone()));
+        let (server, command) = (IdSource::beside_nodes(clock.clone()), IdSource::beside_nodes(clock));
         server.set_mark(1);
         let made: std::collections::HashSet<i64> = (0..5_000).flat_map(|_| [server.next(), command.next()]).collect();
         assert_eq!(made.len(), 10_000);
