@@ -68,6 +68,7 @@ impl Drop for Process {
 pub fn run(role: &str) {
     let workers = std::thread::available_parallelism().map_or(2, usize::from).max(2);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().expect("a runtime");
+    quittance::server::memory::stay_small();
     runtime.block_on(async {
         let folder = tempfile::tempdir().expect("a folder");
         let app = match role {

@@ -56,6 +56,7 @@ impl App {
         roots: Vec<CertificateDer<'static>>,
         limits: Limits,
     ) -> Result<Self, StartError> {
+        memory::stay_small();
         let address = listener.local_addr()?;
         let (jobs, announced_jobs) = mpsc::unbounded_channel();
         let (changes, announced_changes) = mpsc::unbounded_channel();
