@@ -115,7 +115,7 @@ causes! {
         "Raise the rate limit for this path, or set here how many requests a second and at a time the URL gets.";
     ClientError "client-error" "Refused with a 4xx status",
         "The server refused the request.",
-        "The body of the answer usually says why: read it below; the script may have rejected the signature or a field.";
+        "The body of the answer usually says why: open the attempt and read it; the script may have rejected the signature or a field.";
     ServerError "server-error" "Server error",
         "The server answered with an error of its own (status 5xx).",
         "Look into the script's or the web server's error log at this time.";

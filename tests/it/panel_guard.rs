@@ -89,6 +89,8 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("retries", "own".to_owned()),
         ("own_delays", "1m,5m".to_owned()),
         ("authority", String::new()),
+        // The URL is made the default, which cannot be a shadow.
+        ("urls/save.shadow", "false".to_owned()),
     ];
     let flags = ["is_default", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "shadow", "anyway", "enabled"];
     let flags = flags.map(|flag| (flag, "true".to_owned()));

@@ -95,6 +95,7 @@ fn mistake(mistake: &FieldError) -> String {
         "rate_per_second" => "--rate",
         "retries" | "own_delays" => "--retries",
         "authority" => "--ca-file",
+        "shadow" => "--shadow",
         _ => return mistake.message.clone(),
     };
     format!("{argument}: {}", mistake.message)

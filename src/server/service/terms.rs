@@ -32,6 +32,9 @@ impl TermsForm {
             OWN => mistakes.take("own_delays", RetrySchedule::own(&self.own_delays).map_err(|error| error.to_string())),
             text => mistakes.take("retries", text.parse::<RetrySchedule>().map_err(|error| error.to_string())),
         };
+        if self.retries.trim() != OWN && !self.own_delays.trim().is_empty() {
+            mistakes.add("own_delays", "Choose “An own list” above to have this list used, or empty it.");
+        }
         let max_in_flight = mistakes.take("max_in_flight", number(at_a_time, &self.max_in_flight, MAX_IN_FLIGHT)).flatten();
         let rate_per_second = mistakes.take("rate_per_second", number(a_second, &self.rate_per_second, MAX_RATE)).flatten();
         let authority = if self.authority.trim().is_empty() {
@@ -97,6 +100,13 @@ mod tests {
         let terms = Terms { max_in_flight: 8, rate_per_second: Some(1_000), retries, shadow: true, authority: String::new() };
         assert_eq!(read(&form), Ok(terms.clone()));
         assert_eq!(read(&TermsForm { retries: "1m,5m".to_owned(), ..form }), Ok(terms));
+    }
+
+    #[test]
+    fn a_list_that_would_not_be_used_is_a_mistake() {
+        let form = TermsForm { own_delays: "1m,5m".to_owned(), ..TermsForm::default() };
+        let errors = read(&form).unwrap_err();
+        assert_eq!((errors.len(), errors[0].field.as_str()), (1, "own_delays"));
     }
 
     #[test]

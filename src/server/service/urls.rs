@@ -9,6 +9,7 @@ use crate::domain::{
         dashboard::{Hold, Pause},
         settings::{IpnSettings, UrlView},
     },
+    terms::DEFAULT_IN_FLIGHT,
 };
 use crate::server::{
     dispatch::{
@@ -47,6 +48,12 @@ impl Services {
             mistakes.add("algorithms", "Choose at least one algorithm; MD5 is the one that every listener knows.");
         }
         let terms = form.terms.read(&mut mistakes);
+        if !form.concurrent && !form.terms.max_in_flight.trim().is_empty() && terms.max_in_flight != DEFAULT_IN_FLIGHT {
+            mistakes.add("max_in_flight", "Tick “Allow concurrent requests” to have several at a time, or leave this empty.");
+        }
+        if form.is_default && form.terms.shadow {
+            mistakes.add("shadow", "The default URL cannot be a shadow: nobody would be told when it fails.");
+        }
         mistakes.end()?;
         let (Some(target), Some(label)) = (target, label) else { return Err(AppError::NotFound) };
         let draft = UrlDraft {

@@ -93,7 +93,7 @@ fn banner(dashboard: &Dashboard) -> AnyView {
         let mut text = match waiting {
             0 => String::new(),
             _ => {
-                format!("{} and will be tried again by themselves.", counted(waiting, "notification waits", "notifications wait"))
+                format!("{} and will be tried again by themselves.", counted(waiting, "delivery waits", "deliveries wait"))
             }
         };
         if expired > 0 {

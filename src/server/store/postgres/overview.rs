@@ -159,11 +159,17 @@ impl Core {
 
     /// What a listener accepted last, the newest event first.
     pub(in crate::server::store) async fn received_by(&self, listener_id: ListenerId) -> Result<Vec<ReceivedRow>, StoreError> {
+        // Through the index by the time that messages name, and through the newest of all: what names an old time, or none,
+        // came all the same.
         let rows = sqlx::query(
             "SELECT notification.id, order_id, reference, notification.status, notification.vendor_status, signatures,
                  notification.test, received_at, repeats
              FROM notification JOIN orders ON orders.id = order_id
-             WHERE listener_id = $1 ORDER BY notification.event_at DESC, notification.id DESC LIMIT $2",
+             WHERE notification.id IN (
+                 SELECT id FROM (SELECT id FROM notification WHERE listener_id = $1 ORDER BY event_at DESC LIMIT $2) AS named
+                 UNION SELECT id FROM (SELECT id, listener_id FROM notification ORDER BY id DESC LIMIT 5000) AS newest
+                 WHERE listener_id = $1)
+             ORDER BY notification.id DESC LIMIT $2",
         )
         .bind(listener_id.0)
         .bind(SHOWN)

@@ -108,6 +108,10 @@ impl SqliteStore {
         }
         let file = options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental);
         let mut conn = file.connect().await.map_err(|error| unusable(path, error.into()))?;
+        if is_foreign(&mut conn).await.map_err(|error| unusable(path, error))? {
+            let reason = "it is a database of another program; name another file".to_owned();
+            return Err(StoreError::File { path: path.to_owned(), reason });
+        }
         migrate(&mut conn).await.map_err(|error| unusable(path, error))?;
         let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
         let vault = upkeep::open_vault(&mut conn, &key_file).await?;
@@ -278,6 +282,13 @@ impl SqliteStore {
     fn only_served(&self) -> Result<(), StoreError> {
         self.0.node.map(drop).ok_or(StoreError::NotServing)
     }
+}
+
+/// Whether there is something in the file that is not ours.
+async fn is_foreign(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let query = "SELECT EXISTS (SELECT 1 FROM sqlite_master) AND NOT EXISTS
+        (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations')";
+    Ok(sqlx::query_scalar(query).fetch_one(conn).await?)
 }
 
 /// Names the file that cannot be opened: read-only, out of reach, no database.
