@@ -99,7 +99,7 @@ mod tests {
         let retries = RetrySchedule::Own([60, 300].into());
         let terms = Terms { max_in_flight: 8, rate_per_second: Some(1_000), retries, shadow: true, authority: String::new() };
         assert_eq!(read(&form), Ok(terms.clone()));
-        assert_eq!(read(&TermsForm { retries: "1m,5m".to_owned(), ..form }), Ok(terms));
+        assert_eq!(read(&TermsForm { retries: "1m,5m".to_owned(), own_delays: String::new(), ..form }), Ok(terms));
     }
 
     #[test]
