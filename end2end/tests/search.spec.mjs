@@ -70,6 +70,33 @@ test("the list changes while typing, and the field keeps the focus", async ({ pa
     expect(await page.evaluate(() => window.sameDocument)).toBe(true);
 });
 
+test("the answer to what was typed before changes nothing", async ({ page, open, arrives, javaScriptEnabled }) => {
+    test.skip(!javaScriptEnabled, "without scripts the button searches");
+    await arrives("7100001");
+    await open("/m/demo-shop/orders");
+    await expect(rows(page)).toHaveCount(1);
+    let ready, release;
+    const isReady = new Promise((resolve) => (ready = resolve));
+    const released = new Promise((resolve) => (release = resolve));
+    await page.route(/text=zzz/, async (route) => {
+        const response = await route.fetch();
+        ready();
+        await released;
+        await route.fulfill({ response });
+    });
+    await page.evaluate(() => (window.row = document.querySelector("tbody tr")));
+    const field = page.getByRole("searchbox", { name: "Search" });
+    await field.fill("zzz");
+    await isReady;
+    const answers = [page.waitForResponse(/text=zzz/), page.waitForResponse(/orders$/)];
+    // The answer comes before the rest after typing is over.
+    await field.fill("");
+    release();
+    await Promise.all(answers);
+    await expect(rows(page)).toHaveCount(1);
+    expect(await page.evaluate(() => window.row.isConnected), "the row is the one that was there").toBe(true);
+});
+
 test("status, kind and dates narrow the list", async ({ page, open, sound, arrives, javaScriptEnabled }) => {
     await arrives("7100001", "COMPLETE");
     await arrives("7100002", "PENDING");

@@ -3,7 +3,10 @@
 use super::{live::Subject, morph::morph};
 use crate::domain::pages::live::Event;
 use leptos::{prelude::*, task::spawn_local};
-use std::{cell::RefCell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DomParser, EventSource, MessageEvent, Response, SupportedType};
@@ -26,6 +29,14 @@ enum State {
 
 thread_local! {
     static STATE: RefCell<State> = const { RefCell::new(State::Idle) };
+    /// How often the reader of the page has wished for something else.
+    static WISH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// What is being read at this moment is no longer wanted: something else was typed, and a reading of that follows. Rows of
+/// the earlier search would come and go under the hands of who has gone on already.
+pub fn outdate() {
+    WISH.set(WISH.get().wrapping_add(1));
 }
 
 /// Reads the page again whenever something of its subject changes.
@@ -74,6 +85,7 @@ pub fn read() {
 async fn refresh() -> Result<(), JsValue> {
     let address = || window().location().href();
     let asked = address()?;
+    let wish = WISH.get();
     let response: Response = JsFuture::from(window().fetch_with_str(&asked)).await?.dyn_into()?;
     if response.redirected() {
         // The session has ended, or the page has moved: let the browser go there.
@@ -81,7 +93,7 @@ async fn refresh() -> Result<(), JsValue> {
     }
     let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
     // Another search has begun meanwhile; its own reading follows.
-    if address()? != asked {
+    if WISH.get() != wish || address()? != asked {
         return Ok(());
     }
     let fresh = DomParser::new()?.parse_from_string(&text, SupportedType::TextHtml)?;

@@ -127,6 +127,7 @@ pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
 #[cfg(feature = "hydrate")]
 fn begin(base: &str, current: StoredValue<OrderFilter>) {
     const REST: Duration = Duration::from_millis(180);
+    super::reader::outdate();
     let wanted = current.get_value();
     let address = format!("{base}{}", query::write(&wanted));
     set_timeout(
