@@ -44,8 +44,8 @@ lint: ## Formatting, clippy for both halves with warnings denied, documentation
 	@.ci/setup
 	@$(MAKE) --no-print-directory _lint
 
-bench: ## Measure: wire rules, acknowledgements, memory, size of the first visit (several minutes)
-	@.ci/setup
+bench: ## Measure (half an hour): wire rules, load runs, memory, size of the first visit (BENCH="steady search-all": these load runs only)
+	@.ci/setup test
 	@$(MAKE) --no-print-directory $(BINARY) _bench
 
 chaos: ## Prove that nothing acknowledged is lost: kill servers again and again at full load (CHAOS="--kills 50 --engine sqlite")
@@ -91,9 +91,9 @@ _lint:
 	@RUSTDOCFLAGS='-D warnings' cargo doc --features ssr --no-deps --document-private-items
 
 _bench:
-	@$(SITE) cargo bench --features ssr --bench wire
-	@$(SITE) cargo bench --features ssr --bench load
-	@node .ci/measure.mjs $(BINARY)
+	@$(if $(BENCH),,$(SITE) cargo bench --features ssr --bench wire)
+	@QUITTANCE_BINARY=$(BINARY) $(SITE) cargo bench --features ssr --bench load -- $(BENCH)
+	@$(if $(BENCH),,node .ci/measure.mjs $(BINARY))
 
 _chaos:
 	@$(SITE) cargo bench --features ssr --bench chaos -- $(CHAOS)

@@ -3,11 +3,13 @@
 //! A sender, a merchant's listener and the server run as processes of their own on loopback. While the sender posts as
 //! fast as it can, the server is killed at random moments (SIGKILL), again and again. In the end every message that was
 //! acknowledged must have been confirmed by each notification URL, and `quittance doctor` must find the books in order.
-//! First one server on SQLite, then three nodes on a PostgreSQL of their own, whose connections to it are cut besides.
+//! First one server on SQLite; then with a disk that runs full; then with a clock that jumps; then three nodes on a
+//! PostgreSQL of their own, whose connections to it are cut, and which is killed itself, besides.
 //! Exits with 1 if one message is lost. Everything is bounded and ends by itself.
 //!
-//! `--kills N` (20), `--messages N` (60000), `--engine sqlite|postgres` (both), `--seed N` (printed, so that a run can be
-//! repeated as far as a machine allows).
+//! `--kills N` (20; times that something goes wrong, in each run), `--messages N` (100000 in each run at most), `--engine
+//! sqlite|postgres` (both), `--trouble kills|disk|clock` (all), `--seed N` (printed, so that a run can be repeated as far as
+//! a machine allows).
 
 mod merchant;
 #[path = "../../tests/it/support/postgres.rs"]
@@ -15,11 +17,13 @@ mod merchant;
 mod postgres;
 mod sender;
 mod server;
+mod trouble;
 
 use self::{
     merchant::Merchant,
     sender::Sender,
     server::{Server, Site},
+    trouble::{Trouble, strike},
 };
 use std::{
     collections::HashMap,
@@ -47,16 +51,28 @@ fn main() -> ExitCode {
         at.and_then(|at| arguments.get(at + 1)).and_then(|value| value.parse().ok()).unwrap_or(default)
     };
     let seed = number("--seed", u64::from(std::process::id()));
-    let mut plan = Plan { kills: number("--kills", 20), messages: number("--messages", 60_000), random: Random(seed | 1) };
-    println!("chaos: {} kills, {} messages, seed {seed}", plan.kills, plan.messages);
-    let chosen = arguments.iter().position(|argument| argument == "--engine").and_then(|at| arguments.get(at + 1));
+    let mut plan = Plan { kills: number("--kills", 20), messages: number("--messages", 100_000), random: Random(seed | 1) };
+    println!("chaos: {} times trouble in each run, at most {} messages, seed {seed}", plan.kills, plan.messages);
+    let word = |flag: &str| arguments.iter().position(|argument| argument == flag).and_then(|at| arguments.get(at + 1));
+    let (engine_wanted, trouble_wanted) = (word("--engine"), word("--trouble"));
     let mut done = ExitCode::SUCCESS;
-    for engine in [Engine::Sqlite, Engine::Postgres] {
-        if chosen.is_some_and(|chosen| chosen != engine.name()) {
+    for (engine, trouble) in [
+        (Engine::Sqlite, Trouble::Kills),
+        (Engine::Sqlite, Trouble::FullDisk),
+        (Engine::Sqlite, Trouble::Clock),
+        (Engine::Postgres, Trouble::Kills),
+    ] {
+        let is_wanted = engine_wanted.is_none_or(|wanted| wanted == engine.name())
+            && trouble_wanted.is_none_or(|wanted| trouble.name().contains(wanted.as_str()));
+        if !is_wanted {
             continue;
         }
-        if let Err(reason) = run(engine, &mut plan) {
-            println!("{} FAILED: {reason}", engine.name());
+        if let Some(missing) = trouble.missing() {
+            println!("{}, {}: left out: {missing}", engine.name(), trouble.name());
+            continue;
+        }
+        if let Err(reason) = run(engine, trouble, &mut plan) {
+            println!("{}, {} FAILED: {reason}", engine.name(), trouble.name());
             done = ExitCode::FAILURE;
         }
     }
@@ -64,7 +80,7 @@ fn main() -> ExitCode {
 }
 
 /// What is put to the test.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Engine {
     /// One server on a file.
     Sqlite,
@@ -88,10 +104,10 @@ struct Plan {
 }
 
 /// A small generator of pseudo-random numbers (xorshift), so that a seed says what was done.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -99,15 +115,15 @@ impl Random {
     }
 }
 
-/// Kills the servers of an engine again and again, and counts.
-fn run(engine: Engine, plan: &mut Plan) -> Result<(), String> {
+/// Makes trouble for the servers of an engine again and again, and counts.
+fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|e| e.to_string())?;
     let database = match engine {
         Engine::Sqlite => None,
         Engine::Postgres => Some(runtime.block_on(postgres::database())),
     };
-    let site = Site::new(database.as_deref().map(postgres::address), if database.is_some() { 3 } else { 1 })?;
+    let site = Site::new(database, if engine == Engine::Postgres { 3 } else { 1 }, trouble)?;
     let merchant = Merchant::start()?;
     let path = site.set_up(&merchant)?;
     let mut servers = Vec::new();
@@ -118,16 +134,8 @@ fn run(engine: Engine, plan: &mut Plan) -> Result<(), String> {
     let begin = Instant::now();
     let mut kills = 0;
     while kills < plan.kills && !sender.has_ended() {
-        std::thread::sleep(Duration::from_millis(150 + plan.random.below(850)));
-        if let Some(database) = database.as_deref().filter(|_| kills % 4 == 3) {
-            // Between two kills all connections to the database break.
-            runtime.block_on(cut(database))?;
-            std::thread::sleep(Duration::from_millis(plan.random.below(500)));
-        }
-        let node = plan.random.below(site.ports.len() as u64) as usize;
-        servers[node].kill();
+        strike(trouble, &site, &mut servers, &mut plan.random, &runtime, kills)?;
         kills += 1;
-        servers[node] = Server::start(&site, node)?;
     }
     let acknowledged = sender.finish()?;
     let sent_in = begin.elapsed();
@@ -148,8 +156,9 @@ fn run(engine: Engine, plan: &mut Plan) -> Result<(), String> {
         doubled += visits.values().map(|count| count - 1).sum::<u64>();
     }
     println!(
-        "{}, {} node(s): {} acknowledged in {:.1} s, {kills} kills; to {} URLs: {lost} lost, {doubled} doubled; drained {:.1} s after the last; doctor {}",
+        "{}, {}, {} node(s): {} acknowledged in {:.1} s, {kills} times trouble; to {} URLs: {lost} lost, {doubled} doubled; drained {:.1} s after the last; doctor {}",
         engine.name(),
+        trouble.name(),
         site.ports.len(),
         acknowledged.len(),
         sent_in.as_secs_f64(),
@@ -159,17 +168,9 @@ fn run(engine: Engine, plan: &mut Plan) -> Result<(), String> {
     );
     doctor?;
     if kills < plan.kills {
-        return Err(format!("only {kills} kills before all messages were sent; give more --messages"));
+        return Err(format!("only {kills} times trouble before all messages were sent; give more --messages"));
     }
     if lost > 0 { Err(format!("{lost} acknowledged messages were lost")) } else { Ok(()) }
-}
-
-/// Breaks every connection to a database.
-async fn cut(database: &str) -> Result<(), String> {
-    let mut conn = postgres::connect(database).await;
-    let broken =
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    sqlx::query(broken).execute(&mut conn).await.map(drop).map_err(|error| error.to_string())
 }
 
 /// What each hook has confirmed, once it has everything or nothing more comes.

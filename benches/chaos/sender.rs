@@ -80,7 +80,8 @@ pub fn run(arguments: &[String]) -> ExitCode {
         let senders: Vec<_> = (0..CONNECTIONS)
             .map(|at| {
                 let mut ports = ports.clone();
-                ports.rotate_left(at % ports.len());
+                let first = at % ports.len();
+                ports.rotate_left(first);
                 tokio::spawn(send(ports, path.clone(), messages, next.clone(), stop.clone()))
             })
             .collect();

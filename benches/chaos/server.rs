@@ -1,6 +1,11 @@
 //! The program under test, as operators run it: set up by its command line, served as a process, killed.
 
-use super::{GATEWAY_KEY, HOOKS, MERCHANT_KEY, merchant::Merchant};
+use super::{
+    GATEWAY_KEY, HOOKS, MERCHANT_KEY,
+    merchant::Merchant,
+    postgres,
+    trouble::{Disk, Trouble, clock_environment},
+};
 use std::{
     net::{TcpListener, TcpStream},
     path::PathBuf,
@@ -9,27 +14,42 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How long a start may take.
-const START: Duration = Duration::from_secs(30);
+/// How long a start may take, beside a database that has just been killed, too.
+const START: Duration = Duration::from_secs(60);
 
 /// A database, and a port for each node.
 pub struct Site {
+    /// The disk that runs full, if one does; unmounted before its folder goes.
+    pub disk: Option<Disk>,
     folder: TempDir,
     database: String,
+    /// The name of the database, on PostgreSQL.
+    pub postgres: Option<String>,
+    environment: Vec<(&'static str, String)>,
     pub ports: Vec<u16>,
 }
 
 impl Site {
-    /// On a file of its own, or on this address of PostgreSQL.
-    pub fn new(postgres: Option<String>, nodes: usize) -> Result<Self, String> {
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let file = || format!("sqlite:{}", folder.path().join("chaos.db").display());
-        let database = postgres.unwrap_or_else(file);
+    /// On a file of its own, or on this database of PostgreSQL.
+    pub fn new(postgres: Option<String>, nodes: usize, trouble: Trouble) -> Result<Self, String> {
+        let folder = tempfile::Builder::new().prefix("quittance-chaos-").tempdir().map_err(|error| error.to_string())?;
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).map_err(|error| error.to_string())?;
+        let disk = if trouble == Trouble::FullDisk { Some(Disk::mount(&data)?) } else { None };
+        let file = || format!("sqlite:{}", data.join("chaos.db").display());
+        let database = postgres.as_deref().map_or_else(file, postgres::address);
         // Free at this moment; the servers take them right away.
         let sockets: Result<Vec<_>, _> = (0..nodes).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
         let ports: Result<Vec<_>, _> =
             sockets.and_then(|sockets| sockets.iter().map(|socket| socket.local_addr().map(|address| address.port())).collect());
-        Ok(Self { folder, database, ports: ports.map_err(|error| error.to_string())? })
+        let environment =
+            if trouble == Trouble::Clock { clock_environment(&folder.path().join("clock")) } else { Vec::new() };
+        Ok(Self { disk, folder, database, postgres, environment, ports: ports.map_err(|error| error.to_string())? })
+    }
+
+    /// What it says is the time.
+    pub fn clock_file(&self) -> PathBuf {
+        self.folder.path().join("clock")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -37,7 +57,7 @@ impl Site {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
         command.env("QUITTANCE_DATABASE", &self.database).env("QUITTANCE_KEY_FILE", self.folder.path().join("chaos.key"));
-        command.env("RUST_LOG", "error");
+        command.env("QUITTANCE_LOG", "error");
         command
     }
 
@@ -85,6 +105,7 @@ impl Server {
         let port = site.ports[node];
         let listen = format!("127.0.0.1:{port}");
         let mut command = site.command(&["serve", "--listen", &listen, "--allow-network", "127.0.0.0/8"]);
+        command.envs(site.environment.iter().map(|(name, value)| (name, value)));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(site.folder.path().join("server.log"));
         let log = log.map_err(|error| error.to_string())?;
         let mut child = command.stdout(Stdio::null()).stderr(log).spawn().map_err(|error| error.to_string())?;

@@ -1,8 +1,7 @@
-//! The sender: keep-alive connections that post full-size, signed messages one after another.
+//! The sender: keep-alive connections that post full-size, signed messages; as fast as they are answered, or at a steady
+//! rate.
 
-use super::server::Process;
-use hmac::{Hmac, KeyInit, Mac};
-use quittance::server::{clock::Clock, listener::receipt_date};
+use super::{figures::Latencies, message::request};
 use std::{
     fmt,
     sync::{
@@ -16,221 +15,176 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The key that the benchmark's listener checks with.
-pub const KEY: &str = "AABBCCDDEEFF";
+/// How many requests of a steady rate may be under way.
+const STEADY_CONNECTIONS: u64 = 128;
+/// By how much the timer itself is late at most.
+const TIMER: Duration = Duration::from_millis(2);
 
 /// What a run saw.
 pub struct Outcome {
-    acknowledged: u64,
     span: Duration,
-    latencies: Vec<u32>,
+    pub latencies: Latencies,
 }
 
 impl Outcome {
     /// Acknowledged messages.
     pub const fn acknowledged(&self) -> u64 {
-        self.acknowledged
+        self.latencies.count() as u64
     }
 
     /// Acknowledged messages a second.
     pub fn rate(&self) -> f64 {
-        self.acknowledged as f64 / self.span.as_secs_f64()
-    }
-
-    fn percentile(&self, percent: usize) -> f64 {
-        let at = self.latencies.len() * percent / 100;
-        f64::from(self.latencies.get(at.min(self.latencies.len().saturating_sub(1))).copied().unwrap_or(0)) / 1_000.0
+        self.acknowledged() as f64 / self.span.as_secs_f64()
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0}/s (p50 {:.1} ms, p99 {:.1} ms)", self.rate(), self.percentile(50), self.percentile(99))
+        write!(f, "{:.0}/s ({})", self.rate(), self.latencies)
     }
 }
 
-/// Posts for a span over a number of connections; every answer must be a receipt.
-pub async fn run(process: &Process, connections: usize, span: Duration) -> Outcome {
-    let port = process.port;
-    let number = Arc::new(AtomicU64::new(200_000_000));
+/// Numbers of orders; no two runs of a process use the same.
+pub fn numbers() -> Arc<AtomicU64> {
+    static RUNS: AtomicU64 = AtomicU64::new(1);
+    Arc::new(AtomicU64::new(RUNS.fetch_add(1, Ordering::Relaxed) * 100_000_000))
+}
+
+/// Posts for a span over a number of connections, as fast as the answers come; every answer must be a receipt.
+/// Connections take turns among the ports and the paths.
+pub async fn at_full_speed(ports: &[u16], paths: &[String], connections: usize, span: Duration) -> Outcome {
+    let numbers = numbers();
     let begin = Instant::now();
     let end = begin + span;
-    let senders: Vec<_> = (0..connections).map(|_| tokio::spawn(send(port, number.clone(), end))).collect();
-    let mut latencies = Vec::new();
+    let senders: Vec<_> = (0..connections)
+        .map(|at| {
+            let (port, numbers, paths) = (ports[at % ports.len()], numbers.clone(), paths.to_vec());
+            tokio::spawn(async move {
+                let mut connection = Connection::open(port).await;
+                let mut latencies = Latencies::default();
+                while Instant::now() < end {
+                    let number = numbers.fetch_add(1, Ordering::Relaxed);
+                    let request = request(&paths[number as usize % paths.len()], number);
+                    let sent = Instant::now();
+                    connection.exchange(&request).await;
+                    latencies.add(sent.elapsed());
+                }
+                latencies
+            })
+        })
+        .collect();
+    let mut latencies = Latencies::default();
     for sender in senders {
-        latencies.extend(sender.await.expect("a sender"));
+        latencies.join(sender.await.expect("a sender"));
     }
-    let span = begin.elapsed();
-    latencies.sort_unstable();
-    Outcome { acknowledged: latencies.len() as u64, span, latencies }
+    Outcome { span: begin.elapsed(), latencies }
 }
 
-async fn send(port: u16, number: Arc<AtomicU64>, end: Instant) -> Vec<u32> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
-    stream.set_nodelay(true).expect("nodelay");
-    let mut latencies = Vec::new();
-    let mut buffer = vec![0u8; 4096];
-    while Instant::now() < end {
-        let body = message(number.fetch_add(1, Ordering::Relaxed));
-        let request = format!(
-            "POST /ipn/bench HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let sent = Instant::now();
-        stream.write_all(request.as_bytes()).await.expect("a request sent");
+/// Posts so many messages as fast as the answers come.
+pub async fn count(ports: &[u16], paths: &[String], connections: usize, messages: u64) -> Outcome {
+    let numbers = numbers();
+    let begin = Instant::now();
+    let last = numbers.load(Ordering::Relaxed) + messages;
+    let senders: Vec<_> = (0..connections)
+        .map(|at| {
+            let (port, numbers, paths) = (ports[at % ports.len()], numbers.clone(), paths.to_vec());
+            tokio::spawn(async move {
+                let mut connection = Connection::open(port).await;
+                let mut latencies = Latencies::default();
+                loop {
+                    let number = numbers.fetch_add(1, Ordering::Relaxed);
+                    if number >= last {
+                        return latencies;
+                    }
+                    let request = request(&paths[number as usize % paths.len()], number);
+                    let sent = Instant::now();
+                    connection.exchange(&request).await;
+                    latencies.add(sent.elapsed());
+                }
+            })
+        })
+        .collect();
+    let mut latencies = Latencies::default();
+    for sender in senders {
+        latencies.join(sender.await.expect("a sender"));
+    }
+    Outcome { span: begin.elapsed(), latencies }
+}
+
+/// A run at a steady rate: what was acknowledged, and when each order was due to be sent (microseconds since 1970).
+pub struct Steady {
+    pub outcome: Outcome,
+    pub sent: Vec<(u64, u64)>,
+}
+
+/// Posts so many messages a second for a span. A message that could not be sent in time counts from when it was due, so that
+/// answers that hold up the next messages are not forgotten.
+pub async fn steadily(ports: &[u16], paths: &[String], rate: u64, span: Duration) -> Steady {
+    let numbers = numbers();
+    let first = numbers.load(Ordering::Relaxed);
+    let begin = Instant::now() + Duration::from_millis(50);
+    let epoch = super::figures::micros_now() + 50_000;
+    let total = rate * span.as_secs();
+    let senders: Vec<_> = (0..STEADY_CONNECTIONS.min(rate))
+        .map(|at| {
+            let (port, numbers, paths) = (ports[at as usize % ports.len()], numbers.clone(), paths.to_vec());
+            tokio::spawn(async move {
+                let mut connection = Connection::open(port).await;
+                let mut latencies = Latencies::default();
+                let mut sent = Vec::new();
+                loop {
+                    let number = numbers.fetch_add(1, Ordering::Relaxed);
+                    if number - first >= total {
+                        return (latencies, sent);
+                    }
+                    let offset = Duration::from_micros((number - first) * 1_000_000 / rate);
+                    let request = request(&paths[number as usize % paths.len()], number);
+                    let due = begin + offset;
+                    tokio::time::sleep_until(due.into()).await;
+                    // The timer counts in milliseconds.
+                    let late = due.elapsed().min(TIMER);
+                    connection.exchange(&request).await;
+                    latencies.add(due.elapsed() - late);
+                    sent.push((number, epoch + (offset + late).as_micros() as u64));
+                }
+            })
+        })
+        .collect();
+    let mut latencies = Latencies::default();
+    let mut sent = Vec::new();
+    for sender in senders {
+        let (some, times) = sender.await.expect("a sender");
+        latencies.join(some);
+        sent.extend(times);
+    }
+    Steady { outcome: Outcome { span: begin.elapsed(), latencies }, sent }
+}
+
+/// A keep-alive connection to a server.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub async fn open(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+        stream.set_nodelay(true).expect("nodelay");
+        Self { stream, buffer: vec![0; 4096] }
+    }
+
+    /// Posts, and waits for the receipt.
+    pub async fn exchange(&mut self, request: &[u8]) {
+        self.stream.write_all(request).await.expect("a request sent");
         let mut read = 0;
         loop {
-            let count = stream.read(&mut buffer[read..]).await.expect("an answer");
+            let count = self.stream.read(&mut self.buffer[read..]).await.expect("an answer");
             assert!(count > 0, "the server closed the connection");
             read += count;
-            if buffer[..read].ends_with(b"</EPAYMENT>") {
+            if self.buffer[..read].ends_with(b"</EPAYMENT>") {
                 break;
             }
-            assert!(read < 2_000, "no receipt: {}", String::from_utf8_lossy(&buffer[..read]));
+            assert!(read < 2_000, "no receipt: {}", String::from_utf8_lossy(&self.buffer[..read]));
         }
-        latencies.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
     }
-    latencies
 }
-
-/// A full-size order (about 100 fields, 2.5 kB) as a real account sends it, signed with HMAC-MD5.
-pub fn message(number: u64) -> String {
-    let mut body = String::with_capacity(3_000);
-    let mut source = Vec::with_capacity(2_000);
-    for (name, value) in FIELDS {
-        let own;
-        let value = match *value {
-            "#" => {
-                own = number.to_string();
-                &own
-            }
-            "@" => {
-                own = format!("buyer{number}@example.com");
-                &own
-            }
-            "now" => {
-                own = receipt_date(Clock::system().now());
-                &own
-            }
-            value => value,
-        };
-        source.extend_from_slice(value.len().to_string().as_bytes());
-        source.extend_from_slice(value.as_bytes());
-        body.push_str(name);
-        body.push('=');
-        body.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
-        body.push('&');
-    }
-    let mac = Hmac::<md5::Md5>::new_from_slice(KEY.as_bytes()).expect("any key").chain_update(&source).finalize().into_bytes();
-    body.push_str("HASH=");
-    body.push_str(&hex::encode(mac));
-    body
-}
-
-const FIELDS: &[(&str, &str)] = &[
-    ("GIFT_ORDER", "0"),
-    ("SALEDATE", "2026-03-01 12:00:01"),
-    ("PAYMENTDATE", "2026-03-01 12:00:05"),
-    ("REFNO", "#"),
-    ("REFNOEXT", "#"),
-    ("SHOPPER_REFERENCE_NUMBER", ""),
-    ("ORDERNO", "#"),
-    ("ORDERSTATUS", "COMPLETE"),
-    ("PAYMETHOD", "Visa/MasterCard"),
-    ("PAYMETHOD_CODE", "CCVISAMC"),
-    ("FIRSTNAME", "John"),
-    ("LASTNAME", "Smith"),
-    ("COMPANY", ""),
-    ("REGISTRATIONNUMBER", ""),
-    ("FISCALCODE", ""),
-    ("TAX_OFFICE", ""),
-    ("CBANKNAME", ""),
-    ("CBANKACCOUNT", ""),
-    ("ADDRESS1", "101 Main Street"),
-    ("ADDRESS2", ""),
-    ("CITY", "New York"),
-    ("STATE", "New York"),
-    ("ZIPCODE", "500365"),
-    ("COUNTRY", "United States of America"),
-    ("COUNTRY_CODE", "us"),
-    ("PHONE", "951-121-2121"),
-    ("FAX", ""),
-    ("CUSTOMEREMAIL", "@"),
-    ("FIRSTNAME_D", "John"),
-    ("LASTNAME_D", "Smith"),
-    ("COMPANY_D", ""),
-    ("ADDRESS1_D", "101 Main Street"),
-    ("ADDRESS2_D", ""),
-    ("CITY_D", "New York"),
-    ("STATE_D", "New York"),
-    ("ZIPCODE_D", "500365"),
-    ("COUNTRY_D", "United States of America"),
-    ("COUNTRY_D_CODE", "us"),
-    ("PHONE_D", "951-121-2121"),
-    ("EMAIL_D", "@"),
-    ("IPADDRESS", "213.233.121.50"),
-    ("IPCOUNTRY", "United States of America"),
-    ("COMPLETE_DATE", "2026-03-01 12:00:09"),
-    ("TIMEZONE_OFFSET", "GMT+02:00"),
-    ("CURRENCY", "USD"),
-    ("LANGUAGE", "en"),
-    ("ORDERFLOW", "REGULAR"),
-    ("IPN_PID%5B%5D", "1"),
-    ("IPN_PNAME%5B%5D", "Software program"),
-    ("IPN_PCODE%5B%5D", "PM_1"),
-    ("IPN_EXTERNAL_REFERENCE%5B%5D", ""),
-    ("IPN_INFO%5B%5D", ""),
-    ("IPN_QTY%5B%5D", "1"),
-    ("IPN_PRICE%5B%5D", "529.00"),
-    ("IPN_VAT%5B%5D", "0.00"),
-    ("IPN_VAT_RATE%5B%5D", "0.0000"),
-    ("IPN_VER%5B%5D", "1"),
-    ("IPN_DISCOUNT%5B%5D", "0.00"),
-    ("IPN_PROMONAME%5B%5D", ""),
-    ("IPN_PROMOCODE%5B%5D", ""),
-    ("IPN_ORDER_COSTS%5B%5D", "0"),
-    ("IPN_SKU%5B%5D", ""),
-    ("IPN_PARTNER_CODE", ""),
-    ("IPN_PGROUP%5B%5D", "0"),
-    ("IPN_PGROUP_NAME%5B%5D", "General"),
-    ("MESSAGE_ID", "#"),
-    ("MESSAGE_TYPE", "COMPLETE"),
-    ("IPN_LICENSE_PROD%5B%5D", "1"),
-    ("IPN_LICENSE_TYPE%5B%5D", "REGULAR"),
-    ("IPN_LICENSE_REF%5B%5D", "3C343D0FAF"),
-    ("IPN_LICENSE_EXP%5B%5D", "9999-12-31 23:59:59"),
-    ("IPN_LICENSE_START%5B%5D", "2026-03-01 12:00:09"),
-    ("IPN_LICENSE_LIFETIME%5B%5D", "YES"),
-    ("IPN_DELIVEREDCODES%5B%5D", ""),
-    ("IPN_DOWNLOAD_LINK", ""),
-    ("IPN_TOTAL%5B%5D", "529.00"),
-    ("IPN_TOTALGENERAL", "529.00"),
-    ("IPN_SHIPPING", "0.00"),
-    ("IPN_SHIPPING_TAX", "0.00"),
-    ("AVANGATE_CUSTOMER_REFERENCE", "#"),
-    ("EXTERNAL_CUSTOMER_REFERENCE", "#"),
-    ("IPN_PARTNER_MARGIN_PERCENT", "0.00"),
-    ("IPN_PARTNER_MARGIN", "0.00"),
-    ("IPN_EXTRA_MARGIN", "0.00"),
-    ("IPN_EXTRA_DISCOUNT", "0.00"),
-    ("IPN_COUPON_DISCOUNT", "0.00"),
-    ("IPN_LINK_SOURCE", "test"),
-    ("IPN_COMMISSION", "2.7678"),
-    ("REFUND_TYPE", ""),
-    ("CHARGEBACK_RESOLUTION", "NONE"),
-    ("CHARGEBACK_REASON_CODE", ""),
-    ("TEST_ORDER", "0"),
-    ("IPN_ORDER_ORIGIN", "Web"),
-    ("FRAUD_STATUS", "APPROVED"),
-    ("CARD_TYPE", "visa"),
-    ("CARD_LAST_DIGITS", "1111"),
-    ("CARD_EXPIRATION_DATE", "12/27"),
-    ("GATEWAY_RESPONSE", "Approved"),
-    ("IPN_DATE", "now"),
-    ("FX_RATE", "1"),
-    ("FX_MARKUP", "0"),
-    ("PAYABLE_AMOUNT", "56.23"),
-    ("PAYOUT_CURRENCY", "USD"),
-    ("VENDOR_CODE", "250111206876"),
-    ("PROPOSAL_ID", ""),
-];

@@ -1,6 +1,6 @@
 //! The servers under load, each as a process of its own.
 
-use super::generator::KEY;
+use super::message::KEY;
 use axum::Router;
 use quittance::{
     domain::{
@@ -19,7 +19,7 @@ use quittance::{
 };
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     process::{Child, Command, Stdio},
     sync::Arc,
 };
@@ -35,7 +35,7 @@ impl Process {
     pub async fn start(role: &str) -> Self {
         let program = std::env::current_exe().expect("this program's path");
         let mut child =
-            Command::new(program).arg(format!("role={role}")).stdout(Stdio::piped()).spawn().expect("a server process");
+            Command::new(program).arg(format!("role={role}")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server process");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its port");
         Self { child, port: line.trim().parse().expect("a port") }
@@ -59,25 +59,38 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // It ends, and removes its folder, when nobody holds its input any more.
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// Runs a role until it is killed.
+/// Runs a role until whoever started it is gone.
 pub fn run(role: &str) {
     let workers = std::thread::available_parallelism().map_or(2, usize::from).max(2);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().expect("a runtime");
     quittance::server::memory::stay_small();
     runtime.block_on(async {
         let folder = tempfile::tempdir().expect("a folder");
-        let app = match role {
-            "bare" => bare(),
-            _ => with_store(&folder).await,
+        let app = match role.strip_prefix("store") {
+            None => bare(),
+            Some("") => with_store(Address::Sqlite(folder.path().join("bench.db")), &folder).await,
+            Some(address) => {
+                let address = Address::parse(address.trim_start_matches('=')).expect("an address");
+                with_store(address, &folder).await
+            }
         };
         let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         println!("{}", socket.local_addr().expect("an address").port());
-        serve(socket, app, std::future::pending()).await;
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        std::thread::spawn(move || {
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            drop(end);
+        });
+        tokio::select! {
+            () = serve(socket, app, std::future::pending()) => {}
+            _ = ended => {}
+        }
     });
 }
 
@@ -117,9 +130,9 @@ fn bench_listener() -> Listener {
     }
 }
 
-async fn with_store(folder: &tempfile::TempDir) -> Router {
-    let settings = StoreSettings { open_as: OpenAs::Server, key_file: None, clock: Clock::system() };
-    let address = Address::Sqlite(folder.path().join("bench.db"));
+async fn with_store(address: Address, folder: &tempfile::TempDir) -> Router {
+    let key_file = Some(folder.path().join("bench.key"));
+    let settings = StoreSettings { open_as: OpenAs::Server, key_file, clock: Clock::system() };
     let store = Store::open(&address, settings, Feed::default()).await.expect("a store");
     let new = NewMerchant { name: "Bench".to_owned(), secret_key: Secret::new(KEY) };
     let merchant_id = store.add_merchant(new, "bench".to_owned()).await.expect("a merchant");

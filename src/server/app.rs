@@ -13,7 +13,7 @@ use crate::server::{
     memory, retention,
     service::{ServiceError, Services},
     settings::Settings,
-    store::{Feed, OpenAs, Store, StoreError, StoreSettings},
+    store::{Brake, Feed, OpenAs, Store, StoreError, StoreSettings},
 };
 use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, sync::Arc};
@@ -62,7 +62,7 @@ impl App {
         let (changes, announced_changes) = mpsc::unbounded_channel();
         let (due, announced_due) = mpsc::unbounded_channel();
         let open = StoreSettings { open_as: OpenAs::Server, key_file: settings.key_file.clone(), clock: settings.clock.clone() };
-        let feed = Feed { jobs: Some(jobs), changes: Some(changes), due: Some(due) };
+        let feed = Feed { jobs: Some(jobs), changes: Some(changes), due: Some(due), brake: Brake::default() };
         let store = Store::open(&settings.database, open, feed).await?;
         store.introduce(&address.to_string()).await?;
         let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), roots, limits));

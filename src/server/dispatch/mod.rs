@@ -9,6 +9,7 @@
 pub mod attempt;
 pub mod board;
 pub mod client;
+mod keep_up;
 pub mod plan;
 pub mod run;
 pub mod schedule;

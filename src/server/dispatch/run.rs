@@ -4,6 +4,7 @@
 use super::{
     attempt::{Attempted, Workshop},
     board::Board,
+    keep_up::{Waiting, keep_up},
     schedule::{Ended, Lanes, Load, MAX_IN_FLIGHT, Signal},
 };
 use crate::domain::{
@@ -101,6 +102,7 @@ struct Loop {
     board: Board,
     /// Deliveries of a URL on hold may have come open again.
     unsettled: Arc<Notify>,
+    waiting: Waiting,
 }
 
 struct Running {
@@ -134,8 +136,10 @@ async fn run(
         unrecorded: 0,
         board,
         unsettled,
+        waiting: Waiting::default(),
         workshop,
     };
+    let braking = tokio::spawn(keep_up(looper.workshop.store.brake().clone(), looper.waiting.clone()));
     looper.tick();
     looper.configure();
     looper.read_lanes();
@@ -147,6 +151,7 @@ async fn run(
         looper.tick();
         looper.follow(&mut settings);
         looper.start_due();
+        looper.waiting.set(looper.lanes.has_waiting());
         let wake_at = looper.lanes.wake_at();
         let clock = looper.workshop.clock.clone();
         tokio::select! {
@@ -178,6 +183,8 @@ async fn run(
         }
     }
     sweeper.abort();
+    braking.abort();
+    looper.workshop.store.brake().set(Duration::ZERO);
     let deadline = tokio::time::Instant::now() + LAST_ATTEMPTS;
     while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, looper.attempts.join_next_with_id()).await {
         looper.ended(ended);

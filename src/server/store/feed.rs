@@ -1,6 +1,6 @@
 //! Where the store announces its commits. It does not know who listens.
 
-use super::{Change, Commit, Job};
+use super::{Brake, Change, Commit, Job};
 use crate::domain::{Timestamp, id::UrlId};
 use tokio::sync::mpsc;
 
@@ -13,6 +13,8 @@ pub struct Feed {
     pub changes: Option<mpsc::UnboundedSender<Vec<Change>>>,
     /// URLs of which the table holds open deliveries that were not announced one by one, and when the first is due.
     pub due: Option<mpsc::UnboundedSender<Vec<(UrlId, Timestamp)>>>,
+    /// What comes back from whoever delivers.
+    pub brake: Brake,
 }
 
 impl Feed {

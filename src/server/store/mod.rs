@@ -6,6 +6,7 @@
 //!
 //! Must not live here: protocol rules, HTTP, schedules. They come in as data.
 
+mod brake;
 mod directory;
 mod error;
 mod feed;
@@ -19,6 +20,7 @@ mod sqlite;
 mod vault;
 mod wanted;
 
+pub use brake::Brake;
 pub use directory::{Directory, Listener, Merchant, NotificationUrl};
 pub use error::StoreError;
 pub use feed::Feed;
@@ -147,6 +149,25 @@ impl Store {
         }
     }
 
+    /// Stores a notification, its order's standing and one delivery for each URL; returns after the commit, and as much later
+    /// as the brake asks.
+    pub async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
+        let acceptance = match self {
+            Self::Sqlite(engine) => engine.accept(new).await,
+            Self::Postgres(engine) => postgres::patiently("accept", engine.accept(new)).await,
+        };
+        self.brake().heed().await;
+        acceptance
+    }
+
+    /// How long acknowledgements wait behind their commit; for whoever delivers.
+    pub fn brake(&self) -> &Brake {
+        match self {
+            Self::Sqlite(engine) => &engine.feed().brake,
+            Self::Postgres(engine) => &engine.feed().brake,
+        }
+    }
+
     /// Whether a delivery that was announced to this process is still its own to make, at this moment. Another node may have
     /// taken it over meanwhile. Waits while that is not known.
     pub async fn serves(&self, job: &Job) -> bool {
@@ -200,8 +221,6 @@ impl Store {
 forward! {
     // The way of a payment.
 
-    /// Stores a notification, its order's standing and one delivery for each URL; returns after the commit.
-    pub async fn accept(&self, new: NewNotification) -> Acceptance;
     /// Keeps a refused message; old ones of the same listener make room.
     pub async fn refuse(&self, new: NewRefusal) -> RefusalId;
     /// Stores finished attempts and what they make of their deliveries; returns after the commit.

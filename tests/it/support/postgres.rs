@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-/// What the shell does: makes a cluster, serves it, and cleans up when its standard input ends.
+/// What the shell does: makes a cluster, serves it, again where it was crashed, and cleans up when its standard input ends.
 const KEEPER: &str = r#"
 set -e
 cd "$FOLDER"
@@ -33,11 +33,13 @@ ssl = on
 ssl_cert_file = '$FOLDER/server.crt'
 ssl_key_file = '$FOLDER/server.key'
 END
-"$BIN/postgres" -D data >server.log 2>&1 &
+(while [ ! -e stop ]; do
+    "$BIN/postgres" -D data >>server.log 2>&1 || [ -e ready ] || exit 1
+done) &
 server=$!
-trap 'kill -INT $server 2>/dev/null; wait $server 2>/dev/null; cd /; rm -rf "$FOLDER"' EXIT
+trap 'touch stop; kill -INT "$(head -n 1 data/postmaster.pid)" 2>/dev/null; wait $server 2>/dev/null; cd /; rm -rf "$FOLDER"' EXIT
 for try in $(seq 300); do
-    if "$BIN/pg_isready" -q -h "$FOLDER" -p "$PORT"; then echo ready; break; fi
+    if "$BIN/pg_isready" -q -h "$FOLDER" -p "$PORT"; then touch ready; echo ready; break; fi
     kill -0 $server 2>/dev/null || { cat server.log >&2; exit 1; }
     sleep 0.1
 done
@@ -47,6 +49,7 @@ read -r _ || true
 
 struct Server {
     port: u16,
+    folder: PathBuf,
     /// Its standard input stays open as long as this process lives.
     _keeper: Child,
 }
@@ -100,7 +103,7 @@ fn start() -> Server {
     BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n", "the PostgreSQL server did not start; see {}", folder.display());
     keeper.stdin.as_mut().unwrap().flush().unwrap();
-    Server { port, _keeper: keeper }
+    Server { port, folder, _keeper: keeper }
 }
 
 fn server() -> &'static Server {
@@ -111,6 +114,22 @@ fn server() -> &'static Server {
 /// The port of the server.
 pub fn port() -> u16 {
     server().port
+}
+
+/// Lets the server crash (an immediate shutdown: it recovers from its log), and waits until it is back.
+pub async fn crash() {
+    let server = server();
+    let process = || std::fs::read_to_string(server.folder.join("data/postmaster.pid")).unwrap_or_default();
+    let before = process();
+    let id = before.lines().next().expect("the process of the server").to_owned();
+    assert!(Command::new("kill").args(["-QUIT", &id]).status().unwrap().success());
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let options = address_at(server.port, "postgres").parse::<PgConnectOptions>().unwrap();
+        if process() != before && options.connect().await.is_ok() {
+            return;
+        }
+    }
 }
 
 /// The address of a database on a port, which may be a proxy's.

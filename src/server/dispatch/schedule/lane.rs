@@ -9,11 +9,14 @@ use crate::domain::{
 use crate::server::store::{Backlog, Job, NotificationUrl};
 use std::collections::{HashMap, HashSet, VecDeque};
 
-/// Deliveries that one queue of a lane holds in memory.
-pub const QUEUE_CAPACITY: usize = 1_000;
+/// Deliveries that one queue of a lane holds in memory at most.
+pub const QUEUE_CAPACITY: usize = 10_000;
 /// The same while only single requests go out: more would only lie about.
 pub const PROBED_CAPACITY: usize = 16;
-/// Ready, parked, on their way: so many deliveries of one kind a lane knows before it reads no more of the table.
+/// With this part of what was read last still ready the table is read again, so that there is something to do meanwhile.
+const NEARLY_EMPTY: usize = 4;
+/// Parked, on their way, back but not recorded: so many deliveries of one kind a lane knows before it reads no more of the
+/// table.
 const KNOWN_CAPACITY: usize = 2_000;
 /// Of four that start at least one was not asked for by a person.
 const ASKED_IN_A_ROW: u32 = 3;
@@ -27,6 +30,8 @@ pub struct Queue {
     pub table: Option<Timestamp>,
     /// The table is being read for so many.
     pub loading: Option<usize>,
+    /// How many were wanted when it was read last.
+    pub batch: usize,
     /// Open in the table, and not to be taken from it again: ready, parked, on its way, or back but not recorded yet.
     pub known: HashSet<DeliveryId>,
     /// Where it stands among the wake-ups.
@@ -126,9 +131,11 @@ impl Lane {
     /// When the table should be read for a queue: when something in it is due and there is room.
     pub fn wanted(&mut self, backlog: Backlog) -> Option<Timestamp> {
         let is_off = self.is_off();
+        let is_probed = self.breaker.is_open();
         let queue = self.queue(backlog);
+        let nearly_empty = if is_probed { 0 } else { queue.batch / NEARLY_EMPTY };
         // What waits for an earlier one of its order counts: a dead URL must not gather everything in memory.
-        let has_room = queue.ready.is_empty() && queue.known.len() < KNOWN_CAPACITY;
+        let has_room = queue.ready.len() <= nearly_empty && queue.known.len() - queue.ready.len() < KNOWN_CAPACITY;
         queue.table.filter(|_| !is_off && has_room && queue.loading.is_none())
     }
 
@@ -138,8 +145,8 @@ impl Lane {
     }
 
     /// Whether there is room for a delivery that was just announced, and nothing due waits before it.
-    pub fn takes(&mut self, job: &Job, now: Timestamp) -> bool {
-        let capacity = self.capacity();
+    pub fn takes(&mut self, job: &Job, now: Timestamp, room: usize) -> bool {
+        let capacity = self.capacity().min(room);
         if self.is_asked(job) {
             return self.asked.len() < capacity;
         }

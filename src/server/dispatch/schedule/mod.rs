@@ -36,6 +36,8 @@ const FEW_IN_FLIGHT: usize = 16;
 /// Deliveries that all lanes together hold in memory. Each lane may hold a few beyond that, or a full memory of one
 /// would be the standstill of another.
 const CAPACITY: usize = 50_000;
+/// So many deliveries in memory say nothing about how busy the process is.
+const FEW_WAITING: usize = 200;
 /// Bodies that are kept beside deliveries so that they need not be read again, in bytes.
 const BODY_CAPACITY: usize = 32 << 20;
 
@@ -152,7 +154,7 @@ impl Lanes {
         if job.origin == Origin::Debug {
             return self.hurry(job);
         }
-        let (now, has_room) = (self.now, self.in_memory < CAPACITY);
+        let (now, room) = (self.now, self.room());
         let lane = self.lane(job.url_id);
         if lane.held || lane.removed {
             return;
@@ -162,7 +164,7 @@ impl Lanes {
         if Backlog::ALL.into_iter().any(|backlog| lane.queue(backlog).known.contains(&job.delivery_id)) {
             return;
         }
-        if !lane.takes(&job, now) || !has_room {
+        if !lane.takes(&job, now, room) {
             return self.promise(job.url_id, Backlog::of(&job), job.due_at);
         }
         let url_id = job.url_id;
@@ -267,9 +269,19 @@ impl Lanes {
         self.in_flight
     }
 
+    /// Whether more deliveries are due than a few that single URLs hold back.
+    pub fn has_waiting(&self) -> bool {
+        self.in_memory > FEW_WAITING || self.wakeups.first().is_some_and(|(due, ..)| *due <= self.now)
+    }
+
     /// Why a URL gets less than it could, where it does.
     pub fn pause(&self, url_id: UrlId) -> Option<Pause> {
         self.lanes.get(&url_id).filter(|lane| !lane.held && !lane.removed).and_then(|lane| lane.breaker.pause(self.now))
+    }
+
+    /// How many deliveries a queue of a lane may hold at the moment: a share of what is free, or the first would take all.
+    const fn room(&self) -> usize {
+        CAPACITY.saturating_sub(self.in_memory) / 4
     }
 
     fn lane(&mut self, url_id: UrlId) -> &mut Lane {

@@ -9,7 +9,7 @@ use crate::domain::{
 use crate::server::store::{Backlog, Job, Next};
 
 /// Deliveries read from the table at a time for one lane, where there is room.
-pub(super) const REFILL: usize = 500;
+pub(super) const REFILL: usize = 1_000;
 /// Lanes whose table is read at the same time.
 pub(super) const MAX_LOADS: usize = 64;
 
@@ -72,7 +72,7 @@ impl Lanes {
                 let lane = self.lane(url_id);
                 let batch = batch.min(lane.capacity());
                 let queue = lane.queue(backlog);
-                queue.loading = Some(batch);
+                (queue.loading, queue.batch) = (Some(batch), batch);
                 queue.table = None;
                 let limit = batch + queue.known.len();
                 expected += batch;

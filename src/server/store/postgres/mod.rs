@@ -256,6 +256,10 @@ impl PgStore {
         &self.vault
     }
 
+    pub(super) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
     pub(super) fn settings(&self) -> Arc<Directory> {
         self.directory.borrow().clone()
     }

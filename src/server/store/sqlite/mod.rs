@@ -223,6 +223,10 @@ impl SqliteStore {
         &self.0.vault
     }
 
+    pub(super) fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
     pub(super) fn settings(&self) -> Arc<Directory> {
         self.0.directory.borrow().clone()
     }

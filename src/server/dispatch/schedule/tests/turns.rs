@@ -88,8 +88,8 @@ fn a_resend_does_not_wait_behind_a_backlog_in_the_table() {
     for id in 0..(QUEUE_CAPACITY as i64 + 10) {
         lanes.push(job(1, id, id));
     }
-    lanes.push(Job { origin: Origin::Resend, ..job(1, 1, 5_000) });
-    assert_eq!(next(&mut lanes), Some(5_000));
+    lanes.push(Job { origin: Origin::Resend, ..job(1, 1, 50_000) });
+    assert_eq!(next(&mut lanes), Some(50_000));
 }
 
 #[test]

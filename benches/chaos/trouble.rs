@@ -1,0 +1,159 @@
+//! What is done to the servers while messages come in.
+
+use super::{
+    Random, postgres,
+    server::{Server, Site},
+};
+use std::{
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+/// Where Debian's package `faketime` puts its library.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+/// How large the disk is that runs full. The logs of the database files alone may take a third of it.
+const DISK: &str = "1g";
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The processes are killed. On PostgreSQL their connections break besides, and the database itself is killed.
+    Kills,
+    /// The disk is full again and again, and servers are killed while it is.
+    FullDisk,
+    /// The clock jumps, forward and back, by up to thirty hours, and servers are killed.
+    Clock,
+}
+
+impl Trouble {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kills => "kills",
+            Self::FullDisk => "full disk",
+            Self::Clock => "jumping clock",
+        }
+    }
+
+    /// What is missing on this machine to make it, if anything is.
+    pub fn missing(self) -> Option<&'static str> {
+        let is_root = || Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+        match self {
+            Self::FullDisk if !is_root() => Some("only root can mount a small disk"),
+            Self::Clock if !Path::new(FAKETIME).exists() => Some("the package faketime is not installed"),
+            _ => None,
+        }
+    }
+}
+
+/// A small disk in memory; unmounted when dropped.
+pub struct Disk(PathBuf);
+
+impl Disk {
+    pub fn mount(at: &Path) -> Result<Self, String> {
+        let options = format!("size={DISK}");
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).status();
+        match done {
+            Ok(status) if status.success() => Ok(Self(at.to_owned())),
+            other => Err(format!("no small disk: {other:?}")),
+        }
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.0.join("ballast")
+    }
+
+    /// Leaves no byte free.
+    fn fill(&self) -> Result<(), String> {
+        let mut file = File::create(self.ballast()).map_err(|error| error.to_string())?;
+        for size in [1 << 20, 4_096] {
+            let block = vec![0u8; size];
+            while file.write_all(&block).is_ok() {}
+        }
+        Ok(())
+    }
+
+    fn free(&self) -> Result<(), String> {
+        std::fs::remove_file(self.ballast()).map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).stderr(Stdio::null()).status();
+    }
+}
+
+/// What a server needs in its environment so that its clock can be moved by writing a file.
+pub fn clock_environment(file: &Path) -> Vec<(&'static str, String)> {
+    let _ = std::fs::write(file, "+0");
+    vec![
+        ("LD_PRELOAD", FAKETIME.to_owned()),
+        ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ]
+}
+
+/// Makes trouble once; counted from 0.
+pub fn strike(
+    trouble: Trouble,
+    site: &Site,
+    servers: &mut [Server],
+    random: &mut Random,
+    runtime: &tokio::runtime::Runtime,
+    number: u64,
+) -> Result<(), String> {
+    let mut pause = |from: u64, spread: u64| std::thread::sleep(Duration::from_millis(from + random.below(spread)));
+    pause(150, 850);
+    match trouble {
+        Trouble::Kills => {
+            if let Some(database) = &site.postgres {
+                // Between the kills all connections to the database break, and it dies itself.
+                match number % 4 {
+                    1 => runtime.block_on(cut(database))?,
+                    3 => runtime.block_on(postgres::crash()),
+                    _ => {}
+                }
+                pause(0, 500);
+            }
+        }
+        Trouble::FullDisk => {
+            if let Some(disk) = &site.disk {
+                disk.fill()?;
+                pause(300, 700);
+                if number % 2 == 0 {
+                    // What comes now must come up again on a full disk, or wait until there is room.
+                    let node = random.below(servers.len() as u64) as usize;
+                    servers[node].kill();
+                    disk.free()?;
+                    servers[node] = Server::start(site, node)?;
+                } else {
+                    disk.free()?;
+                }
+            }
+            return Ok(());
+        }
+        Trouble::Clock => {
+            let hours = random.below(61).cast_signed() - 30;
+            std::fs::write(site.clock_file(), format!("{hours:+}h")).map_err(|error| error.to_string())?;
+            if number % 3 != 2 {
+                return Ok(());
+            }
+        }
+    }
+    let node = random.below(servers.len() as u64) as usize;
+    servers[node].kill();
+    servers[node] = Server::start(site, node)?;
+    Ok(())
+}
+
+/// Breaks every connection to a database.
+async fn cut(database: &str) -> Result<(), String> {
+    let mut conn = postgres::connect(database).await;
+    let broken =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sqlx::query(broken).execute(&mut conn).await.map(drop).map_err(|error| error.to_string())
+}

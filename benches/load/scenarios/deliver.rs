@@ -1,0 +1,118 @@
+//! Confirmed deliveries a second while messages are acknowledged at full speed, and what a message takes on disk.
+
+use crate::{
+    figures::median,
+    generator,
+    receiver::Receiver,
+    site::{Engine, Shop, Site},
+};
+use std::time::{Duration, Instant};
+
+const SPAN: Duration = Duration::from_secs(6);
+
+/// Everything: the program as operators run it, a sender, and a receiver that confirms at once.
+pub async fn run() {
+    println!("deliver: full-size IPN at full speed, each delivered to one URL with concurrent requests");
+    for engine in [Engine::Sqlite, Engine::Postgres { nodes: 1 }, Engine::Postgres { nodes: 2 }] {
+        for (connections, rounds) in [(1, 1), (64, 1), (256, 5), (1000, 1)] {
+            let mut ratios = Vec::new();
+            for round in 1..=rounds {
+                let figures = once(engine, connections, 1, 0).await;
+                println!("  {engine}, {connections} connections, round {round}: {figures}");
+                ratios.push(figures.ratio());
+            }
+            if rounds > 1 {
+                println!("  {engine}, {connections} connections: median ratio {:.2}", median(ratios));
+            }
+        }
+    }
+    println!("deliver: by number of URLs (one merchant each) and delay of the receivers, SQLite, 64 connections");
+    for (urls, delay) in [(100, 0), (10_000, 0), (1, 50), (100, 50), (1, 500), (100, 500)] {
+        let figures = once(Engine::Sqlite, 64, urls, delay).await;
+        println!("  {urls} URLs, {delay} ms: {figures}");
+    }
+    disk().await;
+}
+
+struct Figures {
+    outcome: generator::Outcome,
+    /// Confirmed while messages were still posted, a second.
+    delivered: f64,
+    drained: Duration,
+    doubled: u64,
+    processor: f64,
+    resident: f64,
+}
+
+impl Figures {
+    fn ratio(&self) -> f64 {
+        self.delivered / self.outcome.rate()
+    }
+}
+
+impl std::fmt::Display for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "acknowledged {}; confirmed {:.0}/s meanwhile, ratio {:.2}; the rest {:.1} s later; {} doubled; {:.0} µs of processor a message; resident {:.0} MB",
+            self.outcome,
+            self.delivered,
+            self.ratio(),
+            self.drained.as_secs_f64(),
+            self.doubled,
+            self.processor,
+            self.resident
+        )
+    }
+}
+
+async fn once(engine: Engine, connections: usize, urls: usize, delay: u64) -> Figures {
+    let receiver = Receiver::start();
+    let shops: Vec<_> =
+        (0..urls).map(|at| Shop { url: Some(receiver.url(&format!("shop{at}"), delay)), concurrent: true }).collect();
+    let (mut site, paths) = Site::new(engine, &shops).await;
+    site.start();
+    let before = receiver.count();
+    let begin = Instant::now();
+    let outcome = generator::at_full_speed(&site.ports(), &paths, connections, SPAN).await;
+    let delivered = (receiver.count() - before) as f64 / begin.elapsed().as_secs_f64();
+    let resident = site.resident();
+    let drained = Instant::now();
+    while receiver.count() < outcome.acknowledged() {
+        assert!(drained.elapsed() < Duration::from_secs(300), "deliveries are missing");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let drained = drained.elapsed();
+    let processor = site.processor_time() * 1e6 / outcome.acknowledged() as f64;
+    let doubled = receiver.count() - outcome.acknowledged();
+    // Confirmed for the receiver is confirmed in the books when the last results are written.
+    site.stop();
+    assert!(site.doctor(), "the books do not balance");
+    Figures { outcome, delivered, drained, doubled, processor, resident }
+}
+
+/// Bytes on disk for a message with one confirmed delivery.
+async fn disk() {
+    const MESSAGES: u64 = 100_000;
+    let receiver = Receiver::start();
+    let shop = Shop { url: Some(receiver.url("shop", 0)), concurrent: true };
+    let (mut site, paths) = Site::new(Engine::Sqlite, &[shop]).await;
+    site.start();
+    generator::count(&site.ports(), &paths, 64, MESSAGES).await;
+    while receiver.count() < MESSAGES {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let while_running = size(site.folder());
+    site.stop();
+    let stopped = size(site.folder());
+    println!(
+        "disk: {MESSAGES} messages of 2.5 kB with one delivery, SQLite: {:.2} kB each ({:.2} kB with the logs of a running server)",
+        stopped / MESSAGES as f64 / 1e3,
+        while_running / MESSAGES as f64 / 1e3
+    );
+}
+
+fn size(folder: &std::path::Path) -> f64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|file| file.len() as f64).sum()
+}

@@ -1,0 +1,201 @@
+//! An installation as an operator has it: a database, the program itself, one process a node.
+
+use super::{message::KEY, postgres};
+use quittance::{
+    domain::{Algorithms, Gateway, Terms},
+    server::{
+        clock::Clock,
+        store::{Address, Feed, ListenerDraft, NewMerchant, OpenAs, Secret, Store, StoreSettings, UrlDraft},
+    },
+};
+use std::{
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Which database, and how many nodes on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres { nodes: usize },
+}
+
+impl std::fmt::Display for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite => f.write_str("SQLite"),
+            Self::Postgres { nodes: 1 } => f.write_str("PostgreSQL"),
+            Self::Postgres { nodes } => write!(f, "PostgreSQL, {nodes} nodes"),
+        }
+    }
+}
+
+/// A merchant with a listener, to which notifications go.
+pub struct Shop {
+    /// Delivered to, if at all.
+    pub url: Option<String>,
+    pub concurrent: bool,
+}
+
+/// A database, its folder and its servers. Gone when dropped.
+pub struct Site {
+    pub engine: Engine,
+    folder: tempfile::TempDir,
+    pub database: String,
+    servers: Vec<Server>,
+}
+
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Site {
+    /// An empty database with these merchants; gives the paths that gateways post to, too.
+    pub async fn new(engine: Engine, shops: &[Shop]) -> (Self, Vec<String>) {
+        let folder = tempfile::Builder::new().prefix("quittance-bench-").tempdir().expect("a folder");
+        let database = match engine {
+            Engine::Sqlite => format!("sqlite:{}", folder.path().join("bench.db").display()),
+            Engine::Postgres { .. } => postgres::address(&postgres::database().await),
+        };
+        let site = Self { engine, folder, database, servers: Vec::new() };
+        let store = site.store(OpenAs::Tool { create: true }).await;
+        let mut paths = Vec::new();
+        for (at, shop) in shops.iter().enumerate() {
+            let new = NewMerchant { name: format!("Shop {at}"), secret_key: Secret::new(KEY) };
+            let merchant_id = store.add_merchant(new, "bench".to_owned()).await.expect("a merchant");
+            let draft = ListenerDraft {
+                merchant_id,
+                gateway: Gateway::TwoCheckout,
+                label: "Bench".to_owned(),
+                secret: Some(Secret::new(KEY)),
+                required: Algorithms::ALL,
+                enabled: true,
+            };
+            store.add_listener(draft, format!("bench{at}"), "bench".to_owned()).await.expect("a listener");
+            paths.push(format!("/ipn/bench{at}"));
+            if let Some(url) = &shop.url {
+                let draft = UrlDraft {
+                    merchant_id,
+                    label: "Script".to_owned(),
+                    url: url.clone(),
+                    is_default: true,
+                    algorithms: Algorithms::MD5,
+                    concurrent: shop.concurrent,
+                    order_in_order: false,
+                    held: false,
+                    terms: Terms { max_in_flight: 256, ..Terms::default() },
+                    check: None,
+                };
+                store.add_url(draft, "bench".to_owned()).await.expect("a URL");
+            }
+        }
+        store.close().await;
+        (site, paths)
+    }
+
+    /// The database, opened in this process.
+    pub async fn store(&self, open_as: OpenAs) -> Store {
+        let settings = StoreSettings { open_as, key_file: Some(self.key_file()), clock: Clock::system() };
+        let address = Address::parse(&self.database).expect("an address");
+        Store::open(&address, settings, Feed::default()).await.expect("a store")
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.folder.path().join("bench.key")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let program = std::env::var_os("QUITTANCE_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_quittance").into(), PathBuf::from);
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).env("QUITTANCE_LOG", "error");
+        command.env("QUITTANCE_DATABASE", &self.database).env("QUITTANCE_KEY_FILE", self.key_file());
+        command
+    }
+
+    /// Starts every node; gives how long it took until the first answer of the last.
+    pub fn start(&mut self) -> Duration {
+        let nodes = match self.engine {
+            Engine::Sqlite => 1,
+            Engine::Postgres { nodes } => nodes,
+        };
+        let begin = Instant::now();
+        self.servers = (0..nodes)
+            .map(|_| {
+                let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+                let listen = format!("127.0.0.1:{port}");
+                let mut command = self.command(&["serve", "--listen", &listen, "--allow-network", "127.0.0.0/8"]);
+                let child = command.stdout(Stdio::null()).spawn().expect("the server");
+                Server { child, port }
+            })
+            .collect();
+        for server in &self.servers {
+            while !is_healthy(server.port) {
+                assert!(begin.elapsed() < Duration::from_secs(60), "the server does not start");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        begin.elapsed()
+    }
+
+    /// Ends every node without a word.
+    pub fn kill(&mut self) {
+        self.servers.clear();
+    }
+
+    /// Asks every node to end, and waits for it.
+    pub fn stop(&mut self) {
+        for server in &mut self.servers {
+            let _ = Command::new("kill").arg(server.child.id().to_string()).status();
+            let _ = server.child.wait();
+        }
+        self.servers.clear();
+    }
+
+    pub fn ports(&self) -> Vec<u16> {
+        self.servers.iter().map(|server| server.port).collect()
+    }
+
+    /// Resident memory of the first node, in megabytes.
+    pub fn resident(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.servers[0].child.id())).unwrap_or_default();
+        let kilobytes = status.split("VmRSS:").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+        kilobytes.unwrap_or(f64::NAN) * 1_024.0 / 1e6
+    }
+
+    /// Processor time of all nodes so far, in seconds.
+    pub fn processor_time(&self) -> f64 {
+        let ticks = self.servers.iter().filter_map(|server| {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.child.id())).ok()?;
+            let fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
+            Some(fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>())
+        });
+        ticks.sum::<f64>() / 100.0
+    }
+
+    /// What `quittance doctor` says: whether the books balance.
+    pub fn doctor(&self) -> bool {
+        self.command(&["doctor", "--json"]).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+}
+
+fn is_healthy(port: u16) -> bool {
+    use std::io::{Read as _, Write as _};
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut answer = [0; 12];
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"HTTP/1.1 200"
+        || answer.starts_with(b"HTTP/1.0 200")
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
