@@ -43,7 +43,7 @@ impl Site {
         let ports: Result<Vec<_>, _> =
             sockets.and_then(|sockets| sockets.iter().map(|socket| socket.local_addr().map(|address| address.port())).collect());
         let environment =
-            if trouble == Trouble::Clock { clock_environment(&folder.path().join("clock")) } else { Vec::new() };
+            if trouble == Trouble::Clock { clock_environment(folder.path())? } else { Vec::new() };
         Ok(Self { disk, folder, database, postgres, environment, ports: ports.map_err(|error| error.to_string())? })
     }
 

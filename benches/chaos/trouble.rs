@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-/// Where Debian's package `faketime` puts its library.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+/// What moves the clock of a server: compiled when it is needed.
+const CLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/chaos/clock.c");
 /// How large the disk is that runs full. The logs of the database files alone may take a third of it.
 const DISK: &str = "1g";
 
@@ -42,7 +42,6 @@ impl Trouble {
         let is_root = || Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
         match self {
             Self::FullDisk if !is_root() => Some("only root can mount a small disk"),
-            Self::Clock if !Path::new(FAKETIME).exists() => Some("the package faketime is not installed"),
             _ => None,
         }
     }
@@ -86,15 +85,22 @@ impl Drop for Disk {
     }
 }
 
-/// What a server needs in its environment so that its clock can be moved by writing a file.
-pub fn clock_environment(file: &Path) -> Vec<(&'static str, String)> {
-    let _ = std::fs::write(file, "+0");
-    vec![
-        ("LD_PRELOAD", FAKETIME.to_owned()),
-        ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
-        ("FAKETIME_NO_CACHE", "1".to_owned()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-    ]
+/// What a server needs in its environment so that its clock can be moved; `folder` takes the library and the file.
+pub fn clock_environment(folder: &Path) -> Result<Vec<(&'static str, String)>, String> {
+    let library = folder.join("clock.so");
+    let built = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(CLOCK).status();
+    if !built.is_ok_and(|status| status.success()) {
+        return Err("the C compiler cannot compile what moves the clock".to_owned());
+    }
+    let file = folder.join("clock");
+    std::fs::write(&file, 0_i64.to_ne_bytes()).map_err(|error| error.to_string())?;
+    Ok(vec![("LD_PRELOAD", library.display().to_string()), ("CHAOS_CLOCK", file.display().to_string())])
+}
+
+/// Sets the clock of a site's servers so far from the system's. In place: the servers look at these bytes.
+fn set_clock(site: &Site, hours: i64) -> Result<(), String> {
+    let file = File::options().write(true).open(site.clock_file());
+    file.and_then(|mut file| file.write_all(&(hours * 3_600).to_ne_bytes())).map_err(|error| error.to_string())
 }
 
 /// Makes trouble once; counted from 0.
@@ -138,7 +144,7 @@ pub fn strike(
         }
         Trouble::Clock => {
             let hours = random.below(61).cast_signed() - 30;
-            std::fs::write(site.clock_file(), format!("{hours:+}h")).map_err(|error| error.to_string())?;
+            set_clock(site, hours)?;
             if number % 3 != 2 {
                 return Ok(());
             }

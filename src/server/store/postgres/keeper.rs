@@ -1,7 +1,7 @@
 //! The two tasks that keep a node in its place: one that only says that it lives, and one that looks again and again for
 //! what notes may have failed to tell: changed settings, deliveries that nobody serves, errands, dead nodes.
 
-use super::Core;
+use super::{Core, nodelay};
 use crate::server::store::StoreError;
 use sqlx::{ConnectOptions as _, PgConnection, Row as _};
 use std::{
@@ -52,7 +52,11 @@ pub(super) async fn live(core: Arc<Core>) {
 async fn beat(core: &Core, conn: &mut Option<PgConnection>) -> Result<bool, StoreError> {
     let conn = match conn {
         Some(conn) => conn,
-        None => conn.insert(core.line_options.connect().await?),
+        None => {
+            let new = core.line_options.connect().await?;
+            nodelay::hurry(core.line_options.get_port());
+            conn.insert(new)
+        }
     };
     core.heartbeat(conn).await
 }

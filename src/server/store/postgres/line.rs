@@ -1,7 +1,7 @@
 //! A connection that writes batches, and keeps itself: it connects when it is needed, and a connection on which
 //! something went wrong is thrown away.
 
-use super::{Core, nodes::Place};
+use super::{Core, nodelay, nodes::Place};
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use std::{io, sync::Arc, time::Duration};
 
@@ -60,7 +60,11 @@ impl Line {
             None => {
                 let connecting = self.options.connect();
                 match tokio::time::timeout(super::connect::CONNECT_PATIENCE, connecting).await {
-                    Ok(conn) => conn?,
+                    Ok(conn) => {
+                        let conn = conn?;
+                        nodelay::hurry(self.options.get_port());
+                        conn
+                    }
                     Err(_) => return Err(silent()),
                 }
             }

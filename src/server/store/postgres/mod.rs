@@ -3,7 +3,8 @@
 //! A message goes `intake` (it queues at a line, by its order) → `accept` (a batch is one statement, which is one transaction;
 //! now the gateway is answered and the delivery starts). What attempts came to goes through `results`, in batches, too.
 //! `nodes` is who is there, `leases` who serves what, `keeper` the tasks that keep it so, `bus` what nodes tell each other;
-//! `line` is a connection that writes batches, `segments` the packed bytes, `connect` how connections are made. `queue` and `sweeps` are the table of
+//! `line` is a connection that writes batches, `segments` the packed bytes, `connect` how connections are made (`nodelay`: that
+//! statements leave at once). `queue` and `sweeps` are the table of
 //! deliveries as the dispatcher reads it; `settings`, `urls`, `people`, `resend`, `refusals`, `retention` change things; `orders`,
 //! `overview` and `verify` read them. All commits are `synchronous_commit=on`.
 //!
@@ -17,6 +18,7 @@ mod intake;
 mod keeper;
 mod leases;
 mod line;
+mod nodelay;
 mod nodes;
 mod orders;
 mod overview;
@@ -154,10 +156,13 @@ impl PgStore {
         let key_file = settings.key_file.unwrap_or_else(|| PathBuf::from(KEY_FILE));
         let vault = connect::prepare(address, &key_file, create).await?;
         let options = address.options()?;
+        let port = options.get_port();
         let pool = PgPoolOptions::new()
             .max_connections(if serves { POOL } else { 2 })
             .acquire_timeout(ACQUIRE_PATIENCE)
-            .connect_lazy_with(options.clone());
+            .after_connect(move |_, _| Box::pin(async move { Ok(nodelay::hurry(port)) }))
+            // A plan made while the tables were empty reads all of them later, until the server looks at them again.
+            .connect_lazy_with(options.clone().options([("plan_cache_mode", "force_custom_plan")]));
         let directory = watch::channel(Arc::new(settings::load(&pool, &vault).await?)).0;
         let ids = IdSource::beside_nodes(settings.clock.clone());
         let (bus, outbox) = Bus::new();
@@ -191,13 +196,21 @@ impl PgStore {
     async fn serve(&self, options: PgConnectOptions, outbox: Outbox) -> Result<(), StoreError> {
         let core = &self.0.core;
         let mut conn = options.connect().await?;
+        nodelay::hurry(options.get_port());
         core.take_place(&mut conn).await?;
         core.settle_leases().await?;
         // What is stored anew is joined by hash: a guess about the length of an array must not make the work quadratic.
         // Nothing here looks up rows of large tables by a join, which without loops would read all of them.
         let storing = core.line_options.clone().options([("enable_nestloop", "off")]);
         let (intake, mut lines) = Intake::start(|number| Line::new(core.clone(), storing.clone(), number));
-        let (results, recording) = results::start(Line::new(core.clone(), core.line_options.clone(), results::LINE));
+        // Results are the other way round: each finds its delivery by the primary key, however small the table was when the
+        // plan was made.
+        let recording = core.line_options.clone().options([
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+        ]);
+        let (results, recording) = results::start(Line::new(core.clone(), recording, results::LINE));
         lines.push(recording);
         *lock(&self.0.queues) = Some(Queues { intake: Arc::new(intake), results });
         *lock(&self.0.lines) = lines;
