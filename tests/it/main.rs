@@ -1,6 +1,7 @@
 //! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
 
 mod causes;
+mod copy;
 mod delivery;
 mod inbound;
 mod live;

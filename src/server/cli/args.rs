@@ -52,6 +52,12 @@ pub enum Command {
     ///
     /// Everything that was acknowledged before is in the copy. For SQLite; PostgreSQL has pg_dump.
     Backup(BackupArgs),
+    /// Move an installation from SQLite to PostgreSQL: everything, into an empty database.
+    ///
+    /// The server must be stopped; the source stays as it is. At the end both sides are counted; exit code 0 only where they are
+    /// equal. A copy that broke off is begun anew by the same command. Afterwards start the server with --database and the
+    /// --key-file that is printed, and no longer on the source: both would deliver what is outstanding.
+    Copy(CopyArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -143,6 +149,24 @@ pub struct BackupArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CopyArgs {
+    /// The database to copy: sqlite:PATH
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: String,
+    /// The empty database to fill: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "QUITTANCE_COPY_TO", hide_env_values = true, value_name = "ADDRESS")]
+    pub to: String,
+    /// The key that opens the secrets in the source [default: beside it, with the ending .key]
+    #[arg(long, env = "QUITTANCE_KEY_FILE", value_name = "PATH")]
+    pub from_key_file: Option<PathBuf>,
+    /// The key that seals them in the target; it may be the same. Made where there is none [default: data/quittance.key]
+    #[arg(long, env = "QUITTANCE_KEY_FILE", value_name = "PATH")]
+    pub to_key_file: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -9,6 +9,8 @@ use std::{io, net::SocketAddr, path::PathBuf};
 pub enum CliError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Copy(String),
     /// Mistakes in what was entered, each with the flag it stands in.
     #[error("{0}")]
     Mistakes(String),

@@ -6,6 +6,7 @@
 //!
 //! Must not live here: protocol rules, HTTP, schedules. They come in as data.
 
+mod copy;
 mod directory;
 mod error;
 mod feed;
@@ -19,6 +20,7 @@ mod sqlite;
 mod vault;
 mod wanted;
 
+pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
 pub use directory::{Directory, Listener, Merchant, NotificationUrl};
 pub use error::StoreError;
 pub use feed::Feed;
@@ -57,6 +59,9 @@ pub enum OpenAs {
         /// Make the database where there is none.
         create: bool,
     },
+    /// A command that needs a file of SQLite for itself: it takes the server's place until it closes the store, but accepts
+    /// nothing. On PostgreSQL it is like any other.
+    Alone,
 }
 
 /// How to open a store.

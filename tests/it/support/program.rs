@@ -44,23 +44,30 @@ impl Outcome {
 pub struct Program {
     folder: TempDir,
     address: String,
+    /// By default one of its own.
+    key_file: Option<PathBuf>,
 }
 
 impl Program {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("sqlite:{}", folder.path().join("quittance.db").display());
-        Self { folder, address }
+        Self { folder, address, key_file: None }
     }
 
     /// The program on a database of PostgreSQL.
     pub fn on(address: String) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), address }
+        Self { folder: tempfile::tempdir().unwrap(), address, key_file: None }
     }
 
     /// Where its key lies.
     pub fn key_file(&self) -> PathBuf {
-        self.folder.path().join("quittance.key")
+        self.key_file.clone().unwrap_or_else(|| self.folder.path().join("quittance.key"))
+    }
+
+    /// Takes another key file.
+    pub fn use_key_file(&mut self, path: PathBuf) {
+        self.key_file = Some(path);
     }
 
     pub fn database(&self) -> PathBuf {
