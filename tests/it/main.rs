@@ -5,6 +5,7 @@ mod copy;
 mod delivery;
 mod inbound;
 mod live;
+mod metrics;
 mod nodes;
 mod pacing;
 mod panel_guard;

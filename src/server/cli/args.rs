@@ -133,6 +133,9 @@ pub struct ServeArgs {
     /// For how many days everything else about a notification is kept; 0 for ever.
     #[arg(long, env = "QUITTANCE_KEEP_LEDGER", value_name = "DAYS", default_value_t = Keep::default().ledger)]
     pub keep_ledger: u32,
+    /// Also serve metrics for Prometheus at /metrics of this address, which should not be reachable from outside [default: none]
+    #[arg(long, env = "QUITTANCE_METRICS", value_name = "ADDRESS:PORT", value_parser = listen)]
+    pub metrics: Option<SocketAddr>,
     /// Write the log as JSON, one object a line.
     #[arg(long, env = "QUITTANCE_LOG_JSON")]
     pub log_json: bool,
@@ -454,6 +457,7 @@ mod tests {
             ("quittance url add https://a.example/ --merchant A --rate 0", "--rate", "not in 1..=1000"),
             ("quittance url add https://a.example/ --merchant A --retries 1s", "--retries", "at least 5 seconds"),
             ("quittance serve --listen 3000", "--listen", "such as 127.0.0.1:3000"),
+            ("quittance serve --metrics 9464", "--metrics", "such as 127.0.0.1:3000"),
             ("quittance serve --allow-network 10.0.0.0/33", "--allow-network", "such as 10.0.0.0/8"),
             ("quittance serve --public-url ipn.example.com", "--public-url", "https://ipn.example.com"),
             ("quittance resend --merchant A", "--order", "required"),

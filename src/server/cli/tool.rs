@@ -44,6 +44,7 @@ impl DatabaseArgs {
             board: Board::default(),
             passwords: Passwords::default(),
             throttle: Arc::new(Throttle::default()),
+            metrics: Arc::default(),
             // Commands print paths, not addresses: they do not know how the server is reached.
             base: String::new(),
         })

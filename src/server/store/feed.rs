@@ -2,6 +2,8 @@
 
 use super::{Change, Commit, Job};
 use crate::domain::{Timestamp, id::UrlId};
+use crate::server::telemetry::Metrics;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// The senders of the announcements. Default: nobody listens.
@@ -13,6 +15,8 @@ pub struct Feed {
     pub changes: Option<mpsc::UnboundedSender<Vec<Change>>>,
     /// URLs of which the table holds open deliveries that were not announced one by one, and when the first is due.
     pub due: Option<mpsc::UnboundedSender<Vec<(UrlId, Timestamp)>>>,
+    /// Where the time of each commit is counted.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 impl Feed {
@@ -23,6 +27,13 @@ impl Feed {
         }
         if let Some(changes) = self.changes.as_ref().filter(|_| !commit.changes.is_empty()) {
             let _ = changes.send(commit.changes);
+        }
+    }
+
+    /// Counts a commit of messages or results.
+    pub(super) fn committed(&self, took: Duration) {
+        if let Some(metrics) = &self.metrics {
+            metrics.committed(took);
         }
     }
 

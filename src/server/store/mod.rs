@@ -317,6 +317,12 @@ forward! {
 
     // Proof.
 
+    /// The books of every URL, at one moment.
+    pub async fn books(&self) -> Vec<UrlBooks>;
+    /// The books of a URL and how many deliveries there are, at one moment: in states that an index counts, or in all;
+    /// `None` where the URL has no books.
+    pub async fn recount(&self, url_id: UrlId, whole: bool) -> Option<Recount>;
+
     /// Runs every check of `quittance doctor`.
     pub async fn verify(&self) -> Vec<Finding>;
 }

@@ -107,8 +107,13 @@ impl Program {
 
     /// Starts the server on a free port, and waits until it says where.
     pub fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub fn serve_with(&self, more: &[&str]) -> Server {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8"];
-        let mut child = self.command(&arguments).spawn().unwrap();
+        let mut child = self.command(&[&arguments[..], more].concat()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         while !banner.contains("stops it") {

@@ -49,7 +49,7 @@ async fn open(folder: TempDir, address: Address) -> TestStore {
     let (clock, hand) = Clock::manual(START);
     let (jobs_sender, jobs) = mpsc::unbounded_channel();
     let (due_sender, due) = mpsc::unbounded_channel();
-    let feed = Feed { jobs: Some(jobs_sender), changes: None, due: Some(due_sender) };
+    let feed = Feed { jobs: Some(jobs_sender), changes: None, due: Some(due_sender), metrics: None };
     let settings =
         StoreSettings { open_as: OpenAs::Server, key_file: Some(folder.path().join("quittance.key")), clock: clock.clone() };
     let store = Store::open(&address, settings, feed).await.unwrap();

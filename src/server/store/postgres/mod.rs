@@ -11,6 +11,7 @@
 //! come in as data.
 
 mod accept;
+mod balance;
 mod bus;
 mod connect;
 mod intake;

@@ -12,6 +12,7 @@
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
 mod backup;
+mod balance;
 mod intake;
 mod journal;
 mod journaler;
