@@ -3,6 +3,7 @@
 mod causes;
 mod copy;
 mod delivery;
+mod doctor;
 mod inbound;
 mod live;
 mod metrics;

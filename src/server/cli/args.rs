@@ -44,7 +44,7 @@ pub enum Command {
     /// The resend is stored at once; the running server sends it within a second. Without a running server it is sent when one
     /// starts.
     Resend(ResendArgs),
-    /// Check that the books balance and that nothing stored is damaged; exit code 0 only where all is well.
+    /// Check that the books balance, that nothing stored is damaged, and that indexes are used; exit code 0 only where all is well.
     ///
     /// Reads the database at one moment; the server may go on meanwhile.
     Doctor(DoctorArgs),

@@ -9,8 +9,10 @@
 mod copy;
 mod directory;
 mod error;
+mod exchanges;
 mod feed;
 mod ids;
+mod indexes;
 mod pack;
 mod postgres;
 mod records;

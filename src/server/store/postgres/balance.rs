@@ -5,6 +5,18 @@ use crate::domain::{DeliveryState, id::UrlId};
 use crate::server::store::{Recount, StoreError, UrlBooks};
 use sqlx::Row as _;
 
+/// The books of a URL, and its deliveries in states that an index counts.
+pub(super) const COUNT_INDEXED: &str =
+    "SELECT sum(queued)::bigint, sum(retrying)::bigint, sum(held)::bigint, sum(expired)::bigint, 0::bigint, 0::bigint,
+                 (SELECT count(*) FROM delivery WHERE delivery.url_id = $1 AND state = 0 AND state IN (0, 2)
+                     AND node_id = ANY (ARRAY(SELECT id FROM node) || 0::bigint)),
+                 (SELECT count(*) FROM delivery WHERE delivery.url_id = $1 AND state = 2 AND state IN (0, 2)
+                     AND node_id = ANY (ARRAY(SELECT id FROM node) || 0::bigint)),
+                 (SELECT count(*) FROM delivery WHERE delivery.url_id = $1 AND state = 3),
+                 (SELECT count(*) FROM delivery WHERE delivery.url_id = $1 AND state = 5),
+                 0::bigint, 0::bigint
+             FROM url_books WHERE url_id = $1 HAVING count(*) > 0";
+
 impl Core {
     /// The books of every URL, over all pages.
     pub(in crate::server::store) async fn books(&self) -> Result<Vec<UrlBooks>, StoreError> {
@@ -34,15 +46,7 @@ impl Core {
                  (SELECT count(*) FROM delivery WHERE delivery.url_id = $1 AND state = 6)
              FROM url_books WHERE url_id = $1 HAVING count(*) > 0"
         } else {
-            "SELECT sum(queued)::bigint, sum(retrying)::bigint, sum(held)::bigint, sum(expired)::bigint, 0::bigint, 0::bigint,
-                 (SELECT count(*) FROM delivery WHERE delivery.url_id = $1 AND state = 0 AND state IN (0, 2)
-                     AND node_id = ANY (ARRAY(SELECT id FROM node) || 0::bigint)),
-                 (SELECT count(*) FROM delivery WHERE delivery.url_id = $1 AND state = 2 AND state IN (0, 2)
-                     AND node_id = ANY (ARRAY(SELECT id FROM node) || 0::bigint)),
-                 (SELECT count(*) FROM delivery WHERE delivery.url_id = $1 AND state = 3),
-                 (SELECT count(*) FROM delivery WHERE delivery.url_id = $1 AND state = 5),
-                 0::bigint, 0::bigint
-             FROM url_books WHERE url_id = $1 HAVING count(*) > 0"
+            COUNT_INDEXED
         };
         let row = sqlx::query(query).bind(url_id.0).fetch_optional(&self.pool).await?;
         let Some(row) = row else { return Ok(None) };

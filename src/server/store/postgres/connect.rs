@@ -13,7 +13,7 @@ use sqlx::{
 };
 use std::{fmt, io, path::Path, str::FromStr as _, time::Duration};
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// The oldest version that the statements are written for.
 const OLDEST: u32 = 15;

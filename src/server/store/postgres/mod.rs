@@ -22,6 +22,7 @@ mod nodes;
 mod orders;
 mod overview;
 mod people;
+mod plans;
 mod queue;
 mod refusals;
 mod resend;

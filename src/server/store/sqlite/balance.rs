@@ -5,6 +5,15 @@ use crate::domain::{DeliveryState, id::UrlId};
 use crate::server::store::{Recount, StoreError, UrlBooks};
 use sqlx::Row as _;
 
+/// The books of a URL, and its deliveries in states that an index counts.
+pub(super) const COUNT_INDEXED: &str = "SELECT queued, retrying, held, expired, 0, 0,
+                 (SELECT count(*) FROM delivery WHERE url_id = ?1 AND state = 0),
+                 (SELECT count(*) FROM delivery WHERE url_id = ?1 AND state = 2),
+                 (SELECT count(*) FROM delivery WHERE url_id = ?1 AND state = 3),
+                 (SELECT count(*) FROM delivery WHERE url_id = ?1 AND state = 5),
+                 0, 0
+             FROM url_books WHERE url_id = ?1";
+
 impl SqliteStore {
     /// The books of every URL.
     pub(in crate::server::store) async fn books(&self) -> Result<Vec<UrlBooks>, StoreError> {
@@ -27,13 +36,7 @@ impl SqliteStore {
                  (SELECT count(*) FROM delivery WHERE url_id = ?1 AND state = 6)
              FROM url_books WHERE url_id = ?1"
         } else {
-            "SELECT queued, retrying, held, expired, 0, 0,
-                 (SELECT count(*) FROM delivery WHERE url_id = ?1 AND state = 0),
-                 (SELECT count(*) FROM delivery WHERE url_id = ?1 AND state = 2),
-                 (SELECT count(*) FROM delivery WHERE url_id = ?1 AND state = 3),
-                 (SELECT count(*) FROM delivery WHERE url_id = ?1 AND state = 5),
-                 0, 0
-             FROM url_books WHERE url_id = ?1"
+            COUNT_INDEXED
         };
         let row = sqlx::query(query).bind(url_id.0).fetch_optional(&self.0.readers).await?;
         let Some(row) = row else { return Ok(None) };

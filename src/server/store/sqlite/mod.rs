@@ -20,6 +20,7 @@ mod ledger;
 mod orders;
 mod overview;
 mod people;
+mod plans;
 mod queue;
 mod refusals;
 mod resend;
