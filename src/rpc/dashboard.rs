@@ -20,5 +20,7 @@ pub async fn read_dashboard(merchant: Option<String>) -> Result<Dashboard, AppEr
             (caller, merchants)
         }
     };
-    caller.services.dashboard(&merchants).await.map_err(app_error)
+    let mut dashboard = caller.services.dashboard(&merchants).await.map_err(app_error)?;
+    dashboard.books_differ &= caller.may(Permission::ManageMerchants);
+    Ok(dashboard)
 }

@@ -3,6 +3,7 @@
 
 use crate::server::{
     auth::{Passwords, Throttle, Token},
+    balance,
     dispatch::{
         attempt::Workshop,
         client::{Client, Guard, Limits, Resolver},
@@ -14,6 +15,7 @@ use crate::server::{
     service::{ServiceError, Services},
     settings::Settings,
     store::{Brake, Feed, OpenAs, Store, StoreError, StoreSettings},
+    telemetry::Metrics,
 };
 use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, sync::Arc};
@@ -29,6 +31,8 @@ pub struct App {
     pub address: SocketAddr,
     dispatcher: Dispatcher,
     retention: JoinHandle<()>,
+    balance: JoinHandle<()>,
+    metrics_served: Option<JoinHandle<()>>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -62,13 +66,23 @@ impl App {
         let (changes, announced_changes) = mpsc::unbounded_channel();
         let (due, announced_due) = mpsc::unbounded_channel();
         let open = StoreSettings { open_as: OpenAs::Server, key_file: settings.key_file.clone(), clock: settings.clock.clone() };
-        let feed = Feed { jobs: Some(jobs), changes: Some(changes), due: Some(due), brake: Brake::default() };
+        let metrics = Arc::new(Metrics::default());
+        metrics.started(settings.clock.now());
+        let feed = Feed {
+            jobs: Some(jobs),
+            changes: Some(changes),
+            due: Some(due),
+            brake: Brake::default(),
+            metrics: Some(metrics.clone()),
+        };
         let store = Store::open(&settings.database, open, feed).await?;
         store.introduce(&address.to_string()).await?;
         let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), roots, limits));
-        let workshop = Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone() };
+        let workshop =
+            Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone(), metrics: metrics.clone() };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs, announced_due);
         let retention = tokio::spawn(retention::run(store.clone(), settings.clock.clone(), settings.keep));
+        let balance = tokio::spawn(balance::run(store.clone(), settings.clock.clone(), metrics.clone()));
         let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or(1).max(1));
         let base = settings.public_url.map_or_else(|| format!("http://{address}"), |url| url.as_str().to_owned());
         let services = Services {
@@ -78,13 +92,26 @@ impl App {
             board: dispatcher.board(),
             passwords: Passwords::default(),
             throttle: Arc::new(Throttle::default()),
+            metrics,
             base,
         };
         let (end, ending) = watch::channel(false);
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, retention, end, served })
+        Ok(Self { services, address, dispatcher, retention, balance, metrics_served: None, end, served })
+    }
+
+    /// Also serves the metrics, on a listener of their own; gives its address.
+    pub fn serve_metrics(&mut self, listener: TcpListener) -> std::io::Result<SocketAddr> {
+        let address = listener.local_addr()?;
+        let engine = match self.services.store {
+            Store::Sqlite(_) => "sqlite",
+            Store::Postgres(_) => "postgres",
+        };
+        let router = http::metrics::router(self.services.metrics.clone(), engine);
+        self.metrics_served = Some(tokio::spawn(serve(listener, router, ended(self.end.subscribe()))));
+        Ok(address)
     }
 
     /// Where the first administrator is created, as long as there is none.
@@ -100,6 +127,8 @@ impl App {
             () = self.dispatcher.ended() => "the dispatcher",
             _ = &mut self.served => "the HTTP server",
             _ = &mut self.retention => "retention",
+            _ = &mut self.balance => "the check of the books",
+            () = lost(&mut self.metrics_served) => "the metrics",
         }
     }
 
@@ -109,7 +138,19 @@ impl App {
         let _ = self.served.await;
         self.dispatcher.stop().await;
         self.retention.abort();
+        self.balance.abort();
+        if let Some(served) = self.metrics_served {
+            let _ = served.await;
+        }
         self.services.store.close().await;
+    }
+}
+
+/// Waits for the end of a task that may not be there.
+async fn lost(task: &mut Option<JoinHandle<()>>) {
+    match task {
+        Some(task) => drop(task.await),
+        None => std::future::pending().await,
     }
 }
 

@@ -1,9 +1,12 @@
 //! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
 
 mod causes;
+mod copy;
 mod delivery;
+mod doctor;
 mod inbound;
 mod live;
+mod metrics;
 mod nodes;
 mod pacing;
 mod panel_guard;

@@ -14,6 +14,8 @@ pub struct Dashboard {
     pub urls: Vec<UrlHealth>,
     /// Whether any listener exists: without one nothing can arrive.
     pub has_listener: bool,
+    /// The books of the installation do not balance; only administrators are told.
+    pub books_differ: bool,
 }
 
 /// Counts of today (since midnight UTC), and of now.

@@ -44,7 +44,7 @@ pub enum Command {
     /// The resend is stored at once; the running server sends it within a second. Without a running server it is sent when one
     /// starts.
     Resend(ResendArgs),
-    /// Check that the books balance and that nothing stored is damaged; exit code 0 only where all is well.
+    /// Check that the books balance, that nothing stored is damaged, and that indexes are used; exit code 0 only where all is well.
     ///
     /// Reads the database at one moment; the server may go on meanwhile.
     Doctor(DoctorArgs),
@@ -52,6 +52,12 @@ pub enum Command {
     ///
     /// Everything that was acknowledged before is in the copy. For SQLite; PostgreSQL has pg_dump.
     Backup(BackupArgs),
+    /// Move an installation from SQLite to PostgreSQL: everything, into an empty database.
+    ///
+    /// The server must be stopped; the source stays as it is. At the end both sides are counted; exit code 0 only where they are
+    /// equal. A copy that broke off is begun anew by the same command. Afterwards start the server with --database and the
+    /// --key-file that is printed, and no longer on the source: both would deliver what is outstanding.
+    Copy(CopyArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,6 +133,9 @@ pub struct ServeArgs {
     /// For how many days everything else about a notification is kept; 0 for ever.
     #[arg(long, env = "QUITTANCE_KEEP_LEDGER", value_name = "DAYS", default_value_t = Keep::default().ledger)]
     pub keep_ledger: u32,
+    /// Also serve metrics for Prometheus at /metrics of this address, which should not be reachable from outside [default: none]
+    #[arg(long, env = "QUITTANCE_METRICS", value_name = "ADDRESS:PORT", value_parser = listen)]
+    pub metrics: Option<SocketAddr>,
     /// Write the log as JSON, one object a line.
     #[arg(long, env = "QUITTANCE_LOG_JSON")]
     pub log_json: bool,
@@ -143,6 +152,24 @@ pub struct BackupArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CopyArgs {
+    /// The database to copy: sqlite:PATH
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: String,
+    /// The empty database to fill: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "QUITTANCE_COPY_TO", hide_env_values = true, value_name = "ADDRESS")]
+    pub to: String,
+    /// The key that opens the secrets in the source [default: beside it, with the ending .key]
+    #[arg(long, env = "QUITTANCE_KEY_FILE", value_name = "PATH")]
+    pub from_key_file: Option<PathBuf>,
+    /// The key that seals them in the target; it may be the same. Made where there is none [default: data/quittance.key]
+    #[arg(long, env = "QUITTANCE_KEY_FILE", value_name = "PATH")]
+    pub to_key_file: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -430,6 +457,7 @@ mod tests {
             ("quittance url add https://a.example/ --merchant A --rate 0", "--rate", "not in 1..=1000"),
             ("quittance url add https://a.example/ --merchant A --retries 1s", "--retries", "at least 5 seconds"),
             ("quittance serve --listen 3000", "--listen", "such as 127.0.0.1:3000"),
+            ("quittance serve --metrics 9464", "--metrics", "such as 127.0.0.1:3000"),
             ("quittance serve --allow-network 10.0.0.0/33", "--allow-network", "such as 10.0.0.0/8"),
             ("quittance serve --public-url ipn.example.com", "--public-url", "https://ipn.example.com"),
             ("quittance resend --merchant A", "--order", "required"),

@@ -9,6 +9,8 @@ use std::{io, net::SocketAddr, path::PathBuf};
 pub enum CliError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Copy(String),
     /// Mistakes in what was entered, each with the flag it stands in.
     #[error("{0}")]
     Mistakes(String),
@@ -35,10 +37,10 @@ pub enum CliError {
     NotTried(String),
     #[error("{0} has ended by itself; the log above tells why. Start the server again: it goes on where it was")]
     PartEnded(&'static str),
-    #[error("{0} is already in use; stop what listens there or choose another with --listen")]
-    InUse(SocketAddr),
-    #[error("cannot listen on {address}: {reason}; choose another with --listen")]
-    Listen { address: SocketAddr, reason: io::Error },
+    #[error("{address} is already in use; stop what listens there or choose another with {flag}")]
+    InUse { address: SocketAddr, flag: &'static str },
+    #[error("cannot listen on {address}: {reason}; choose another with {flag}")]
+    Listen { address: SocketAddr, flag: &'static str, reason: io::Error },
     #[error(transparent)]
     Start(StartError),
     #[error(transparent)]

@@ -9,6 +9,7 @@
 
 mod args;
 mod backup;
+mod copy;
 mod doctor;
 mod error;
 mod listeners;
@@ -73,6 +74,7 @@ fn tool(command: Command) -> Result<ExitCode, CliError> {
             Command::Resend(args) => (resend::run(&args).await?, args.output.json),
             Command::Doctor(args) => (doctor::run(&args).await?, args.output.json),
             Command::Backup(args) => (backup::run(&args).await?, args.output.json),
+            Command::Copy(args) => (copy::run(&args).await?, args.output.json),
             Command::Serve(_) => (Report::default(), false),
         })
     })?;

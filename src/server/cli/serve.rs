@@ -8,7 +8,7 @@ use crate::server::{
     settings::{Keep, Settings},
     store::{Address, StoreError},
 };
-use std::{io::ErrorKind, process::ExitCode, thread::available_parallelism};
+use std::{io::ErrorKind, net::SocketAddr, process::ExitCode, thread::available_parallelism};
 use tokio::{net::TcpListener, runtime::Builder};
 
 /// Fewer would let one page that renders long hold up everything else.
@@ -28,16 +28,18 @@ pub fn run(args: ServeArgs) -> Result<ExitCode, CliError> {
 async fn serve(args: ServeArgs) -> Result<(), CliError> {
     let mut signals = Signals::new().map_err(CliError::Runtime)?;
     let address = args.database.address();
-    let listener = TcpListener::bind(args.listen).await.map_err(|reason| match reason.kind() {
-        ErrorKind::AddrInUse => CliError::InUse(args.listen),
-        _ => CliError::Listen { address: args.listen, reason },
-    })?;
+    let listener = bind(args.listen, "--listen").await?;
+    let metrics = match args.metrics {
+        Some(address) => Some(bind(address, "--metrics").await?),
+        None => None,
+    };
     // What is cut off here is what a crash cuts off: the next start goes on from it.
     let (mut app, demo) = tokio::select! {
         started = start(&args, &address, listener) => started?,
         () = signals.next() => return Ok(()),
     };
-    let banner = banner(&args, &app, &address, demo.as_ref()).await;
+    let metrics = metrics.map(|listener| app.serve_metrics(listener)).transpose().map_err(CliError::Runtime)?;
+    let banner = banner(&args, &app, &address, metrics, demo.as_ref()).await;
     match banner.and_then(|banner| print(&banner)) {
         Err(CliError::Output(error)) => tracing::warn!(%error, "the address of the panel could not be printed"),
         Err(error) => {
@@ -61,6 +63,13 @@ async fn serve(args: ServeArgs) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).await.map_err(|reason| match reason.kind() {
+        ErrorKind::AddrInUse => CliError::InUse { address, flag },
+        _ => CliError::Listen { address, flag, reason },
+    })
 }
 
 async fn start(args: &ServeArgs, address: &Address, listener: TcpListener) -> Result<(App, Option<Demo>), CliError> {
@@ -103,11 +112,20 @@ async fn stop(app: App, demo: Option<Demo>) {
 }
 
 /// What a newcomer needs to see.
-async fn banner(args: &ServeArgs, app: &App, address: &Address, demo: Option<&Demo>) -> Result<String, CliError> {
+async fn banner(
+    args: &ServeArgs,
+    app: &App,
+    address: &Address,
+    metrics: Option<SocketAddr>,
+    demo: Option<&Demo>,
+) -> Result<String, CliError> {
     let base = &app.services.base;
     let mut text = format!("Quittance is running.\n\n  Panel      {base}/\n  Database   {address}\n");
     if app.address.ip().is_unspecified() && args.public_url.is_none() {
         text.push_str("             (say with --public-url how browsers and gateways reach it, so that links are right)\n");
+    }
+    if let Some(metrics) = metrics {
+        text.push_str(&format!("  Metrics    http://{metrics}/metrics\n"));
     }
     if let Some(link) = app.first_run_link().await? {
         text.push_str(&format!(

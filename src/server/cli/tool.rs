@@ -24,9 +24,7 @@ pub const ACTOR: &str = "command line";
 impl DatabaseArgs {
     /// The address; what cannot be one was typed wrongly, and ends the program like everything that was.
     pub fn address(&self) -> Address {
-        Address::parse(&self.database).unwrap_or_else(|error| {
-            Cli::command().error(ErrorKind::ValueValidation, format!("invalid value for '--database <ADDRESS>': {error}")).exit()
-        })
+        address("--database", &self.database)
     }
 
     /// Opens the database; makes it where it is missing and may be made.
@@ -46,10 +44,18 @@ impl DatabaseArgs {
             board: Board::default(),
             passwords: Passwords::default(),
             throttle: Arc::new(Throttle::default()),
+            metrics: Arc::default(),
             // Commands print paths, not addresses: they do not know how the server is reached.
             base: String::new(),
         })
     }
+}
+
+/// The address that a flag names; what cannot be one was typed wrongly, and ends the program like everything that was.
+pub fn address(flag: &str, text: &str) -> Address {
+    Address::parse(text).unwrap_or_else(|error| {
+        Cli::command().error(ErrorKind::ValueValidation, format!("invalid value for '{flag} <ADDRESS>': {error}")).exit()
+    })
 }
 
 /// The merchant that `--merchant` names.

@@ -11,6 +11,7 @@ use crate::domain::{Cause, Timestamp, attempt::Origin};
 use crate::server::{
     clock::Clock,
     store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, Store, StoreError},
+    telemetry::Metrics,
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -26,6 +27,7 @@ pub struct Workshop {
     pub store: Store,
     pub client: Arc<Client>,
     pub clock: Clock,
+    pub metrics: Arc<Metrics>,
 }
 
 /// What came of an attempt: for the store, and for the scheduler.
@@ -51,6 +53,7 @@ impl Workshop {
             Some(body) => body.clone(),
             None => self.received(job).await?,
         };
+        let _on_its_way = self.metrics.in_flight();
         let started_at = self.clock.now();
         let mut record = AttemptRecord {
             delivery_id: job.delivery_id,
@@ -91,6 +94,7 @@ impl Workshop {
         };
         record.finished_at = self.clock.now();
         record.cause = verdict.cause;
+        self.metrics.attempted(record.cause);
         record.detail = verdict.detail.bounded();
         record.next = match (record.cause, job.origin) {
             (None, _) => Next::Confirmed,

@@ -6,6 +6,7 @@ mod assets;
 pub mod cookies;
 mod guard;
 mod live;
+pub mod metrics;
 mod pages;
 pub mod serve;
 mod session;
@@ -46,7 +47,8 @@ pub struct Panel {
 pub fn router(panel: Panel) -> Router {
     // Pages spawn what they render. An error means that another server of this process (tests) did it before.
     let _ = any_spawner::Executor::init_tokio();
-    let listeners = listener::router(panel.services.store.clone(), panel.services.clock.clone());
+    let services = &panel.services;
+    let listeners = listener::router_with(services.store.clone(), services.clock.clone(), services.metrics.clone());
     let session = middleware::from_fn_with_state(panel.services.clone(), session::current_user);
     let pages = Router::new()
         .route("/rpc/{*function}", any(pages::server_function))

@@ -16,6 +16,7 @@ use crate::server::{
     clock::Clock,
     gateway::{self, Acknowledgement, Credentials, Refused},
     store::{Acceptance, Listener, NewNotification, NewRefusal, Store, StoreError},
+    telemetry::Metrics,
 };
 use axum::{
     Router,
@@ -28,7 +29,7 @@ use axum::{
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString as _};
 use jiff::fmt::strtime;
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 /// Largest message, in bytes. A full order has about 2.5 kB; a hundred products about 60 kB.
 pub const MAX_BODY: usize = 256 << 10;
@@ -66,11 +67,17 @@ struct ListenerState<K> {
     keeper: K,
     clock: Clock,
     refusals: Arc<Refusals>,
+    metrics: Arc<Metrics>,
 }
 
 /// The listener pages.
 pub fn router<K: Keeper>(keeper: K, clock: Clock) -> Router {
-    let state = ListenerState { keeper, refusals: Arc::new(Refusals::new()), clock };
+    router_with(keeper, clock, Arc::default())
+}
+
+/// The listener pages, counting what comes.
+pub fn router_with<K: Keeper>(keeper: K, clock: Clock, metrics: Arc<Metrics>) -> Router {
+    let state = ListenerState { keeper, refusals: Arc::new(Refusals::new()), clock, metrics };
     Router::new().route("/ipn/{key}", post(receive::<K>).get(probe::<K>)).with_state(state)
 }
 
@@ -89,7 +96,7 @@ async fn receive<K: Keeper>(
     Path(key): Path<String>,
     request: axum::extract::Request,
 ) -> Response {
-    let received_at = state.clock.now();
+    let (begun, received_at) = (Instant::now(), state.clock.now());
     let (parts, body) = request.into_parts();
     let head = || render_head(&parts);
     let inbound = Inbound { received_at, peer: peer.ip().to_canonical().to_compact_string() };
@@ -112,7 +119,10 @@ async fn receive<K: Keeper>(
     };
     let outcome = state.take(listener.as_deref(), &inbound, &head, &body).await;
     match outcome {
-        Ok(acknowledgement) => acknowledgement.into_response(),
+        Ok((acknowledgement, repeated)) => {
+            state.metrics.acknowledged(repeated, begun.elapsed());
+            acknowledgement.into_response()
+        }
         Err(NotTaken::Refused(refused)) => {
             let reason = refused.reason;
             let size = body.len() as u64;
@@ -120,6 +130,7 @@ async fn receive<K: Keeper>(
             refuse_response(reason)
         }
         Err(NotTaken::NotStored(error)) => {
+            state.metrics.not_stored();
             tracing::error!(%error, "a verified notification could not be stored; the gateway was asked to send it again");
             let headers = [(header::RETRY_AFTER, RETRY_AFTER)];
             (headers, plain(StatusCode::SERVICE_UNAVAILABLE, "Not stored. Please send it again later.\n")).into_response()
@@ -144,14 +155,14 @@ impl From<Refused> for NotTaken {
 }
 
 impl<K: Keeper> ListenerState<K> {
-    /// Checks and stores one message.
+    /// Checks and stores one message; also gives whether it had come before.
     async fn take(
         &self,
         listener: Option<&Listener>,
         inbound: &Inbound,
         head: &(dyn Fn() -> String + Send + Sync),
         body: &Bytes,
-    ) -> Result<Acknowledgement, NotTaken> {
+    ) -> Result<(Acknowledgement, bool), NotTaken> {
         let listener = listener.ok_or(Refused::because(RefusalReason::UnknownListener))?;
         if !listener.enabled {
             return Err(Refused::because(RefusalReason::ListenerOff).into());
@@ -176,11 +187,11 @@ impl<K: Keeper> ListenerState<K> {
             body: body.clone(),
             facts,
         };
-        self.keeper.accept(new).await.map_err(NotTaken::NotStored)?;
-        Ok(acknowledgement)
+        let acceptance = self.keeper.accept(new).await.map_err(NotTaken::NotStored)?;
+        Ok((acknowledgement, acceptance.repeated))
     }
 
-    /// Keeps what was refused, as often as the limits allow. Never fails the answer: it says no in any case.
+    /// Counts what was refused, and keeps it as often as the limits allow. Never fails the answer: it says no in any case.
     async fn keep_refusal(
         &self,
         listener: Option<&Listener>,
@@ -190,6 +201,7 @@ impl<K: Keeper> ListenerState<K> {
         size: u64,
         refused: Refused,
     ) {
+        self.metrics.refused(refused.reason);
         let listener_id = listener.map(|listener| listener.id);
         let Some(suppressed) = self.refusals.admit(listener_id, inbound.received_at) else { return };
         let new = NewRefusal {

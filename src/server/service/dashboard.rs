@@ -58,6 +58,6 @@ impl Services {
         }
         troubles.sort_by_key(|trouble| trouble.since);
         let has_listener = merchants.iter().any(|merchant| !settings.listeners_of(merchant.id).is_empty());
-        Ok(Dashboard { as_of: now, counts, troubles, urls, has_listener })
+        Ok(Dashboard { as_of: now, counts, troubles, urls, has_listener, books_differ: self.metrics.books_differ() })
     }
 }

@@ -21,6 +21,7 @@ use crate::server::{
     clock::Clock,
     dispatch::{Board, client::Client},
     store::{Merchant, Store, StoreError},
+    telemetry::Metrics,
 };
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub struct Services {
     pub board: Board,
     pub passwords: Passwords,
     pub throttle: Arc<Throttle>,
+    /// What the server counts; nothing where none runs.
+    pub metrics: Arc<Metrics>,
     /// How the outside reaches this server: `https://ipn.example.com`.
     pub base: String,
 }

@@ -42,6 +42,11 @@ pub enum StoreError {
         "{0} holds accepted notifications of another database; put it back beside that database, or move it away if that one is gone"
     )]
     ForeignJournal(PathBuf),
+    #[error(
+        "a copy into the database {0} is not finished: it is under way, or broke off; wait for it, or run the same `quittance copy` \
+         again, which begins anew"
+    )]
+    HalfCopied(String),
     #[error("only the server accepts notifications and records attempts")]
     NotServing,
     #[error("the key file {path} cannot be used: {reason}")]

@@ -2,6 +2,8 @@
 
 use super::{Brake, Change, Commit, Job};
 use crate::domain::{Timestamp, id::UrlId};
+use crate::server::telemetry::Metrics;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// The senders of the announcements. Default: nobody listens.
@@ -15,6 +17,8 @@ pub struct Feed {
     pub due: Option<mpsc::UnboundedSender<Vec<(UrlId, Timestamp)>>>,
     /// What comes back from whoever delivers.
     pub brake: Brake,
+    /// Where the time of each commit is counted.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 impl Feed {
@@ -25,6 +29,13 @@ impl Feed {
         }
         if let Some(changes) = self.changes.as_ref().filter(|_| !commit.changes.is_empty()) {
             let _ = changes.send(commit.changes);
+        }
+    }
+
+    /// Counts a commit of messages or results.
+    pub(super) fn committed(&self, took: Duration) {
+        if let Some(metrics) = &self.metrics {
+            metrics.committed(took);
         }
     }
 

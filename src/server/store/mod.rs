@@ -7,10 +7,13 @@
 //! Must not live here: protocol rules, HTTP, schedules. They come in as data.
 
 mod brake;
+mod copy;
 mod directory;
 mod error;
+mod exchanges;
 mod feed;
 mod ids;
+mod indexes;
 mod pack;
 mod postgres;
 mod records;
@@ -21,6 +24,7 @@ mod vault;
 mod wanted;
 
 pub use brake::Brake;
+pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
 pub use directory::{Directory, Listener, Merchant, NotificationUrl};
 pub use error::StoreError;
 pub use feed::Feed;
@@ -59,6 +63,9 @@ pub enum OpenAs {
         /// Make the database where there is none.
         create: bool,
     },
+    /// A command that needs a file of SQLite for itself: it takes the server's place until it closes the store, but accepts
+    /// nothing. On PostgreSQL it is like any other.
+    Alone,
 }
 
 /// How to open a store.
@@ -330,6 +337,12 @@ forward! {
     pub async fn refusal(&self, merchant_id: MerchantId, id: RefusalId) -> Option<StoredRefusal>;
 
     // Proof.
+
+    /// The books of every URL, at one moment.
+    pub async fn books(&self) -> Vec<UrlBooks>;
+    /// The books of a URL and how many deliveries there are, at one moment: in states that an index counts, or in all;
+    /// `None` where the URL has no books.
+    pub async fn recount(&self, url_id: UrlId, whole: bool) -> Option<Recount>;
 
     /// Runs every check of `quittance doctor`.
     pub async fn verify(&self) -> Vec<Finding>;

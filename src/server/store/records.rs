@@ -1,8 +1,8 @@
 //! What goes into the store and what comes out for the machinery. What pages read lives in `domain::pages`.
 
-use super::vault::Secret;
+use super::{StoreError, vault::Secret};
 use crate::domain::{
-    Algorithms, Cause, Gateway, RefusalReason, Role, Terms, Timestamp,
+    Algorithms, Cause, DeliveryState, Gateway, RefusalReason, Role, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, UserId},
     order::OrderFacts,
@@ -334,6 +334,49 @@ pub struct Finding {
     pub ok: bool,
     /// What was found.
     pub detail: String,
+}
+
+/// The running books of a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UrlBooks {
+    pub url_id: UrlId,
+    /// Deliveries that were ever made, without those that retention removed.
+    pub accepted: i64,
+    /// How many of them are in each state.
+    pub states: [(DeliveryState, i64); 6],
+}
+
+/// States, with what the books of a URL say and how many deliveries were found. What was not counted is 0 on both sides.
+pub type Recount = [(DeliveryState, i64, i64); 6];
+
+impl UrlBooks {
+    /// The states that are booked, in the order of the columns.
+    pub const STATES: [DeliveryState; 6] = [
+        DeliveryState::Queued,
+        DeliveryState::Retrying,
+        DeliveryState::Held,
+        DeliveryState::Confirmed,
+        DeliveryState::Expired,
+        DeliveryState::Cancelled,
+    ];
+    /// The same in the order in which they are counted: those that an index counts come first.
+    pub(super) const COUNTED: [DeliveryState; 6] = [
+        DeliveryState::Queued,
+        DeliveryState::Retrying,
+        DeliveryState::Held,
+        DeliveryState::Expired,
+        DeliveryState::Confirmed,
+        DeliveryState::Cancelled,
+    ];
+
+    /// Puts books together from a row: what was accepted, and then the states.
+    pub(super) fn read(url_id: UrlId, column: impl Fn(usize) -> Result<i64, StoreError>) -> Result<Self, StoreError> {
+        let mut states = Self::STATES.map(|state| (state, 0));
+        for (at, (_, count)) in states.iter_mut().enumerate() {
+            *count = column(at + 1)?;
+        }
+        Ok(Self { url_id, accepted: column(0)?, states })
+    }
 }
 
 /// How long things are kept.

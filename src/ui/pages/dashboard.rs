@@ -75,10 +75,24 @@ pub fn DashboardPage() -> impl IntoView {
 
 fn content(dashboard: &Dashboard, shows_merchant: bool) -> AnyView {
     view! {
+        {dashboard.books_differ.then(books_notice)}
         {banner(dashboard)}
         {troubles(&dashboard.troubles, shows_merchant)}
         {counts(dashboard.counts)}
         {urls(&dashboard.urls, shows_merchant)}
+    }
+    .into_any()
+}
+
+/// What must never be.
+fn books_notice() -> AnyView {
+    view! {
+        <Notice tone=Tone::Bad title="The books do not balance">
+            <p>
+                "The counts of deliveries differ from each other, or from the deliveries themselves. Make a backup, then run "
+                <code>"quittance doctor"</code>" on the server: it tells where."
+            </p>
+        </Notice>
     }
     .into_any()
 }

@@ -107,6 +107,11 @@ impl TestApp {
         Self { app, setup, folder }
     }
 
+    /// Serves the metrics on a port of their own; gives the address.
+    pub async fn serve_metrics(&mut self) -> std::net::SocketAddr {
+        self.app.serve_metrics(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap()
+    }
+
     pub async fn stop(self) {
         self.app.stop().await;
     }

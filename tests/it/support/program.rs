@@ -44,23 +44,30 @@ impl Outcome {
 pub struct Program {
     folder: TempDir,
     address: String,
+    /// By default one of its own.
+    key_file: Option<PathBuf>,
 }
 
 impl Program {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("sqlite:{}", folder.path().join("quittance.db").display());
-        Self { folder, address }
+        Self { folder, address, key_file: None }
     }
 
     /// The program on a database of PostgreSQL.
     pub fn on(address: String) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), address }
+        Self { folder: tempfile::tempdir().unwrap(), address, key_file: None }
     }
 
     /// Where its key lies.
     pub fn key_file(&self) -> PathBuf {
-        self.folder.path().join("quittance.key")
+        self.key_file.clone().unwrap_or_else(|| self.folder.path().join("quittance.key"))
+    }
+
+    /// Takes another key file.
+    pub fn use_key_file(&mut self, path: PathBuf) {
+        self.key_file = Some(path);
     }
 
     pub fn database(&self) -> PathBuf {
@@ -100,8 +107,13 @@ impl Program {
 
     /// Starts the server on a free port, and waits until it says where.
     pub fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub fn serve_with(&self, more: &[&str]) -> Server {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8"];
-        let mut child = self.command(&arguments).spawn().unwrap();
+        let mut child = self.command(&[&arguments[..], more].concat()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         while !banner.contains("stops it") {

@@ -17,6 +17,14 @@ use std::collections::{BTreeMap, HashMap};
 
 const DIGEST_BYTES: usize = 16;
 
+/// The messages that are the same.
+pub(super) const LOOK_UP: &str = "SELECT coalesce(
+             (SELECT id FROM notification WHERE listener_id = k.listener_id AND event_at = k.event_at AND digest = k.digest),
+             (SELECT id FROM notification WHERE id = k.id AND listener_id IS NULL))
+         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])
+             WITH ORDINALITY AS k (id, listener_id, event_at, digest, number)
+         ORDER BY k.number";
+
 /// What makes a message unique: where it came in, the time it names, its bytes.
 pub(super) type MessageKey = (i64, i64, [u8; DIGEST_BYTES]);
 
@@ -351,20 +359,13 @@ impl Draft {
 pub(super) async fn look_up(conn: &mut PgConnection, messages: &[Prepared]) -> Result<Vec<Option<NotificationId>>, sqlx::Error> {
     let keys: Vec<Option<MessageKey>> = messages.iter().map(Prepared::key).collect();
     // As sub-selects, so that each is one look-up in the index however many there are.
-    let found: Vec<Option<i64>> = sqlx::query_scalar(
-        "SELECT coalesce(
-             (SELECT id FROM notification WHERE listener_id = k.listener_id AND event_at = k.event_at AND digest = k.digest),
-             (SELECT id FROM notification WHERE id = k.id AND listener_id IS NULL))
-         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])
-             WITH ORDINALITY AS k (id, listener_id, event_at, digest, number)
-         ORDER BY k.number",
-    )
-    .bind(messages.iter().map(|message| message.id.0).collect::<Vec<_>>())
-    .bind(keys.iter().map(|key| key.map(|(listener, ..)| listener)).collect::<Vec<_>>())
-    .bind(keys.iter().map(|key| key.map(|(_, at, _)| at)).collect::<Vec<_>>())
-    .bind(keys.iter().map(|key| key.as_ref().map(|(.., digest)| digest.to_vec())).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await?;
+    let found: Vec<Option<i64>> = sqlx::query_scalar(LOOK_UP)
+        .bind(messages.iter().map(|message| message.id.0).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.map(|(listener, ..)| listener)).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.map(|(_, at, _)| at)).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.as_ref().map(|(.., digest)| digest.to_vec())).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
     Ok(found.into_iter().map(|id| id.map(NotificationId)).collect())
 }
 

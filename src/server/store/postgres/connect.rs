@@ -13,7 +13,7 @@ use sqlx::{
 };
 use std::{fmt, io, path::Path, str::FromStr as _, time::Duration};
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// The oldest version that the statements are written for.
 const OLDEST: u32 = 15;
@@ -21,6 +21,8 @@ const OLDEST: u32 = 15;
 pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(4);
 /// Held while a start makes the schema and the proof of the key: of two first starts one comes after the other.
 const START_LOCK: i64 = 0x7175_6974_7461_6e63;
+/// The fact that stands in a database which a copy has begun to fill, until it has ended well.
+pub(in crate::server::store) const UNFINISHED: &str = "copy_unfinished";
 const KEY_CHECK: &str = "key-check";
 
 /// Where a database of PostgreSQL is. Its password is never printed.
@@ -48,7 +50,7 @@ impl PgAddress {
     }
 
     /// The same without limits, for what may take long: the schema, the doctor.
-    pub(super) fn unlimited(&self) -> Result<PgConnectOptions, StoreError> {
+    pub(in crate::server::store) fn unlimited(&self) -> Result<PgConnectOptions, StoreError> {
         let options = PgConnectOptions::from_str(&self.url).map_err(|_| StoreError::Address(self.shown.clone()))?;
         Ok(options
             .application_name("quittance")
@@ -101,7 +103,7 @@ impl PgAddress {
     }
 
     /// Connects, with patience, and with an error that names the cure.
-    pub(super) async fn connect(&self, options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    pub(in crate::server::store) async fn connect(&self, options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
         match tokio::time::timeout(CONNECT_PATIENCE, options.connect()).await {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(error)) => Err(self.failure(&error)),
@@ -122,8 +124,15 @@ impl fmt::Debug for PgAddress {
     }
 }
 
+/// Half of an installation must not be served, nor be changed.
+pub(super) async fn refuse_unfinished(address: &PgAddress, conn: &mut PgConnection) -> Result<(), StoreError> {
+    let unfinished: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM meta WHERE key = $1)").bind(UNFINISHED).fetch_one(conn).await?;
+    if unfinished { Err(StoreError::HalfCopied(address.to_string())) } else { Ok(()) }
+}
+
 /// Brings the database to this version's shape, and opens the key that belongs to it.
-pub(super) async fn prepare(address: &PgAddress, key_file: &Path, create: bool) -> Result<Vault, StoreError> {
+pub(in crate::server::store) async fn prepare(address: &PgAddress, key_file: &Path, create: bool) -> Result<Vault, StoreError> {
     let mut conn = address.connect(&address.unlimited()?).await?;
     let version = conn.server_version_num().unwrap_or(0) / 10_000;
     if version < OLDEST {

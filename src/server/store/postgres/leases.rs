@@ -23,6 +23,10 @@ use std::{
 /// Deliveries that change hands in one transaction.
 const CHUNK: i64 = 5_000;
 
+/// What dead nodes left.
+pub(super) const LEFT_BEHIND: &str =
+    "SELECT id, url_id FROM delivery WHERE node_id = ANY($1) AND state IN (0, 2) LIMIT $2 FOR UPDATE SKIP LOCKED";
+
 /// Whether a URL of the directory is served by one node at a time.
 fn exclusive(directory: &Directory, url_id: UrlId) -> bool {
     directory.url(url_id).is_some_and(|url| is_exclusive(url))
@@ -186,13 +190,7 @@ impl Core {
                 .fetch_all(&mut *tx)
                 .await?;
             from.push(0);
-            let found: Vec<(i64, i64)> = sqlx::query_as(
-                "SELECT id, url_id FROM delivery WHERE node_id = ANY($1) AND state IN (0, 2) LIMIT $2 FOR UPDATE SKIP LOCKED",
-            )
-            .bind(&from)
-            .bind(CHUNK)
-            .fetch_all(&mut *tx)
-            .await?;
+            let found: Vec<(i64, i64)> = sqlx::query_as(LEFT_BEHIND).bind(&from).bind(CHUNK).fetch_all(&mut *tx).await?;
             if found.is_empty() {
                 return Ok(());
             }

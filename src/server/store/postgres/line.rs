@@ -3,7 +3,11 @@
 
 use super::{Core, nodelay, nodes::Place};
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Pages that a run of a node has: one for each of its lines, and room for more.
 pub(super) const PAGES: i64 = 8;
@@ -80,8 +84,12 @@ impl Line {
             let place = *places.borrow_and_update();
             let page = self.page(place);
             let conn = self.connection().await.map_err(Failed::Surely)?;
+            let begun = Instant::now();
             match tokio::time::timeout(BATCH_PATIENCE, work.run(conn, place, page)).await {
-                Ok(Ok(Some(value))) => return Ok(value),
+                Ok(Ok(Some(value))) => {
+                    self.core.feed.committed(begun.elapsed());
+                    return Ok(value);
+                }
                 Ok(Ok(None)) => {
                     self.core.wake_keeper();
                     if tokio::time::timeout(BATCH_PATIENCE, places.changed()).await.is_err() {

@@ -12,6 +12,7 @@
 //! come in as data.
 
 mod accept;
+mod balance;
 mod bus;
 mod connect;
 mod intake;
@@ -23,6 +24,7 @@ mod nodes;
 mod orders;
 mod overview;
 mod people;
+mod plans;
 mod queue;
 mod refusals;
 mod resend;
@@ -36,6 +38,7 @@ mod urls;
 mod verify;
 
 pub use connect::PgAddress;
+pub(in crate::server::store) use connect::{UNFINISHED, prepare};
 pub(in crate::server::store) use rows::unavailable_code;
 
 use self::{
@@ -75,6 +78,11 @@ const CALL_PATIENCE: Duration = Duration::from_secs(20);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(15);
 /// Where the key lies unless the operator says otherwise. All nodes need the same.
 const KEY_FILE: &str = "data/quittance.key";
+
+/// Where the key lies unless the operator says otherwise.
+pub(in crate::server::store) fn default_key_file() -> PathBuf {
+    PathBuf::from(KEY_FILE)
+}
 
 /// A handle on the PostgreSQL engine; cheap to clone.
 #[derive(Clone)]
@@ -153,10 +161,11 @@ impl PgStore {
     pub(super) async fn open(address: &PgAddress, settings: StoreSettings, feed: Feed) -> Result<Self, StoreError> {
         let serves = settings.open_as == OpenAs::Server;
         let create = settings.open_as != OpenAs::Tool { create: false };
-        let key_file = settings.key_file.unwrap_or_else(|| PathBuf::from(KEY_FILE));
+        let key_file = settings.key_file.unwrap_or_else(default_key_file);
         let vault = connect::prepare(address, &key_file, create).await?;
         let options = address.options()?;
         let port = options.get_port();
+        connect::refuse_unfinished(address, &mut address.connect(&options).await?).await?;
         let pool = PgPoolOptions::new()
             .max_connections(if serves { POOL } else { 2 })
             .acquire_timeout(ACQUIRE_PATIENCE)
@@ -198,6 +207,11 @@ impl PgStore {
         let mut conn = options.connect().await?;
         nodelay::hurry(options.get_port());
         core.take_place(&mut conn).await?;
+        // A copy that began meanwhile looks for servers after it has left its mark.
+        if let Err(error) = connect::refuse_unfinished(&core.address, &mut conn).await {
+            core.leave(&mut conn).await?;
+            return Err(error);
+        }
         core.settle_leases().await?;
         // What is stored anew is joined by hash: a guess about the length of an array must not make the work quadratic.
         // Nothing here looks up rows of large tables by a join, which without loops would read all of them.

@@ -98,6 +98,48 @@ fn notification_view(row: &PgRow) -> Result<NotificationView, StoreError> {
     })
 }
 
+/// Orders of one status.
+pub(super) const NEWEST_OF_STATUS: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND status = $5 AND ($6::boolean IS NULL OR test = $6)
+                 ORDER BY id DESC LIMIT $4"
+);
+/// TEST orders.
+pub(super) const NEWEST_TEST: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND test ORDER BY id DESC LIMIT $4"
+);
+/// All orders.
+pub(super) const NEWEST: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($5::boolean IS NULL OR test = $5)
+                 ORDER BY id DESC LIMIT $4"
+);
+/// Orders by the beginning of what people know.
+pub(super) const BY_TEXT: &str = "(SELECT 0::bigint, id FROM orders WHERE merchant_id = $1 AND reference >= $2 AND reference < $3
+                 ORDER BY reference LIMIT $6)
+             UNION ALL (SELECT 1, id FROM orders WHERE merchant_id = $1 AND external <> '' AND external >= $2 AND external < $3
+                 ORDER BY external LIMIT $6)
+             UNION ALL (SELECT 2, id FROM orders WHERE merchant_id = $1 AND email <> '' AND email >= $4 AND email < $5
+                 ORDER BY email LIMIT $6)";
+/// How the deliveries of orders stand.
+pub(super) const SUMMARIES: &str = "SELECT notification.order_id, state, count(*) FROM notification
+             JOIN delivery ON delivery.notification_id = notification.id
+             JOIN notification_url ON notification_url.id = delivery.url_id
+             WHERE notification.order_id = ANY($1) AND NOT shadow GROUP BY 1, 2";
+
+/// The notifications of an order.
+pub(super) const NOTIFICATIONS_OF: &str =
+    "SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
+                 peer, size, repeats
+             FROM notification LEFT JOIN listener ON listener.id = listener_id
+             WHERE order_id = $1 ORDER BY notification.id DESC LIMIT $2";
+
 /// Ids grow with time, so a span of days is a span of ids, and every list by time can use the primary key.
 fn id_range(filter: &OrderFilter) -> (i64, i64) {
     let floor = |moment: Timestamp| IdSource::floor(moment.micros().div_euclid(MICROS_PER_MILLI));
@@ -130,40 +172,19 @@ impl Core {
         let (from, until) = id_range(filter);
         // One statement for each index that can serve the list; the planner cannot choose behind `OR … IS NULL`.
         let query = match (filter.status, filter.test) {
-            (Some(status), test) => sqlx::query(concat!(
-                "SELECT ",
-                order_columns!(),
-                " FROM orders
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND status = $5 AND ($6::boolean IS NULL OR test = $6)
-                 ORDER BY id DESC LIMIT $4"
-            ))
-            .bind(merchant_id.0)
-            .bind(from)
-            .bind(until)
-            .bind(i64::from(PAGE_SIZE) + 1)
-            .bind(status.code())
-            .bind(test),
-            (None, Some(true)) => sqlx::query(concat!(
-                "SELECT ",
-                order_columns!(),
-                " FROM orders WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND test ORDER BY id DESC LIMIT $4"
-            ))
-            .bind(merchant_id.0)
-            .bind(from)
-            .bind(until)
-            .bind(i64::from(PAGE_SIZE) + 1),
-            (None, test) => sqlx::query(concat!(
-                "SELECT ",
-                order_columns!(),
-                " FROM orders
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($5::boolean IS NULL OR test = $5)
-                 ORDER BY id DESC LIMIT $4"
-            ))
-            .bind(merchant_id.0)
-            .bind(from)
-            .bind(until)
-            .bind(i64::from(PAGE_SIZE) + 1)
-            .bind(test),
+            (Some(status), test) => sqlx::query(NEWEST_OF_STATUS)
+                .bind(merchant_id.0)
+                .bind(from)
+                .bind(until)
+                .bind(i64::from(PAGE_SIZE) + 1)
+                .bind(status.code())
+                .bind(test),
+            (None, Some(true)) => {
+                sqlx::query(NEWEST_TEST).bind(merchant_id.0).bind(from).bind(until).bind(i64::from(PAGE_SIZE) + 1)
+            }
+            (None, test) => {
+                sqlx::query(NEWEST).bind(merchant_id.0).bind(from).bind(until).bind(i64::from(PAGE_SIZE) + 1).bind(test)
+            }
         };
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter().map(order_row).collect()
@@ -178,22 +199,15 @@ impl Core {
         let end = |text: &str| format!("{text}\u{10ffff}");
         let sought = text_of(text);
         let lower = sought.to_lowercase();
-        let candidates: Vec<(i64, i64)> = sqlx::query_as(
-            "(SELECT 0::bigint, id FROM orders WHERE merchant_id = $1 AND reference >= $2 AND reference < $3
-                 ORDER BY reference LIMIT $6)
-             UNION ALL (SELECT 1, id FROM orders WHERE merchant_id = $1 AND external <> '' AND external >= $2 AND external < $3
-                 ORDER BY external LIMIT $6)
-             UNION ALL (SELECT 2, id FROM orders WHERE merchant_id = $1 AND email <> '' AND email >= $4 AND email < $5
-                 ORDER BY email LIMIT $6)",
-        )
-        .bind(merchant_id.0)
-        .bind(sought.as_ref())
-        .bind(end(&sought))
-        .bind(&lower)
-        .bind(end(&lower))
-        .bind(CANDIDATES as i64)
-        .fetch_all(&self.pool)
-        .await?;
+        let candidates: Vec<(i64, i64)> = sqlx::query_as(BY_TEXT)
+            .bind(merchant_id.0)
+            .bind(sought.as_ref())
+            .bind(end(&sought))
+            .bind(&lower)
+            .bind(end(&lower))
+            .bind(CANDIDATES as i64)
+            .fetch_all(&self.pool)
+            .await?;
         let truncated = (0..3).any(|kind| candidates.iter().filter(|(found, _)| *found == kind).count() >= CANDIDATES);
         let (from, until) = id_range(filter);
         let ids: Vec<i64> = candidates.into_iter().map(|(_, id)| id).filter(|id| (from..until).contains(id)).collect();
@@ -215,15 +229,7 @@ impl Core {
 
     async fn add_summaries(&self, orders: &mut [OrderRow]) -> Result<(), StoreError> {
         let ids: Vec<i64> = orders.iter().map(|order| order.id.0).collect();
-        let counts: Vec<(i64, i64, i64)> = sqlx::query_as(
-            "SELECT notification.order_id, state, count(*) FROM notification
-             JOIN delivery ON delivery.notification_id = notification.id
-             JOIN notification_url ON notification_url.id = delivery.url_id
-             WHERE notification.order_id = ANY($1) AND NOT shadow GROUP BY 1, 2",
-        )
-        .bind(&ids)
-        .fetch_all(&self.pool)
-        .await?;
+        let counts: Vec<(i64, i64, i64)> = sqlx::query_as(SUMMARIES).bind(&ids).fetch_all(&self.pool).await?;
         let mut summaries: HashMap<i64, DeliverySummary> = HashMap::new();
         for (order, code, count) in counts {
             let summary = summaries.entry(order).or_default();
@@ -274,16 +280,7 @@ impl Core {
         &self,
         order_id: OrderId,
     ) -> Result<Vec<NotificationView>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
-                 peer, size, repeats
-             FROM notification LEFT JOIN listener ON listener.id = listener_id
-             WHERE order_id = $1 ORDER BY notification.id DESC LIMIT $2",
-        )
-        .bind(order_id.0)
-        .bind(SHOWN_NOTIFICATIONS)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(NOTIFICATIONS_OF).bind(order_id.0).bind(SHOWN_NOTIFICATIONS).fetch_all(&self.pool).await?;
         let mut notifications: Vec<NotificationView> = rows.iter().map(notification_view).collect::<Result<_, _>>()?;
         let ids: Vec<i64> = notifications.iter().map(|notification| notification.id.0).collect();
         let rows = sqlx::query(select_delivery!(" WHERE notification_id = ANY($1) ORDER BY delivery.id DESC"))

@@ -20,6 +20,47 @@ use std::collections::HashMap;
 /// Messages that a listener's page shows of each kind.
 const SHOWN: i64 = 50;
 
+/// How URLs stand.
+pub(super) const URL_STATES: &str =
+    "SELECT notification_url.id, check_status, check_note, checked_at, books.queued, books.retrying, books.held,
+                 books.confirmed,
+                 (SELECT min(window_from) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2),
+                 coalesce(
+                     (SELECT last_cause FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2
+                         ORDER BY window_from DESC LIMIT 1),
+                     (SELECT last_cause FROM delivery
+                         WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2
+                         ORDER BY finished_at DESC LIMIT 1)),
+                 books.last_confirmed_at,
+                 (SELECT min(first.due_at) FROM (SELECT id FROM node UNION ALL SELECT 0) AS server
+                     CROSS JOIN (VALUES (0::bigint), (2)) AS open (state)
+                     CROSS JOIN LATERAL (
+                         SELECT due_at FROM delivery
+                         WHERE delivery.node_id = server.id AND delivery.url_id = notification_url.id
+                             AND delivery.state = open.state AND delivery.state IN (0, 2)
+                         ORDER BY due_at LIMIT 1) AS first),
+                 (SELECT count(*) FROM delivery
+                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2)
+             FROM notification_url
+             CROSS JOIN LATERAL (
+                 SELECT sum(queued)::bigint AS queued, sum(retrying)::bigint AS retrying, sum(held)::bigint AS held,
+                     sum(confirmed)::bigint AS confirmed, max(last_confirmed_at) AS last_confirmed_at
+                 FROM url_books WHERE url_books.url_id = notification_url.id) AS books
+             WHERE removed_at IS NULL AND merchant_id = ANY($1)";
+/// What a listener accepted last.
+pub(super) const RECEIVED_BY: &str =
+    "SELECT notification.id, order_id, reference, notification.status, notification.vendor_status, signatures,
+                 notification.test, received_at, repeats
+             FROM notification JOIN orders ON orders.id = order_id
+             WHERE notification.id IN (
+                 SELECT id FROM (SELECT id FROM notification WHERE listener_id = $1 ORDER BY event_at DESC LIMIT $2) AS named
+                 UNION SELECT id FROM (SELECT id, listener_id FROM notification ORDER BY id DESC LIMIT 5000) AS newest
+                 WHERE listener_id = $1)
+             ORDER BY notification.id DESC LIMIT $2";
+/// What a listener refused last.
+pub(super) const REFUSED_BY: &str =
+    "SELECT id, at, reason, detail, peer, size, suppressed FROM refusal WHERE listener_id = $1 ORDER BY id DESC LIMIT $2";
+
 fn refusal_row(row: &PgRow) -> Result<RefusalRow, StoreError> {
     let reason: &str = row.try_get(2)?;
     Ok(RefusalRow {
@@ -76,37 +117,11 @@ impl Core {
         merchants: &[MerchantId],
         expired_since: Timestamp,
     ) -> Result<HashMap<UrlId, UrlState>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT notification_url.id, check_status, check_note, checked_at, books.queued, books.retrying, books.held,
-                 books.confirmed,
-                 (SELECT min(window_from) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2),
-                 coalesce(
-                     (SELECT last_cause FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2
-                         ORDER BY window_from DESC LIMIT 1),
-                     (SELECT last_cause FROM delivery
-                         WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2
-                         ORDER BY finished_at DESC LIMIT 1)),
-                 books.last_confirmed_at,
-                 (SELECT min(first.due_at) FROM (SELECT id FROM node UNION ALL SELECT 0) AS server
-                     CROSS JOIN (VALUES (0::bigint), (2)) AS open (state)
-                     CROSS JOIN LATERAL (
-                         SELECT due_at FROM delivery
-                         WHERE delivery.node_id = server.id AND delivery.url_id = notification_url.id
-                             AND delivery.state = open.state AND delivery.state IN (0, 2)
-                         ORDER BY due_at LIMIT 1) AS first),
-                 (SELECT count(*) FROM delivery
-                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2)
-             FROM notification_url
-             CROSS JOIN LATERAL (
-                 SELECT sum(queued)::bigint AS queued, sum(retrying)::bigint AS retrying, sum(held)::bigint AS held,
-                     sum(confirmed)::bigint AS confirmed, max(last_confirmed_at) AS last_confirmed_at
-                 FROM url_books WHERE url_books.url_id = notification_url.id) AS books
-             WHERE removed_at IS NULL AND merchant_id = ANY($1)",
-        )
-        .bind(merchants.iter().map(|id| id.0).collect::<Vec<_>>())
-        .bind(expired_since.0)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(URL_STATES)
+            .bind(merchants.iter().map(|id| id.0).collect::<Vec<_>>())
+            .bind(expired_since.0)
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter()
             .map(|row| {
                 let check: Option<&str> = row.try_get(1)?;
@@ -161,20 +176,7 @@ impl Core {
     pub(in crate::server::store) async fn received_by(&self, listener_id: ListenerId) -> Result<Vec<ReceivedRow>, StoreError> {
         // Through the index by the time that messages name, and through the newest of all: what names an old time, or none,
         // came all the same.
-        let rows = sqlx::query(
-            "SELECT notification.id, order_id, reference, notification.status, notification.vendor_status, signatures,
-                 notification.test, received_at, repeats
-             FROM notification JOIN orders ON orders.id = order_id
-             WHERE notification.id IN (
-                 SELECT id FROM (SELECT id FROM notification WHERE listener_id = $1 ORDER BY event_at DESC LIMIT $2) AS named
-                 UNION SELECT id FROM (SELECT id, listener_id FROM notification ORDER BY id DESC LIMIT 5000) AS newest
-                 WHERE listener_id = $1)
-             ORDER BY notification.id DESC LIMIT $2",
-        )
-        .bind(listener_id.0)
-        .bind(SHOWN)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(RECEIVED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
                 Ok(ReceivedRow {
@@ -194,13 +196,7 @@ impl Core {
 
     /// What a listener refused last, the newest first.
     pub(in crate::server::store) async fn refused_by(&self, listener_id: ListenerId) -> Result<Vec<RefusalRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, at, reason, detail, peer, size, suppressed FROM refusal WHERE listener_id = $1 ORDER BY id DESC LIMIT $2",
-        )
-        .bind(listener_id.0)
-        .bind(SHOWN)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(REFUSED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.pool).await?;
         rows.iter().map(refusal_row).collect()
     }
 

@@ -14,6 +14,31 @@ use bytes::Bytes;
 use sqlx::{Row as _, postgres::PgRow};
 use std::collections::HashMap;
 
+/// What each URL has outstanding, and the first that is due of each kind.
+pub(super) const LANES: &str = "SELECT * FROM (
+                 SELECT books.url_id, books.open,
+                     (SELECT due_at FROM delivery
+                         WHERE delivery.node_id = $1 AND delivery.url_id = books.url_id AND state = 0 AND state IN (0, 2)
+                         ORDER BY due_at, id LIMIT 1) AS fresh_due,
+                     (SELECT due_at FROM delivery
+                         WHERE delivery.node_id = $1 AND delivery.url_id = books.url_id AND state = 2 AND state IN (0, 2)
+                         ORDER BY due_at, id LIMIT 1) AS again_due
+                 FROM (SELECT url_id, sum(queued + retrying)::bigint AS open FROM url_books GROUP BY url_id) AS books
+                 WHERE books.open > 0) AS lane
+             WHERE fresh_due IS NOT NULL OR again_due IS NOT NULL";
+/// Open deliveries of a URL of one kind, in order.
+pub(super) const LANE: &str = "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
+             FROM delivery
+             WHERE node_id = $1 AND url_id = $2 AND state = $7 AND state IN (0, 2) AND (due_at, id) > ($3, $4) AND due_at <= $5
+             ORDER BY due_at, id LIMIT $6";
+/// When the next one of a kind is due.
+pub(super) const NEXT_DUE: &str = "SELECT due_at FROM delivery
+             WHERE node_id = $1 AND url_id = $2 AND state = $5 AND state IN (0, 2) AND (due_at, id) > ($3, $4)
+             ORDER BY due_at, id LIMIT 1";
+/// What later deliveries of an order wait for.
+pub(super) const UNFINISHED: &str = "SELECT order_id, id FROM delivery WHERE node_id = $1 AND url_id = $2 AND state = 2
+             UNION ALL SELECT order_id, id FROM delivery WHERE url_id = $2 AND state = 3 AND attempts > 0";
+
 fn job(row: &PgRow) -> Result<Job, StoreError> {
     Ok(Job {
         delivery_id: DeliveryId(row.try_get(0)?),
@@ -39,22 +64,7 @@ const fn state_of(backlog: Backlog) -> i64 {
 impl Core {
     /// What each URL has outstanding, with the first that is due at this node.
     pub(in crate::server::store) async fn lanes(&self) -> Result<Vec<LaneDepth>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM (
-                 SELECT books.url_id, books.open,
-                     (SELECT due_at FROM delivery
-                         WHERE delivery.node_id = $1 AND delivery.url_id = books.url_id AND state = 0 AND state IN (0, 2)
-                         ORDER BY due_at, id LIMIT 1) AS fresh_due,
-                     (SELECT due_at FROM delivery
-                         WHERE delivery.node_id = $1 AND delivery.url_id = books.url_id AND state = 2 AND state IN (0, 2)
-                         ORDER BY due_at, id LIMIT 1) AS again_due
-                 FROM (SELECT url_id, sum(queued + retrying)::bigint AS open FROM url_books GROUP BY url_id) AS books
-                 WHERE books.open > 0) AS lane
-             WHERE fresh_due IS NOT NULL OR again_due IS NOT NULL",
-        )
-        .bind(self.present().node)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(LANES).bind(self.present().node).fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
                 Ok(LaneDepth {
@@ -77,21 +87,16 @@ impl Core {
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
         let (after_due, after_id) = after.map_or((i64::MIN, i64::MIN), |(due, id)| (due.0, id.0));
-        let rows = sqlx::query(
-            "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
-             FROM delivery
-             WHERE node_id = $1 AND url_id = $2 AND state = $7 AND state IN (0, 2) AND (due_at, id) > ($3, $4) AND due_at <= $5
-             ORDER BY due_at, id LIMIT $6",
-        )
-        .bind(self.present().node)
-        .bind(url_id.0)
-        .bind(after_due)
-        .bind(after_id)
-        .bind(until.0)
-        .bind(i64::from(limit))
-        .bind(state_of(backlog))
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(LANE)
+            .bind(self.present().node)
+            .bind(url_id.0)
+            .bind(after_due)
+            .bind(after_id)
+            .bind(until.0)
+            .bind(i64::from(limit))
+            .bind(state_of(backlog))
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(job).collect()
     }
 
@@ -102,32 +107,22 @@ impl Core {
         backlog: Backlog,
         after: (Timestamp, DeliveryId),
     ) -> Result<Option<Timestamp>, StoreError> {
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT due_at FROM delivery
-             WHERE node_id = $1 AND url_id = $2 AND state = $5 AND state IN (0, 2) AND (due_at, id) > ($3, $4)
-             ORDER BY due_at, id LIMIT 1",
-        )
-        .bind(self.present().node)
-        .bind(url_id.0)
-        .bind(after.0.0)
-        .bind(after.1.0)
-        .bind(state_of(backlog))
-        .fetch_optional(&self.pool)
-        .await?;
+        let due: Option<i64> = sqlx::query_scalar(NEXT_DUE)
+            .bind(self.present().node)
+            .bind(url_id.0)
+            .bind(after.0.0)
+            .bind(after.1.0)
+            .bind(state_of(backlog))
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(due.map(Timestamp))
     }
 
     /// Deliveries of a URL with an attempt behind them that are not finished, held ones too: what later ones of their
     /// order wait for.
     pub(in crate::server::store) async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
-        let rows: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT order_id, id FROM delivery WHERE node_id = $1 AND url_id = $2 AND state = 2
-             UNION ALL SELECT order_id, id FROM delivery WHERE url_id = $2 AND state = 3 AND attempts > 0",
-        )
-        .bind(self.present().node)
-        .bind(url_id.0)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<(i64, i64)> =
+            sqlx::query_as(UNFINISHED).bind(self.present().node).bind(url_id.0).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|(order, delivery)| (OrderId(order), DeliveryId(delivery))).collect())
     }
 

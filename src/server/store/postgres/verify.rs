@@ -1,8 +1,8 @@
 //! `quittance doctor`: proves the books on the database, in one consistent view, while the nodes may go on.
 
-use super::{Core, nodes::DEAD_AFTER};
+use super::{Core, nodes::DEAD_AFTER, plans};
 use crate::domain::{DeliveryState, id::UrlId};
-use crate::server::store::{Finding, StoreError, pack::unpack};
+use crate::server::store::{Finding, StoreError, exchanges::Exchanges, pack::unpack};
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
@@ -28,6 +28,8 @@ impl Core {
             findings.push(Finding { check, ok: count == 0, detail });
         }
         findings.push(digests(&mut tx).await?);
+        findings.push(exchanges(&mut tx).await?);
+        findings.push(plans::check(&mut tx).await?);
         tx.commit().await?;
         let _ = conn.close().await;
         findings.push(secrets(self).await?);
@@ -36,7 +38,12 @@ impl Core {
 }
 
 /// Checks that count rows which must not be: name, what they are, query.
-const COUNTED: [(&str, &str, &str); 10] = [
+const COUNTED: [(&str, &str, &str); 15] = [
+    (
+        "what was promised is in the ledger",
+        "entries of the journal of an earlier database that could not be read or applied",
+        "SELECT count(*) FROM journal_stuck",
+    ),
     (
         "every notification has its bytes",
         "notifications without bytes",
@@ -44,6 +51,18 @@ const COUNTED: [(&str, &str, &str); 10] = [
          WHERE NOT EXISTS (SELECT 1 FROM segment WHERE segment.id = notification.segment_id)
              AND (segment_id >= (SELECT coalesce((SELECT value::bigint FROM meta WHERE key = 'bytes_kept_from'), 0))
                  OR EXISTS (SELECT 1 FROM delivery WHERE delivery.notification_id = notification.id AND state IN (0, 2, 3)))",
+    ),
+    (
+        "every attempt has its bytes",
+        "attempts without bytes",
+        "SELECT count(*) FROM attempt WHERE NOT EXISTS (SELECT 1 FROM segment WHERE segment.id = attempt.segment_id)
+             AND segment_id >= (SELECT coalesce((SELECT value::bigint FROM meta WHERE key = 'bytes_kept_from'), 0))",
+    ),
+    (
+        "every resent delivery has its resend",
+        "deliveries of a resend that is not there",
+        "SELECT count(*) FROM delivery
+         WHERE (origin <> 0 OR resend_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM resend WHERE resend.id = delivery.resend_id)",
     ),
     (
         "every notification has its order",
@@ -87,6 +106,18 @@ const COUNTED: [(&str, &str, &str); 10] = [
         "deliveries whose due time does not fit their state",
         "SELECT count(*) FROM delivery WHERE (state IN (0, 2)) <> (due_at IS NOT NULL)
              OR (state IN (4, 5, 6)) <> (finished_at IS NOT NULL)",
+    ),
+    (
+        "every open delivery has a node",
+        "open deliveries of a node that is not there",
+        "SELECT count(*) FROM delivery WHERE state IN (0, 2) AND node_id <> 0
+             AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = delivery.node_id)",
+    ),
+    (
+        "no number of an attempt is left out",
+        "deliveries whose attempts are not numbered one after the other",
+        "SELECT count(*) FROM (SELECT delivery_id FROM attempt GROUP BY delivery_id
+             HAVING min(number) <> 1 OR max(number) <> count(*)) AS odd",
     ),
     (
         "attempts are counted",
@@ -211,6 +242,38 @@ async fn digests(conn: &mut PgConnection) -> Result<Finding, StoreError> {
     let detail =
         if wrong == 0 { format!("{checked} bodies hash right") } else { format!("{wrong} of {checked} bodies are altered") };
     Ok(Finding { check: "stored messages are unaltered", ok: wrong == 0, detail })
+}
+
+/// The bytes of every attempt can be read: request and answer, each with its head.
+async fn exchanges(conn: &mut PgConnection) -> Result<Finding, StoreError> {
+    let mut exchanges = Exchanges::default();
+    let mut after = (0, 0);
+    loop {
+        let mut rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
+            "SELECT segment_id, part, delivery_id, number FROM attempt WHERE (delivery_id, number) > ($1, $2)
+             ORDER BY delivery_id, number LIMIT $3",
+        )
+        .bind(after.0)
+        .bind(after.1)
+        .bind(PAGE)
+        .fetch_all(&mut *conn)
+        .await?;
+        let Some((.., delivery, number)) = rows.last() else { break };
+        after = (*delivery, *number);
+        rows.sort_unstable();
+        for (segment, part, ..) in rows {
+            if !exchanges.is_open(segment) {
+                let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM segment WHERE id = $1")
+                    .bind(segment)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+                let Some(bytes) = bytes else { continue };
+                exchanges.open(segment, &bytes);
+            }
+            exchanges.check(usize::try_from(part).unwrap_or(usize::MAX));
+        }
+    }
+    Ok(exchanges.finding())
 }
 
 async fn secrets(core: &Core) -> Result<Finding, StoreError> {

@@ -15,6 +15,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+/// The message that is the same.
+pub(super) const SAME_MESSAGE: &str = "SELECT id FROM notification WHERE listener_id = ? AND event_at = ? AND digest = ?";
+/// The order that a message is about.
+pub(super) const SAME_ORDER: &str = "SELECT id FROM orders WHERE merchant_id = ? AND reference = ? AND gateway = ?";
+
 /// A message, and who waits for it.
 pub(super) type Waiting = (Box<PreparedAccept>, Reply<Acceptance>);
 
@@ -163,8 +168,8 @@ fn look_up(
 ) -> Result<(), StoreError> {
     // One view of the ledger for the batch, and one lock instead of two for every message.
     let tx = conn.unchecked_transaction()?;
-    let mut message = tx.prepare_cached("SELECT id FROM notification WHERE listener_id = ? AND event_at = ? AND digest = ?")?;
-    let mut order = tx.prepare_cached("SELECT id FROM orders WHERE merchant_id = ? AND reference = ? AND gateway = ?")?;
+    let mut message = tx.prepare_cached(SAME_MESSAGE)?;
+    let mut order = tx.prepare_cached(SAME_ORDER)?;
     for (((prepared, _), repeat), known) in batch.iter().zip(repeats).zip(orders) {
         let new = &prepared.new;
         if let (None, Some((listener, said_at, digest))) = (&repeat, prepared.key()) {

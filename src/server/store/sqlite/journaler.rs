@@ -15,7 +15,10 @@ use super::{
 use crate::domain::{attempt::Origin, id::DeliveryId};
 use crate::server::store::{Acceptance, AttemptRecord, Commit, Directory, Job, StoreError, feed::Feed, ids::IdSource};
 use futures::executor::block_on;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Operations that may wait before callers wait themselves.
@@ -179,10 +182,12 @@ impl Journaler {
             // The writer gives them back when the events are in the ledger.
             permits.forget();
         }
+        let begun = Instant::now();
         if let Err(error) = self.journal.commit(&entries) {
             self.backlog.add_permits(places as usize);
             return Err(error);
         }
+        self.feed.committed(begun.elapsed());
         self.last_id = entries.last().map_or(self.last_id, |(entry, _)| entry.id);
         Ok((entries, jobs))
     }

@@ -12,6 +12,7 @@
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
 mod backup;
+mod balance;
 mod intake;
 mod journal;
 mod journaler;
@@ -19,6 +20,7 @@ mod ledger;
 mod orders;
 mod overview;
 mod people;
+mod plans;
 mod queue;
 mod refusals;
 mod resend;
@@ -93,14 +95,15 @@ impl SqliteStore {
     /// Opens the file, brings it to this version's shape and starts the writer.
     pub(super) async fn open(path: &Path, settings: StoreSettings, feed: Feed) -> Result<Self, StoreError> {
         let existed = path.exists();
-        if settings.open_as == (OpenAs::Tool { create: false }) && !existed {
+        if matches!(settings.open_as, OpenAs::Tool { create: false } | OpenAs::Alone) && !existed {
             return Err(StoreError::Missing(path.to_owned()));
         }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable(format!("{}: {error}", folder.display())))?;
         }
         let serves = settings.open_as == OpenAs::Server;
-        let lock = serves.then(|| lock_for_serving(path)).transpose()?;
+        let keeps_lock = serves || settings.open_as == OpenAs::Alone;
+        let lock = keeps_lock.then(|| lock_for_serving(path)).transpose()?;
         // The engine gives its files beside the database the same mode.
         create_private(path)?;
         if path.is_dir() {
@@ -184,7 +187,7 @@ impl SqliteStore {
             feed,
             node: serves.then_some(NODE),
             tasks: Mutex::default(),
-            lock: Mutex::new(lock.filter(|_| serves)),
+            lock: Mutex::new(lock.filter(|_| keeps_lock)),
         }));
         if serves {
             tasks.push(tokio::spawn(upkeep::checkpoints(Arc::downgrade(&store.0))));
@@ -208,7 +211,8 @@ impl SqliteStore {
         for task in self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
-        if self.0.node.is_some() || !is_served(&self.0.path) {
+        let has_lock = self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if has_lock || !is_served(&self.0.path) {
             let path = self.0.path.clone();
             let _ = tokio::task::spawn_blocking(move || upkeep::fold(&path)).await;
         }

@@ -101,6 +101,50 @@ fn notification_view(row: &SqliteRow) -> Result<NotificationView, StoreError> {
     })
 }
 
+/// Orders of one status.
+pub(super) const NEWEST_OF_STATUS: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders
+                 WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND status = ?4 AND (?5 IS NULL OR test = ?5)
+                 ORDER BY id DESC LIMIT ?6"
+);
+/// TEST orders.
+pub(super) const NEWEST_TEST: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders
+                 WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND ?4 IS NULL AND test = 1 AND ?5 IS NOT NULL
+                 ORDER BY id DESC LIMIT ?6"
+);
+/// All orders.
+pub(super) const NEWEST: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders
+                 WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND ?4 IS NULL AND (?5 IS NULL OR test = ?5)
+                 ORDER BY id DESC LIMIT ?6"
+);
+/// Orders by the beginning of what people know.
+pub(super) const BY_TEXT: &str =
+    "SELECT * FROM (SELECT 0, id FROM orders WHERE merchant_id = ?1 AND reference >= ?2 AND reference < ?3
+                 ORDER BY reference LIMIT ?6)
+             UNION ALL SELECT * FROM (SELECT 1, id FROM orders WHERE merchant_id = ?1 AND external <> ''
+                 AND external >= ?2 AND external < ?3 ORDER BY external LIMIT ?6)
+             UNION ALL SELECT * FROM (SELECT 2, id FROM orders WHERE merchant_id = ?1 AND email <> ''
+                 AND email >= ?4 AND email < ?5 ORDER BY email LIMIT ?6)";
+/// How the deliveries of orders stand.
+pub(super) const SUMMARIES: &str = "SELECT notification.order_id, state, count(*) FROM notification
+             JOIN delivery ON delivery.notification_id = notification.id
+             JOIN notification_url ON notification_url.id = delivery.url_id
+             WHERE notification.order_id IN (SELECT value FROM json_each(?)) AND shadow = 0 GROUP BY 1, 2";
+/// The notifications of an order.
+pub(super) const NOTIFICATIONS_OF: &str =
+    "SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
+                 peer, size, repeats
+             FROM notification LEFT JOIN listener ON listener.id = listener_id
+             WHERE order_id = ? ORDER BY notification.id DESC LIMIT ?";
+
 /// Ids grow with time, so a span of days is a span of ids, and every list by time can use the primary key.
 fn id_range(filter: &OrderFilter) -> (i64, i64) {
     let floor = |moment: Timestamp| IdSource::floor(moment.micros().div_euclid(MICROS_PER_MILLI));
@@ -133,27 +177,9 @@ impl SqliteStore {
         let (from, until) = id_range(filter);
         // One statement for each index that can serve the list; the planner cannot choose behind `OR … IS NULL`.
         let query = match (filter.status, filter.test) {
-            (Some(_), _) => sqlx::query(concat!(
-                "SELECT ",
-                order_columns!(),
-                " FROM orders
-                 WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND status = ?4 AND (?5 IS NULL OR test = ?5)
-                 ORDER BY id DESC LIMIT ?6"
-            )),
-            (None, Some(true)) => sqlx::query(concat!(
-                "SELECT ",
-                order_columns!(),
-                " FROM orders
-                 WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND ?4 IS NULL AND test = 1 AND ?5 IS NOT NULL
-                 ORDER BY id DESC LIMIT ?6"
-            )),
-            (None, _) => sqlx::query(concat!(
-                "SELECT ",
-                order_columns!(),
-                " FROM orders
-                 WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND ?4 IS NULL AND (?5 IS NULL OR test = ?5)
-                 ORDER BY id DESC LIMIT ?6"
-            )),
+            (Some(_), _) => sqlx::query(NEWEST_OF_STATUS),
+            (None, Some(true)) => sqlx::query(NEWEST_TEST),
+            (None, _) => sqlx::query(NEWEST),
         };
         let rows = query
             .bind(merchant_id.0)
@@ -175,22 +201,15 @@ impl SqliteStore {
     ) -> Result<(Vec<OrderRow>, bool), StoreError> {
         let end = |text: &str| format!("{text}\u{10ffff}");
         let lower = text.to_lowercase();
-        let candidates: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT * FROM (SELECT 0, id FROM orders WHERE merchant_id = ?1 AND reference >= ?2 AND reference < ?3
-                 ORDER BY reference LIMIT ?6)
-             UNION ALL SELECT * FROM (SELECT 1, id FROM orders WHERE merchant_id = ?1 AND external <> ''
-                 AND external >= ?2 AND external < ?3 ORDER BY external LIMIT ?6)
-             UNION ALL SELECT * FROM (SELECT 2, id FROM orders WHERE merchant_id = ?1 AND email <> ''
-                 AND email >= ?4 AND email < ?5 ORDER BY email LIMIT ?6)",
-        )
-        .bind(merchant_id.0)
-        .bind(text)
-        .bind(end(text))
-        .bind(&lower)
-        .bind(end(&lower))
-        .bind(CANDIDATES as i64)
-        .fetch_all(&self.0.readers)
-        .await?;
+        let candidates: Vec<(i64, i64)> = sqlx::query_as(BY_TEXT)
+            .bind(merchant_id.0)
+            .bind(text)
+            .bind(end(text))
+            .bind(&lower)
+            .bind(end(&lower))
+            .bind(CANDIDATES as i64)
+            .fetch_all(&self.0.readers)
+            .await?;
         let truncated = (0..3).any(|kind| candidates.iter().filter(|(found, _)| *found == kind).count() >= CANDIDATES);
         let (from, until) = id_range(filter);
         let ids: Vec<i64> = candidates.into_iter().map(|(_, id)| id).filter(|id| (from..until).contains(id)).collect();
@@ -212,15 +231,7 @@ impl SqliteStore {
 
     async fn add_summaries(&self, orders: &mut [OrderRow]) -> Result<(), StoreError> {
         let ids: Vec<i64> = orders.iter().map(|order| order.id.0).collect();
-        let counts: Vec<(i64, i64, u32)> = sqlx::query_as(
-            "SELECT notification.order_id, state, count(*) FROM notification
-             JOIN delivery ON delivery.notification_id = notification.id
-             JOIN notification_url ON notification_url.id = delivery.url_id
-             WHERE notification.order_id IN (SELECT value FROM json_each(?)) AND shadow = 0 GROUP BY 1, 2",
-        )
-        .bind(json(&ids)?)
-        .fetch_all(&self.0.readers)
-        .await?;
+        let counts: Vec<(i64, i64, u32)> = sqlx::query_as(SUMMARIES).bind(json(&ids)?).fetch_all(&self.0.readers).await?;
         let mut summaries: HashMap<i64, DeliverySummary> = HashMap::new();
         for (order, code, count) in counts {
             let summary = summaries.entry(order).or_default();
@@ -271,16 +282,7 @@ impl SqliteStore {
         &self,
         order_id: OrderId,
     ) -> Result<Vec<NotificationView>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
-                 peer, size, repeats
-             FROM notification LEFT JOIN listener ON listener.id = listener_id
-             WHERE order_id = ? ORDER BY notification.id DESC LIMIT ?",
-        )
-        .bind(order_id.0)
-        .bind(SHOWN_NOTIFICATIONS)
-        .fetch_all(&self.0.readers)
-        .await?;
+        let rows = sqlx::query(NOTIFICATIONS_OF).bind(order_id.0).bind(SHOWN_NOTIFICATIONS).fetch_all(&self.0.readers).await?;
         let mut notifications: Vec<NotificationView> = rows.iter().map(notification_view).collect::<Result<_, _>>()?;
         let ids: Vec<i64> = notifications.iter().map(|notification| notification.id.0).collect();
         let rows =

@@ -17,6 +17,36 @@ use std::collections::HashMap;
 /// Messages that a listener's page shows of each kind.
 const SHOWN: i64 = 50;
 
+/// How URLs stand.
+pub(super) const URL_STATES: &str =
+    "SELECT notification_url.id, check_status, check_note, checked_at, queued, retrying, url_books.held, confirmed,
+                 (SELECT min(window_from) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2),
+                 coalesce(
+                     (SELECT last_cause FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2
+                         ORDER BY window_from DESC LIMIT 1),
+                     (SELECT last_cause FROM delivery
+                         WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2
+                         ORDER BY finished_at DESC LIMIT 1)),
+                 last_confirmed_at,
+                 (SELECT min(due_at) FROM (
+                     SELECT min(due_at) AS due_at FROM delivery WHERE delivery.url_id = notification_url.id AND state = 0
+                     UNION ALL SELECT min(due_at) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2)),
+                 (SELECT count(*) FROM delivery
+                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2)
+             FROM notification_url LEFT JOIN url_books ON url_id = notification_url.id
+             WHERE removed_at IS NULL AND merchant_id IN (SELECT value FROM json_each(?1))";
+/// What a listener accepted last.
+pub(super) const RECEIVED_BY: &str = "SELECT notification.id, order_id, reference, notification.status, notification.vendor_status, signatures,
+                 notification.test, received_at, repeats
+             FROM notification JOIN orders ON orders.id = order_id
+             WHERE notification.id IN (
+                 SELECT id FROM (SELECT id FROM notification WHERE listener_id = ?1 ORDER BY event_at DESC LIMIT ?2)
+                 UNION SELECT id FROM (SELECT id, listener_id FROM notification ORDER BY id DESC LIMIT 5000) WHERE listener_id = ?1)
+             ORDER BY notification.id DESC LIMIT ?2";
+/// What a listener refused last.
+pub(super) const REFUSED_BY: &str =
+    "SELECT id, at, reason, detail, peer, size, suppressed FROM refusal WHERE listener_id = ? ORDER BY id DESC LIMIT ?";
+
 fn count(row: &SqliteRow, column: usize) -> Result<u64, StoreError> {
     Ok(row.try_get::<Option<i64>, _>(column)?.unwrap_or(0).try_into().unwrap_or(0))
 }
@@ -76,28 +106,11 @@ impl SqliteStore {
         merchants: &[MerchantId],
         expired_since: Timestamp,
     ) -> Result<HashMap<UrlId, UrlState>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT notification_url.id, check_status, check_note, checked_at, queued, retrying, url_books.held, confirmed,
-                 (SELECT min(window_from) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2),
-                 coalesce(
-                     (SELECT last_cause FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2
-                         ORDER BY window_from DESC LIMIT 1),
-                     (SELECT last_cause FROM delivery
-                         WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2
-                         ORDER BY finished_at DESC LIMIT 1)),
-                 last_confirmed_at,
-                 (SELECT min(due_at) FROM (
-                     SELECT min(due_at) AS due_at FROM delivery WHERE delivery.url_id = notification_url.id AND state = 0
-                     UNION ALL SELECT min(due_at) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2)),
-                 (SELECT count(*) FROM delivery
-                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2)
-             FROM notification_url LEFT JOIN url_books ON url_id = notification_url.id
-             WHERE removed_at IS NULL AND merchant_id IN (SELECT value FROM json_each(?1))",
-        )
-        .bind(json(&merchants.iter().map(|id| id.0).collect::<Vec<_>>())?)
-        .bind(expired_since.0)
-        .fetch_all(&self.0.readers)
-        .await?;
+        let rows = sqlx::query(URL_STATES)
+            .bind(json(&merchants.iter().map(|id| id.0).collect::<Vec<_>>())?)
+            .bind(expired_since.0)
+            .fetch_all(&self.0.readers)
+            .await?;
         rows.iter()
             .map(|row| {
                 let check: Option<&str> = row.try_get(1)?;
@@ -158,19 +171,7 @@ impl SqliteStore {
     pub(in crate::server::store) async fn received_by(&self, listener_id: ListenerId) -> Result<Vec<ReceivedRow>, StoreError> {
         // Through the index by the time that messages name, and through the newest of all: what names an old time, or none,
         // came all the same.
-        let rows = sqlx::query(
-            "SELECT notification.id, order_id, reference, notification.status, notification.vendor_status, signatures,
-                 notification.test, received_at, repeats
-             FROM notification JOIN orders ON orders.id = order_id
-             WHERE notification.id IN (
-                 SELECT id FROM (SELECT id FROM notification WHERE listener_id = ?1 ORDER BY event_at DESC LIMIT ?2)
-                 UNION SELECT id FROM (SELECT id, listener_id FROM notification ORDER BY id DESC LIMIT 5000) WHERE listener_id = ?1)
-             ORDER BY notification.id DESC LIMIT ?2",
-        )
-        .bind(listener_id.0)
-        .bind(SHOWN)
-        .fetch_all(&self.0.readers)
-        .await?;
+        let rows = sqlx::query(RECEIVED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.0.readers).await?;
         rows.iter()
             .map(|row| {
                 Ok(ReceivedRow {
@@ -190,13 +191,7 @@ impl SqliteStore {
 
     /// What a listener refused last, the newest first.
     pub(in crate::server::store) async fn refused_by(&self, listener_id: ListenerId) -> Result<Vec<RefusalRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, at, reason, detail, peer, size, suppressed FROM refusal WHERE listener_id = ? ORDER BY id DESC LIMIT ?",
-        )
-        .bind(listener_id.0)
-        .bind(SHOWN)
-        .fetch_all(&self.0.readers)
-        .await?;
+        let rows = sqlx::query(REFUSED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.0.readers).await?;
         rows.iter().map(refusal_row).collect()
     }
 

@@ -15,6 +15,32 @@ use std::collections::HashMap;
 /// Rows that one sweep's transaction moves: enough to be quick, few enough that acceptances hardly wait.
 const SWEEP: i64 = 2_000;
 
+/// What each URL has outstanding, and the first that is due of each kind.
+pub(super) const LANES: &str = "SELECT url_id, queued + retrying AS open,
+                 (SELECT min(due_at) FROM delivery WHERE delivery.url_id = url_books.url_id AND state = 0),
+                 (SELECT min(due_at) FROM delivery WHERE delivery.url_id = url_books.url_id AND state = 2)
+             FROM url_books WHERE queued + retrying > 0";
+/// First tries of a URL, in order.
+pub(super) const FRESH_LANE: &str =
+    "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
+                 FROM delivery WHERE url_id = ? AND state = 0 AND (due_at, id) > (?, ?) AND due_at <= ?
+                 ORDER BY due_at, id LIMIT ?";
+/// Further tries of a URL, in order.
+pub(super) const AGAIN_LANE: &str =
+    "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
+                 FROM delivery WHERE url_id = ? AND state = 2 AND (due_at, id) > (?, ?) AND due_at <= ?
+                 ORDER BY due_at, id LIMIT ?";
+/// When the next first try of a URL is due.
+pub(super) const FRESH_DUE: &str =
+    "SELECT due_at FROM delivery WHERE url_id = ? AND state = 0 AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT 1";
+/// When the next further try of a URL is due.
+pub(super) const AGAIN_DUE: &str =
+    "SELECT due_at FROM delivery WHERE url_id = ? AND state = 2 AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT 1";
+
+/// What later deliveries of an order wait for.
+pub(super) const UNFINISHED: &str = "SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 2
+                 UNION ALL SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 3 AND attempts > 0";
+
 fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     let origin: i64 = row.try_get(5)?;
     Ok(Job {
@@ -35,14 +61,7 @@ impl SqliteStore {
     /// What each URL has outstanding, from the books and one index look-up a URL.
     pub(in crate::server::store) async fn lanes(&self) -> Result<Vec<LaneDepth>, StoreError> {
         self.settled().await?;
-        let rows = sqlx::query(
-            "SELECT url_id, queued + retrying AS open,
-                 (SELECT min(due_at) FROM delivery WHERE delivery.url_id = url_books.url_id AND state = 0),
-                 (SELECT min(due_at) FROM delivery WHERE delivery.url_id = url_books.url_id AND state = 2)
-             FROM url_books WHERE queued + retrying > 0",
-        )
-        .fetch_all(&self.0.readers)
-        .await?;
+        let rows = sqlx::query(LANES).fetch_all(&self.0.readers).await?;
         rows.iter()
             .map(|row| {
                 let open: i64 = row.try_get(1)?;
@@ -71,16 +90,8 @@ impl SqliteStore {
         let (after_due, after_id) = after.map_or((i64::MIN, i64::MIN), |(due, id)| (due.0, id.0));
         // One statement for each index.
         let rows = sqlx::query(match backlog {
-            Backlog::Fresh => {
-                "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
-                 FROM delivery WHERE url_id = ? AND state = 0 AND (due_at, id) > (?, ?) AND due_at <= ?
-                 ORDER BY due_at, id LIMIT ?"
-            }
-            Backlog::Again => {
-                "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at
-                 FROM delivery WHERE url_id = ? AND state = 2 AND (due_at, id) > (?, ?) AND due_at <= ?
-                 ORDER BY due_at, id LIMIT ?"
-            }
+            Backlog::Fresh => FRESH_LANE,
+            Backlog::Again => AGAIN_LANE,
         })
         .bind(url_id.0)
         .bind(after_due)
@@ -101,12 +112,8 @@ impl SqliteStore {
     ) -> Result<Option<Timestamp>, StoreError> {
         self.settled().await?;
         let due: Option<i64> = sqlx::query_scalar(match backlog {
-            Backlog::Fresh => {
-                "SELECT due_at FROM delivery WHERE url_id = ? AND state = 0 AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT 1"
-            }
-            Backlog::Again => {
-                "SELECT due_at FROM delivery WHERE url_id = ? AND state = 2 AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT 1"
-            }
+            Backlog::Fresh => FRESH_DUE,
+            Backlog::Again => AGAIN_DUE,
         })
         .bind(url_id.0)
         .bind(after.0.0)
@@ -120,13 +127,7 @@ impl SqliteStore {
     /// order wait for.
     pub(in crate::server::store) async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
         self.settled().await?;
-        let rows: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 2
-                 UNION ALL SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 3 AND attempts > 0",
-        )
-        .bind(url_id.0)
-        .fetch_all(&self.0.readers)
-        .await?;
+        let rows: Vec<(i64, i64)> = sqlx::query_as(UNFINISHED).bind(url_id.0).fetch_all(&self.0.readers).await?;
         Ok(rows.into_iter().map(|(order, delivery)| (OrderId(order), DeliveryId(delivery))).collect())
     }
 

@@ -20,6 +20,11 @@ const START_OVER_FROM: u64 = 64 << 20;
 
 const KEY_CHECK: &str = "key-check";
 
+/// What other processes may have written.
+pub(super) const LOOK: &str = "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'settings_version'), 0),
+             EXISTS (SELECT 1 FROM delivery WHERE node_id IS NULL AND state IN (0, 2)),
+             (SELECT value FROM meta WHERE key = 'settle_wanted')";
+
 /// Opens the key file that the database was made with, or makes one for a database without secrets.
 pub(super) async fn open_vault(conn: &mut SqliteConnection, key_file: &Path) -> Result<Vault, StoreError> {
     let check: Option<String> =
@@ -107,13 +112,7 @@ pub(super) async fn watch(store: Weak<Inner>) {
 }
 
 async fn look(store: &SqliteStore) -> Result<(), StoreError> {
-    let row = sqlx::query(
-        "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'settings_version'), 0),
-             EXISTS (SELECT 1 FROM delivery WHERE node_id IS NULL AND state IN (0, 2)),
-             (SELECT value FROM meta WHERE key = 'settle_wanted')",
-    )
-    .fetch_one(&store.0.readers)
-    .await?;
+    let row = sqlx::query(LOOK).fetch_one(&store.0.readers).await?;
     let version: i64 = row.try_get(0)?;
     if version != store.0.directory.borrow().version {
         store.reload().await?;

@@ -1,8 +1,8 @@
 //! `quittance doctor`: proves the books on the database, in one consistent view, while the server may go on.
 
-use super::SqliteStore;
+use super::{NODE, SqliteStore, plans};
 use crate::domain::DeliveryState;
-use crate::server::store::{Finding, StoreError, pack::unpack};
+use crate::server::store::{Finding, StoreError, exchanges::Exchanges, pack::unpack};
 use sha2::{Digest as _, Sha256};
 use sqlx::{Row as _, SqliteConnection};
 
@@ -10,20 +10,28 @@ impl SqliteStore {
     /// Runs every check. All read the same moment of the database.
     pub(in crate::server::store) async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
         let mut tx = self.0.readers.begin().await?;
-        let mut findings = vec![structure(&mut tx).await?, references(&mut tx).await?, books(&mut tx).await?];
+        let structure = structure(&mut tx).await?;
+        if !structure.ok {
+            // What else is asked of a broken file fails, or is not to be trusted.
+            return Ok(vec![structure]);
+        }
+        let mut findings = vec![structure, references(&mut tx).await?, books(&mut tx).await?];
         for (check, wrong, query) in COUNTED {
             let count: i64 = sqlx::query_scalar(query).fetch_one(&mut *tx).await?;
             let detail = if count == 0 { "none".to_owned() } else { format!("{count} {wrong}") };
             findings.push(Finding { check, ok: count == 0, detail });
         }
+        findings.push(nodes(&mut tx).await?);
         findings.push(digests(&mut tx).await?);
+        findings.push(exchanges(&mut tx).await?);
+        findings.push(plans::check(&mut tx).await?);
         findings.push(secrets(self).await?);
         Ok(findings)
     }
 }
 
 /// Checks that count rows which must not be: name, what they are, query.
-const COUNTED: [(&str, &str, &str); 7] = [
+const COUNTED: [(&str, &str, &str); 10] = [
     (
         "what was promised is in the ledger",
         "entries of the journal that could not be read or applied",
@@ -36,6 +44,18 @@ const COUNTED: [(&str, &str, &str); 7] = [
          WHERE NOT EXISTS (SELECT 1 FROM segment WHERE segment.id = notification.segment_id)
              AND (segment_id >= (SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'bytes_kept_from'), 0))
                  OR EXISTS (SELECT 1 FROM delivery WHERE notification_id = notification.id AND state IN (0, 2, 3)))",
+    ),
+    (
+        "every attempt has its bytes",
+        "attempts without bytes",
+        "SELECT count(*) FROM attempt WHERE NOT EXISTS (SELECT 1 FROM segment WHERE segment.id = attempt.segment_id)
+             AND segment_id >= (SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'bytes_kept_from'), 0))",
+    ),
+    (
+        "every resent delivery has its resend",
+        "deliveries of a resend that is not there",
+        "SELECT count(*) FROM delivery
+         WHERE (origin <> 0 OR resend_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM resend WHERE resend.id = delivery.resend_id)",
     ),
     (
         "every delivery has its notification",
@@ -59,6 +79,12 @@ const COUNTED: [(&str, &str, &str); 7] = [
              OR (state IN (4, 5, 6)) <> (finished_at IS NOT NULL)",
     ),
     (
+        "no number of an attempt is left out",
+        "deliveries whose attempts are not numbered one after the other",
+        "SELECT count(*) FROM (SELECT delivery_id FROM attempt GROUP BY delivery_id
+             HAVING min(number) <> 1 OR max(number) <> count(*))",
+    ),
+    (
         "attempts are counted",
         "deliveries whose number of attempts is wrong",
         "SELECT count(*) FROM delivery WHERE attempts <> (SELECT count(*) FROM attempt WHERE delivery_id = delivery.id)
@@ -72,6 +98,18 @@ const COUNTED: [(&str, &str, &str); 7] = [
              AND NOT EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND cause IS NULL)",
     ),
 ];
+
+/// Open deliveries wait for the server of this database, or for the next look of it.
+async fn nodes(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
+    let query = "SELECT count(*) FROM delivery WHERE state IN (0, 2) AND node_id <> ?";
+    let strange: i64 = sqlx::query_scalar(query).bind(NODE).fetch_one(conn).await?;
+    let detail = if strange == 0 {
+        "none of another".to_owned()
+    } else {
+        format!("{strange} open deliveries of a node that is not there")
+    };
+    Ok(Finding { check: "open deliveries belong to nodes that live", ok: strange == 0, detail })
+}
 
 async fn structure(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
     let rows: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(20)").fetch_all(conn).await?;
@@ -169,6 +207,36 @@ async fn digests(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
     let detail =
         if wrong == 0 { format!("{checked} bodies hash right") } else { format!("{wrong} of {checked} bodies are altered") };
     Ok(Finding { check: "stored messages are unaltered", ok: wrong == 0, detail })
+}
+
+/// The bytes of every attempt can be read: request and answer, each with its head.
+async fn exchanges(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
+    let mut exchanges = Exchanges::default();
+    let mut after = (0, 0);
+    loop {
+        let mut rows: Vec<(i64, u32, i64, i64)> = sqlx::query_as(
+            "SELECT segment_id, part, delivery_id, number FROM attempt WHERE (delivery_id, number) > (?, ?)
+             ORDER BY delivery_id, number LIMIT ?",
+        )
+        .bind(after.0)
+        .bind(after.1)
+        .bind(PAGE)
+        .fetch_all(&mut *conn)
+        .await?;
+        let Some((.., delivery, number)) = rows.last() else { break };
+        after = (*delivery, *number);
+        rows.sort_unstable();
+        for (segment, part, ..) in rows {
+            if !exchanges.is_open(segment) {
+                let bytes: Option<Vec<u8>> =
+                    sqlx::query_scalar("SELECT bytes FROM segment WHERE id = ?").bind(segment).fetch_optional(&mut *conn).await?;
+                let Some(bytes) = bytes else { continue };
+                exchanges.open(segment, &bytes);
+            }
+            exchanges.check(part as usize);
+        }
+    }
+    Ok(exchanges.finding())
 }
 
 async fn secrets(store: &SqliteStore) -> Result<Finding, StoreError> {
