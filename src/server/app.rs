@@ -3,6 +3,7 @@
 
 use crate::server::{
     auth::{Passwords, Throttle, Token},
+    bulk,
     dispatch::{
         attempt::Workshop,
         client::{Client, Guard, Limits, Resolver},
@@ -29,6 +30,7 @@ pub struct App {
     pub address: SocketAddr,
     dispatcher: Dispatcher,
     retention: JoinHandle<()>,
+    bulk: JoinHandle<()>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -69,6 +71,7 @@ impl App {
         let workshop = Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone() };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs, announced_due);
         let retention = tokio::spawn(retention::run(store.clone(), settings.clock.clone(), settings.keep));
+        let bulk = tokio::spawn(bulk::run(store.clone()));
         let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or(1).max(1));
         let base = settings.public_url.map_or_else(|| format!("http://{address}"), |url| url.as_str().to_owned());
         let services = Services {
@@ -84,7 +87,7 @@ impl App {
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, retention, end, served })
+        Ok(Self { services, address, dispatcher, retention, bulk, end, served })
     }
 
     /// Where the first administrator is created, as long as there is none.
@@ -100,6 +103,7 @@ impl App {
             () = self.dispatcher.ended() => "the dispatcher",
             _ = &mut self.served => "the HTTP server",
             _ = &mut self.retention => "retention",
+            _ = &mut self.bulk => "the worker of bulk resends",
         }
     }
 
@@ -107,6 +111,8 @@ impl App {
     pub async fn stop(self) {
         self.end.send_replace(true);
         let _ = self.served.await;
+        // A step that is cut off was made in the store or not at all.
+        self.bulk.abort();
         self.dispatcher.stop().await;
         self.retention.abort();
         self.services.store.close().await;

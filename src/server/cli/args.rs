@@ -1,8 +1,10 @@
 //! What may be typed.
 
 use crate::domain::{
-    Algorithm, Algorithms, Gateway, RetrySchedule, Role,
+    Algorithm, Algorithms, Gateway, RetrySchedule, Role, Timestamp,
+    id::BulkId,
     terms::{MAX_IN_FLIGHT, MAX_RATE},
+    time::parse_moment,
 };
 use crate::server::settings::{Keep, PublicUrl};
 use clap::{
@@ -13,6 +15,7 @@ use ipnet::IpNet;
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 /// Receives payment notifications, keeps them, and delivers them until they are confirmed.
@@ -44,6 +47,14 @@ pub enum Command {
     /// The resend is stored at once; the running server sends it within a second. Without a running server it is sent when one
     /// starts.
     Resend(ResendArgs),
+    /// Deliver again everything that failed since a moment: what expired, and resends for debug that were not confirmed.
+    ///
+    /// What its URL has confirmed meanwhile, or what is on its way, is left out. The wish is stored at once; the running server
+    /// begins with it within a second and works at it behind new notifications. Without a running server it is done when one starts.
+    Recover(RecoverArgs),
+    /// List and cancel bulk resends: those of `quittance recover`, and those of the panel.
+    #[command(subcommand)]
+    Bulk(BulkCommand),
     /// Check that the books balance and that nothing stored is damaged; exit code 0 only where all is well.
     ///
     /// Reads the database at one moment; the server may go on meanwhile.
@@ -76,6 +87,14 @@ pub enum UrlCommand {
     Add(UrlAddArgs),
     /// List notification URLs.
     List(MerchantListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BulkCommand {
+    /// List bulk resends, the newest first.
+    List(MerchantListArgs),
+    /// End a bulk resend: what was not made yet is not made, what was not sent yet is cancelled.
+    Cancel(BulkCancelArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -300,6 +319,56 @@ pub struct ResendArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct RecoverArgs {
+    /// The merchant: its name, or its name in addresses.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: String,
+    /// What ended since then: a moment in UTC such as 2026-11-20 or 2026-11-20T14:30, or a span until now such as 90m, 36h, 3d.
+    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
+    pub since: Since,
+    /// Only what went to this notification URL: its id, its name or its address [default: all of the merchant]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Send to all URLs that the merchant has now, and not to the URL that each went to.
+    #[arg(long)]
+    pub to_all: bool,
+    /// Count what would be sent, and store nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct BulkCancelArgs {
+    /// The id that `quittance recover` or `quittance bulk list` prints.
+    pub id: BulkId,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// A moment, or a span until now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    Moment(Timestamp),
+    Span(Duration),
+}
+
+impl Since {
+    /// The moment that is meant.
+    pub fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Moment(moment) => moment,
+            Self::Span(span) => now.minus(span),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
@@ -339,6 +408,23 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     port.map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)))
         .or_else(|| text.parse().ok())
         .ok_or_else(|| "expected an address and a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned())
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    let text = text.trim();
+    let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "s" => Some(1),
+        "m" | "min" => Some(60),
+        "h" => Some(3_600),
+        "d" => Some(86_400),
+        _ => None,
+    };
+    let span = unit.and_then(|unit| number.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number) * unit)));
+    span.map(Since::Span)
+        .or_else(|| parse_moment(text).map(Since::Moment))
+        .ok_or_else(|| "expected a moment in UTC such as 2026-11-20 or 2026-11-20T14:30, or a span such as 90m, 36h or 3d".to_owned())
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -400,6 +486,20 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_is_meant_since_a_moment_or_for_a_span() {
+        let read = |text: &str| {
+            let Command::Recover(args) = parsed(&format!("quittance recover --merchant A --since {text}")) else { panic!() };
+            args.since
+        };
+        let now = Timestamp::from_seconds(1_000_000);
+        for (text, seconds) in [("90s", 90), ("90m", 5_400), ("36h", 129_600), ("3D", 259_200)] {
+            assert_eq!(read(text).at(now), now.minus(Duration::from_secs(seconds)), "{text}");
+        }
+        let moment = parse_moment("2026-11-20T14:30").unwrap();
+        assert_eq!((read("2026-11-20T14:30"), read("2026-11-20T14:30:00Z").at(now)), (Since::Moment(moment), moment));
+    }
+
+    #[test]
     fn a_listener_takes_every_algorithm_and_gateways_have_their_old_names() {
         let line = "quittance listener add --merchant A --gateway avangate --secret s";
         let Command::Listener(ListenerCommand::Add(args)) = parsed(line) else { panic!() };
@@ -433,6 +533,10 @@ mod tests {
             ("quittance serve --allow-network 10.0.0.0/33", "--allow-network", "such as 10.0.0.0/8"),
             ("quittance serve --public-url ipn.example.com", "--public-url", "https://ipn.example.com"),
             ("quittance resend --merchant A", "--order", "required"),
+            ("quittance recover --merchant A", "--since", "required"),
+            ("quittance recover --merchant A --since yesterday", "--since", "such as 90m, 36h or 3d"),
+            ("quittance recover --merchant A --since 2026-02-30", "--since", "such as 2026-11-20"),
+            ("quittance bulk cancel u", "<ID>", "not an identifier"),
         ] {
             let text = error(line);
             assert!(text.contains(flag) && text.contains(allowed), "{line}: {text}");

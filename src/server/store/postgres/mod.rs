@@ -11,8 +11,10 @@
 //! come in as data.
 
 mod accept;
+mod bulk;
 mod bus;
 mod connect;
+mod deliveries;
 mod intake;
 mod keeper;
 mod leases;

@@ -12,6 +12,8 @@
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
 mod backup;
+mod bulk;
+mod deliveries;
 mod intake;
 mod journal;
 mod journaler;

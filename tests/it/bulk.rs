@@ -1,0 +1,1 @@
+//! Bulk resends over the whole application.
