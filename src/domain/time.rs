@@ -151,7 +151,9 @@ mod tests {
         }
         assert_eq!(parse_moment("2026-11-21"), Some(moment.start_of_day()));
         assert_eq!(parse_moment("2026-11-21T09:14"), Some(Timestamp::from_seconds(1_795_252_440)));
-        for wrong in ["", "2026-02-29", "2026-11-21T", "2026-11-21T24:00", "2026-11-21T09:60", "09:14", "2026-11-21T9:14", "+026-11-21"] {
+        for wrong in
+            ["", "2026-02-29", "2026-11-21T", "2026-11-21T24:00", "2026-11-21T09:60", "09:14", "2026-11-21T9:14", "+026-11-21"]
+        {
             assert_eq!(parse_moment(wrong), None, "{wrong}");
         }
     }

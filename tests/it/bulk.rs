@@ -97,7 +97,8 @@ async fn everything_that_was_given_up_comes_back() {
     let plan = browser.get(&format!("/m/shop/resends/new?state=failed&url={url}")).await.text();
     assert!(plan.contains("12 deliveries") && plan.contains("gets each of them again"), "{plan}");
     let key = plan.split("name=\"request_key\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let form = [("merchant", "shop"), ("target", "same"), ("request_key", key.as_str()), ("state", "failed"), ("url", &url.to_string())];
+    let form =
+        [("merchant", "shop"), ("target", "same"), ("request_key", key.as_str()), ("state", "failed"), ("url", &url.to_string())];
     let started = browser.form("/rpc/bulk/start", &form).await;
     let page = started.header("location").to_owned();
     assert!(page.starts_with("/m/shop/resends/") && !page.contains("new"), "{started:?}");
@@ -137,7 +138,8 @@ async fn what_a_filter_leaves_out_is_not_sent_and_mistakes_are_told() {
     given_up(&shop, &hand, &merchant, url, 3).await;
     let mut browser = Browser::signed_in(app.address, "owner@example.com").await;
     let mut start = async |fields: &[(&str, &str)]| {
-        let fields: Vec<_> = [("merchant", "shop"), ("target", "same"), ("request_key", "k")].iter().chain(fields).copied().collect();
+        let fields: Vec<_> =
+            [("merchant", "shop"), ("target", "same"), ("request_key", "k")].iter().chain(fields).copied().collect();
         let reply = browser.form("/rpc/bulk/start", &fields).await;
         let page = reply.header("location").to_owned();
         (page.clone(), browser.get(&page).await.text())
@@ -271,7 +273,8 @@ async fn a_backlog_does_not_starve_news() {
 async fn a_dead_url_does_not_hold_up_the_recovery_of_another() {
     let (app, hand) = TestApp::start_on_manual_clock().await;
     let shop = app.shop("Shop").await;
-    let (dead, back) = (FakeMerchant::start(|_| Answer::status(500, "")).await, FakeMerchant::start(|_| Answer::status(500, "")).await);
+    let (dead, back) =
+        (FakeMerchant::start(|_| Answer::status(500, "")).await, FakeMerchant::start(|_| Answer::status(500, "")).await);
     let dead_url = shop.url_as(&dead.url(), concurrent).await;
     let url = shop.url_as(&back.url(), concurrent).await;
     for number in 0..8 {

@@ -184,7 +184,9 @@ const LATER: Next = Next::Retry(START);
 async fn deliveries_are_found_by_every_filter(test: TestStore) {
     let shop = shop(&test, 2).await;
     let mut all = Vec::new();
-    for (number, next) in [Some(Next::Confirmed), Some(Next::Expired), Some(LATER), Some(Next::Closed), None].into_iter().enumerate() {
+    for (number, next) in
+        [Some(Next::Confirmed), Some(Next::Expired), Some(LATER), Some(Next::Closed), None].into_iter().enumerate()
+    {
         let made = shop.accept(&test, &format!("10{number}"), number == 1).await;
         for made in &made {
             if let Some(next) = next {
@@ -274,7 +276,8 @@ async fn a_bulk_resend_makes_what_failed_and_nothing_else(test: TestStore) {
         all.push(made);
     }
     // The fourth was resent by a person and has arrived.
-    let first = shop.start(&test, DeliveryFilter { text: "3".to_owned(), ..state(StateFilter::Expired) }, BulkTarget::Same, "a").await;
+    let first =
+        shop.start(&test, DeliveryFilter { text: "3".to_owned(), ..state(StateFilter::Expired) }, BulkTarget::Same, "a").await;
     work(&test).await;
     let made = shop.made_by(&test, first).await;
     assert_eq!(made.iter().map(|made| made.notification).collect::<Vec<_>>(), [all[3].notification]);
@@ -377,7 +380,8 @@ async fn one_wish_is_one_bulk_resend_and_of_its_merchant_alone(mut test: TestSto
 /// Accepts many at once.
 async fn expired(test: &TestStore, shop: &Shop, count: usize) -> Vec<Made> {
     let accepting = (0..count).map(|number| async move {
-        let body = format!("REFNO={number}&REFNOEXT=&ORDERSTATUS=COMPLETE&IPN_TOTALGENERAL=1.00&CURRENCY=USD&IPN_DATE=20260301120009");
+        let body =
+            format!("REFNO={number}&REFNOEXT=&ORDERSTATUS=COMPLETE&IPN_TOTALGENERAL=1.00&CURRENCY=USD&IPN_DATE=20260301120009");
         test.store.accept(received(shop.merchant, shop.listener, &body)).await.unwrap()
     });
     futures::future::join_all(accepting).await;
@@ -512,7 +516,10 @@ async fn what_is_on_hold_is_kept_and_a_text_names_orders(test: TestStore) {
         let made = shop.accept(&test, reference, false).await[0];
         shop.end(&test, made, Next::Expired).await;
     }
-    let draft = quittance::server::store::UrlDraft { held: true, ..crate::support::stores::url_draft(shop.merchant, "https://0.example.com/ipn") };
+    let draft = quittance::server::store::UrlDraft {
+        held: true,
+        ..crate::support::stores::url_draft(shop.merchant, "https://0.example.com/ipn")
+    };
     test.store.update_url(url, draft, "test".to_owned()).await.unwrap();
     let filter = DeliveryFilter { text: "A".to_owned(), ..state(StateFilter::Failed) };
     let id = shop.start(&test, filter, BulkTarget::Same, "a").await;

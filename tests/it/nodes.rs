@@ -670,7 +670,8 @@ async fn what_was_acknowledged_survives_any_nodes_death() {
 
 /// Has many deliveries given up, as if their two days had passed.
 async fn give_up(conn: &mut PgConnection, now: i64) {
-    let give_up = "WITH ended AS (UPDATE delivery SET state = 5, due_at = NULL, finished_at = $1 WHERE state = 2 RETURNING url_id)
+    let give_up =
+        "WITH ended AS (UPDATE delivery SET state = 5, due_at = NULL, finished_at = $1 WHERE state = 2 RETURNING url_id)
         INSERT INTO url_books (url_id, page, retrying, expired)
         SELECT url_id, 0, -count(*), count(*) FROM ended GROUP BY url_id
         ON CONFLICT (url_id, page) DO UPDATE SET retrying = url_books.retrying + excluded.retrying,

@@ -317,7 +317,10 @@ async fn what_failed_is_recovered_on_the_command_line() {
     program.connection().execute_batch(give_up).unwrap();
     let recover = |more: &[&str]| program.run(&[&["recover", "--merchant", "Shop", "--since", "1h"], more].concat());
     let counted = recover(&["--dry-run", "--json"]).json();
-    assert_eq!((counted["deliveries"].as_u64(), counted["bulk"].is_null(), counted["more"].as_bool()), (Some(3), true, Some(false)));
+    assert_eq!(
+        (counted["deliveries"].as_u64(), counted["bulk"].is_null(), counted["more"].as_bool()),
+        (Some(3), true, Some(false))
+    );
     assert!(recover(&["--dry-run"]).done().contains("3 deliveries to send"));
     assert_eq!(program.run(&["bulk", "list", "--json"]).json()["bulk"].as_array().unwrap().len(), 0);
     // Nobody runs: it is stored, and may be cancelled again.

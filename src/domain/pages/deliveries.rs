@@ -121,9 +121,8 @@ impl DeliveryFilter {
             wrong(name, message);
             None
         };
-        let state = choice("state", "There is no such state; choose one of the list.", &|code| {
-            StateFilter::from_code(code).is_some()
-        });
+        let state =
+            choice("state", "There is no such state; choose one of the list.", &|code| StateFilter::from_code(code).is_some());
         let cause = choice("cause", "There is no such cause; choose one of the list.", &|code| Cause::from_code(code).is_some());
         let url = choice("url", "This is no notification URL; choose one of the list.", &|id| id.parse::<UrlId>().is_ok());
         let day = "Enter a day as 2026-11-21.";
@@ -133,9 +132,8 @@ impl DeliveryFilter {
         let moment = "Enter a moment as 2026-11-21T09:00, in UTC.";
         let since = choice("since", moment, &|text| parse_moment(text).is_some());
         let test = choice("test", "Choose TEST orders, real ones, or both.", &|word| matches!(word, "only" | "none"));
-        let after = choice("after", "This page of the list is not known; begin at the newest.", &|id| {
-            id.parse::<DeliveryId>().is_ok()
-        });
+        let after =
+            choice("after", "This page of the list is not known; begin at the newest.", &|id| id.parse::<DeliveryId>().is_ok());
         let filter = Self {
             text: text("text").unwrap_or_default(),
             state: state.and_then(|code| StateFilter::from_code(&code)),

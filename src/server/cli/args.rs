@@ -1,10 +1,10 @@
 //! What may be typed.
 
+use super::since::Since;
 use crate::domain::{
-    Algorithm, Algorithms, Gateway, RetrySchedule, Role, Timestamp,
+    Algorithm, Algorithms, Gateway, RetrySchedule, Role,
     id::BulkId,
     terms::{MAX_IN_FLIGHT, MAX_RATE},
-    time::parse_moment,
 };
 use crate::server::settings::{Keep, PublicUrl};
 use clap::{
@@ -15,7 +15,6 @@ use ipnet::IpNet;
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    time::Duration,
 };
 
 /// Receives payment notifications, keeps them, and delivers them until they are confirmed.
@@ -324,7 +323,7 @@ pub struct RecoverArgs {
     #[arg(long, value_name = "NAME")]
     pub merchant: String,
     /// What ended since then: a moment in UTC such as 2026-11-20 or 2026-11-20T14:30, or a span until now such as 90m, 36h, 3d.
-    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
+    #[arg(long, value_name = "TIME|DURATION", value_parser = Since::read)]
     pub since: Since,
     /// Only what went to this notification URL: its id, its name or its address [default: all of the merchant]
     #[arg(long, value_name = "URL")]
@@ -349,23 +348,6 @@ pub struct BulkCancelArgs {
     pub database: DatabaseArgs,
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-/// A moment, or a span until now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    Moment(Timestamp),
-    Span(Duration),
-}
-
-impl Since {
-    /// The moment that is meant.
-    pub fn at(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::Moment(moment) => moment,
-            Self::Span(span) => now.minus(span),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -408,23 +390,6 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     port.map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)))
         .or_else(|| text.parse().ok())
         .ok_or_else(|| "expected an address and a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned())
-}
-
-fn since(text: &str) -> Result<Since, String> {
-    let text = text.trim();
-    let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let unit = match unit.to_ascii_lowercase().as_str() {
-        "s" => Some(1),
-        "m" | "min" => Some(60),
-        "h" => Some(3_600),
-        "d" => Some(86_400),
-        _ => None,
-    };
-    let span = unit.and_then(|unit| number.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number) * unit)));
-    span.map(Since::Span)
-        .or_else(|| parse_moment(text).map(Since::Moment))
-        .ok_or_else(|| "expected a moment in UTC such as 2026-11-20 or 2026-11-20T14:30, or a span such as 90m, 36h or 3d".to_owned())
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -483,20 +448,6 @@ mod tests {
         let Command::Url(UrlCommand::Add(args)) = parsed(line) else { panic!() };
         let retries = RetrySchedule::Own([60, 300].into());
         assert_eq!((args.max_in_flight, args.rate, args.retries, args.shadow), (Some(8), Some(20), retries, true));
-    }
-
-    #[test]
-    fn what_failed_is_meant_since_a_moment_or_for_a_span() {
-        let read = |text: &str| {
-            let Command::Recover(args) = parsed(&format!("quittance recover --merchant A --since {text}")) else { panic!() };
-            args.since
-        };
-        let now = Timestamp::from_seconds(1_000_000);
-        for (text, seconds) in [("90s", 90), ("90m", 5_400), ("36h", 129_600), ("3D", 259_200)] {
-            assert_eq!(read(text).at(now), now.minus(Duration::from_secs(seconds)), "{text}");
-        }
-        let moment = parse_moment("2026-11-20T14:30").unwrap();
-        assert_eq!((read("2026-11-20T14:30"), read("2026-11-20T14:30:00Z").at(now)), (Since::Moment(moment), moment));
     }
 
     #[test]

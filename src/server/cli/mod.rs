@@ -17,6 +17,7 @@ mod merchants;
 mod report;
 mod resend;
 mod serve;
+mod since;
 mod tool;
 mod urls;
 mod users;

@@ -14,12 +14,7 @@ use crate::server::store::{BulkOrder, Merchant, NewBulk};
 
 impl Services {
     /// What a bulk resend of a list would make, for the page before it.
-    pub async fn plan_bulk(
-        &self,
-        merchant: &Merchant,
-        filter: &DeliveryFilter,
-        target: BulkTarget,
-    ) -> ServiceResult<BulkPlan> {
+    pub async fn plan_bulk(&self, merchant: &Merchant, filter: &DeliveryFilter, target: BulkTarget) -> ServiceResult<BulkPlan> {
         let count = self.count_bulk(merchant, filter, target).await?;
         let urls = self.url_choices(merchant);
         Ok(BulkPlan { merchant: merchant_ref(merchant), filter: filter.whole(), target, count, urls })

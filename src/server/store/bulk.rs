@@ -127,8 +127,7 @@ pub(super) struct Room(HashMap<UrlId, u64>);
 impl Room {
     /// From the deliveries of bulk resends that wait at each URL. URLs on hold keep everything.
     pub fn new(waiting: &[(UrlId, u64)], in_use: &[UrlId], held: impl Fn(UrlId) -> bool) -> Self {
-        let mut room: HashMap<_, _> =
-            in_use.iter().map(|url| (*url, if held(*url) { u64::MAX } else { ROOM })).collect();
+        let mut room: HashMap<_, _> = in_use.iter().map(|url| (*url, if held(*url) { u64::MAX } else { ROOM })).collect();
         for (url, count) in waiting {
             room.entry(*url).and_modify(|room| *room = room.saturating_sub(*count));
         }

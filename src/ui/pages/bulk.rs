@@ -118,7 +118,8 @@ pub fn BulkListPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let list = list_bulk(slug.clone()).await?;
         let actions = list.may_resend.then(|| {
-            view! { <a class="button" href=recover_address(&slug, None)><Icon name="retry"/>"Recover what failed…"</a> }.into_any()
+            view! { <a class="button" href=recover_address(&slug, None)><Icon name="retry"/>"Recover what failed…"</a> }
+                .into_any()
         });
         let rows: Vec<_> = list.rows.iter().map(|job| list_row(&slug, job, &list.urls)).collect();
         let content = if rows.is_empty() {

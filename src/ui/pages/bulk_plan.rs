@@ -84,13 +84,8 @@ async fn plans(slug: &str, filter: &DeliveryFilter, flash: &mut Flash) -> Result
 }
 
 fn which(slug: &str, filter: &DeliveryFilter, urls: &[crate::domain::pages::orders::UrlChoice], flash: &Flash) -> AnyView {
-    let states = [
-        StateFilter::Failed,
-        StateFilter::Expired,
-        StateFilter::Retrying,
-        StateFilter::Cancelled,
-        StateFilter::Confirmed,
-    ];
+    let states =
+        [StateFilter::Failed, StateFilter::Expired, StateFilter::Retrying, StateFilter::Cancelled, StateFilter::Confirmed];
     let states = states.map(|state| (state.code().to_owned(), state.label().to_owned())).to_vec();
     let test = filter.test.map_or("", |test| if test { "only" } else { "none" });
     let tests = [("none", "Real only"), ("only", "TEST only")].map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();

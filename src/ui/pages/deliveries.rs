@@ -63,7 +63,8 @@ pub fn DeliveriesPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let list = find_deliveries(slug.clone(), filter.clone()).await?;
         let actions = list.may_resend.then(|| {
-            view! { <a class="button" href=recover_address(&slug, None)><Icon name="retry"/>"Recover what failed…"</a> }.into_any()
+            view! { <a class="button" href=recover_address(&slug, None)><Icon name="retry"/>"Recover what failed…"</a> }
+                .into_any()
         });
         // An older page of the list does not move by itself under the reader's eyes.
         let subject = if filter.after.is_none() { Subject::Merchant(slug.clone()) } else { Subject::Nothing };

@@ -5,81 +5,37 @@ use super::{
     Core,
     accept::is_exclusive,
     deliveries::{Direction, Wish, orders_of},
+    jobs::{Work, cancelled_job, next_job},
     rows::{json, text},
     settings::Audit,
 };
 use crate::domain::{
-    Timestamp,
     attempt::Origin,
     id::{BulkId, DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
     pages::{
-        bulk::{BulkCount, BulkRow, BulkStanding, BulkState, BulkTarget, LeftOut},
-        deliveries::{Counted, DeliveryFilter},
+        bulk::{BulkCount, BulkState, BulkTarget},
+        deliveries::DeliveryFilter,
     },
 };
 use crate::server::store::{
     BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
-    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Position, Room, Rules, STANDING_MOST, STEP, Source, WITHDRAW, add_to_standing},
+    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, LIST_ORDERS, Scope, id_range},
 };
-use sqlx::{Row as _, PgConnection, postgres::PgRow};
+use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Bulk resends shown in a list.
-const SHOWN: i64 = 100;
 /// Rows that one page of a count reads.
 const CENSUS: i64 = 1_000;
-
-macro_rules! bulk_columns {
-    () => {
-        "id, at, actor, filter, target, expected, state, made, confirmed, waiting, removed, without_bytes, behind, position,
-         finished_at, merchant_id, ceiling, swept"
-    };
-}
-
-/// A job as it is worked at.
-struct Work {
-    row: BulkRow,
-    merchant_id: MerchantId,
-    ceiling: i64,
-    position: Position,
-}
-
-fn work(row: &PgRow) -> Result<Work, StoreError> {
-    let corrupt = |what: &str| StoreError::Corrupt(format!("bulk_job.{what}"));
-    let count = |column| row.try_get::<i64, _>(column).map(|count| u64::try_from(count).unwrap_or(0));
-    let behind = Position::behind_from(row.try_get(12)?)?;
-    let after: i64 = row.try_get(13)?;
-    Ok(Work {
-        row: BulkRow {
-            id: BulkId(row.try_get(0)?),
-            at: Timestamp(row.try_get(1)?),
-            actor: row.try_get(2)?,
-            filter: serde_json::from_str(row.try_get(3)?).map_err(|_| corrupt("filter"))?,
-            target: BulkTarget::from_code(row.try_get(4)?).ok_or_else(|| corrupt("target"))?,
-            expected: row.try_get::<Option<i64>, _>(5)?.map(|count| u64::try_from(count).unwrap_or(0)),
-            state: BulkState::from_code(row.try_get(6)?).ok_or_else(|| corrupt("state"))?,
-            made: count(7)?,
-            left_out: LeftOut { confirmed: count(8)?, waiting: count(9)?, removed: count(10)?, without_bytes: count(11)? },
-            behind: behind.keys().map(|url| UrlId(*url)).collect(),
-            looked_to: DeliveryId(after),
-            finished_at: row.try_get::<Option<i64>, _>(14)?.map(Timestamp),
-        },
-        merchant_id: MerchantId(row.try_get(15)?),
-        ceiling: row.try_get(16)?,
-        position: Position { after, swept: row.try_get(17)?, behind },
-    })
-}
 
 /// The deliveries that there are of some notifications.
 async fn known_of(conn: &mut PgConnection, sources: &[Source]) -> Result<HashMap<i64, Vec<Known>>, StoreError> {
     let ids: Vec<i64> = sources.iter().map(|source| source.notification_id).collect();
-    let rows: Vec<(i64, i64, i64, Option<i64>)> = sqlx::query_as(
-        "SELECT notification_id, url_id, state, resend_id FROM delivery WHERE notification_id = ANY($1)",
-    )
-    .bind(&ids)
-    .fetch_all(conn)
-    .await?;
+    let rows: Vec<(i64, i64, i64, Option<i64>)> =
+        sqlx::query_as("SELECT notification_id, url_id, state, resend_id FROM delivery WHERE notification_id = ANY($1)")
+            .bind(&ids)
+            .fetch_all(conn)
+            .await?;
     let mut known: HashMap<i64, Vec<Known>> = HashMap::new();
     for (notification, url, state, resend_id) in rows {
         let state = super::rows::state(state)?;
@@ -93,8 +49,7 @@ async fn lock_orders(conn: &mut PgConnection, sources: &[Source]) -> Result<Hash
     let orders: Vec<i64> = sources.iter().map(|source| source.order_id).collect();
     sqlx::query("SELECT id FROM orders WHERE id = ANY($1) ORDER BY id FOR SHARE").bind(&orders).execute(&mut *conn).await?;
     let ids: Vec<i64> = sources.iter().map(|source| source.notification_id).collect();
-    let left: Vec<i64> =
-        sqlx::query_scalar("SELECT id FROM notification WHERE id = ANY($1)").bind(&ids).fetch_all(conn).await?;
+    let left: Vec<i64> = sqlx::query_scalar("SELECT id FROM notification WHERE id = ANY($1)").bind(&ids).fetch_all(conn).await?;
     Ok(left.into_iter().collect())
 }
 
@@ -163,9 +118,8 @@ impl Core {
     /// Works a little at a bulk resend whose turn it is, and that no other node works at in this moment.
     pub(in crate::server::store) async fn step_bulk(&self) -> Result<BulkStep, StoreError> {
         let place = self.present();
-        let is_any: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM bulk_job WHERE finished_at IS NULL)")
-            .fetch_one(&self.pool)
-            .await?;
+        let is_any: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM bulk_job WHERE finished_at IS NULL)").fetch_one(&self.pool).await?;
         if !is_any || place.node == 0 {
             return Ok(BulkStep::Idle);
         }
@@ -179,15 +133,7 @@ impl Core {
         if alive.rows_affected() == 0 {
             return Ok(BulkStep::Idle);
         }
-        let row = sqlx::query(concat!(
-            "SELECT ",
-            bulk_columns!(),
-            " FROM bulk_job WHERE finished_at IS NULL ORDER BY turn, id LIMIT 1 FOR UPDATE SKIP LOCKED"
-        ))
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(row) = row else { return Ok(BulkStep::Waiting) };
-        let mut job = work(&row)?;
+        let Some(mut job) = next_job(&mut tx).await? else { return Ok(BulkStep::Waiting) };
         // A job that is alone writes nothing while it waits.
         sqlx::query(
             "UPDATE bulk_job SET turn = (SELECT max(turn) + 1 FROM bulk_job WHERE finished_at IS NULL)
@@ -284,7 +230,11 @@ impl Core {
             nodes.push(if mine { place.node } else { 0 });
             held_ones.push(held);
             let book = books.entry(*url_id).or_default();
-            if held { book.1 += 1 } else { book.0 += 1 }
+            if held {
+                book.1 += 1
+            } else {
+                book.0 += 1
+            }
             left_to_others |= !mine && !held;
             if mine && !held {
                 jobs.push(Job {
@@ -429,16 +379,8 @@ impl Core {
     /// Cancels some of a cancelled bulk resend; gives whether there is more.
     async fn withdraw_of(&self, id: BulkId) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let row = sqlx::query(concat!(
-            "SELECT ",
-            bulk_columns!(),
-            " FROM bulk_job WHERE id = $1 AND state = 2 AND finished_at IS NULL FOR UPDATE"
-        ))
-        .bind(id.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(row) = row else { return Ok(false) };
-        self.withdraw(&mut tx, &work(&row)?).await?;
+        let Some(job) = cancelled_job(&mut tx, id).await? else { return Ok(false) };
+        self.withdraw(&mut tx, &job).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -464,63 +406,5 @@ impl Core {
             census.add(&looked, window, &Rules::of(order, &in_use), &known);
         }
         Ok(census.end())
-    }
-
-    /// The latest bulk resends of a merchant.
-    pub(in crate::server::store) async fn bulks(&self, merchant_id: MerchantId) -> Result<Vec<BulkRow>, StoreError> {
-        let rows = sqlx::query(concat!(
-            "SELECT ",
-            bulk_columns!(),
-            " FROM bulk_job WHERE merchant_id = $1 ORDER BY id DESC LIMIT $2"
-        ))
-        .bind(merchant_id.0)
-        .bind(SHOWN)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(|row| Ok(work(row)?.row)).collect()
-    }
-
-    /// A bulk resend, and how its deliveries stand.
-    pub(in crate::server::store) async fn bulk(
-        &self,
-        merchant_id: MerchantId,
-        id: BulkId,
-    ) -> Result<Option<(BulkRow, BulkStanding)>, StoreError> {
-        let row = sqlx::query(concat!("SELECT ", bulk_columns!(), " FROM bulk_job WHERE id = $1 AND merchant_id = $2"))
-            .bind(id.0)
-            .bind(merchant_id.0)
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let counts: Vec<(i64, bool, i64)> = sqlx::query_as(
-            "SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 0 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 2 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 3 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 4 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 5 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 6 LIMIT $2) AS part GROUP BY 1, 2",
-        )
-        .bind(id.0)
-        .bind(STANDING_MOST)
-        .fetch_all(&self.pool)
-        .await?;
-        let mut standing = BulkStanding::default();
-        for (state, tried, number) in counts {
-            let counted = Counted { number: number.unsigned_abs(), more: number >= STANDING_MOST };
-            add_to_standing(&mut standing, super::rows::state(state)?, tried, counted);
-        }
-        Ok(Some((work(&row)?.row, standing)))
-    }
-
-    /// Whether a delivery still waits for an attempt.
-    pub(in crate::server::store) async fn is_open(&self, id: DeliveryId) -> Result<bool, StoreError> {
-        let query = "SELECT EXISTS (SELECT 1 FROM delivery WHERE id = $1 AND state IN (0, 2))";
-        Ok(sqlx::query_scalar(query).bind(id.0).fetch_one(&self.pool).await?)
     }
 }

@@ -16,7 +16,7 @@ use crate::server::store::{
     bulk::Source,
     scope::{COUNT_LOOK, COUNT_MOST, LIST_LOOK, LIST_ORDERS, Scope, id_range, made_at},
 };
-use sqlx::{Row as _, PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::HashMap;
 
 macro_rules! source {
@@ -60,11 +60,9 @@ const fn sources_query(scope: Scope, direction: Direction) -> &'static str {
     match (scope, direction) {
         (Scope::All, Direction::NewestFirst) => concat!(source!(), fits!(), "ORDER BY d.id DESC LIMIT $10"),
         (Scope::All, Direction::OldestFirst) => concat!(source!(), fits!(), "ORDER BY d.id LIMIT $10"),
-        (Scope::Delayed, Direction::NewestFirst) => concat!(
-            source!(),
-            fits!(),
-            "AND d.state IN (2, 3) AND d.state = $5 ORDER BY d.id DESC LIMIT $10"
-        ),
+        (Scope::Delayed, Direction::NewestFirst) => {
+            concat!(source!(), fits!(), "AND d.state IN (2, 3) AND d.state = $5 ORDER BY d.id DESC LIMIT $10")
+        }
         (Scope::Delayed, Direction::OldestFirst) => {
             concat!(source!(), fits!(), "AND d.state IN (2, 3) AND d.state = $5 ORDER BY d.id LIMIT $10")
         }

@@ -4,71 +4,28 @@
 use super::{
     SqliteStore,
     deliveries::{Direction, Wish, orders_of},
+    jobs::{Work, cancelled_job, next_job},
     journal::json,
     settings::Audit,
 };
 use crate::domain::{
-    Timestamp,
     attempt::Origin,
     id::{BulkId, DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
     pages::{
-        bulk::{BulkCount, BulkRow, BulkStanding, BulkState, BulkTarget, LeftOut},
-        deliveries::{Counted, DeliveryFilter},
+        bulk::{BulkCount, BulkState, BulkTarget},
+        deliveries::DeliveryFilter,
     },
 };
 use crate::server::store::{
     BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
-    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Position, Room, Rules, STANDING_MOST, STEP, Source, WITHDRAW, add_to_standing},
+    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, LIST_ORDERS, Scope, id_range},
 };
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, HashMap};
 
-/// Bulk resends shown in a list.
-const SHOWN: i64 = 100;
 /// Rows that one page of a count reads.
 const CENSUS: i64 = 1_000;
-
-macro_rules! bulk_columns {
-    () => {
-        "id, at, actor, filter, target, expected, state, made, confirmed, waiting, removed, without_bytes, behind, position,
-         finished_at, merchant_id, ceiling, swept"
-    };
-}
-
-/// A job as it is worked at.
-struct Work {
-    row: BulkRow,
-    merchant_id: MerchantId,
-    ceiling: i64,
-    position: Position,
-}
-
-fn work(row: &SqliteRow) -> Result<Work, StoreError> {
-    let corrupt = |what: &str| StoreError::Corrupt(format!("bulk_job.{what}"));
-    let count = |column| row.try_get::<i64, _>(column).map(|count| u64::try_from(count).unwrap_or(0));
-    let behind = Position::behind_from(row.try_get(12)?)?;
-    let after: i64 = row.try_get(13)?;
-    Ok(Work {
-        row: BulkRow {
-            id: BulkId(row.try_get(0)?),
-            at: Timestamp(row.try_get(1)?),
-            actor: row.try_get(2)?,
-            filter: serde_json::from_str(row.try_get(3)?).map_err(|_| corrupt("filter"))?,
-            target: BulkTarget::from_code(row.try_get(4)?).ok_or_else(|| corrupt("target"))?,
-            expected: row.try_get::<Option<i64>, _>(5)?.map(|count| u64::try_from(count).unwrap_or(0)),
-            state: BulkState::from_code(row.try_get(6)?).ok_or_else(|| corrupt("state"))?,
-            made: count(7)?,
-            left_out: LeftOut { confirmed: count(8)?, waiting: count(9)?, removed: count(10)?, without_bytes: count(11)? },
-            behind: behind.keys().map(|url| UrlId(*url)).collect(),
-            looked_to: DeliveryId(after),
-            finished_at: row.try_get::<Option<i64>, _>(14)?.map(Timestamp),
-        },
-        merchant_id: MerchantId(row.try_get(15)?),
-        ceiling: row.try_get(16)?,
-        position: Position { after, swept: row.try_get(17)?, behind },
-    })
-}
 
 /// The deliveries that there are of some notifications.
 async fn known_of(conn: &mut SqliteConnection, sources: &[Source]) -> Result<HashMap<i64, Vec<Known>>, StoreError> {
@@ -168,15 +125,7 @@ impl SqliteStore {
     }
 
     async fn write_step(&self, conn: &mut SqliteConnection) -> Result<(BulkStep, Commit), StoreError> {
-        let row = sqlx::query(concat!(
-            "SELECT ",
-            bulk_columns!(),
-            " FROM bulk_job WHERE finished_at IS NULL ORDER BY turn, id LIMIT 1"
-        ))
-        .fetch_optional(&mut *conn)
-        .await?;
-        let Some(row) = row else { return Ok((BulkStep::Idle, Commit::default())) };
-        let mut job = work(&row)?;
+        let Some(mut job) = next_job(conn).await? else { return Ok((BulkStep::Idle, Commit::default())) };
         // A job that is alone writes nothing while it waits.
         sqlx::query(
             "UPDATE bulk_job SET turn = (SELECT max(turn) + 1 FROM bulk_job WHERE finished_at IS NULL)
@@ -210,8 +159,7 @@ impl SqliteStore {
         let range = (pass.after().saturating_add(1), job.position.until(pass, job.ceiling));
         let (looked, _) = look(conn, wish, range, STEP, LOOK).await?;
         let known = known_of(conn, &looked.sources).await?;
-        let rules =
-            Rules { job_id: Some(job.row.id.0), filter: &job.row.filter, target: job.row.target, in_use: &in_use };
+        let rules = Rules { job_id: Some(job.row.id.0), filter: &job.row.filter, target: job.row.target, in_use: &in_use };
         let plan = job.position.step(pass, &looked, &rules, &mut room, &known);
         let commit = self.make(conn, &job, &plan).await?;
         sqlx::query(
@@ -244,7 +192,11 @@ impl SqliteStore {
             let held = directory.url(*url_id).is_some_and(|url| url.held);
             rows.push((delivery_id.0, source.notification_id, url_id.0, source.order_id, held));
             let book = books.entry(*url_id).or_default();
-            if held { book.1 += 1 } else { book.0 += 1 }
+            if held {
+                book.1 += 1
+            } else {
+                book.0 += 1
+            }
             if !held {
                 commit.jobs.push(Job {
                     delivery_id,
@@ -327,13 +279,8 @@ impl SqliteStore {
                 "UPDATE url_books SET held = held - ?2, cancelled = cancelled + ?2 WHERE url_id = ?1",
             ),
         ] {
-            let urls: Vec<i64> = sqlx::query_scalar(rows)
-                .bind(job.row.id.0)
-                .bind(WITHDRAW)
-                .bind(now)
-                .bind(state)
-                .fetch_all(&mut *conn)
-                .await?;
+            let urls: Vec<i64> =
+                sqlx::query_scalar(rows).bind(job.row.id.0).bind(WITHDRAW).bind(now).bind(state).fetch_all(&mut *conn).await?;
             moved += urls.len() as i64;
             let mut by_url: BTreeMap<i64, i64> = BTreeMap::new();
             for url in urls {
@@ -388,16 +335,8 @@ impl SqliteStore {
         let store = self.clone();
         self.change(move |conn| {
             Box::pin(async move {
-                let row = sqlx::query(concat!(
-                    "SELECT ",
-                    bulk_columns!(),
-                    " FROM bulk_job WHERE id = ? AND state = 2 AND finished_at IS NULL"
-                ))
-                .bind(id.0)
-                .fetch_optional(&mut *conn)
-                .await?;
-                let Some(row) = row else { return Ok((false, Commit::default())) };
-                let (_, commit) = store.withdraw(conn, &work(&row)?).await?;
+                let Some(job) = cancelled_job(conn, id).await? else { return Ok((false, Commit::default())) };
+                let (_, commit) = store.withdraw(conn, &job).await?;
                 Ok((true, commit))
             })
         })
@@ -425,63 +364,5 @@ impl SqliteStore {
             census.add(&looked, window, &Rules::of(order, &in_use), &known);
         }
         Ok(census.end())
-    }
-
-    /// The latest bulk resends of a merchant.
-    pub(in crate::server::store) async fn bulks(&self, merchant_id: MerchantId) -> Result<Vec<BulkRow>, StoreError> {
-        let rows = sqlx::query(concat!(
-            "SELECT ",
-            bulk_columns!(),
-            " FROM bulk_job WHERE merchant_id = ? ORDER BY id DESC LIMIT ?"
-        ))
-        .bind(merchant_id.0)
-        .bind(SHOWN)
-        .fetch_all(&self.0.readers)
-        .await?;
-        rows.iter().map(|row| Ok(work(row)?.row)).collect()
-    }
-
-    /// A bulk resend, and how its deliveries stand.
-    pub(in crate::server::store) async fn bulk(
-        &self,
-        merchant_id: MerchantId,
-        id: BulkId,
-    ) -> Result<Option<(BulkRow, BulkStanding)>, StoreError> {
-        let row = sqlx::query(concat!("SELECT ", bulk_columns!(), " FROM bulk_job WHERE id = ? AND merchant_id = ?"))
-            .bind(id.0)
-            .bind(merchant_id.0)
-            .fetch_optional(&self.0.readers)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let counts: Vec<(i64, bool, i64)> = sqlx::query_as(
-            "SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = ?1 AND state = 0 LIMIT ?2) GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = ?1 AND state = 2 LIMIT ?2) GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = ?1 AND state = 3 LIMIT ?2) GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = ?1 AND state = 4 LIMIT ?2) GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = ?1 AND state = 5 LIMIT ?2) GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = ?1 AND state = 6 LIMIT ?2) GROUP BY 1, 2",
-        )
-        .bind(id.0)
-        .bind(STANDING_MOST)
-        .fetch_all(&self.0.readers)
-        .await?;
-        let mut standing = BulkStanding::default();
-        for (state, tried, number) in counts {
-            let counted = Counted { number: number.unsigned_abs(), more: number >= STANDING_MOST };
-            add_to_standing(&mut standing, super::rows::state(state)?, tried, counted);
-        }
-        Ok(Some((work(&row)?.row, standing)))
-    }
-
-    /// Whether a delivery still waits for an attempt.
-    pub(in crate::server::store) async fn is_open(&self, id: DeliveryId) -> Result<bool, StoreError> {
-        let query = "SELECT EXISTS (SELECT 1 FROM delivery WHERE id = ? AND state IN (0, 2))";
-        Ok(sqlx::query_scalar(query).bind(id.0).fetch_one(&self.0.readers).await?)
     }
 }

@@ -60,12 +60,9 @@ const fn sources_query(scope: Scope, direction: Direction) -> &'static str {
     match (scope, direction) {
         (Scope::All, Direction::NewestFirst) => concat!(source!(), "delivery_newest", fits!(), "ORDER BY d.id DESC LIMIT ?10"),
         (Scope::All, Direction::OldestFirst) => concat!(source!(), "delivery_newest", fits!(), "ORDER BY d.id LIMIT ?10"),
-        (Scope::Delayed, Direction::NewestFirst) => concat!(
-            source!(),
-            "delivery_delayed",
-            fits!(),
-            "AND d.state IN (2, 3) AND d.state = ?5 ORDER BY d.id DESC LIMIT ?10"
-        ),
+        (Scope::Delayed, Direction::NewestFirst) => {
+            concat!(source!(), "delivery_delayed", fits!(), "AND d.state IN (2, 3) AND d.state = ?5 ORDER BY d.id DESC LIMIT ?10")
+        }
         (Scope::Delayed, Direction::OldestFirst) => {
             concat!(source!(), "delivery_delayed", fits!(), "AND d.state IN (2, 3) AND d.state = ?5 ORDER BY d.id LIMIT ?10")
         }

@@ -15,6 +15,7 @@ mod backup;
 mod bulk;
 mod deliveries;
 mod intake;
+mod jobs;
 mod journal;
 mod journaler;
 mod ledger;

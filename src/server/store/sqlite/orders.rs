@@ -324,10 +324,11 @@ impl SqliteStore {
 
     /// Deliveries by their ids, the newest first.
     pub(super) async fn delivery_views(&self, ids: &str) -> Result<Vec<DeliveryView>, StoreError> {
-        let rows = sqlx::query(select_delivery!(" WHERE delivery.id IN (SELECT value FROM json_each(?)) ORDER BY delivery.id DESC"))
-            .bind(ids)
-            .fetch_all(&self.0.readers)
-            .await?;
+        let rows =
+            sqlx::query(select_delivery!(" WHERE delivery.id IN (SELECT value FROM json_each(?)) ORDER BY delivery.id DESC"))
+                .bind(ids)
+                .fetch_all(&self.0.readers)
+                .await?;
         rows.iter().map(delivery_view).collect()
     }
 
