@@ -51,7 +51,7 @@ impl StateFilter {
     /// The words on the page.
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Failed => "Failed for good",
+            Self::Failed => "Failed",
             Self::Queued => "Queued",
             Self::Retrying => "Retrying",
             Self::Held => "Held",

@@ -173,7 +173,7 @@ fn list_row(slug: &str, job: &BulkRow, urls: &[UrlChoice]) -> AnyView {
             </td>
             <td data-label="State">{state_badge(job)}</td>
             <td data-label="Made" class="number">{progress_words(job)}</td>
-            <td data-label="Asked by">{job.actor.clone()}</td>
+            <td data-label="Asked by"><span class="clip">{job.actor.clone()}</span></td>
             <td data-label="When"><Ago at=job.at/></td>
         </tr>
     }
@@ -222,7 +222,7 @@ fn content(slug: &str, bulk: &Bulk) -> AnyView {
                 <h2 id="progress">"Progress"</h2>
                 {cancel(slug, bulk)}
             </div>
-            {bar(job)}
+            {bar(bulk)}
             <dl class="tiles six">
                 {tile("Made", "of the list", progress_words(job), "")}
                 {tile("Confirmed", "by their URL", up_to(standing.confirmed), "good")}
@@ -237,7 +237,7 @@ fn content(slug: &str, bulk: &Bulk) -> AnyView {
             <div class="fact wide"><dt>"What"</dt><dd>{in_words_first(&job.filter, &bulk.urls)}", "<a href=filter>"as they are now"</a></dd></div>
             {fact("State", state_badge(job))}
             {fact("To", to_where(job.target))}
-            {fact("Asked by", job.actor.clone())}
+            {fact("Asked by", view! { <span class="clip" title=job.actor.clone()>{job.actor.clone()}</span> })}
             {fact("Asked at (UTC)", view! { <Moment at=job.at/> })}
             {job.finished_at.map(|at| fact("Ended at (UTC)", view! { <Moment at/> }))}
         </dl>
@@ -289,11 +289,14 @@ fn headline(bulk: &Bulk) -> AnyView {
     }
 }
 
-fn bar(job: &BulkRow) -> AnyView {
+/// What was sent, of the whole.
+fn bar(bulk: &Bulk) -> AnyView {
+    let job = &bulk.job;
+    let sent = bulk.standing.sent().number;
     let expected = job.expected.map(|expected| expected.max(job.made)).filter(|expected| *expected > 0);
     match (expected, job.state) {
         (Some(expected), _) => {
-            view! { <progress class="bar-of" max=expected.to_string() value=job.made.to_string() aria-labelledby="progress">{progress_words(job)}</progress> }.into_any()
+            view! { <progress class="bar-of" max=expected.to_string() value=sent.to_string() aria-labelledby="progress">{format!("{} sent", count(sent))}</progress> }.into_any()
         }
         (None, BulkState::Running) => {
             view! { <p class="muted">"There were more than could be counted before; it looks through them from the oldest on."</p> }.into_any()

@@ -108,7 +108,7 @@ fn which(slug: &str, filter: &DeliveryFilter, urls: &[crate::domain::pages::orde
                 <div class="field"><label for="until">"Made to"</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
                 <div class="field"><label for="test">"Kind"</label><select id="test" name="test">{options("TEST and real", tests, test)}</select></div>
                 <div class="field"><label for="text">"Order begins with"</label><input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false"/></div>
-                <div class="actions"><button class="button">"Count again"</button></div>
+                <div class="actions"><button class="button">"Count"</button></div>
             </form>
         </section>
     }

@@ -3,7 +3,7 @@
 use super::{any_flash, deliveries::recover_address, page, param, viewer_at};
 use crate::{
     domain::{
-        Cause,
+        Cause, Timestamp,
         pages::{
             dashboard::{Counts, Dashboard, Pause, Trouble, UrlHealth, UrlRef},
             deliveries::{DeliveryFilter, StateFilter},
@@ -19,6 +19,10 @@ use crate::{
     },
 };
 use leptos::prelude::*;
+use std::time::Duration;
+
+/// Deliveries that were given up are counted for so long.
+const EXPIRED_SHOWN: Duration = Duration::from_secs(48 * 3_600);
 
 /// `/`: over all merchants, or straight to the only one.
 #[component]
@@ -141,14 +145,17 @@ fn troubles(troubles: &[Trouble], shows_merchant: bool, may_resend: bool) -> Any
 fn trouble_row(trouble: &Trouble, shows_merchant: bool, may_resend: bool) -> AnyView {
     let cause = trouble.cause;
     let slug = &trouble.url.merchant.slug;
-    let list = |state: StateFilter| {
-        let filter = DeliveryFilter { state: Some(state), url: Some(trouble.url.id), ..DeliveryFilter::default() };
+    let list = |state: StateFilter, since: Option<Timestamp>| {
+        let filter = DeliveryFilter { state: Some(state), url: Some(trouble.url.id), since, ..DeliveryFilter::default() };
         format!("/m/{slug}/deliveries{}", filter.query())
     };
+    // As far back as they are counted.
+    let expired = list(StateFilter::Expired, Some(now().minus(EXPIRED_SHOWN)));
+    let retrying = (trouble.outstanding > 0).then(|| {
+        view! { <a class="button" href=list(StateFilter::Retrying, None)>"Show what is retrying"</a> }
+    });
     let recover = (may_resend && trouble.expired > 0).then(|| {
-        view! {
-            <div class="actions"><a class="button" href=recover_address(slug, Some(trouble.url.id))><Icon name="retry"/>"Recover what failed…"</a></div>
-        }
+        view! { <a class="button" href=recover_address(slug, Some(trouble.url.id))><Icon name="retry"/>"Recover what failed…"</a> }
     });
     view! {
         <li class="trouble" id=format!("trouble-{}", trouble.url.id)>
@@ -164,10 +171,10 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool, may_resend: bool) -> Any
                 {trouble.since.map(|since| view! { <div class="fact"><dt>"Failing since"</dt><dd><Ago at=since/></dd></div> })}
                 {next_try(trouble).map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd>{next}</dd></div> })}
                 {trouble.pause.map(|pause| view! { <div class="fact"><dt>"At the moment"</dt><dd><PauseNote pause/></dd></div> })}
-                <div class="fact"><dt>"Waiting"</dt><dd>{number(trouble.outstanding, list(StateFilter::Retrying))}</dd></div>
-                <div class="fact"><dt>"Expired"</dt><dd>{number(trouble.expired, list(StateFilter::Expired))}</dd></div>
+                <div class="fact"><dt>"Waiting"</dt><dd>{count(trouble.outstanding)}</dd></div>
+                <div class="fact"><dt>"Expired"</dt><dd>{number(trouble.expired, expired)}</dd></div>
             </dl>
-            {recover}
+            <div class="actions">{retrying}{recover}</div>
         </li>
     }
     .into_any()
