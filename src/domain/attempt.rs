@@ -12,6 +12,8 @@ pub enum Origin {
     Resend,
     /// A person asked for it and looks at the exchange; tried once.
     Debug,
+    /// A person asked for many at once.
+    Bulk,
 }
 
 impl Origin {
@@ -21,6 +23,7 @@ impl Origin {
             Self::Arrival => 0,
             Self::Resend => 1,
             Self::Debug => 2,
+            Self::Bulk => 3,
         }
     }
 
@@ -30,6 +33,7 @@ impl Origin {
             0 => Some(Self::Arrival),
             1 => Some(Self::Resend),
             2 => Some(Self::Debug),
+            3 => Some(Self::Bulk),
             _ => None,
         }
     }

@@ -123,6 +123,8 @@ ids! {
     DeliveryId;
     /// A person's wish that old notifications be delivered again.
     ResendId;
+    /// A person's wish that all deliveries of a list be made again.
+    BulkId;
     /// A message that was not accepted.
     RefusalId;
     /// Somebody who signs in.

@@ -5,6 +5,7 @@
 //! Functions that change something are the targets of plain forms: they answer with a redirect to the page after the
 //! form, and what that page has to say travels in a sealed cookie, so they work with and without JavaScript.
 
+pub mod bulk;
 pub mod dashboard;
 pub mod listeners;
 pub mod merchants;

@@ -4,6 +4,7 @@
 use crate::server::{
     auth::{Passwords, Throttle, Token},
     balance,
+    bulk,
     dispatch::{
         attempt::Workshop,
         client::{Client, Guard, Limits, Resolver},
@@ -33,6 +34,7 @@ pub struct App {
     retention: JoinHandle<()>,
     balance: JoinHandle<()>,
     metrics_served: Option<JoinHandle<()>>,
+    bulk: JoinHandle<()>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -83,6 +85,7 @@ impl App {
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs, announced_due);
         let retention = tokio::spawn(retention::run(store.clone(), settings.clock.clone(), settings.keep));
         let balance = tokio::spawn(balance::run(store.clone(), settings.clock.clone(), metrics.clone()));
+        let bulk = tokio::spawn(bulk::run(store.clone()));
         let hub = Hub::start(announced_changes, u64::try_from(settings.clock.now().millis()).unwrap_or(1).max(1));
         let base = settings.public_url.map_or_else(|| format!("http://{address}"), |url| url.as_str().to_owned());
         let services = Services {
@@ -99,7 +102,7 @@ impl App {
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, retention, balance, metrics_served: None, end, served })
+        Ok(Self { services, address, dispatcher, retention, balance, bulk, metrics_served: None, end, served })
     }
 
     /// Also serves the metrics, on a listener of their own; gives its address.
@@ -129,6 +132,7 @@ impl App {
             _ = &mut self.retention => "retention",
             _ = &mut self.balance => "the check of the books",
             () = lost(&mut self.metrics_served) => "the metrics",
+            _ = &mut self.bulk => "the worker of bulk resends",
         }
     }
 
@@ -136,6 +140,8 @@ impl App {
     pub async fn stop(self) {
         self.end.send_replace(true);
         let _ = self.served.await;
+        // A step that is cut off was made in the store or not at all.
+        self.bulk.abort();
         self.dispatcher.stop().await;
         self.retention.abort();
         self.balance.abort();

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod auth;
 pub mod balance;
+pub mod bulk;
 pub mod cli;
 pub mod clock;
 pub mod demo;

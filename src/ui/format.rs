@@ -1,6 +1,11 @@
 //! How values look: times, amounts, sizes, spans. No locale, no libraries: the same on the server and in the browser.
 
-use crate::domain::{Money, Timestamp};
+pub use crate::domain::time::{date, iso};
+
+use crate::domain::{
+    Money, Timestamp,
+    time::{civil_from_days, parse_moment},
+};
 
 const DAY: i64 = 86_400;
 
@@ -12,29 +17,6 @@ struct Civil {
     hour: i64,
     minute: i64,
     second: i64,
-}
-
-/// From days since 1970 to the proleptic Gregorian calendar, and back (Howard Hinnant's algorithms, public domain).
-fn civil_from_days(days: i64) -> (i64, u32, u32) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = u32::try_from(day_of_year - (153 * month_from_march + 2) / 5 + 1).unwrap_or(1);
-    let month = u32::try_from(if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 }).unwrap_or(1);
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month_from_march = i64::from((month + 9) % 12);
-    let day_of_year = (153 * month_from_march + 2) / 5 + i64::from(day) - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 fn civil(moment: Timestamp) -> Civil {
@@ -56,26 +38,11 @@ pub fn time_of_day(moment: Timestamp) -> String {
     format!("{hour:02}:{minute:02}")
 }
 
-/// `2026-11-21T09:04:07Z`, for machines.
-pub fn iso(moment: Timestamp) -> String {
-    let Civil { year, month, day, hour, minute, second } = civil(moment);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// `2026-11-21`
-pub fn date(moment: Timestamp) -> String {
-    let Civil { year, month, day, .. } = civil(moment);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
 /// Midnight (UTC) at the start of a day written as `2026-11-21`; `None` where it is no day.
 pub fn parse_date(text: &str) -> Option<Timestamp> {
-    let mut parts = text.trim().splitn(3, '-');
-    let mut next = |digits: usize| parts.next().filter(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()));
-    let (year, month, day) = (next(4)?.parse().ok()?, next(2)?.parse().ok()?, next(2)?.parse().ok()?);
-    let days = days_from_civil(year, month, day);
-    // A 30th of February would come back as another day.
-    (civil_from_days(days) == (year, month, day)).then(|| Timestamp::from_seconds(days * DAY))
+    let text = text.trim();
+    // A day, and not a time of it.
+    parse_moment(text).filter(|_| text.len() == "2026-11-21".len())
 }
 
 /// `3 min ago`, `in 12 s`, `2026-11-19`: near moments relative, far ones as a date.

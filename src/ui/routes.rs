@@ -24,6 +24,10 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant/orders") view=orders::OrdersPage/>
                 <Route path=path!("/m/:merchant/orders/:order") view=order::OrderPage/>
                 <Route path=path!("/m/:merchant/notifications/:notification") view=notification::NotificationPage/>
+                <Route path=path!("/m/:merchant/deliveries") view=deliveries::DeliveriesPage/>
+                <Route path=path!("/m/:merchant/resends") view=bulk::BulkListPage/>
+                <Route path=path!("/m/:merchant/resends/new") view=bulk_plan::BulkPlanPage/>
+                <Route path=path!("/m/:merchant/resends/:bulk") view=bulk::BulkPage/>
                 <Route path=path!("/m/:merchant/deliveries/:delivery") view=delivery::DeliveryPage/>
                 <Route path=path!("/m/:merchant/deliveries/:delivery/:number") view=attempt::AttemptPage/>
                 <Route path=path!("/m/:merchant/test-order") view=test_order::TestOrderPage/>

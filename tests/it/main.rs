@@ -1,5 +1,7 @@
 //! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
 
+mod bulk;
+mod bulk_store;
 mod causes;
 mod copy;
 mod delivery;

@@ -667,3 +667,65 @@ async fn what_was_acknowledged_survives_any_nodes_death() {
     assert!(doubled <= 3 * 64, "{doubled} doubled");
     survivor.assert_healthy().await;
 }
+
+/// Has many deliveries given up, as if their two days had passed.
+async fn give_up(conn: &mut PgConnection, now: i64) {
+    let give_up =
+        "WITH ended AS (UPDATE delivery SET state = 5, due_at = NULL, finished_at = $1 WHERE state = 2 RETURNING url_id)
+        INSERT INTO url_books (url_id, page, retrying, expired)
+        SELECT url_id, 0, -count(*), count(*) FROM ended GROUP BY url_id
+        ON CONFLICT (url_id, page) DO UPDATE SET retrying = url_books.retrying + excluded.retrying,
+            expired = url_books.expired + excluded.expired";
+    sqlx::query(give_up).bind(now).execute(conn).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_resend_is_done_by_whoever_is_left() {
+    let installation = Installation::new().await;
+    let survivor = installation.node().await;
+    let merchant = FakeMerchant::start(|_| Answer::text("OK")).await;
+    let shop = survivor.shop("Shop").await;
+    let (many, single) = (shop.url_as(&merchant.url(), concurrent).await, shop.url(&merchant.url()).await);
+    let doomed = Process::start(&installation).await;
+    let mut last = None;
+    for number in 0..60 {
+        last = Some(shop.order(&number.to_string()).await);
+    }
+    for url in [many, single] {
+        shop.wait_for_attempts(last.unwrap(), url, 1).await;
+    }
+    let mut conn = installation.connection().await;
+    until("all to fail", || async {
+        let mut conn = installation.connection().await;
+        (count(&mut conn, DeliveryState::Retrying).await == 120).then_some(())
+    })
+    .await;
+    give_up(&mut conn, survivor.services.clock.now().micros()).await;
+    // A command asks for it; both nodes work at it, and one dies in the middle.
+    let gate = Arc::new(Semaphore::new(0));
+    let shut = gate.clone();
+    merchant.answer(move |visit| Answer::Gated(shut.clone(), Box::new(Answer::receipt("md5", visit))));
+    let program = doomed.program.clone();
+    let recover = ["recover", "--merchant", "Shop", "--since", "1h", "--json"];
+    let started = tokio::task::spawn_blocking(move || program.run(&recover).json()).await.unwrap();
+    assert_eq!((started["deliveries"].as_u64(), started["served"].as_bool()), (Some(120), Some(true)), "{started}");
+    let id = started["bulk"].as_str().unwrap().parse().unwrap();
+    until("all to be made", || async {
+        let page = survivor.services.bulk_page(&shop.merchant, id, true).await.unwrap();
+        (page.job.made == 120).then_some(())
+    })
+    .await;
+    drop(doomed.program);
+    doomed.server.kill();
+    gate.add_permits(10_000);
+    wait_until_confirmed(&mut conn, 120, TAKE_OVER).await;
+    let page = until("its end", || async {
+        let page = survivor.services.bulk_page(&shop.merchant, id, true).await.unwrap();
+        page.job.finished_at.map(|_| page)
+    })
+    .await;
+    assert_eq!((page.job.made, page.standing.confirmed.number), (120, 120));
+    let made: i64 = sqlx::query_scalar("SELECT count(*) FROM delivery WHERE origin = 3").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(made, 120, "no step was made twice");
+    survivor.assert_healthy().await;
+}

@@ -7,9 +7,17 @@ use crate::support::{
     gateway::{self, Reply},
     merchant::FakeMerchant,
     message::Message,
+    until,
 };
 use http::Request;
-use quittance::domain::{DeliveryState, Role, id::OrderId};
+use quittance::domain::{
+    DeliveryState, Role,
+    id::{BulkId, OrderId},
+    pages::{
+        bulk::{BulkState, BulkTarget},
+        deliveries::{DeliveryFilter, StateFilter},
+    },
+};
 use std::{collections::HashMap, time::Duration};
 
 /// What needs no session: it is how one gets a session.
@@ -52,6 +60,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
     let order = shop.order("1").await;
     let delivery = shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
     shop.post_signed(&Message::small("2", "COMPLETE", "20260301120009"), &[]).await;
+    let bulk = ended_bulk(shop).await;
     let refused = shop.services.listener_page(&shop.merchant, shop.listener_id(), true).await.unwrap().refused;
     let values = [
         ("merchant", shop.merchant.slug.clone()),
@@ -65,6 +74,18 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("listeners/save.id", shop.listener_id().to_string()),
         ("url", merchant.url()),
         ("orders/resend.url", String::new()),
+        ("bulk", bulk.to_string()),
+        ("deliveries", "{\"state\":\"expired\"}".to_owned()),
+        ("target", "same".to_owned()),
+        ("bulk/start.request_key", format!("bulk of {}", shop.merchant.slug)),
+        ("text", String::new()),
+        ("state", "expired".to_owned()),
+        ("cause", String::new()),
+        ("bulk/start.url", String::new()),
+        ("from", String::new()),
+        ("until", String::new()),
+        ("since", String::new()),
+        ("test", String::new()),
         ("filter", "{\"text\":\"\",\"status\":null,\"from\":null,\"until\":null,\"test\":null,\"after\":null}".to_owned()),
         ("request_key", "key".to_owned()),
         ("label", "Changed".to_owned()),
@@ -96,6 +117,18 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
     let flags = flags.map(|flag| (flag, "true".to_owned()));
     let off = [("debug", "false".to_owned())];
     values.into_iter().chain(flags).chain(off).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// A bulk resend that had nothing to do.
+async fn ended_bulk(shop: &Shop) -> BulkId {
+    let filter = DeliveryFilter { state: Some(StateFilter::Expired), ..DeliveryFilter::default() };
+    let key = format!("of {}", shop.merchant.slug);
+    let id = shop.services.start_bulk(&shop.merchant, &filter, BulkTarget::Same, key, "test").await.unwrap();
+    until("a bulk resend to end", || async {
+        let page = shop.services.bulk_page(&shop.merchant, id, true).await.unwrap();
+        (page.job.state == BulkState::Done).then_some(id)
+    })
+    .await
 }
 
 fn with(values: &HashMap<String, String>, name: &str, value: &str) -> HashMap<String, String> {
@@ -149,7 +182,7 @@ async fn things_of_another_merchant_are_not_reached_through_ones_own() {
     let mut browser = house.browser("other").await;
     let values = with(&house.values, "merchant", &house.other.merchant.slug);
     let before = house.app.dump().await;
-    let things = ["order", "notification", "delivery", "listener", "refusal", "id"];
+    let things = ["order", "notification", "delivery", "bulk", "listener", "refusal", "id"];
     let mut walked = 0;
     for endpoint in endpoints::all() {
         if endpoint.takes("merchant") && things.iter().any(|thing| endpoint.takes(thing)) {
@@ -179,7 +212,7 @@ async fn lists_hold_only_what_is_ones_own() {
     let dashboard = browser.call("GET", "/rpc/dashboard", &[]).await;
     assert_eq!(dashboard.status, 200);
     assert!(!dashboard.text().contains("\"shop\""), "{}", dashboard.text());
-    for page in ["", "/orders", "/settings/ipn", "/listeners"] {
+    for page in ["", "/orders", "/deliveries", "/resends", "/resends/new", "/settings/ipn", "/listeners"] {
         let reply = browser.get(&format!("/m/shop{page}")).await;
         assert_eq!(reply.status, 404, "{page}: {}", reply.text());
     }
@@ -190,7 +223,7 @@ async fn support_reads_and_resends_and_changes_no_settings() {
     let house = house().await;
     let mut browser = house.browser("support").await;
     let before = house.app.dump().await;
-    let may = ["orders/resend"];
+    let may = ["orders/resend", "bulk/start", "bulk/cancel"];
     for endpoint in endpoints::all() {
         let name = endpoint.name.as_str();
         if OPEN.contains(&name) || OWN.contains(&name) || may.contains(&name) {

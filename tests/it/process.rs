@@ -298,3 +298,64 @@ async fn the_doctor_notices_tampering() {
     program.connection().execute("UPDATE merchant SET secret_key = x'00'", []).unwrap();
     assert!(program.run(&["doctor"]).failed(1).contains("does not open with the key file"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_recovered_on_the_command_line() {
+    let program = Program::new();
+    let merchant = FakeMerchant::start(|_| Answer::text("OK")).await;
+    let path = program.shop(&merchant.url());
+    let server = program.serve();
+    for reference in ["1", "2", "3"] {
+        assert_eq!(post(&server, &path, reference).await.status, 200);
+    }
+    merchant.wait_for(3).await;
+    let (code, error) = server.terminate();
+    assert_eq!(code, 0, "{error}");
+    // Their two days have passed.
+    let give_up = "UPDATE delivery SET state = 5, due_at = NULL, finished_at = last_attempt_at WHERE state = 2;
+        UPDATE url_books SET expired = expired + retrying, retrying = 0";
+    program.connection().execute_batch(give_up).unwrap();
+    let recover = |more: &[&str]| program.run(&[&["recover", "--merchant", "Shop", "--since", "1h"], more].concat());
+    let counted = recover(&["--dry-run", "--json"]).json();
+    assert_eq!(
+        (counted["deliveries"].as_u64(), counted["bulk"].is_null(), counted["more"].as_bool()),
+        (Some(3), true, Some(false))
+    );
+    assert!(recover(&["--dry-run"]).done().contains("3 deliveries to send"));
+    assert_eq!(program.run(&["bulk", "list", "--json"]).json()["bulk"].as_array().unwrap().len(), 0);
+    // Nobody runs: it is stored, and may be cancelled again.
+    let stored = recover(&["--url", &merchant.url(), "--json"]).json();
+    assert_eq!(stored["served"], false);
+    let id = stored["bulk"].as_str().unwrap();
+    let cancelled = program.run(&["bulk", "cancel", id, "--json"]).json();
+    assert_eq!((cancelled["cancelled"].as_bool(), cancelled["sent"].as_u64()), (Some(true), Some(0)), "{cancelled}");
+    assert!(program.run(&["bulk", "cancel", id]).done().contains("cancelled already"));
+    // Beside the running server it begins within a second.
+    merchant.answer(|visit| Answer::receipt("md5", visit));
+    let server = program.serve();
+    let started = recover(&["--json"]).json();
+    assert_eq!(started["served"], true);
+    wait_until_confirmed_since(&program, 3).await;
+    let jobs = program.run(&["bulk", "list", "--merchant", "Shop", "--json"]).json();
+    assert_eq!((jobs["bulk"][0]["id"].clone(), jobs["bulk"][0]["made"].as_u64()), (started["bulk"].clone(), Some(3)), "{jobs}");
+    assert_eq!(jobs["bulk"][1]["state"], "cancelled");
+    let nothing = recover(&[]).done();
+    assert!(nothing.contains("3  left out: confirmed by the URL already") && nothing.contains("nothing to send"), "{nothing}");
+    assert!(recover(&["--url", "nowhere"]).failed(1).contains("`quittance url list` shows"));
+    assert!(program.run(&["recover", "--merchant", "Nobody", "--since", "1h"]).failed(1).contains("known are Shop"));
+    assert!(program.run(&["bulk", "cancel", "123"]).failed(1).contains("`quittance bulk list` shows"));
+    drop(server);
+    assert_eq!(program.run(&["doctor", "--json"]).json()["balanced"], true);
+}
+
+async fn wait_until_confirmed_since(program: &Program, count: i64) {
+    until("what was recovered to be confirmed", || async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let confirmed: i64 = program
+            .connection()
+            .query_row("SELECT count(*) FROM delivery WHERE origin = 3 AND state = 4", [], |row| row.get(0))
+            .unwrap();
+        (confirmed == count).then_some(())
+    })
+    .await;
+}

@@ -1,6 +1,6 @@
 //! The store's conformance suite: the same tests on every engine.
 
-use crate::support::stores::{self, START, TestStore, url_draft};
+use crate::support::stores::{self, START, TestStore, on_every_engine, url_draft};
 use quittance::{
     domain::{
         Algorithms, Cause, DeliveryState, Gateway, Money, OrderStatus, RefusalReason, RetrySchedule, Role, Terms, Timestamp,
@@ -19,25 +19,6 @@ use quittance::{
     },
 };
 use std::time::Duration;
-
-/// Runs each test on each engine.
-macro_rules! on_every_engine {
-    ($($test:ident,)+) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test(super::stores::sqlite().await).await;
-            })+
-        }
-
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test(super::stores::postgres().await).await;
-            })+
-        }
-    };
-}
 
 /// What is about SQLite's files.
 macro_rules! on_sqlite {

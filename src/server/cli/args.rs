@@ -1,7 +1,9 @@
 //! What may be typed.
 
+use super::since::Since;
 use crate::domain::{
     Algorithm, Algorithms, Gateway, RetrySchedule, Role,
+    id::BulkId,
     terms::{MAX_IN_FLIGHT, MAX_RATE},
 };
 use crate::server::settings::{Keep, PublicUrl};
@@ -44,6 +46,14 @@ pub enum Command {
     /// The resend is stored at once; the running server sends it within a second. Without a running server it is sent when one
     /// starts.
     Resend(ResendArgs),
+    /// Deliver again everything that failed since a moment: what expired, and resends for debug that were not confirmed.
+    ///
+    /// What its URL has confirmed meanwhile, or what is on its way, is left out. The wish is stored at once; the running server
+    /// begins with it within a second and works at it behind new notifications. Without a running server it is done when one starts.
+    Recover(RecoverArgs),
+    /// List and cancel bulk resends: those of `quittance recover`, and those of the panel.
+    #[command(subcommand)]
+    Bulk(BulkCommand),
     /// Check that the books balance, that nothing stored is damaged, and that indexes are used; exit code 0 only where all is well.
     ///
     /// Reads the database at one moment; the server may go on meanwhile.
@@ -82,6 +92,14 @@ pub enum UrlCommand {
     Add(UrlAddArgs),
     /// List notification URLs.
     List(MerchantListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BulkCommand {
+    /// List bulk resends, the newest first.
+    List(MerchantListArgs),
+    /// End a bulk resend: what was not made yet is not made, what was not sent yet is cancelled.
+    Cancel(BulkCancelArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -327,6 +345,39 @@ pub struct ResendArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct RecoverArgs {
+    /// The merchant: its name, or its name in addresses.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: String,
+    /// What ended since then: a moment in UTC such as 2026-11-20 or 2026-11-20T14:30, or a span until now such as 90m, 36h, 3d.
+    #[arg(long, value_name = "TIME|DURATION", value_parser = Since::read)]
+    pub since: Since,
+    /// Only what went to this notification URL: its id, its name or its address [default: all of the merchant]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Send to all URLs that the merchant has now, and not to the URL that each went to.
+    #[arg(long)]
+    pub to_all: bool,
+    /// Count what would be sent, and store nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct BulkCancelArgs {
+    /// The id that `quittance recover` or `quittance bulk list` prints.
+    pub id: BulkId,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
@@ -461,6 +512,10 @@ mod tests {
             ("quittance serve --allow-network 10.0.0.0/33", "--allow-network", "such as 10.0.0.0/8"),
             ("quittance serve --public-url ipn.example.com", "--public-url", "https://ipn.example.com"),
             ("quittance resend --merchant A", "--order", "required"),
+            ("quittance recover --merchant A", "--since", "required"),
+            ("quittance recover --merchant A --since yesterday", "--since", "such as 90m, 36h or 3d"),
+            ("quittance recover --merchant A --since 2026-02-30", "--since", "such as 2026-11-20"),
+            ("quittance bulk cancel u", "<ID>", "not an identifier"),
         ] {
             let text = error(line);
             assert!(text.contains(flag) && text.contains(allowed), "{line}: {text}");

@@ -20,6 +20,8 @@ pub enum CliError {
     NoUrl { merchant: String, url: String },
     #[error("merchant {merchant:?} has several notification URLs {url:?}; name the id that `quittance url list` shows")]
     ManyUrls { merchant: String, url: String },
+    #[error("there is no bulk resend {0}; `quittance bulk list` shows their ids")]
+    NoBulk(String),
     #[error("no password came on standard input; write it there in one line, for example: quittance user add … < password-file")]
     NoPassword,
     #[error("the password on standard input cannot be read: {0}")]

@@ -9,6 +9,7 @@
 
 mod args;
 mod backup;
+mod bulk;
 mod copy;
 mod doctor;
 mod error;
@@ -17,6 +18,7 @@ mod merchants;
 mod report;
 mod resend;
 mod serve;
+mod since;
 mod tool;
 mod urls;
 mod users;
@@ -24,7 +26,7 @@ mod users;
 pub use error::CliError;
 
 use self::{
-    args::{Cli, Command, ListenerCommand, MerchantCommand, UrlCommand, UserCommand},
+    args::{BulkCommand, Cli, Command, ListenerCommand, MerchantCommand, UrlCommand, UserCommand},
     report::Report,
 };
 use crate::server::telemetry;
@@ -72,6 +74,9 @@ fn tool(command: Command) -> Result<ExitCode, CliError> {
             Command::Url(UrlCommand::List(args)) => (urls::list(&args).await?, args.output.json),
             Command::User(UserCommand::Add(args)) => (users::add(&args).await?, args.output.json),
             Command::Resend(args) => (resend::run(&args).await?, args.output.json),
+            Command::Recover(args) => (bulk::recover(&args).await?, args.output.json),
+            Command::Bulk(BulkCommand::List(args)) => (bulk::list(&args).await?, args.output.json),
+            Command::Bulk(BulkCommand::Cancel(args)) => (bulk::cancel(&args).await?, args.output.json),
             Command::Doctor(args) => (doctor::run(&args).await?, args.output.json),
             Command::Backup(args) => (backup::run(&args).await?, args.output.json),
             Command::Copy(args) => (copy::run(&args).await?, args.output.json),

@@ -49,7 +49,7 @@ async fn resend(services: &Services, args: &ResendArgs) -> Result<Report, CliErr
 }
 
 /// A URL by what people call it.
-fn url_named(services: &Services, merchant: &Merchant, name: &str) -> Result<UrlId, CliError> {
+pub fn url_named(services: &Services, merchant: &Merchant, name: &str) -> Result<UrlId, CliError> {
     let settings = services.store.settings();
     let id = name.parse::<UrlId>().ok();
     let fits = |url: &&std::sync::Arc<crate::server::store::NotificationUrl>| {

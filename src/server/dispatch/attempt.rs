@@ -37,7 +37,34 @@ pub struct Attempted {
     pub ended: Ended,
 }
 
+/// How the turn of a delivery ended.
+pub enum Turn {
+    Attempted(Box<Attempted>),
+    /// No attempt was made; where it is still open, it has another turn.
+    Passed,
+    /// It was cancelled, or is not open for another reason.
+    Withdrawn,
+}
+
 impl Workshop {
+    /// The turn of a delivery. One of a bulk resend may have been cancelled while it stood in memory.
+    pub async fn turn(&self, job: &Job, directory: &Directory) -> Turn {
+        if job.origin == Origin::Bulk {
+            match self.store.is_open(job.delivery_id).await {
+                Ok(true) => {}
+                Ok(false) => return Turn::Withdrawn,
+                Err(error) => {
+                    tracing::warn!(%error, delivery.id = %job.delivery_id, "it is not known whether a delivery was cancelled; trying again later");
+                    return Turn::Passed;
+                }
+            }
+        }
+        match self.attempt(job, directory).await {
+            Some(attempted) => Turn::Attempted(Box::new(attempted)),
+            None => Turn::Passed,
+        }
+    }
+
     /// Makes one attempt. `None` where there is nothing to do any more (the URL is gone or was put on hold, or
     /// another node makes it), and where the message cannot be read at the moment, which is no reason to give it up.
     pub async fn attempt(&self, job: &Job, directory: &Directory) -> Option<Attempted> {

@@ -2,7 +2,7 @@
 //! and follows changes of settings.
 
 use super::{
-    attempt::{Attempted, Workshop},
+    attempt::{Turn, Workshop},
     board::Board,
     keep_up::{Waiting, keep_up},
     schedule::{Ended, Lanes, Load, MAX_IN_FLIGHT, Signal},
@@ -93,7 +93,7 @@ struct Loop {
     workshop: Arc<Workshop>,
     lanes: Lanes,
     directory: Arc<Directory>,
-    attempts: JoinSet<Option<Attempted>>,
+    attempts: JoinSet<Turn>,
     /// The job of each attempt on its way, in case it is lost.
     running: HashMap<Id, Running>,
     events: mpsc::UnboundedSender<Event>,
@@ -108,6 +108,7 @@ struct Loop {
 struct Running {
     url_id: UrlId,
     delivery_id: DeliveryId,
+    order_id: OrderId,
     origin: Origin,
     /// The URL as the attempt found it.
     url: Option<Arc<NotificationUrl>>,
@@ -239,9 +240,10 @@ impl Loop {
         while self.unrecorded + self.lanes.in_flight() < MAX_UNRECORDED + MAX_IN_FLIGHT {
             let Some(job) = self.lanes.next() else { break };
             let url = self.directory.url(job.url_id).cloned();
-            let running = Running { url_id: job.url_id, delivery_id: job.delivery_id, origin: job.origin, url };
+            let (url_id, delivery_id, order_id, origin) = (job.url_id, job.delivery_id, job.order_id, job.origin);
+            let running = Running { url_id, delivery_id, order_id, origin, url };
             let (workshop, directory) = (self.workshop.clone(), self.directory.clone());
-            let handle = self.attempts.spawn(async move { workshop.attempt(&job, &directory).await });
+            let handle = self.attempts.spawn(async move { workshop.turn(&job, &directory).await });
             self.running.insert(handle.id(), running);
         }
     }
@@ -290,21 +292,25 @@ impl Loop {
         }
     }
 
-    fn ended(&mut self, ended: Result<(Id, Option<Attempted>), JoinError>) {
-        let (id, attempted) = match ended {
-            Ok((id, attempted)) => (id, attempted),
+    fn ended(&mut self, ended: Result<(Id, Turn), JoinError>) {
+        let (id, turn) = match ended {
+            Ok((id, turn)) => (id, turn),
             Err(error) => {
                 tracing::error!(%error, "an attempt was lost; it is made again");
-                (error.id(), None)
+                (error.id(), Turn::Passed)
             }
         };
         let Some(job) = self.running.remove(&id) else { return };
         self.tick();
-        let nothing = Ended { signal: Signal::Unknown, not_before: None };
-        self.lanes.finished(job.url_id, job.origin, attempted.as_ref().map_or(nothing, |attempted| attempted.ended));
+        let ended = match &turn {
+            Turn::Attempted(attempted) => attempted.ended,
+            Turn::Passed | Turn::Withdrawn => Ended { signal: Signal::Unknown, not_before: None },
+        };
+        self.lanes.finished(job.url_id, job.origin, ended);
         self.board.note(job.url_id, self.lanes.pause(job.url_id));
-        match attempted {
-            Some(Attempted { record, .. }) => {
+        match turn {
+            Turn::Attempted(attempted) => {
+                let record = attempted.record;
                 if record.cause == Some(Cause::Gone)
                     && job.origin != Origin::Debug
                     && let Some(url) = job.url
@@ -315,10 +321,11 @@ impl Loop {
                 let _ = self.results.send(record);
             }
             // Gone, on hold, or lost. Where it is still open it is read from the table again.
-            None => {
+            Turn::Passed => {
                 let again = self.workshop.clock.now().plus(AGAIN_AFTER);
                 self.lanes.put_back(job.url_id, job.delivery_id, again);
             }
+            Turn::Withdrawn => self.lanes.recorded(job.url_id, job.order_id, job.delivery_id, Next::Closed),
         }
     }
 

@@ -4,7 +4,9 @@
 //! Checks what was entered, calls the store, and puts together what pages show. Must not live here: cookies, HTTP,
 //! HTML; who may do it (the caller has checked).
 
+pub mod bulk;
 pub mod dashboard;
+pub mod deliveries;
 pub mod fields;
 pub mod listeners;
 pub mod merchants;

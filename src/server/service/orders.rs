@@ -4,7 +4,7 @@ use super::{ServiceResult, Services, merchant_ref};
 use crate::domain::{
     AppError, DeliveryState,
     id::{DeliveryId, NotificationId, OrderId, UrlId},
-    pages::orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList, OrderPage, OrderRow, UrlChoice},
+    pages::orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList, OrderPage, OrderRow},
 };
 use crate::server::{
     ipn::Form,
@@ -47,13 +47,7 @@ impl Services {
     pub async fn order_page(&self, merchant: &Merchant, id: OrderId, may_resend: bool) -> ServiceResult<OrderPage> {
         let order = self.order(merchant, id).await?;
         let notifications = self.store.notifications_of(id).await?;
-        let urls = self
-            .store
-            .settings()
-            .urls_of(merchant.id)
-            .iter()
-            .map(|url| UrlChoice { id: url.id, label: url.label.clone(), url: url.url.clone(), held: url.held })
-            .collect();
+        let urls = self.url_choices(merchant);
         Ok(OrderPage { merchant: merchant_ref(merchant), order, notifications, urls, may_resend })
     }
 

@@ -60,6 +60,11 @@ impl IdSource {
         }
     }
 
+    /// When an id was made, in milliseconds since 1970.
+    pub const fn made_at(id: i64) -> i64 {
+        (id >> (NODE_BITS + SEQUENCE_BITS)) + EPOCH_MILLIS
+    }
+
     /// The greatest id that can have been made this long after another.
     pub fn later(id: i64, span: std::time::Duration) -> i64 {
         id.saturating_add(id - Self::earlier(id, span))

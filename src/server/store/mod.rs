@@ -7,6 +7,7 @@
 //! Must not live here: protocol rules, HTTP, schedules. They come in as data.
 
 mod brake;
+mod bulk;
 mod copy;
 mod directory;
 mod error;
@@ -17,6 +18,7 @@ mod indexes;
 mod pack;
 mod postgres;
 mod records;
+mod scope;
 mod settle;
 mod slug;
 mod sqlite;
@@ -34,9 +36,11 @@ pub use vault::{Secret, random};
 
 use crate::domain::{
     Cause, Timestamp,
-    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId},
+    id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId},
     pages::{
+        bulk::{BulkCount, BulkRow, BulkStanding},
         dashboard::Counts,
+        deliveries::{Counted, DeliveryFilter},
         listeners::{ReceivedRow, RefusalRow},
         orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow},
     },
@@ -238,6 +242,24 @@ forward! {
     /// Makes new deliveries of old notifications.
     pub async fn resend(&self, merchant_id: MerchantId, new: NewResend) -> ResendOutcome;
 
+    // Bulk resends.
+
+    /// Keeps the wish to deliver a list again, for `step_bulk` to fulfil; the same request key gives the one of the first
+    /// time. A text that fits more orders than a list looks at is refused: it would be fulfilled in part.
+    pub async fn add_bulk(&self, merchant_id: MerchantId, new: NewBulk) -> BulkId;
+    /// Works a little at the bulk resend whose turn it is. Several nodes may do this at once: they share.
+    pub async fn step_bulk(&self) -> BulkStep;
+    /// Ends a bulk resend: what was not made is not, what was not sent is cancelled. `false` where it had ended already.
+    pub async fn cancel_bulk(&self, merchant_id: MerchantId, id: BulkId, actor: String) -> bool;
+    /// Counts what a bulk resend would make, up to a limit.
+    pub async fn count_bulk(&self, merchant_id: MerchantId, order: &BulkOrder) -> BulkCount;
+    /// The latest bulk resends of a merchant.
+    pub async fn bulks(&self, merchant_id: MerchantId) -> Vec<BulkRow>;
+    /// A bulk resend, and how its deliveries stand.
+    pub async fn bulk(&self, merchant_id: MerchantId, id: BulkId) -> Option<(BulkRow, BulkStanding)>;
+    /// Whether a delivery still waits for an attempt: somebody may have cancelled it.
+    pub async fn is_open(&self, id: DeliveryId) -> bool;
+
     // The process.
 
     /// Tells the other nodes where this one listens.
@@ -311,6 +333,10 @@ forward! {
 
     /// Orders that fit a filter: the rows, whether there are more, whether the text fits too many to look at all.
     pub async fn find_orders(&self, merchant_id: MerchantId, filter: &OrderFilter) -> (Vec<OrderRow>, bool, bool);
+    /// Deliveries that fit a filter, from the newest on or after a place.
+    pub async fn find_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter) -> FoundDeliveries;
+    /// How many deliveries fit a filter, up to a limit; all pages of its list together.
+    pub async fn count_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter) -> Counted;
     pub async fn order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
     /// The order with this reference or external reference.
     pub async fn order_by_reference(&self, merchant_id: MerchantId, reference: &str) -> Option<OrderId>;

@@ -7,6 +7,8 @@ use crate::domain::{
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, UserId},
     order::OrderFacts,
     pages::{
+        bulk::BulkTarget,
+        deliveries::{DeliveryFilter, DeliveryRow},
         listeners::RefusalRow,
         orders::{AttemptRow, NotificationView},
     },
@@ -176,6 +178,49 @@ pub struct ResendOutcome {
     pub delivery_ids: Vec<DeliveryId>,
     /// The request key was known: these are the deliveries of the first time.
     pub repeated: bool,
+}
+
+/// What to deliver again, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkOrder {
+    pub filter: DeliveryFilter,
+    pub target: BulkTarget,
+}
+
+/// A wish to deliver a whole list again.
+#[derive(Debug, Clone)]
+pub struct NewBulk {
+    pub order: BulkOrder,
+    /// How many deliveries that is, where all were counted.
+    pub expected: Option<u64>,
+    /// Who asks.
+    pub actor: String,
+    /// The same wish under the same key is one bulk resend.
+    pub request_key: String,
+    pub at: Timestamp,
+}
+
+/// What a step at the bulk resends came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkStep {
+    /// There is none to work at.
+    Idle,
+    /// The one whose turn it was waits until its URLs take more.
+    Waiting,
+    /// Something was done.
+    Worked,
+}
+
+/// Deliveries that fit a filter, the newest first.
+#[derive(Debug, Clone, Default)]
+pub struct FoundDeliveries {
+    pub rows: Vec<DeliveryRow>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<DeliveryId>,
+    /// Where more rows would have had to be looked at: all back to this moment were.
+    pub looked_back_to: Option<Timestamp>,
+    /// The text fits more orders than were looked at.
+    pub truncated: bool,
 }
 
 /// Something that open pages may want to read again.

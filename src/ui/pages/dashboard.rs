@@ -1,10 +1,13 @@
 //! The dashboard of a merchant, and the one over all of them: what needs somebody now, today's counts, every URL.
 
-use super::{any_flash, page, param, viewer_at};
+use super::{any_flash, deliveries::recover_address, page, param, viewer_at};
 use crate::{
     domain::{
-        Cause,
-        pages::dashboard::{Counts, Dashboard, Pause, Trouble, UrlHealth, UrlRef},
+        Cause, Timestamp,
+        pages::{
+            dashboard::{Counts, Dashboard, Pause, Trouble, UrlHealth, UrlRef},
+            deliveries::{DeliveryFilter, StateFilter},
+        },
         role::Permission,
     },
     rpc::{dashboard::read_dashboard, people::read_viewer},
@@ -16,6 +19,10 @@ use crate::{
     },
 };
 use leptos::prelude::*;
+use std::time::Duration;
+
+/// Deliveries that were given up are counted for so long.
+const EXPIRED_SHOWN: Duration = Duration::from_secs(48 * 3_600);
 
 /// `/`: over all merchants, or straight to the only one.
 #[component]
@@ -35,7 +42,8 @@ pub fn HomePage() -> impl IntoView {
             view! { <Empty title="No merchants yet">{text}</Empty> }.into_any()
         } else {
             let dashboard = read_dashboard(None).await?;
-            view! { <Live subject=Subject::All>{content(&dashboard, true)}</Live> }.into_any()
+            let may_resend = viewer.may(Permission::Resend);
+            view! { <Live subject=Subject::All>{content(&dashboard, None, may_resend)}</Live> }.into_any()
         };
         Ok(view! {
             <Frame viewer section=Section::Dashboard title="Dashboard">
@@ -55,6 +63,7 @@ pub fn DashboardPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let dashboard = read_dashboard(Some(slug.clone())).await?;
         let base = format!("/m/{slug}");
+        let may_resend = viewer.may(Permission::Resend);
         let has_url = !dashboard.urls.is_empty();
         let is_new = !has_url || !dashboard.has_listener;
         let steps = (is_new && viewer.may(Permission::ChangeSettings))
@@ -66,19 +75,21 @@ pub fn DashboardPage() -> impl IntoView {
             <Frame viewer merchant=Some(merchant) section=Section::Dashboard title="Dashboard" actions>
                 <FormNotes flash=any_flash()/>
                 {steps}
-                <Live subject=Subject::Merchant(slug)>{content(&dashboard, false)}</Live>
+                <Live subject=Subject::Merchant(slug)>{content(&dashboard, Some(&base), may_resend)}</Live>
             </Frame>
         }
         .into_any())
     })
 }
 
-fn content(dashboard: &Dashboard, shows_merchant: bool) -> AnyView {
+/// `base` is the address of the one merchant that it is about.
+fn content(dashboard: &Dashboard, base: Option<&str>, may_resend: bool) -> AnyView {
+    let shows_merchant = base.is_none();
     view! {
         {dashboard.books_differ.then(books_notice)}
         {banner(dashboard)}
-        {troubles(&dashboard.troubles, shows_merchant)}
-        {counts(dashboard.counts)}
+        {troubles(&dashboard.troubles, shows_merchant, may_resend)}
+        {counts(dashboard, base)}
         {urls(&dashboard.urls, shows_merchant)}
     }
     .into_any()
@@ -112,7 +123,7 @@ fn banner(dashboard: &Dashboard) -> AnyView {
         };
         if expired > 0 {
             text.push_str(&format!(
-                " {} given up in the last two days: resend them once the cause is cured.",
+                " {} given up in the last two days: recover them once the cause is cured.",
                 counted(expired, "was", "were")
             ));
         }
@@ -131,8 +142,8 @@ fn banner(dashboard: &Dashboard) -> AnyView {
     view! { <Notice tone=Tone::Good title=title><p>"No URL has a delivery error."</p></Notice> }.into_any()
 }
 
-fn troubles(troubles: &[Trouble], shows_merchant: bool) -> AnyView {
-    let rows: Vec<_> = troubles.iter().map(|trouble| trouble_row(trouble, shows_merchant)).collect();
+fn troubles(troubles: &[Trouble], shows_merchant: bool, may_resend: bool) -> AnyView {
+    let rows: Vec<_> = troubles.iter().map(|trouble| trouble_row(trouble, shows_merchant, may_resend)).collect();
     (!rows.is_empty())
         .then(|| {
             view! {
@@ -145,8 +156,21 @@ fn troubles(troubles: &[Trouble], shows_merchant: bool) -> AnyView {
         .into_any()
 }
 
-fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> AnyView {
+fn trouble_row(trouble: &Trouble, shows_merchant: bool, may_resend: bool) -> AnyView {
     let cause = trouble.cause;
+    let slug = &trouble.url.merchant.slug;
+    let list = |state: StateFilter, since: Option<Timestamp>| {
+        let filter = DeliveryFilter { state: Some(state), url: Some(trouble.url.id), since, ..DeliveryFilter::default() };
+        format!("/m/{slug}/deliveries{}", filter.query())
+    };
+    // As far back as they are counted.
+    let expired = list(StateFilter::Expired, Some(now().minus(EXPIRED_SHOWN)));
+    let retrying = (trouble.outstanding > 0).then(|| {
+        view! { <a class="button" href=list(StateFilter::Retrying, None)>"Show what is retrying"</a> }
+    });
+    let recover = (may_resend && trouble.expired > 0).then(|| {
+        view! { <a class="button" href=recover_address(slug, Some(trouble.url.id))><Icon name="retry"/>"Recover what failed…"</a> }
+    });
     view! {
         <li class="trouble" id=format!("trouble-{}", trouble.url.id)>
             <div class="trouble-head">
@@ -162,11 +186,17 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool) -> AnyView {
                 {next_try(trouble).map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd>{next}</dd></div> })}
                 {trouble.pause.map(|pause| view! { <div class="fact"><dt>"At the moment"</dt><dd><PauseNote pause/></dd></div> })}
                 <div class="fact"><dt>"Waiting"</dt><dd>{count(trouble.outstanding)}</dd></div>
-                <div class="fact"><dt>"Expired"</dt><dd>{count(trouble.expired)}</dd></div>
+                <div class="fact"><dt>"Expired"</dt><dd>{number(trouble.expired, expired)}</dd></div>
             </dl>
+            <div class="actions">{retrying}{recover}</div>
         </li>
     }
     .into_any()
+}
+
+/// A number that leads to the list of what it counts.
+fn number(number: u64, list: String) -> AnyView {
+    if number == 0 { count(number).into_any() } else { view! { <a href=list>{count(number)}</a> }.into_any() }
 }
 
 /// When the next attempt is due. What is overdue waits for its turn behind others, or for the next probe.
@@ -198,21 +228,34 @@ fn url_line(url: &UrlRef, shows_merchant: bool) -> AnyView {
     .into_any()
 }
 
-fn counts(counts: Counts) -> AnyView {
-    let tile = |name: &'static str, when: &'static str, number: u64, tone: &'static str| {
-        let tone = if number == 0 { "" } else { tone };
-        view! { <div class=format!("tile {tone}")><dt>{name}<span class="muted">{when}</span></dt><dd>{count(number)}</dd></div> }
+fn counts(dashboard: &Dashboard, base: Option<&str>) -> AnyView {
+    let counts: Counts = dashboard.counts;
+    let tile = |name: &'static str, when: &'static str, of: u64, tone: &'static str| {
+        let tone = if of == 0 { "" } else { tone };
+        view! { <div class=format!("tile {tone}")><dt>{name}<span class="muted">{when}</span></dt><dd>{count(of)}</dd></div> }
     };
+    // Where it is about one merchant, what needs somebody leads to its deliveries.
+    let linked = |name: &'static str, when: &'static str, of: u64, tone: &'static str, filter: DeliveryFilter| {
+        let tone = if of == 0 { "" } else { tone };
+        let shown = match base {
+            Some(base) => number(of, format!("{base}/deliveries{}", filter.query())),
+            None => count(of).into_any(),
+        };
+        view! { <div class=format!("tile {tone}")><dt>{name}<span class="muted">{when}</span></dt><dd>{shown}</dd></div> }
+    };
+    let in_state = |state| DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
+    let today = dashboard.as_of.start_of_day();
+    let expired = DeliveryFilter { since: Some(today), ..in_state(StateFilter::Expired) };
     view! {
         <section aria-labelledby="today">
             <h2 id="today">"Today "<span class="muted">"since midnight UTC"</span></h2>
             <dl class="tiles">
                 {tile("Accepted", "notifications", counts.accepted, "")}
                 {tile("Confirmed", "deliveries", counts.confirmed, "good")}
-                {tile("Retrying", "now", counts.retrying, "warn")}
-                {tile("Expired", "deliveries", counts.expired, "bad")}
-                {tile("Queued", "now", counts.queued, "")}
-                {tile("Held", "now", counts.held, "")}
+                {linked("Retrying", "now", counts.retrying, "warn", in_state(StateFilter::Retrying))}
+                {linked("Expired", "deliveries", counts.expired, "bad", expired)}
+                {linked("Queued", "now", counts.queued, "", in_state(StateFilter::Queued))}
+                {linked("Held", "now", counts.held, "", in_state(StateFilter::Held))}
                 {tile("Refused", "messages", counts.refused, "warn")}
                 {tile("Repeated", "messages", counts.repeats, "")}
             </dl>

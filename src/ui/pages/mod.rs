@@ -2,8 +2,11 @@
 
 pub mod account;
 pub mod attempt;
+pub mod bulk;
+pub mod bulk_plan;
 mod curl;
 pub mod dashboard;
+pub mod deliveries;
 pub mod delivery;
 pub mod entry;
 pub mod listeners;

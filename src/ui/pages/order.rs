@@ -182,6 +182,7 @@ pub fn asked_by(delivery: &DeliveryView) -> AnyView {
         Origin::Arrival => None,
         Origin::Resend => Some("Resent"),
         Origin::Debug => Some("Resent for debug"),
+        Origin::Bulk => Some("Resent in bulk"),
     };
     what.map(|what| {
         let by = delivery.actor.as_deref().map(|actor| format!(" by {actor}")).unwrap_or_default();

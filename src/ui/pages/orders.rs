@@ -1,6 +1,6 @@
 //! *Orders & Reports*: the list.
 
-use super::{page, param, query as field, viewer_at};
+use super::{deliveries::ReportTabs, page, param, query as field, viewer_at};
 use crate::{
     domain::{
         pages::orders::{OrderFilter, OrderList, OrderRow},
@@ -35,6 +35,7 @@ pub fn OrdersPage() -> impl IntoView {
         let subject = if filter.after.is_none() { Subject::Merchant(slug.clone()) } else { Subject::Nothing };
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title="Orders & Reports" actions>
+                <ReportTabs slug=slug.clone() current="orders"/>
                 <div class="stack">
                     <OrderSearch merchant=slug.clone() filter=filter.clone()/>
                     <Live subject>{results(&format!("/m/{slug}"), &filter, &list)}</Live>

@@ -1,6 +1,6 @@
 //! *System settings › IPN settings*: the default IPN URL with the secret key, and the notification URLs.
 
-use super::{any_flash, flash_of, page, param, param_as, url_form::UrlForm, viewer_at};
+use super::{any_flash, deliveries::recover_address, flash_of, page, param, param_as, url_form::UrlForm, viewer_at};
 use crate::{
     domain::{
         AppError,
@@ -221,9 +221,16 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
             </td>
             <td data-label="Outstanding" class="number">{count(url.outstanding)}</td>
             <td data-label="Last check">{check_word(url.check.as_ref())}</td>
-            <td class="buttons">{may_change.then(|| row_actions(slug, url, page, &name))}</td>
+            <td class="buttons">
+                {(url.failing && !may_change).then(|| view! { <div class="row-actions">{recover(slug, url)}</div> })}
+                {may_change.then(|| row_actions(slug, url, page, &name))}
+            </td>
         </tr>
     }
+}
+
+fn recover(slug: &str, url: &UrlView) -> impl IntoView + use<> {
+    view! { <a class="button small" href=recover_address(slug, Some(url.id))><Icon name="retry"/>"Recover…"</a> }
 }
 
 fn check_word(check: Option<&UrlCheck>) -> AnyView {
@@ -242,10 +249,12 @@ fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl Into
         0 => "Nothing waits for it.".to_owned(),
         number => format!("{} for it are cancelled.", counted(number, "delivery that waits", "deliveries that wait")),
     };
+    let recover = url.failing.then(|| recover(slug, url));
     let (slug, id) = (slug.to_owned(), url.id.to_string());
     let (of, which) = (slug.clone(), id.clone());
     view! {
         <div class="row-actions">
+            {recover}
             <a class="button small" href=page><Icon name="edit"/>"Edit"</a>
             <form method="post" action="/rpc/urls/hold">
                 <Hidden name="merchant" value=slug/>

@@ -18,6 +18,26 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+/// Runs each test on each engine.
+macro_rules! on_every_engine {
+    ($($test:ident,)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::support::stores::sqlite().await).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::support::stores::postgres().await).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_every_engine;
+
 /// When the tests' clock starts: 2026-03-01 12:00:00 UTC.
 pub const START: Timestamp = Timestamp::from_seconds(1_772_366_400);
 

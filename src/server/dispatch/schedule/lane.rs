@@ -20,6 +20,9 @@ const NEARLY_EMPTY: usize = 4;
 const KNOWN_CAPACITY: usize = 2_000;
 /// Of four that start at least one was not asked for by a person.
 const ASKED_IN_A_ROW: u32 = 3;
+/// So many others start before one of a bulk resend does, while first tries wait, and while only further ones do.
+const BEFORE_BULK: u32 = 7;
+const AGAIN_BEFORE_BULK: u32 = 1;
 
 /// One kind of a lane's work: first tries, or what is tried again.
 #[derive(Default)]
@@ -61,6 +64,9 @@ pub struct Lane {
     /// A person asked for these again: they go first.
     asked: VecDeque<Job>,
     asked_in_a_row: u32,
+    /// A person asked for these with very many others: they go behind first tries.
+    bulk: VecDeque<Job>,
+    since_bulk: u32,
     fresh: Queue,
     again: Queue,
     /// What is tried again is next, as far as the two take turns.
@@ -115,7 +121,7 @@ impl Lane {
     }
 
     fn has_ready(&self) -> bool {
-        !(self.asked.is_empty() && self.fresh.ready.is_empty() && self.again.ready.is_empty())
+        !(self.asked.is_empty() && self.bulk.is_empty() && self.fresh.ready.is_empty() && self.again.ready.is_empty())
     }
 
     /// Whether something may start.
@@ -144,11 +150,19 @@ impl Lane {
         matches!(job.origin, Origin::Resend) && job.attempts == 0 && !self.in_order
     }
 
+    /// Whether a delivery is of a bulk resend and has not been tried. In order within an order nothing overtakes.
+    const fn is_bulk(&self, job: &Job) -> bool {
+        matches!(job.origin, Origin::Bulk) && job.attempts == 0 && !self.in_order
+    }
+
     /// Whether there is room for a delivery that was just announced, and nothing due waits before it.
     pub fn takes(&mut self, job: &Job, now: Timestamp, room: usize) -> bool {
         let capacity = self.capacity().min(room);
         if self.is_asked(job) {
             return self.asked.len() < capacity;
+        }
+        if self.is_bulk(job) {
+            return job.due_at <= now && self.bulk.len() < capacity;
         }
         let queue = self.queue(Backlog::of(job));
         let is_behind = queue.loading.is_some() || queue.table.is_some_and(|due| due <= now);
@@ -157,20 +171,34 @@ impl Lane {
 
     /// Keeps a delivery in memory.
     pub fn keep(&mut self, job: Job) {
-        let is_asked = self.is_asked(&job);
+        let (is_asked, is_bulk) = (self.is_asked(&job), self.is_bulk(&job));
         let queue = self.queue(Backlog::of(&job));
         queue.known.insert(job.delivery_id);
-        if is_asked { self.asked.push_back(job) } else { queue.ready.push_back(job) }
+        match (is_asked, is_bulk) {
+            (true, _) => self.asked.push_back(job),
+            (_, true) => self.bulk.push_back(job),
+            _ => queue.ready.push_back(job),
+        }
     }
 
     /// The next delivery by the turns of the queues.
     fn pick(&mut self) -> Option<Job> {
-        let others_wait = !(self.fresh.ready.is_empty() && self.again.ready.is_empty());
+        let others_wait = !(self.bulk.is_empty() && self.fresh.ready.is_empty() && self.again.ready.is_empty());
         if !self.asked.is_empty() && (self.asked_in_a_row < ASKED_IN_A_ROW || !others_wait) {
             self.asked_in_a_row += 1;
             return self.asked.pop_front();
         }
         self.asked_in_a_row = 0;
+        let before_bulk = match (self.fresh.ready.is_empty(), self.again.ready.is_empty()) {
+            (false, _) => BEFORE_BULK,
+            (true, false) => AGAIN_BEFORE_BULK,
+            (true, true) => 0,
+        };
+        if !self.bulk.is_empty() && self.since_bulk >= before_bulk {
+            self.since_bulk = 0;
+            return self.bulk.pop_front();
+        }
+        self.since_bulk = self.since_bulk.saturating_add(1);
         let again = if self.again_is_next { !self.again.ready.is_empty() } else { self.fresh.ready.is_empty() };
         self.again_is_next = !again;
         if again { self.again.ready.pop_front() } else { self.fresh.ready.pop_front() }
@@ -221,6 +249,7 @@ impl Lane {
         let mut dropped: Vec<Job> = Vec::new();
         let tail = |jobs: &mut VecDeque<Job>| jobs.split_off(keep.min(jobs.len()));
         dropped.extend(tail(&mut self.asked));
+        dropped.extend(tail(&mut self.bulk));
         dropped.extend(tail(&mut self.fresh.ready));
         dropped.extend(tail(&mut self.again.ready));
         if keep == 0 {

@@ -4,18 +4,21 @@
 //! now the gateway is answered and the delivery starts). What attempts came to goes through `results`, in batches, too.
 //! `nodes` is who is there, `leases` who serves what, `keeper` the tasks that keep it so, `bus` what nodes tell each other;
 //! `line` is a connection that writes batches, `segments` the packed bytes, `connect` how connections are made (`nodelay`: that
-//! statements leave at once). `queue` and `sweeps` are the table of
-//! deliveries as the dispatcher reads it; `settings`, `urls`, `people`, `resend`, `refusals`, `retention` change things; `orders`,
-//! `overview` and `verify` read them. All commits are `synchronous_commit=on`.
+//! statements leave at once). `queue` and `sweeps` are the table of deliveries as the dispatcher reads it; `settings`, `urls`,
+//! `people`, `resend`, `bulk`, `refusals`, `retention` change things; `orders`, `deliveries`, `jobs`, `overview` and `verify` read
+//! them; `balance` and `plans` look after the books and the indexes. All commits are `synchronous_commit=on`.
 //!
 //! Lives here: SQL for PostgreSQL, and what keeps several processes out of each other's way. Must not live here: rules; they
 //! come in as data.
 
 mod accept;
 mod balance;
+mod bulk;
 mod bus;
 mod connect;
+mod deliveries;
 mod intake;
+mod jobs;
 mod keeper;
 mod leases;
 mod line;

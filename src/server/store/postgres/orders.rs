@@ -49,11 +49,13 @@ fn order_row(row: &PgRow) -> Result<OrderRow, StoreError> {
 macro_rules! select_delivery {
     ($condition:literal) => {
         concat!(
-            "SELECT delivery.id, notification_id, url_id, notification_url.label, notification_url.url, origin, resend.actor,
-                 state, attempts, due_at, last_attempt_at, last_cause, delivery.created_at, finished_at, shadow
+            "SELECT delivery.id, notification_id, url_id, notification_url.label, notification_url.url, origin,
+                 coalesce(resend.actor, bulk_job.actor), delivery.state, attempts, due_at, last_attempt_at, last_cause,
+                 delivery.created_at, delivery.finished_at, shadow
              FROM delivery
              JOIN notification_url ON notification_url.id = url_id
-             LEFT JOIN resend ON resend.id = resend_id ",
+             LEFT JOIN resend ON resend.id = resend_id
+             LEFT JOIN bulk_job ON bulk_job.id = resend_id ",
             $condition
         )
     };
@@ -317,6 +319,15 @@ impl Core {
                 .fetch_one(&self.pool)
                 .await?;
         Ok(Some((delivery, OrderId(order_id), vendor_status)))
+    }
+
+    /// Deliveries by their ids, the newest first.
+    pub(super) async fn delivery_views(&self, ids: &[i64]) -> Result<Vec<DeliveryView>, StoreError> {
+        let rows = sqlx::query(select_delivery!(" WHERE delivery.id = ANY($1) ORDER BY delivery.id DESC"))
+            .bind(ids)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(delivery_view).collect()
     }
 
     /// The attempts of a delivery, the newest first.

@@ -132,7 +132,7 @@ async fn attempts(
     Ok((ids.len() as i64 == DELIVERIES).then_some(*last))
 }
 
-/// Notifications with their deliveries, and orders and resends that nothing is left of.
+/// Notifications with their deliveries, orders and resends that nothing is left of, and what is known of bulk resends.
 async fn ledger(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
     let candidates: Vec<(i64, i64)> =
         sqlx::query_as("SELECT id, order_id FROM notification WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3")
@@ -196,6 +196,10 @@ async fn ledger(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: 
     .bind(&orders)
     .execute(&mut *conn)
     .await?;
+    sqlx::query("DELETE FROM bulk_job WHERE id < $1 AND finished_at IS NOT NULL")
+        .bind(floor(horizon.ledger_before))
+        .execute(&mut *conn)
+        .await?;
     let gone = sqlx::query(
         "DELETE FROM orders WHERE id = ANY($1)
              AND NOT EXISTS (SELECT 1 FROM notification WHERE notification.order_id = orders.id)",

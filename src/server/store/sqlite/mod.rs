@@ -13,7 +13,10 @@
 
 mod backup;
 mod balance;
+mod bulk;
+mod deliveries;
 mod intake;
+mod jobs;
 mod journal;
 mod journaler;
 mod ledger;

@@ -135,7 +135,7 @@ async fn attempts(
     Ok((ids.len() as i64 == DELIVERIES).then_some(*last))
 }
 
-/// Notifications with their deliveries, and orders and resends that nothing is left of.
+/// Notifications with their deliveries, orders and resends that nothing is left of, and what is known of bulk resends.
 async fn ledger(
     conn: &mut SqliteConnection,
     horizon: Horizon,
@@ -198,6 +198,10 @@ async fn ledger(
     .bind(&orders)
     .execute(&mut *conn)
     .await?;
+    sqlx::query("DELETE FROM bulk_job WHERE id < ? AND finished_at IS NOT NULL")
+        .bind(floor(horizon.ledger_before))
+        .execute(&mut *conn)
+        .await?;
     let gone = sqlx::query(
         "DELETE FROM orders WHERE id IN (SELECT value FROM json_each(?))
              AND NOT EXISTS (SELECT 1 FROM notification WHERE notification.order_id = orders.id)",

@@ -123,7 +123,7 @@ proptest! {
             match step {
                 0..=3 => {
                     id += 1;
-                    world.arrive(url, order, id, [Origin::Arrival, Origin::Arrival, Origin::Resend, Origin::Debug][usize::from(step)]);
+                    world.arrive(url, order, id, [Origin::Arrival, Origin::Bulk, Origin::Resend, Origin::Debug][usize::from(step)]);
                 }
                 4 if !world.flying.is_empty() => world.settle(signal(Signal::Alive), Next::Confirmed),
                 5 | 6 if !world.flying.is_empty() => {

@@ -83,6 +83,47 @@ fn first_tries_and_further_ones_take_turns_and_what_a_person_asked_for_goes_firs
 }
 
 #[test]
+fn a_bulk_resend_goes_behind_first_tries_and_is_not_forgotten_for_them() {
+    let bulk = |id| Job { origin: Origin::Bulk, ..job(1, id, id) };
+    let mut lanes = lanes(vec![NotificationUrl { concurrent: true, ..url(1) }]);
+    for id in 101..=110 {
+        lanes.push(bulk(id));
+    }
+    for id in 1..=20 {
+        lanes.push(job(1, id, id));
+    }
+    let first = all(&mut lanes);
+    assert_eq!(first[..18], [1, 2, 3, 4, 5, 6, 7, 101, 8, 9, 10, 11, 12, 13, 14, 102, 15, 16]);
+    assert_eq!(first[22..], (103..=110).collect::<Vec<_>>(), "one of eight, and what is left when nothing else waits");
+    // A backlog in the table neither hides news nor is hidden by it.
+    lanes.promise(UrlId(1), Backlog::Fresh, NOW);
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Fresh, (201..=203).map(bulk).chain([job(1, 30, 30)]).collect(), None);
+    assert_eq!(all(&mut lanes), [30, 201, 202, 203]);
+    // What is tried again takes turns with it.
+    for id in 301..=303 {
+        lanes.push(bulk(id));
+        lanes.push(again(1, id, 100 + id));
+    }
+    assert_eq!(all(&mut lanes), [401, 301, 402, 302, 403, 303]);
+}
+
+#[test]
+fn a_bulk_resend_overtakes_nothing_where_orders_go_in_order() {
+    let mut lanes = lanes(Vec::new());
+    let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
+    lanes.configure(&directory(vec![in_order]));
+    lanes.restore_order(UrlId(1), Vec::new());
+    lanes.push(Job { origin: Origin::Bulk, ..job(1, 7, 1) });
+    lanes.push(job(1, 7, 2));
+    assert_eq!(all(&mut lanes), [1], "the later message of its order waits for it");
+    // It was cancelled while it stood in memory.
+    lanes.finished(UrlId(1), Origin::Bulk, signal(Signal::Unknown));
+    lanes.recorded(UrlId(1), OrderId(7), DeliveryId(1), Next::Closed);
+    assert_eq!(all(&mut lanes), [2]);
+}
+
+#[test]
 fn a_resend_does_not_wait_behind_a_backlog_in_the_table() {
     let mut lanes = lanes(vec![url(1)]);
     for id in 0..(QUEUE_CAPACITY as i64 + 10) {

@@ -1,0 +1,271 @@
+//! The list of deliveries: what to look for, and what was found.
+
+use super::orders::{DeliveryView, UrlChoice};
+use crate::domain::{
+    Cause, DeliveryState, FieldError, Timestamp,
+    id::{DeliveryId, OrderId, UrlId},
+    time::{date, iso, parse_moment},
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Which states a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateFilter {
+    /// What ended without a receipt: expired ones, and resends for debug that failed.
+    Failed,
+    Queued,
+    Retrying,
+    Held,
+    Expired,
+    Cancelled,
+    Confirmed,
+}
+
+impl StateFilter {
+    /// All choices, what needs somebody first.
+    pub const ALL: [Self; 7] =
+        [Self::Failed, Self::Expired, Self::Retrying, Self::Queued, Self::Held, Self::Cancelled, Self::Confirmed];
+
+    /// The word in addresses and on the command line.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Queued => "queued",
+            Self::Retrying => "retrying",
+            Self::Held => "held",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Confirmed => "confirmed",
+        }
+    }
+
+    /// The choice of a word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|choice| choice.code() == code)
+    }
+
+    /// The words on the page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Failed => "Failed",
+            Self::Queued => "Queued",
+            Self::Retrying => "Retrying",
+            Self::Held => "Held",
+            Self::Expired => "Expired",
+            Self::Cancelled => "Cancelled",
+            Self::Confirmed => "Confirmed",
+        }
+    }
+
+    /// The one state that is meant; none where several are.
+    pub const fn state(self) -> Option<DeliveryState> {
+        match self {
+            Self::Failed => None,
+            Self::Queued => Some(DeliveryState::Queued),
+            Self::Retrying => Some(DeliveryState::Retrying),
+            Self::Held => Some(DeliveryState::Held),
+            Self::Expired => Some(DeliveryState::Expired),
+            Self::Cancelled => Some(DeliveryState::Cancelled),
+            Self::Confirmed => Some(DeliveryState::Confirmed),
+        }
+    }
+}
+
+/// What to look for. The filter line of the list is this, and so is the address of the page; a bulk resend keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeliveryFilter {
+    /// The beginning of an order's reference or external reference.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateFilter>,
+    /// Of the last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<UrlId>,
+    /// Made on or after this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Made before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Ended (confirmed, expired or cancelled) on or after this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Only of TEST orders, or only of real ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<bool>,
+    /// Continue after this delivery (keyset paging).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<DeliveryId>,
+}
+
+impl DeliveryFilter {
+    /// Reads a filter from the fields of an address or a form. What cannot be read is left out, and told.
+    pub fn read(field: impl Fn(&str) -> Option<String>) -> (Self, Vec<FieldError>) {
+        let mut mistakes = Vec::new();
+        let mut wrong = |name: &str, message: &str| {
+            mistakes.push(FieldError { field: name.to_owned(), message: message.to_owned() });
+        };
+        let text = |name: &str| field(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let mut choice = |name: &str, message: &str, is_known: &dyn Fn(&str) -> bool| {
+            let value = text(name)?;
+            if is_known(&value) {
+                return Some(value);
+            }
+            wrong(name, message);
+            None
+        };
+        let state =
+            choice("state", "There is no such state; choose one of the list.", &|code| StateFilter::from_code(code).is_some());
+        let cause = choice("cause", "There is no such cause; choose one of the list.", &|code| Cause::from_code(code).is_some());
+        let url = choice("url", "This is no notification URL; choose one of the list.", &|id| id.parse::<UrlId>().is_ok());
+        let day = "Enter a day as 2026-11-21.";
+        let is_day = |text: &str| text.len() == 10 && parse_moment(text).is_some();
+        let from = choice("from", day, &is_day);
+        let until = choice("until", day, &is_day);
+        let moment = "Enter a moment as 2026-11-21T09:00, in UTC.";
+        let since = choice("since", moment, &|text| parse_moment(text).is_some());
+        let test = choice("test", "Choose TEST orders, real ones, or both.", &|word| matches!(word, "only" | "none"));
+        let after =
+            choice("after", "This page of the list is not known; begin at the newest.", &|id| id.parse::<DeliveryId>().is_ok());
+        let filter = Self {
+            text: text("text").unwrap_or_default(),
+            state: state.and_then(|code| StateFilter::from_code(&code)),
+            cause: cause.and_then(|code| Cause::from_code(&code)),
+            url: url.and_then(|id| id.parse().ok()),
+            from: from.and_then(|day| parse_moment(&day)),
+            // The last day is meant to be part of it.
+            until: until.and_then(|day| parse_moment(&day)).map(|day| day.plus(DAY)),
+            since: since.and_then(|moment| parse_moment(&moment)),
+            test: test.map(|word| word == "only"),
+            after: after.and_then(|id| id.parse().ok()),
+        };
+        (filter, mistakes)
+    }
+
+    /// The fields of the filter that are set, by the names that `read` knows.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let fields = [
+            ("text", self.text.clone()),
+            ("state", self.state.map(|state| state.code().to_owned()).unwrap_or_default()),
+            ("cause", self.cause.map(|cause| cause.code().to_owned()).unwrap_or_default()),
+            ("url", self.url.map(|url| url.to_string()).unwrap_or_default()),
+            ("from", self.from.map(date).unwrap_or_default()),
+            ("until", self.until.map(|until| date(until.minus(DAY))).unwrap_or_default()),
+            ("since", self.since.map(iso).unwrap_or_default()),
+            ("test", self.test.map_or("", |test| if test { "only" } else { "none" }).to_owned()),
+            ("after", self.after.map(|id| id.to_string()).unwrap_or_default()),
+        ];
+        fields.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// The query of an address: `?state=expired&since=2026-11-21T09:00:00Z`, or nothing where it is empty.
+    pub fn query(&self) -> String {
+        let mut query = String::new();
+        for (name, value) in self.fields() {
+            query.push(if query.is_empty() { '?' } else { '&' });
+            query.push_str(name);
+            query.push('=');
+            for byte in value.bytes() {
+                match byte {
+                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':' => query.push(char::from(byte)),
+                    b' ' => query.push('+'),
+                    _ => query.push_str(&format!("%{byte:02X}")),
+                }
+            }
+        }
+        query
+    }
+
+    /// The same, wherever its list is turned to.
+    pub fn whole(&self) -> Self {
+        Self { after: None, ..self.clone() }
+    }
+}
+
+/// A count that ends somewhere, so that it never scans everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counted {
+    pub number: u64,
+    /// There are, or may be, more than that.
+    pub more: bool,
+}
+
+/// One page of found deliveries, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryList {
+    pub rows: Vec<DeliveryRow>,
+    /// Where the next page goes on; `None` at the end.
+    pub next: Option<DeliveryId>,
+    /// Where the page is not full although there is more to look through: back to this moment all were looked at.
+    pub looked_back_to: Option<Timestamp>,
+    /// The text fits so many orders that only some were looked at; a longer text finds the rest.
+    pub truncated: bool,
+    /// How many fit the filter; `None` where it is empty.
+    pub fitting: Option<Counted>,
+    /// What can be chosen to filter by.
+    pub urls: Vec<UrlChoice>,
+    pub may_resend: bool,
+}
+
+/// A delivery as a line of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryRow {
+    pub delivery: DeliveryView,
+    pub order_id: OrderId,
+    pub reference: String,
+    /// The gateway's word for the status that was sent.
+    pub vendor_status: String,
+    pub test: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_survives_the_address() {
+        let filter = DeliveryFilter {
+            text: "a b@ü&=".to_owned(),
+            state: Some(StateFilter::Failed),
+            cause: Some(Cause::ServerError),
+            url: Some(UrlId(5)),
+            from: parse_moment("2026-11-01"),
+            until: parse_moment("2026-11-22"),
+            since: parse_moment("2026-11-20T09:04:07"),
+            test: Some(false),
+            after: Some(DeliveryId(77)),
+        };
+        let fields = filter.fields();
+        let (read, mistakes) =
+            DeliveryFilter::read(|name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
+        assert_eq!((read, mistakes), (filter.clone(), Vec::new()));
+        let query = filter.query();
+        assert!(query.starts_with("?text=a+b%40%C3%BC%26%3D&state=failed&cause="), "{query}");
+        assert!(query.contains("&until=2026-11-21&since=2026-11-20T09:04:07Z&test=none&after="), "{query}");
+        assert_eq!(DeliveryFilter::default().query(), "");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_by_its_field() {
+        for name in ["state", "cause", "url", "from", "until", "since", "test", "after"] {
+            let (filter, mistakes) = DeliveryFilter::read(|field| (field == name).then(|| "!".to_owned()));
+            assert_eq!(filter, DeliveryFilter::default());
+            assert_eq!(mistakes.iter().map(|mistake| mistake.field.as_str()).collect::<Vec<_>>(), [name]);
+        }
+        assert_eq!(DeliveryFilter::read(|_| Some(String::new())), Default::default());
+    }
+
+    #[test]
+    fn every_choice_has_its_word() {
+        for choice in StateFilter::ALL {
+            assert_eq!(StateFilter::from_code(choice.code()), Some(choice));
+        }
+    }
+}

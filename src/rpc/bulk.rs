@@ -1,0 +1,110 @@
+//! Lists of deliveries, and their resends.
+#![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
+
+use crate::domain::{
+    AppError,
+    id::BulkId,
+    pages::{
+        bulk::{BulkList, BulkPage, BulkPlan, BulkTarget},
+        deliveries::{DeliveryFilter, DeliveryList},
+    },
+};
+use leptos::prelude::*;
+use leptos::server_fn::codec::{GetUrl, Json};
+
+#[cfg(feature = "ssr")]
+use {
+    super::{
+        Caller, app_error,
+        form::{Done, Sent},
+    },
+    crate::domain::role::Permission,
+};
+
+/// Searches the deliveries of a merchant.
+#[server(prefix = "/rpc", endpoint = "deliveries/find", input = Json)]
+pub async fn find_deliveries(merchant: String, deliveries: DeliveryFilter) -> Result<DeliveryList, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let may_resend = caller.may(Permission::Resend);
+    caller.services.find_deliveries(&merchant, &deliveries, may_resend).await.map_err(app_error)
+}
+
+/// Counts what a bulk resend would make.
+#[server(prefix = "/rpc", endpoint = "bulk/plan", input = Json)]
+pub async fn plan_bulk(merchant: String, deliveries: DeliveryFilter, target: BulkTarget) -> Result<BulkPlan, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
+    caller.services.plan_bulk(&merchant, &deliveries, target).await.map_err(app_error)
+}
+
+/// The bulk resends of a merchant.
+#[server(prefix = "/rpc", endpoint = "bulk/list", input = GetUrl)]
+pub async fn list_bulk(merchant: String) -> Result<BulkList, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let may_resend = caller.may(Permission::Resend);
+    caller.services.bulk_list(&merchant, may_resend).await.map_err(app_error)
+}
+
+/// One bulk resend.
+#[server(prefix = "/rpc", endpoint = "bulk/page", input = GetUrl)]
+pub async fn read_bulk(merchant: String, bulk: BulkId) -> Result<BulkPage, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let may_resend = caller.may(Permission::Resend);
+    caller.services.bulk_page(&merchant, bulk, may_resend).await.map_err(app_error)
+}
+
+/// Starts a bulk resend of the list that the fields of a filter describe.
+#[server(prefix = "/rpc", endpoint = "bulk/start")]
+pub async fn start_bulk(
+    merchant: String,
+    target: String,
+    request_key: String,
+    #[server(default)] text: String,
+    #[server(default)] state: String,
+    #[server(default)] cause: String,
+    #[server(default)] url: String,
+    #[server(default)] from: String,
+    #[server(default)] until: String,
+    #[server(default)] since: String,
+    #[server(default)] test: String,
+) -> Result<(), AppError> {
+    let fields = [
+        ("text", text),
+        ("state", state),
+        ("cause", cause),
+        ("url", url),
+        ("from", from),
+        ("until", until),
+        ("since", since),
+        ("test", test),
+    ];
+    let (filter, mistakes) =
+        DeliveryFilter::read(|name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
+    let page = format!("/m/{merchant}/resends/new{}", filter.query());
+    let sent = Sent { form: "bulk", page, values: vec![("target", target.clone())] };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
+        // Left out, a mistake would make the list longer.
+        if !mistakes.is_empty() {
+            return Err(AppError::Invalid(mistakes));
+        }
+        let target = BulkTarget::from_code(&target)
+            .ok_or_else(|| AppError::field("target", "Choose the URLs that the deliveries went to, or all current ones."))?;
+        let id = caller.services.start_bulk(&merchant, &filter, target, request_key, caller.actor()).await.map_err(app_error)?;
+        Ok(Done { page: format!("/m/{}/resends/{id}", merchant.slug), ..Done::default() })
+    };
+    sent.end(result.await)
+}
+
+/// Cancels a bulk resend.
+#[server(prefix = "/rpc", endpoint = "bulk/cancel")]
+pub async fn cancel_bulk(merchant: String, bulk: BulkId) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/resends/{bulk}");
+    let sent = Sent { form: "bulk-cancel", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
+        let cancelled = caller.services.cancel_bulk(&merchant, bulk, caller.actor()).await.map_err(app_error)?;
+        let notice = if cancelled { "Cancelled: nothing more of it is sent." } else { "It had ended already." };
+        Ok(Done::at(page, notice))
+    };
+    sent.end(result.await)
+}

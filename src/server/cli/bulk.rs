@@ -1,0 +1,181 @@
+//! `quittance recover` and `quittance bulk …`: everything that failed delivered again, watched and cancelled.
+
+use super::{
+    CliError,
+    args::{BulkCancelArgs, MerchantListArgs, RecoverArgs},
+    report::{Report, table},
+    resend::url_named,
+    tool::{self, ACTOR},
+};
+use crate::domain::{
+    pages::{
+        bulk::{BulkCount, BulkRow, BulkState, BulkTarget, LeftOut},
+        deliveries::{DeliveryFilter, StateFilter},
+    },
+    time::iso,
+};
+use crate::server::{
+    service::Services,
+    store::{Merchant, random},
+};
+use serde_json::{Value, json};
+
+/// Counts what failed, and has it sent again.
+pub async fn recover(args: &RecoverArgs) -> Result<Report, CliError> {
+    let services = args.database.open(false).await?;
+    let report = recover_with(&services, args).await;
+    services.store.close().await;
+    report
+}
+
+async fn recover_with(services: &Services, args: &RecoverArgs) -> Result<Report, CliError> {
+    let merchant = tool::merchant(services, &args.merchant)?;
+    let url = args.url.as_deref().map(|url| url_named(services, &merchant, url)).transpose()?;
+    let since = args.since.at(services.clock.now());
+    let filter = DeliveryFilter { state: Some(StateFilter::Failed), url, since: Some(since), ..DeliveryFilter::default() };
+    let target = if args.to_all { BulkTarget::All } else { BulkTarget::Same };
+    let count = services.plan_bulk(&merchant, &filter, target).await?.count;
+    let mut text = format!("Failed since {} UTC: {}", iso(since), told(services, &merchant, &count));
+    let served = services.store.is_served().await?;
+    let mut bulk = Value::Null;
+    if args.dry_run {
+        text.push_str("Nothing was stored; leave out --dry-run to send them.\n");
+    } else if count.made == 0 && !count.more {
+        text.push_str("Nothing was stored, because there is nothing to send.\n");
+    } else {
+        let id = services.start_bulk(&merchant, &filter, target, hex::encode(random::<16>()), ACTOR).await?;
+        bulk = json!(id);
+        text.push_str(&if served {
+            format!("Bulk resend {id} is stored; the server begins within a second. `quittance bulk list` shows how it goes.\n")
+        } else {
+            format!("Bulk resend {id} is stored. No server runs on this database; it is done when one starts.\n")
+        });
+    }
+    let by_url: Vec<_> = count.by_url.iter().map(|(id, number)| json!({ "url": id, "deliveries": number })).collect();
+    let json = json!({
+        "merchant": merchant.slug, "since": iso(since), "dry_run": args.dry_run, "deliveries": count.made, "more": count.more,
+        "by_url": by_url, "left_out": left_out(count.left_out), "bulk": bulk, "served": served,
+    });
+    Ok(Report { json, text, failed: false })
+}
+
+fn told(services: &Services, merchant: &Merchant, count: &BulkCount) -> String {
+    let settings = services.store.settings();
+    let more = if count.more { "more than " } else { "" };
+    let mut text = format!("{more}{} to send\n", deliveries(count.made));
+    for (id, number) in &count.by_url {
+        let url = settings.urls_of(merchant.id).iter().find(|url| url.id == *id);
+        let name = url.map_or_else(|| id.to_string(), |url| format!("{} ({})", url.label, url.url));
+        text.push_str(&format!("  {number}  {name}\n"));
+    }
+    let LeftOut { confirmed, waiting, removed, without_bytes } = count.left_out;
+    for (number, reason) in [
+        (confirmed, "confirmed by the URL already"),
+        (waiting, "on the way or held already"),
+        (removed, "to a URL that was removed; --to-all sends them to the present ones"),
+        (without_bytes, "without their bytes, which were removed because of their age"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!("  {number}  left out: {reason}\n"));
+        }
+    }
+    text
+}
+
+fn deliveries(number: u64) -> String {
+    format!("{number} {}", if number == 1 { "delivery" } else { "deliveries" })
+}
+
+fn left_out(left_out: LeftOut) -> Value {
+    json!({
+        "confirmed": left_out.confirmed, "waiting": left_out.waiting, "removed": left_out.removed,
+        "without_bytes": left_out.without_bytes,
+    })
+}
+
+/// Lists bulk resends.
+pub async fn list(args: &MerchantListArgs) -> Result<Report, CliError> {
+    let services = args.database.open(false).await?;
+    let report = list_of(&services, args).await;
+    services.store.close().await;
+    report
+}
+
+async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report, CliError> {
+    let (mut json, mut rows) = (Vec::new(), Vec::new());
+    for merchant in tool::merchants(services, args.merchant.as_deref())? {
+        for job in services.bulk_list(&merchant, true).await?.rows {
+            let (_, standing) =
+                services.store.bulk(merchant.id, job.id).await?.ok_or_else(|| CliError::NoBulk(job.id.to_string()))?;
+            let mut row = described(&merchant, &job);
+            if let Value::Object(row) = &mut row {
+                row.insert("confirmed".to_owned(), json!(standing.confirmed.number));
+                row.insert("queued".to_owned(), json!(standing.queued.number));
+                row.insert("retrying".to_owned(), json!(standing.retrying.number));
+                row.insert("held".to_owned(), json!(standing.held.number));
+                row.insert("expired".to_owned(), json!(standing.expired.number));
+                row.insert("withdrawn".to_owned(), json!(standing.withdrawn.number));
+            }
+            json.push(row);
+            let of = job.expected.map_or_else(|| "?".to_owned(), |expected| expected.to_string());
+            rows.push([
+                job.id.to_string(),
+                merchant.slug.clone(),
+                iso(job.at),
+                job.actor.clone(),
+                job.filter.query().trim_start_matches('?').to_owned(),
+                job.state.label().to_lowercase(),
+                format!("{}/{of}", job.made),
+                standing.confirmed.number.to_string(),
+                job.left_out.total().to_string(),
+            ]);
+        }
+    }
+    let text = if rows.is_empty() {
+        "There is no bulk resend yet; `quittance recover` starts one.\n".to_owned()
+    } else {
+        table(["ID", "MERCHANT", "ASKED AT", "BY", "WHAT", "STATE", "MADE", "CONFIRMED", "LEFT OUT"], &rows)
+    };
+    Ok(Report { json: json!({ "bulk": json }), text, failed: false })
+}
+
+fn described(merchant: &Merchant, job: &BulkRow) -> Value {
+    json!({
+        "id": job.id, "merchant": merchant.slug, "at": iso(job.at), "actor": job.actor, "filter": job.filter, "to": job.target,
+        "state": job.state, "expected": job.expected, "made": job.made, "left_out": left_out(job.left_out),
+        "finished_at": job.finished_at.map(iso),
+    })
+}
+
+/// Cancels a bulk resend.
+pub async fn cancel(args: &BulkCancelArgs) -> Result<Report, CliError> {
+    let services = args.database.open(false).await?;
+    let report = cancel_with(&services, args).await;
+    services.store.close().await;
+    report
+}
+
+async fn cancel_with(services: &Services, args: &BulkCancelArgs) -> Result<Report, CliError> {
+    for merchant in services.store.settings().merchants() {
+        if services.store.bulk(merchant.id, args.id).await?.is_none() {
+            continue;
+        }
+        let cancelled = services.cancel_bulk(&merchant, args.id, ACTOR).await?;
+        let page = services.bulk_page(&merchant, args.id, true).await?;
+        let (sent, withdrawn) = (page.standing.sent().number, page.standing.withdrawn.number);
+        let text = if cancelled {
+            format!("Cancelled: {} sent before that, {withdrawn} made and not sent any more.\n", deliveries(sent))
+        } else {
+            let how = if page.job.state == BulkState::Cancelled { "cancelled" } else { "done" };
+            format!("It was {how} already: {} sent, {withdrawn} made and not sent.\n", deliveries(sent))
+        };
+        let mut json = described(&merchant, &page.job);
+        if let Value::Object(json) = &mut json {
+            json.insert("cancelled".to_owned(), json!(cancelled));
+            json.insert("sent".to_owned(), json!(sent));
+            json.insert("withdrawn".to_owned(), json!(withdrawn));
+        }
+        return Ok(Report { json, text, failed: false });
+    }
+    Err(CliError::NoBulk(args.id.to_string()))
+}

@@ -1,0 +1,75 @@
+//! Bulk resends: whole lists of deliveries made again, counted before, worked at by the server, and cancelled where somebody
+//! changes his mind.
+
+use super::{ServiceResult, Services, merchant_ref};
+use crate::domain::{
+    AppError,
+    id::BulkId,
+    pages::{
+        bulk::{BulkCount, BulkList, BulkPage, BulkPlan, BulkTarget},
+        deliveries::{DeliveryFilter, StateFilter},
+    },
+};
+use crate::server::store::{BulkOrder, Merchant, NewBulk};
+
+impl Services {
+    /// What a bulk resend of a list would make, for the page before it.
+    pub async fn plan_bulk(&self, merchant: &Merchant, filter: &DeliveryFilter, target: BulkTarget) -> ServiceResult<BulkPlan> {
+        let count = self.count_bulk(merchant, filter, target).await?;
+        let urls = self.url_choices(merchant);
+        Ok(BulkPlan { merchant: merchant_ref(merchant), filter: filter.whole(), target, count, urls })
+    }
+
+    async fn count_bulk(&self, merchant: &Merchant, filter: &DeliveryFilter, target: BulkTarget) -> ServiceResult<BulkCount> {
+        if filter.whole() == DeliveryFilter::default() {
+            let message = "Choose what is to be sent again: a state, a URL, a day. Everything there is cannot be resent at once.";
+            return Err(AppError::field("state", message).into());
+        }
+        if matches!(filter.state, Some(StateFilter::Queued | StateFilter::Held)) {
+            let message = "Deliveries that are queued or held are on their way already; choose those that failed.";
+            return Err(AppError::field("state", message).into());
+        }
+        if !filter.text.is_empty() && self.store.find_deliveries(merchant.id, &filter.whole()).await?.truncated {
+            let message = "More than 1,000 orders begin like this; type more of the reference, or choose days instead.";
+            return Err(AppError::field("text", message).into());
+        }
+        Ok(self.store.count_bulk(merchant.id, &BulkOrder { filter: filter.whole(), target }).await?)
+    }
+
+    /// Asks for a bulk resend; the same request key gives the one of the first time.
+    pub async fn start_bulk(
+        &self,
+        merchant: &Merchant,
+        filter: &DeliveryFilter,
+        target: BulkTarget,
+        request_key: String,
+        actor: &str,
+    ) -> ServiceResult<BulkId> {
+        let count = self.count_bulk(merchant, filter, target).await?;
+        let new = NewBulk {
+            order: BulkOrder { filter: filter.whole(), target },
+            expected: (!count.more).then_some(count.made),
+            actor: actor.to_owned(),
+            request_key,
+            at: self.clock.now(),
+        };
+        Ok(self.store.add_bulk(merchant.id, new).await?)
+    }
+
+    /// Cancels a bulk resend; `false` where it had ended already.
+    pub async fn cancel_bulk(&self, merchant: &Merchant, id: BulkId, actor: &str) -> ServiceResult<bool> {
+        Ok(self.store.cancel_bulk(merchant.id, id, actor.to_owned()).await?)
+    }
+
+    /// A bulk resend, with how its deliveries stand.
+    pub async fn bulk_page(&self, merchant: &Merchant, id: BulkId, may_resend: bool) -> ServiceResult<BulkPage> {
+        let (job, standing) = self.store.bulk(merchant.id, id).await?.ok_or(AppError::NotFound)?;
+        Ok(BulkPage { merchant: merchant_ref(merchant), job, standing, urls: self.url_choices(merchant), may_resend })
+    }
+
+    /// The latest bulk resends of a merchant.
+    pub async fn bulk_list(&self, merchant: &Merchant, may_resend: bool) -> ServiceResult<BulkList> {
+        let rows = self.store.bulks(merchant.id).await?;
+        Ok(BulkList { merchant: merchant_ref(merchant), rows, urls: self.url_choices(merchant), may_resend })
+    }
+}

@@ -1,0 +1,313 @@
+//! Deliveries of a merchant that fit a filter: for the list, for counts, and for bulk resends.
+//!
+//! Each statement names the condition of the index that serves its scope, and a part of it that was measured before, so that
+//! none looks at more rows than it may.
+
+use super::{Core, rows::text as text_of};
+use crate::domain::{
+    id::{DeliveryId, MerchantId, UrlId},
+    pages::{
+        deliveries::{Counted, DeliveryFilter, DeliveryRow, StateFilter},
+        orders::PAGE_SIZE,
+    },
+};
+use crate::server::store::{
+    FoundDeliveries, StoreError,
+    bulk::Source,
+    scope::{COUNT_LOOK, COUNT_MOST, LIST_LOOK, LIST_ORDERS, Scope, id_range, made_at},
+};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use std::collections::HashMap;
+
+macro_rules! source {
+    () => {
+        "SELECT d.id, d.notification_id, d.order_id, d.url_id, EXISTS (SELECT 1 FROM segment WHERE segment.id = n.segment_id)
+         FROM delivery AS d "
+    };
+}
+
+macro_rules! counted {
+    () => {
+        "SELECT count(*) FROM (SELECT 1 FROM delivery AS d "
+    };
+}
+
+macro_rules! fits {
+    () => {
+        " JOIN notification AS n ON n.id = d.notification_id
+         WHERE d.merchant_id = $1 AND d.id >= $2 AND d.id < $3 AND ($4::bigint IS NULL OR d.url_id = $4)
+             AND ($5::bigint IS NULL OR d.state = $5) AND (NOT $6::boolean OR d.state = 5 OR d.origin = 2)
+             AND ($7::text IS NULL OR d.last_cause = $7) AND ($8::bigint IS NULL OR d.finished_at >= $8)
+             AND ($9::boolean IS NULL OR n.test = $9) AND $11::bigint[] IS NOT NULL "
+    };
+}
+
+macro_rules! of_orders {
+    () => {
+        " AND d.notification_id IN
+             (SELECT id FROM notification WHERE order_id = ANY($11)) "
+    };
+}
+
+/// In which order rows are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    NewestFirst,
+    OldestFirst,
+}
+
+const fn sources_query(scope: Scope, direction: Direction) -> &'static str {
+    match (scope, direction) {
+        (Scope::All, Direction::NewestFirst) => concat!(source!(), fits!(), "ORDER BY d.id DESC LIMIT $10"),
+        (Scope::All, Direction::OldestFirst) => concat!(source!(), fits!(), "ORDER BY d.id LIMIT $10"),
+        (Scope::Delayed, Direction::NewestFirst) => {
+            concat!(source!(), fits!(), "AND d.state IN (2, 3) AND d.state = $5 ORDER BY d.id DESC LIMIT $10")
+        }
+        (Scope::Delayed, Direction::OldestFirst) => {
+            concat!(source!(), fits!(), "AND d.state IN (2, 3) AND d.state = $5 ORDER BY d.id LIMIT $10")
+        }
+        (Scope::Failed, Direction::NewestFirst) => {
+            concat!(source!(), fits!(), "AND d.state IN (5, 6) ORDER BY d.id DESC LIMIT $10")
+        }
+        (Scope::Failed, Direction::OldestFirst) => {
+            concat!(source!(), fits!(), "AND d.state IN (5, 6) ORDER BY d.id LIMIT $10")
+        }
+        (Scope::Orders, Direction::NewestFirst) => {
+            concat!(source!(), fits!(), of_orders!(), "ORDER BY d.id DESC LIMIT $10")
+        }
+        (Scope::Orders, Direction::OldestFirst) => {
+            concat!(source!(), fits!(), of_orders!(), "ORDER BY d.id LIMIT $10")
+        }
+    }
+}
+
+const fn count_query(scope: Scope) -> &'static str {
+    match scope {
+        Scope::All => concat!(counted!(), fits!(), "LIMIT $10) AS found"),
+        Scope::Delayed => {
+            concat!(counted!(), fits!(), "AND d.state IN (2, 3) AND d.state = $5 LIMIT $10) AS found")
+        }
+        Scope::Failed => concat!(counted!(), fits!(), "AND d.state IN (5, 6) LIMIT $10) AS found"),
+        Scope::Orders => concat!(counted!(), fits!(), of_orders!(), "LIMIT $10) AS found"),
+    }
+}
+
+const fn window_query(scope: Scope, direction: Direction) -> &'static str {
+    match (scope, direction) {
+        (Scope::Delayed, Direction::NewestFirst) => {
+            "SELECT count(*), min(id) FROM (SELECT id FROM delivery
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND state IN (2, 3) AND state = $5 ORDER BY id DESC LIMIT $4) AS part"
+        }
+        (Scope::Delayed, Direction::OldestFirst) => {
+            "SELECT count(*), max(id) FROM (SELECT id FROM delivery
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND state IN (2, 3) AND state = $5 ORDER BY id LIMIT $4) AS part"
+        }
+        (Scope::Failed, Direction::NewestFirst) => {
+            "SELECT count(*), min(id) FROM (SELECT id FROM delivery
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND state IN (5, 6) AND ($5::bigint IS NULL OR true) ORDER BY id DESC LIMIT $4) AS part"
+        }
+        (Scope::Failed, Direction::OldestFirst) => {
+            "SELECT count(*), max(id) FROM (SELECT id FROM delivery
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND state IN (5, 6) AND ($5::bigint IS NULL OR true) ORDER BY id LIMIT $4) AS part"
+        }
+        (Scope::All | Scope::Orders, Direction::NewestFirst) => {
+            "SELECT count(*), min(id) FROM (SELECT id FROM delivery
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($5::bigint IS NULL OR true) ORDER BY id DESC LIMIT $4) AS part"
+        }
+        (Scope::All | Scope::Orders, Direction::OldestFirst) => {
+            "SELECT count(*), max(id) FROM (SELECT id FROM delivery
+                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($5::bigint IS NULL OR true) ORDER BY id LIMIT $4) AS part"
+        }
+    }
+}
+
+/// What is read for: a merchant's deliveries that fit a filter.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'a> {
+    pub merchant_id: MerchantId,
+    pub filter: &'a DeliveryFilter,
+    /// Orders that the filter's text fits.
+    pub orders: &'a [i64],
+}
+
+impl Wish<'_> {
+    fn scope(&self) -> Scope {
+        Scope::of(self.filter)
+    }
+
+    fn state(&self) -> Option<i64> {
+        self.filter.state.and_then(StateFilter::state).map(|state| state.code())
+    }
+
+    /// How many rows lie in the next part of the scope, and the last of them. Orders are few, and looked at whole.
+    pub async fn window(
+        &self,
+        conn: &mut PgConnection,
+        (from, until): (i64, i64),
+        direction: Direction,
+        most: i64,
+    ) -> Result<(i64, Option<i64>), StoreError> {
+        let query = sqlx::query_as(window_query(self.scope(), direction)).bind(self.merchant_id.0);
+        Ok(query.bind(from).bind(until).bind(most).bind(self.state()).fetch_one(conn).await?)
+    }
+
+    /// Deliveries that fit, with ids from one to before another.
+    pub async fn sources(
+        &self,
+        conn: &mut PgConnection,
+        (from, until): (i64, i64),
+        direction: Direction,
+        limit: i64,
+    ) -> Result<Vec<Source>, StoreError> {
+        let rows = sqlx::query(sources_query(self.scope(), direction))
+            .bind(self.merchant_id.0)
+            .bind(from)
+            .bind(until)
+            .bind(self.filter.url.map(|url| url.0))
+            .bind(self.state())
+            .bind(self.filter.state == Some(StateFilter::Failed))
+            .bind(self.filter.cause.map(|cause| cause.code()))
+            .bind(self.filter.since.map(|since| since.0))
+            .bind(self.filter.test)
+            .bind(limit)
+            .bind(self.orders)
+            .fetch_all(conn)
+            .await?;
+        rows.iter().map(source).collect()
+    }
+
+    async fn count(&self, conn: &mut PgConnection, (from, until): (i64, i64), limit: i64) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar(count_query(self.scope()))
+            .bind(self.merchant_id.0)
+            .bind(from)
+            .bind(until)
+            .bind(self.filter.url.map(|url| url.0))
+            .bind(self.state())
+            .bind(self.filter.state == Some(StateFilter::Failed))
+            .bind(self.filter.cause.map(|cause| cause.code()))
+            .bind(self.filter.since.map(|since| since.0))
+            .bind(self.filter.test)
+            .bind(limit)
+            .bind(self.orders)
+            .fetch_one(conn)
+            .await?;
+        Ok(count)
+    }
+}
+
+fn source(row: &PgRow) -> Result<Source, StoreError> {
+    Ok(Source {
+        id: row.try_get(0)?,
+        notification_id: row.try_get(1)?,
+        order_id: row.try_get(2)?,
+        url_id: UrlId(row.try_get(3)?),
+        has_bytes: row.try_get(4)?,
+    })
+}
+
+/// Orders that a filter's text fits, and whether there are more. Nothing where there is no text.
+pub(super) async fn orders_of(
+    conn: &mut PgConnection,
+    merchant_id: MerchantId,
+    filter: &DeliveryFilter,
+    most: i64,
+) -> Result<(Vec<i64>, bool), StoreError> {
+    let text = text_of(filter.text.trim());
+    if text.is_empty() {
+        return Ok((Vec::new(), false));
+    }
+    let found: Vec<i64> = sqlx::query_scalar(
+        "SELECT * FROM (SELECT id FROM orders WHERE merchant_id = $1 AND reference >= $2 AND reference < $3
+             ORDER BY reference LIMIT $4) AS a
+         UNION SELECT * FROM (SELECT id FROM orders WHERE merchant_id = $1 AND external <> '' AND external >= $2 AND external < $3
+             ORDER BY external LIMIT $4) AS b",
+    )
+    .bind(merchant_id.0)
+    .bind(text.as_ref())
+    .bind(format!("{text}\u{10ffff}"))
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    let is_cut = found.len() as i64 >= most;
+    Ok((found, is_cut))
+}
+
+impl Core {
+    /// Deliveries of a merchant that fit a filter, the newest first.
+    pub(in crate::server::store) async fn find_deliveries(
+        &self,
+        merchant_id: MerchantId,
+        filter: &DeliveryFilter,
+    ) -> Result<FoundDeliveries, StoreError> {
+        let mut conn = self.pool.acquire().await?;
+        let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
+        let wish = Wish { merchant_id, filter, orders: &orders };
+        let (mut from, until) = id_range(filter);
+        let mut rest = None;
+        if wish.scope() != Scope::Orders {
+            let window = wish.window(&mut conn, (from, until), Direction::NewestFirst, LIST_LOOK).await?;
+            rest = window.1.filter(|_| window.0 == LIST_LOOK);
+            from = rest.unwrap_or(from);
+        }
+        let page = i64::from(PAGE_SIZE);
+        let mut found = wish.sources(&mut conn, (from, until), Direction::NewestFirst, page + 1).await?;
+        let is_full = found.len() as i64 > page;
+        found.truncate(PAGE_SIZE as usize);
+        let ids: Vec<i64> = found.iter().map(|source| source.id).collect();
+        drop(conn);
+        let (next, looked_back_to) = match (is_full, rest) {
+            (true, _) => (ids.last().copied(), None),
+            (false, rest) => (rest, rest.map(made_at)),
+        };
+        let rows = self.delivery_rows(&ids).await?;
+        Ok(FoundDeliveries { rows, next: next.map(DeliveryId), looked_back_to, truncated })
+    }
+
+    async fn delivery_rows(&self, ids: &[i64]) -> Result<Vec<DeliveryRow>, StoreError> {
+        let views = self.delivery_views(ids).await?;
+        let facts = sqlx::query(
+            "SELECT delivery.id, delivery.order_id, orders.reference, notification.vendor_status, notification.test FROM delivery
+             JOIN notification ON notification.id = delivery.notification_id JOIN orders ON orders.id = delivery.order_id
+             WHERE delivery.id = ANY($1)",
+        )
+        .bind(ids)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut facts: HashMap<i64, &PgRow> =
+            facts.iter().map(|row| Ok((row.try_get(0)?, row))).collect::<Result<_, StoreError>>()?;
+        let rows = views.into_iter().filter_map(|delivery| Some((facts.remove(&delivery.id.0)?, delivery)));
+        rows.map(|(row, delivery)| {
+            Ok(DeliveryRow {
+                delivery,
+                order_id: crate::domain::id::OrderId(row.try_get(1)?),
+                reference: row.try_get(2)?,
+                vendor_status: row.try_get(3)?,
+                test: row.try_get(4)?,
+            })
+        })
+        .collect()
+    }
+
+    /// How many deliveries fit a filter, up to a limit.
+    pub(in crate::server::store) async fn count_deliveries(
+        &self,
+        merchant_id: MerchantId,
+        filter: &DeliveryFilter,
+    ) -> Result<Counted, StoreError> {
+        let filter = &filter.whole();
+        let mut conn = self.pool.acquire().await?;
+        let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
+        let wish = Wish { merchant_id, filter, orders: &orders };
+        let (mut from, until) = id_range(filter);
+        let mut more = truncated;
+        if wish.scope() != Scope::Orders {
+            let window = wish.window(&mut conn, (from, until), Direction::NewestFirst, COUNT_LOOK).await?;
+            more = window.0 == COUNT_LOOK;
+            from = window.1.filter(|_| more).unwrap_or(from);
+        }
+        let number = wish.count(&mut conn, (from, until), COUNT_MOST + 1).await?;
+        let number = u64::try_from(number).unwrap_or(0);
+        let most = COUNT_MOST.unsigned_abs();
+        Ok(Counted { number: number.min(most), more: more || number > most })
+    }
+}

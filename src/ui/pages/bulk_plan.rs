@@ -1,0 +1,206 @@
+//! The page before a bulk resend: which deliveries, how many, where to, and what that means.
+
+use super::{
+    bulk::{in_words, left_out_lines},
+    deliveries::{cause_options, minute, options, up_to, url_options},
+    flash_of, page, param, query, viewer_at,
+};
+use crate::{
+    domain::{
+        AppError,
+        pages::{
+            bulk::{BulkCount, BulkPlan, BulkTarget},
+            deliveries::{Counted, DeliveryFilter, StateFilter},
+            flash::Flash,
+        },
+    },
+    rpc::{
+        bulk::{find_deliveries, plan_bulk},
+        orders::request_key,
+    },
+    ui::{
+        components::{Empty, FormNotes, Hidden, Icon},
+        format::date,
+        shell::{Frame, Section},
+    },
+};
+use leptos::prelude::*;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// `/m/{merchant}/resends/new`
+#[component]
+pub fn BulkPlanPage() -> impl IntoView {
+    let slug = param("merchant");
+    let (filter, mistakes) = DeliveryFilter::read(query);
+    let filter = filter.whole();
+    page(async move {
+        let (viewer, merchant) = viewer_at(&slug).await?;
+        let mut flash = flash_of("bulk");
+        flash.errors.extend(mistakes);
+        let plans = plans(&slug, &filter, &mut flash).await?;
+        let crumbs = vec![
+            ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
+            ("Bulk resends".to_owned(), format!("/m/{slug}/resends")),
+        ];
+        let urls = match &plans {
+            Some([plan, _]) => plan.urls.clone(),
+            // Only for the choice of URLs.
+            None => find_deliveries(slug.clone(), DeliveryFilter::default()).await?.urls,
+        };
+        let which = which(&slug, &filter, &urls, &flash);
+        let what = plans.map(|plans| what(&slug, &filter, &plans, &flash));
+        Ok(view! {
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Resend deliveries" crumbs>
+                <div class="stack">
+                    <FormNotes flash=Flash { errors: flash.errors.iter().filter(|error| error.field.is_empty()).cloned().collect(), ..flash.clone() }/>
+                    {which}
+                    {what}
+                </div>
+            </Frame>
+        }
+        .into_any())
+    })
+}
+
+/// What would be made for each target; nothing where the filter must be corrected first.
+async fn plans(slug: &str, filter: &DeliveryFilter, flash: &mut Flash) -> Result<Option<[BulkPlan; 2]>, AppError> {
+    if !flash.errors.is_empty() {
+        return Ok(None);
+    }
+    let mut plans = Vec::new();
+    for target in BulkTarget::ALL {
+        match plan_bulk(slug.to_owned(), filter.clone(), target).await {
+            Ok(plan) => plans.push(plan),
+            Err(AppError::Invalid(errors)) => {
+                flash.errors = errors;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(plans.try_into().ok())
+}
+
+fn which(slug: &str, filter: &DeliveryFilter, urls: &[crate::domain::pages::orders::UrlChoice], flash: &Flash) -> AnyView {
+    let states =
+        [StateFilter::Failed, StateFilter::Expired, StateFilter::Retrying, StateFilter::Cancelled, StateFilter::Confirmed];
+    let states = states.map(|state| (state.code().to_owned(), state.label().to_owned())).to_vec();
+    let test = filter.test.map_or("", |test| if test { "only" } else { "none" });
+    let tests = [("none", "Real only"), ("only", "TEST only")].map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();
+    let errors: Vec<_> = flash
+        .errors
+        .iter()
+        .filter(|error| !error.field.is_empty())
+        .map(|error| view! { <p class="error"><Icon name="alert"/>{error.message.clone()}</p> })
+        .collect();
+    view! {
+        <section class="panel" aria-labelledby="which">
+            <h2 id="which">"Which deliveries"</h2>
+            {errors}
+            <form method="get" action=format!("/m/{slug}/resends/new") class="filter">
+                <div class="field"><label for="state">"State"</label><select id="state" name="state">{options("Any", states, filter.state.map_or("", StateFilter::code))}</select></div>
+                <div class="field"><label for="since">"Ended since (UTC)"</label><input id="since" name="since" type="datetime-local" value=filter.since.map(minute)/></div>
+                <div class="field"><label for="url">"URL"</label><select id="url" name="url">{url_options(urls, filter.url)}</select></div>
+                <div class="field"><label for="cause">"Cause"</label><select id="cause" name="cause">{cause_options(filter.cause)}</select></div>
+                <div class="field"><label for="from">"Made from"</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
+                <div class="field"><label for="until">"Made to"</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
+                <div class="field"><label for="test">"Kind"</label><select id="test" name="test">{options("TEST and real", tests, test)}</select></div>
+                <div class="field"><label for="text">"Order begins with"</label><input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false"/></div>
+                <div class="actions"><button class="button">"Count"</button></div>
+            </form>
+        </section>
+    }
+    .into_any()
+}
+
+fn what(slug: &str, filter: &DeliveryFilter, plans: &[BulkPlan; 2], flash: &Flash) -> AnyView {
+    let words = in_words(filter, &plans[0].urls);
+    let left_out = |count: &BulkCount| {
+        let lines: Vec<_> = left_out_lines(count.left_out).into_iter().map(|line| view! { <li>{line}</li> }).collect();
+        (!lines.is_empty()).then(|| view! { <div><p>"Left out of "{words.clone()}":"</p><ul class="lines">{lines}</ul></div> })
+    };
+    let seen = left_out(&plans[0].count);
+    let is_nothing = plans.iter().all(|plan| plan.count.made == 0 && !plan.count.more);
+    if is_nothing {
+        return view! {
+            <Empty title="Nothing to resend">
+                {match seen {
+                    Some(lines) => lines.into_any(),
+                    None => view! { <p>{format!("There are no {}.", words.trim_start_matches("all "))}</p> }.into_any(),
+                }}
+            </Empty>
+        }
+        .into_any();
+    }
+    // Where nothing goes back to the URL of then, the other choice is the one that was meant.
+    let usual = if plans[0].count.made == 0 && !plans[0].count.more { BulkTarget::All } else { BulkTarget::Same };
+    let chosen = flash.value("target").and_then(BulkTarget::from_code).unwrap_or(usual);
+    let choices: Vec<_> = plans.iter().map(|plan| choice(plan, plan.target == chosen)).collect();
+    let fields: Vec<_> = filter.fields().into_iter().map(|(name, value)| view! { <Hidden name=name value=value/> }).collect();
+    let retrying = (filter.state == Some(StateFilter::Retrying))
+        .then_some(" Those of now go on being tried by their own schedule, too, until they are confirmed.");
+    view! {
+        <section class="panel" aria-labelledby="what">
+            <h2 id="what">"What is sent"</h2>
+            <form method="post" action="/rpc/bulk/start" class="stack">
+                <Hidden name="merchant" value=slug.to_owned()/>
+                <Hidden name="request_key" value=request_key()/>
+                {fields}
+                <fieldset class="field">
+                    <legend>"Send them again to"</legend>
+                    <div class="choices">{choices}</div>
+                </fieldset>
+                {seen}
+                <p>
+                    <strong>"The merchant's script gets each of them again"</strong>
+                    ", with the same fields and a new signature, and may act on it a second time. They go behind new notifications, a few hundred at a time, and each has the whole schedule of its URL ahead."
+                    {retrying}
+                    " You can cancel what was not sent yet."
+                </p>
+                <div class="actions">
+                    <button class="button primary"><Icon name="retry"/>"Resend them"</button>
+                    <a class="button" href=format!("/m/{slug}/deliveries{}", filter.query())>"Show them first"</a>
+                </div>
+            </form>
+        </section>
+    }
+    .into_any()
+}
+
+fn choice(plan: &BulkPlan, checked: bool) -> AnyView {
+    const SHOWN: usize = 12;
+    let made = plan.count.counted();
+    let noun = if made == (Counted { number: 1, more: false }) { "delivery" } else { "deliveries" };
+    let label = match plan.target {
+        BulkTarget::Same => "The URL each went to",
+        BulkTarget::All => "All current URLs, whichever it went to",
+    };
+    let lines: Vec<_> = plan
+        .count
+        .by_url
+        .iter()
+        .take(SHOWN)
+        .map(|(id, number)| {
+            let url = plan.urls.iter().find(|url| url.id == *id);
+            let name = url.map_or_else(|| id.to_string(), |url| url.label.clone());
+            let hold = url.filter(|url| url.held).map(|_| " (on hold: kept until released)");
+            let number = up_to(Counted { number: *number, more: false });
+            view! { <li>{format!("{number} to {name}")}{hold}</li> }
+        })
+        .collect();
+    let rest = plan.count.by_url.len().saturating_sub(SHOWN);
+    let rest = (rest > 0).then(|| view! { <li>{format!("and {rest} more URLs")}</li> });
+    view! {
+        <label class="check choice">
+            <input type="radio" name="target" value=plan.target.code() checked=checked/>
+            <span>
+                {label}
+                <span class="amount">{format!("{} {noun}", up_to(made))}</span>
+                <ul class="lines hint">{lines}{rest}</ul>
+            </span>
+        </label>
+    }
+    .into_any()
+}
