@@ -2,6 +2,7 @@
 
 use super::{
     client::{Client, Exchange, Outbound, Target},
+    needs::{Courier, Table},
     plan,
     schedule::{Ended, Signal},
     sign::{Outgoing, sign},
@@ -22,9 +23,9 @@ const KEPT_ANSWER: usize = 64 << 10;
 pub const USER_AGENT: &str = concat!("Quittance/", env!("CARGO_PKG_VERSION"), " (payment notifications)");
 
 /// What attempts need.
-pub struct Workshop {
-    pub store: Store,
-    pub client: Arc<Client>,
+pub struct Workshop<T = Store, C = Client> {
+    pub store: T,
+    pub client: Arc<C>,
     pub clock: Clock,
 }
 
@@ -35,7 +36,7 @@ pub struct Attempted {
     pub ended: Ended,
 }
 
-impl Workshop {
+impl<T: Table, C: Courier> Workshop<T, C> {
     /// Makes one attempt. `None` where there is nothing to do any more (the URL is gone or was put on hold, or
     /// another node makes it), and where the message cannot be read at the moment, which is no reason to give it up.
     pub async fn attempt(&self, job: &Job, directory: &Directory) -> Option<Attempted> {
