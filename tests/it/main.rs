@@ -5,6 +5,7 @@ mod delivery;
 mod inbound;
 mod live;
 mod nodes;
+mod outage;
 mod pacing;
 mod panel_guard;
 mod process;

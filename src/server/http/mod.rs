@@ -9,6 +9,7 @@ mod live;
 mod pages;
 pub mod serve;
 mod session;
+mod silent;
 
 use crate::server::{listener, live::Hub, service::Services};
 use axum::{

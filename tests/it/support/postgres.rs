@@ -8,7 +8,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -33,22 +33,55 @@ ssl = on
 ssl_cert_file = '$FOLDER/server.crt'
 ssl_key_file = '$FOLDER/server.key'
 END
-"$BIN/postgres" -D data >server.log 2>&1 &
-server=$!
 trap 'kill -INT $server 2>/dev/null; wait $server 2>/dev/null; cd /; rm -rf "$FOLDER"' EXIT
-for try in $(seq 300); do
-    if "$BIN/pg_isready" -q -h "$FOLDER" -p "$PORT"; then echo ready; break; fi
-    kill -0 $server 2>/dev/null || { cat server.log >&2; exit 1; }
-    sleep 0.1
-done
+start() {
+    "$BIN/postgres" -D data >>server.log 2>&1 &
+    server=$!
+    for try in $(seq 300); do
+        if "$BIN/pg_isready" -q -h "$FOLDER" -p "$PORT"; then echo ready; break; fi
+        kill -0 $server 2>/dev/null || { cat server.log >&2; exit 1; }
+        sleep 0.1
+    done
+}
+start
 # Until whoever started this is gone.
-read -r _ || true
+while read -r word; do
+    case "$word" in
+        stop) kill -INT $server; wait $server || true; echo stopped;;
+        start) start;;
+    esac
+done
 "#;
 
-struct Server {
-    port: u16,
-    /// Its standard input stays open as long as this process lives.
-    _keeper: Child,
+/// A server of its own, which can be stopped and started.
+pub struct Server {
+    pub port: u16,
+    /// Its standard input stays open as long as this lives.
+    keeper: Child,
+    says: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// A new server without any database of ours.
+    pub fn new() -> Self {
+        start()
+    }
+
+    /// Stops it as an administrator does who does not wait.
+    pub fn stop(&mut self) {
+        self.tell("stop", "stopped\n");
+    }
+
+    pub fn start(&mut self) {
+        self.tell("start", "ready\n");
+    }
+
+    fn tell(&mut self, word: &str, answer: &str) {
+        writeln!(self.keeper.stdin.as_mut().unwrap(), "{word}").unwrap();
+        let mut line = String::new();
+        self.says.read_line(&mut line).unwrap();
+        assert_eq!(line, answer);
+    }
 }
 
 /// Where PostgreSQL's programs are: the newest that is installed.
@@ -97,10 +130,11 @@ fn start() -> Server {
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut says = BufReader::new(keeper.stdout.take().unwrap());
+    says.read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n", "the PostgreSQL server did not start; see {}", folder.display());
     keeper.stdin.as_mut().unwrap().flush().unwrap();
-    Server { port, _keeper: keeper }
+    Server { port, keeper, says }
 }
 
 fn server() -> &'static Server {

@@ -100,7 +100,7 @@ impl Lanes {
         }
     }
 
-    /// Takes over the settings of the URLs, which are the so-manieth that it gets.
+    /// Takes over the settings of the URLs; `number` grows with each, and [`Self::settled`] is told it again.
     pub fn configure(&mut self, directory: &Directory, number: u64) {
         let mut urls: Vec<_> = directory.urls().collect();
         urls.sort_unstable_by_key(|url| url.id);
@@ -113,6 +113,13 @@ impl Lanes {
                 }
             }
             let becomes_ordered = url.order_in_order && !lane.in_order;
+            if lane.in_order && !url.order_in_order {
+                // Nothing waits for another any more.
+                lane.restore(Vec::new());
+                self.restores.remove(&url.id);
+                self.spill(url.id, 0);
+            }
+            let lane = self.lanes.entry(url.id).or_default();
             if becomes_ordered {
                 lane.restoring = true;
                 self.restores.insert(url.id);
@@ -171,8 +178,11 @@ impl Lanes {
 
     /// Restores what later deliveries of an order wait for: unfinished deliveries with an attempt behind them.
     pub fn restore_order(&mut self, url_id: UrlId, unfinished: Vec<(OrderId, DeliveryId)>) {
-        self.lane(url_id).restore(unfinished);
-        self.refresh(url_id);
+        // Where it was switched off and on meanwhile, this is not the answer that is waited for.
+        if !self.restores.contains(&url_id) {
+            self.lane(url_id).restore(unfinished);
+            self.refresh(url_id);
+        }
     }
 
     /// An open delivery was committed. It goes to memory where there is room and nothing due waits before it.

@@ -127,6 +127,22 @@ fn what_was_tried_before_order_was_switched_on_comes_in_its_order() {
 }
 
 #[test]
+fn nothing_waits_any_more_when_order_is_switched_off() {
+    let mut lanes = lanes(Vec::new());
+    let url = |order_in_order| NotificationUrl { concurrent: true, order_in_order, ..url(1) };
+    configure(&mut lanes, vec![url(true)]);
+    lanes.restore_order(UrlId(1), Vec::new());
+    lanes.push(job(1, 7, 1));
+    lanes.push(job(1, 7, 2));
+    assert_eq!(all(&mut lanes), [1]);
+    end(&mut lanes, 1, 7, 1, Next::Retry(LATER));
+    configure(&mut lanes, vec![url(false)]);
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 7, 2)], None);
+    assert_eq!(all(&mut lanes), [2]);
+}
+
+#[test]
 fn what_was_held_is_released_before_order_goes_on() {
     let mut lanes = lanes(Vec::new());
     let url = |held| NotificationUrl { order_in_order: true, held, ..url(1) };
