@@ -29,6 +29,8 @@ pub struct Queue {
     pub loading: Option<usize>,
     /// What is being read is of the time before its order was known.
     pub is_stale: bool,
+    /// Recorded while the table was read for this queue: what is read may be older than that. What is read later is not.
+    pub recorded: HashSet<DeliveryId>,
     /// Open in the table, and not to be taken from it again: ready, parked, on its way, or back but not recorded yet.
     pub known: HashSet<DeliveryId>,
     /// Where it stands among the wake-ups.
@@ -64,8 +66,6 @@ pub struct Lane {
     again_is_next: bool,
     pub breaker: Breaker,
     pub pace: Pace,
-    /// Recorded while the table was read: what is read may be older than that.
-    pub recorded: HashSet<DeliveryId>,
     /// Announced while it was known. The table may hold it as open again when its result is recorded: it was on its way
     /// when its URL was put on hold, and has been released.
     pub announced: HashSet<DeliveryId>,
@@ -281,16 +281,13 @@ impl Lane {
 
     /// A delivery is neither in memory nor on its way any more. Whether it was announced meanwhile.
     pub fn forget(&mut self, id: DeliveryId) -> bool {
-        self.fresh.known.remove(&id);
-        self.again.known.remove(&id);
-        if self.is_loading() {
-            self.recorded.insert(id);
+        for queue in [&mut self.fresh, &mut self.again] {
+            queue.known.remove(&id);
+            if queue.loading.is_some() {
+                queue.recorded.insert(id);
+            }
         }
         self.announced.remove(&id)
-    }
-
-    pub const fn is_loading(&self) -> bool {
-        self.fresh.loading.is_some() || self.again.loading.is_some()
     }
 
     /// Nothing is left of a URL that is gone.
@@ -316,12 +313,12 @@ impl Lane {
     /// It holds no more than it may, and nothing that it needs no longer.
     pub fn assert_bounded(&self, id: crate::domain::id::UrlId) {
         for queue in [&self.fresh, &self.again] {
+            assert!(queue.loading.is_some() || queue.recorded.is_empty(), "{id}: records are remembered without need");
             // Those that waited for others of their orders come on top.
             assert!(queue.ready.len() <= KNOWN_CAPACITY + QUEUE_CAPACITY, "{id}: {} ready", queue.ready.len());
             assert!(queue.known.len() <= KNOWN_CAPACITY + QUEUE_CAPACITY + self.in_flight, "{id}: {} known", queue.known.len());
         }
         assert!(self.asked.len() <= QUEUE_CAPACITY);
-        assert!(self.is_loading() || self.recorded.is_empty(), "{id}: what was recorded is remembered without need");
         assert!(self.announced.iter().all(|known| self.knows(*known)), "{id}: announcements are remembered without need");
         assert!(self.waiting() <= self.fresh.known.len() + self.again.known.len(), "{id}: what waits is known");
     }

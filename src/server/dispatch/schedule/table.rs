@@ -97,10 +97,11 @@ impl Lanes {
         let queue = self.lane(url_id).queue(backlog);
         let mut room = queue.loading.take().unwrap_or(0);
         let is_stale = std::mem::take(&mut queue.is_stale);
+        let recorded = std::mem::take(&mut queue.recorded);
         let (jobs, mut rest) = if is_stale { (Vec::new(), Some(Timestamp::default())) } else { (jobs, rest) };
         for job in jobs {
             let lane = self.lane(url_id);
-            let is_news = !lane.knows(job.delivery_id) && !lane.recorded.contains(&job.delivery_id);
+            let is_news = !lane.knows(job.delivery_id) && !recorded.contains(&job.delivery_id);
             if lane.held || lane.removed || !is_news {
                 continue;
             }
@@ -113,10 +114,6 @@ impl Lanes {
             } else {
                 rest = Some(rest.map_or(job.due_at, |rest| rest.min(job.due_at)));
             }
-        }
-        let lane = self.lane(url_id);
-        if !lane.is_loading() {
-            lane.recorded = Default::default();
         }
         match rest {
             Some(due) => self.promise(url_id, backlog, due),

@@ -163,3 +163,16 @@ fn a_removed_url_leaves_nothing_behind() {
     configure(&mut lanes, Vec::new());
     assert!(lanes.lanes.is_empty() && lanes.in_memory == 0 && lanes.wake_at().is_none());
 }
+
+#[test]
+fn what_is_due_again_is_read_although_it_was_recorded_while_the_other_queue_was() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 1, 1));
+    assert_eq!(next(&mut lanes), Some(1));
+    lanes.promise(UrlId(1), Backlog::Fresh, NOW);
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
+    end(&mut lanes, 1, 1, 1, Next::Retry(NOW));
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Again)], "while the first is still being read");
+    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 1, 1)], None);
+    assert_eq!(next(&mut lanes), Some(1));
+}
