@@ -23,7 +23,7 @@ use self::{
     merchant::Merchant,
     sender::Sender,
     server::{Server, Site},
-    trouble::{Trouble, strike},
+    trouble::{Trouble, disturb, strike},
 };
 use std::{
     collections::HashMap,
@@ -119,11 +119,9 @@ impl Random {
 fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|e| e.to_string())?;
-    let database = match engine {
-        Engine::Sqlite => None,
-        Engine::Postgres => Some(runtime.block_on(postgres::database())),
-    };
-    let site = Site::new(database, if engine == Engine::Postgres { 3 } else { 1 }, trouble)?;
+    let mut database = (engine == Engine::Postgres).then(postgres::Server::new);
+    let address = database.as_ref().map(|database| postgres::address_at(database.port, "postgres"));
+    let site = Site::new(address, if engine == Engine::Postgres { 3 } else { 1 }, trouble)?;
     let merchant = Merchant::start()?;
     let path = site.set_up(&merchant)?;
     let mut servers = Vec::new();
@@ -134,7 +132,10 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
     let begin = Instant::now();
     let mut kills = 0;
     while kills < plan.kills && !sender.has_ended() {
-        strike(trouble, &site, &mut servers, &mut plan.random, &runtime, kills)?;
+        if let Some(database) = &mut database {
+            disturb(database, &mut plan.random, &runtime, kills)?;
+        }
+        strike(trouble, &site, &mut servers, &mut plan.random, kills)?;
         kills += 1;
     }
     let acknowledged = sender.finish()?;

@@ -3,7 +3,6 @@
 use super::{
     GATEWAY_KEY, HOOKS, MERCHANT_KEY,
     merchant::Merchant,
-    postgres,
     trouble::{Disk, Trouble, clock_environment},
 };
 use std::{
@@ -23,28 +22,26 @@ pub struct Site {
     pub disk: Option<Disk>,
     folder: TempDir,
     database: String,
-    /// The name of the database, on PostgreSQL.
-    pub postgres: Option<String>,
     environment: Vec<(&'static str, String)>,
     pub ports: Vec<u16>,
 }
 
 impl Site {
-    /// On a file of its own, or on this database of PostgreSQL.
+    /// On a file of its own, or at this address of PostgreSQL.
     pub fn new(postgres: Option<String>, nodes: usize, trouble: Trouble) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("quittance-chaos-").tempdir().map_err(|error| error.to_string())?;
         let data = folder.path().join("data");
         std::fs::create_dir(&data).map_err(|error| error.to_string())?;
         let disk = if trouble == Trouble::FullDisk { Some(Disk::mount(&data)?) } else { None };
         let file = || format!("sqlite:{}", data.join("chaos.db").display());
-        let database = postgres.as_deref().map_or_else(file, postgres::address);
+        let database = postgres.unwrap_or_else(file);
         // Free at this moment; the servers take them right away.
         let sockets: Result<Vec<_>, _> = (0..nodes).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
         let ports: Result<Vec<_>, _> =
             sockets.and_then(|sockets| sockets.iter().map(|socket| socket.local_addr().map(|address| address.port())).collect());
         let environment =
             if trouble == Trouble::Clock { clock_environment(folder.path())? } else { Vec::new() };
-        Ok(Self { disk, folder, database, postgres, environment, ports: ports.map_err(|error| error.to_string())? })
+        Ok(Self { disk, folder, database, environment, ports: ports.map_err(|error| error.to_string())? })
     }
 
     /// What it says is the time.

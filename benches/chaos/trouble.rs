@@ -4,6 +4,7 @@ use super::{
     Random, postgres,
     server::{Server, Site},
 };
+use sqlx::Connection as _;
 use std::{
     fs::File,
     io::Write as _,
@@ -103,29 +104,34 @@ fn set_clock(site: &Site, hours: i64) -> Result<(), String> {
     file.and_then(|mut file| file.write_all(&(hours * 3_600).to_ne_bytes())).map_err(|error| error.to_string())
 }
 
+/// What happens to the database itself: now all connections to it break, now it crashes.
+pub fn disturb(
+    database: &mut postgres::Server,
+    random: &mut Random,
+    runtime: &tokio::runtime::Runtime,
+    number: u64,
+) -> Result<(), String> {
+    match number % 4 {
+        1 => runtime.block_on(cut(database.port))?,
+        3 => database.crash(),
+        _ => return Ok(()),
+    }
+    std::thread::sleep(Duration::from_millis(random.below(500)));
+    Ok(())
+}
+
 /// Makes trouble once; counted from 0.
 pub fn strike(
     trouble: Trouble,
     site: &Site,
     servers: &mut [Server],
     random: &mut Random,
-    runtime: &tokio::runtime::Runtime,
     number: u64,
 ) -> Result<(), String> {
     let mut pause = |from: u64, spread: u64| std::thread::sleep(Duration::from_millis(from + random.below(spread)));
     pause(150, 850);
     match trouble {
-        Trouble::Kills => {
-            if let Some(database) = &site.postgres {
-                // Between the kills all connections to the database break, and it dies itself.
-                match number % 4 {
-                    1 => runtime.block_on(cut(database))?,
-                    3 => runtime.block_on(postgres::crash()),
-                    _ => {}
-                }
-                pause(0, 500);
-            }
-        }
+        Trouble::Kills => {}
         Trouble::FullDisk => {
             if let Some(disk) = &site.disk {
                 disk.fill()?;
@@ -156,9 +162,10 @@ pub fn strike(
     Ok(())
 }
 
-/// Breaks every connection to a database.
-async fn cut(database: &str) -> Result<(), String> {
-    let mut conn = postgres::connect(database).await;
+/// Breaks every connection to the database.
+async fn cut(port: u16) -> Result<(), String> {
+    let address = postgres::address_at(port, "postgres");
+    let mut conn = sqlx::PgConnection::connect(&address).await.map_err(|error| error.to_string())?;
     let broken =
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     sqlx::query(broken).execute(&mut conn).await.map(drop).map_err(|error| error.to_string())

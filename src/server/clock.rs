@@ -15,6 +15,9 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<watch::Sender<Timestamp>>),
+    /// Of the runtime: where a test pauses it, days pass in no time.
+    #[cfg(test)]
+    Runtime(Timestamp, tokio::time::Instant),
 }
 
 /// Turns a manual clock.
@@ -33,6 +36,12 @@ impl Clock {
         (Self(Source::Manual(sender.clone())), ClockHand(sender))
     }
 
+    /// The clock of the runtime that this is called in, counted on from a moment.
+    #[cfg(test)]
+    pub fn of_runtime(start: Timestamp) -> Self {
+        Self(Source::Runtime(start, tokio::time::Instant::now()))
+    }
+
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -41,6 +50,8 @@ impl Clock {
                 Timestamp::default().plus(since)
             }
             Source::Manual(sender) => *sender.borrow(),
+            #[cfg(test)]
+            Source::Runtime(start, begun) => start.plus(begun.elapsed()),
         }
     }
 
@@ -60,6 +71,8 @@ impl Clock {
                 // The sender lives in `self`, so waiting cannot fail.
                 let _ = watcher.wait_for(|now| *now >= moment).await;
             }
+            #[cfg(test)]
+            Source::Runtime(start, begun) => tokio::time::sleep_until(*begun + moment.since(*start)).await,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{
 };
 use quittance::{
     domain::{Algorithm, Algorithms, Cause, DeliveryState, RetrySchedule, attempt::Origin},
-    server::service::urls::draft_of,
+    server::{dispatch::client::Limits, service::urls::draft_of},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -488,6 +488,22 @@ async fn a_kept_connection_that_the_server_closed_is_no_failure() {
     let delivery = shop.wait_for_attempts(second, url, 1).await;
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Confirmed, 1));
     assert_eq!(merchant.visits().len(), 3);
+}
+
+#[tokio::test]
+async fn a_connection_is_not_used_beyond_its_greatest_age() {
+    for (greatest, connections) in [(Duration::from_secs(300), 1), (Duration::ZERO, 3)] {
+        let limits = Limits { connection: greatest, ..Limits::default() };
+        let app = TestApp::start_as(Setup { limits, ..Setup::default() }).await;
+        let shop = app.shop("Shop").await;
+        let merchant = FakeMerchant::confirming().await;
+        let url = shop.url(&merchant.url()).await;
+        for reference in ["1", "2", "3"] {
+            let order = shop.order(reference).await;
+            shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+        }
+        assert_eq!((merchant.visits().len(), merchant.connections()), (3, connections), "{greatest:?}");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod inbound;
 mod live;
 mod metrics;
 mod nodes;
+mod outage;
 mod pacing;
 mod panel_guard;
 mod process;

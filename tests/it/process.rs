@@ -13,6 +13,7 @@ use quittance::domain::DeliveryState;
 use std::{
     collections::HashSet,
     net::TcpListener,
+    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -272,6 +273,64 @@ async fn a_backup_of_a_running_server_holds_everything_acknowledged_before() {
     let key = key.to_str().unwrap();
     let doctor = program.run(&["doctor", "--database", &format!("sqlite:{file}"), "--key-file", key]);
     assert_eq!(doctor.code, 0, "{doctor:?}");
+}
+
+/// How large files of a process may become.
+fn limit_files(server: &Server, bytes: &str) {
+    let process = server.process().to_string();
+    let done = Command::new("prlimit").args(["--pid", &process, &format!("--fsize={bytes}:unlimited")]).status().unwrap();
+    assert!(done.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_503_without_a_receipt_and_it_goes_on_by_itself() {
+    let program = Program::new();
+    let merchant = FakeMerchant::confirming().await;
+    let path = program.shop(&merchant.url());
+    // What would be a signal is an error of the write then, as on a full disk.
+    let server = program.serve_after("trap '' XFSZ");
+    let mut acknowledged = HashSet::new();
+    for number in 0..20 {
+        let reference = format!("before-{number}");
+        assert_eq!(post(&server, &path, &reference).await.status, 200);
+        acknowledged.insert(reference);
+    }
+    limit_files(&server, "4096");
+    for number in 0..10 {
+        let reply = post(&server, &path, &format!("full-{number}")).await;
+        assert_eq!((reply.status, reply.has_receipt()), (503, false), "{}", reply.text());
+        assert!(!reply.header("retry-after").is_empty());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(gateway::get(server.address, "/healthz").await.status, 200);
+    limit_files(&server, "unlimited");
+    until("the server to accept again", || async { (post(&server, &path, "after").await.status == 200).then_some(()) }).await;
+    acknowledged.insert("after".to_owned());
+    wait_until_confirmed(&program, &acknowledged).await;
+    program.run(&["doctor"]).done();
+    assert_eq!(server.terminate().0, 0);
+    program.run(&["doctor"]).done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn senders_that_say_nothing_keep_nobody_out() {
+    let program = Program::new();
+    let merchant = FakeMerchant::confirming().await;
+    let path = program.shop(&merchant.url());
+    let server = program.serve_after("ulimit -n 300");
+    let mut silent = Vec::new();
+    for number in 0..600 {
+        silent.push(tokio::net::TcpStream::connect(server.address).await.unwrap());
+        if number % 100 == 0 {
+            assert_eq!(post(&server, &path, &format!("among-{number}")).await.status, 200);
+        }
+    }
+    assert_eq!(post(&server, &path, "last").await.status, 200);
+    wait_until_confirmed(&program, &HashSet::from(["last".to_owned()])).await;
+    drop(silent);
+    let (code, said) = server.terminate();
+    assert_eq!(code, 0);
+    assert!(said.contains("may open few files") && said.contains("ulimit -n"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use super::{
     client::{Client, Exchange, Outbound, Target},
+    needs::{Courier, Table},
     plan,
     schedule::{Ended, Signal},
     sign::{Outgoing, sign},
@@ -23,9 +24,9 @@ const KEPT_ANSWER: usize = 64 << 10;
 pub const USER_AGENT: &str = concat!("Quittance/", env!("CARGO_PKG_VERSION"), " (payment notifications)");
 
 /// What attempts need.
-pub struct Workshop {
-    pub store: Store,
-    pub client: Arc<Client>,
+pub struct Workshop<T = Store, C = Client> {
+    pub store: T,
+    pub client: Arc<C>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
 }
@@ -46,7 +47,7 @@ pub enum Turn {
     Withdrawn,
 }
 
-impl Workshop {
+impl<T: Table, C: Courier> Workshop<T, C> {
     /// The turn of a delivery. One of a bulk resend may have been cancelled while it stood in memory.
     pub async fn turn(&self, job: &Job, directory: &Directory) -> Turn {
         if job.origin == Origin::Bulk {

@@ -1,7 +1,8 @@
 //! The dispatcher: each accepted notification to each URL, again and again, until a read receipt comes back.
 //!
 //! `run` is the loop; `schedule` (which delivery goes next, and how fast), `plan` (when to try again), `sign` (what goes out) and
-//! `verdict` (what an answer means) are pure; `client` talks to merchants; `attempt` puts one attempt together.
+//! `verdict` (what an answer means) are pure; `client` talks to merchants; `attempt` puts one attempt together; `needs` is
+//! what all of it wants of the store and the client.
 //! The table of deliveries is the truth, memory the fast path: a restart reads the table and goes on.
 //!
 //! Must not live here: how deliveries are stored, who may ask for a resend.
@@ -10,10 +11,13 @@ pub mod attempt;
 pub mod board;
 pub mod client;
 mod keep_up;
+pub mod needs;
 pub mod plan;
 pub mod run;
 pub mod schedule;
 pub mod sign;
+#[cfg(test)]
+mod simulation;
 pub mod verdict;
 
 pub use attempt::Workshop;

@@ -5,6 +5,7 @@ use super::{
     attempt::{Turn, Workshop},
     board::Board,
     keep_up::{Waiting, keep_up},
+    needs::{Courier, Table},
     schedule::{Ended, Lanes, Load, MAX_IN_FLIGHT, Signal},
 };
 use crate::domain::{
@@ -12,10 +13,10 @@ use crate::domain::{
     attempt::Origin,
     id::{DeliveryId, OrderId, UrlId},
 };
-use crate::server::store::{AttemptRecord, Backlog, Directory, Job, LaneDepth, Next, NotificationUrl, Store, StoreError};
+use crate::server::store::{AttemptRecord, Backlog, Directory, Job, LaneDepth, Next, NotificationUrl, StoreError};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::{Id, JoinError, JoinSet},
 };
 
@@ -29,8 +30,8 @@ const MAX_UNRECORDED: usize = 5_000;
 const RECORD_BATCH: usize = 500;
 /// How long attempts on their way may take to finish when the server ends.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(10);
-/// Idle connections are looked through this often.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// Announcements of new deliveries taken at a time.
+const JOBS_AT_A_TIME: usize = 256;
 /// Pause after the store refused something.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -44,8 +45,8 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// Starts to deliver: what is open in the table, and what is announced from now on, job by job or as URLs of which the
     /// table holds more.
-    pub fn start(
-        workshop: Arc<Workshop>,
+    pub fn start<T: Table, C: Courier>(
+        workshop: Arc<Workshop<T, C>>,
         jobs: mpsc::UnboundedReceiver<Vec<Job>>,
         due: mpsc::UnboundedReceiver<Vec<(UrlId, Timestamp)>>,
     ) -> Self {
@@ -79,6 +80,8 @@ enum Event {
     Loaded(Load, Vec<Job>, Option<Timestamp>),
     LoadFailed(Load),
     Recorded(Vec<Recorded>),
+    /// Deliveries fit the settings of this number, except for those of some URLs.
+    Settled(u64, Vec<UrlId>),
 }
 
 /// A result that is in the store.
@@ -89,8 +92,8 @@ struct Recorded {
     next: Next,
 }
 
-struct Loop {
-    workshop: Arc<Workshop>,
+struct Loop<T, C> {
+    workshop: Arc<Workshop<T, C>>,
     lanes: Lanes,
     directory: Arc<Directory>,
     attempts: JoinSet<Turn>,
@@ -100,8 +103,8 @@ struct Loop {
     results: mpsc::UnboundedSender<AttemptRecord>,
     unrecorded: usize,
     board: Board,
-    /// Deliveries of a URL on hold may have come open again.
-    unsettled: Arc<Notify>,
+    /// Counts how often deliveries may not fit their URLs' settings any more.
+    unsettled: watch::Sender<u64>,
     waiting: Waiting,
 }
 
@@ -114,8 +117,8 @@ struct Running {
     url: Option<Arc<NotificationUrl>>,
 }
 
-async fn run(
-    workshop: Arc<Workshop>,
+async fn run<T: Table, C: Courier>(
+    workshop: Arc<Workshop<T, C>>,
     mut jobs: mpsc::UnboundedReceiver<Vec<Job>>,
     mut due: mpsc::UnboundedReceiver<Vec<(UrlId, Timestamp)>>,
     mut ending: oneshot::Receiver<()>,
@@ -125,8 +128,8 @@ async fn run(
     let (results, to_record) = mpsc::unbounded_channel();
     let recorder = tokio::spawn(record(workshop.store.clone(), to_record, events.clone()));
     let mut settings = workshop.store.directory();
-    let unsettled = Arc::new(Notify::new());
-    let sweeper = tokio::spawn(settle_urls(workshop.store.clone(), settings.clone(), unsettled.clone()));
+    let unsettled = watch::Sender::new(0);
+    let sweeper = tokio::spawn(settle_urls(workshop.store.clone(), unsettled.subscribe(), events.clone()));
     let mut looper = Loop {
         lanes: Lanes::default(),
         directory: settings.borrow_and_update().clone(),
@@ -140,34 +143,39 @@ async fn run(
         waiting: Waiting::default(),
         workshop,
     };
-    let braking = tokio::spawn(keep_up(looper.workshop.store.brake().clone(), looper.waiting.clone()));
+    let braking = tokio::spawn(keep_up(looper.workshop.store.brake(), looper.waiting.clone()));
     looper.tick();
     looper.configure();
     looper.read_lanes();
-    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    let mut sweep = tokio::time::interval(C::SWEEP_EVERY);
     let mut batch = Vec::new();
     loop {
-        // Looked at here and not only waited for, because a delivery to a new URL may be announced on another channel
-        // before the change of settings is.
+        // Taken here and not only below: what stands there before them may always have something.
+        while batch.len() < JOBS_AT_A_TIME
+            && let Ok(announced) = jobs.try_recv()
+        {
+            batch.push(announced);
+        }
+        // Looked at after that: a delivery to a new URL may be announced before the change of settings is waited for, and
+        // a URL may have been released since; what is announced for one on hold is not taken.
         looper.tick();
         looper.follow(&mut settings);
+        for job in batch.drain(..).flatten() {
+            looper.lanes.push(job);
+        }
         looper.start_due();
         looper.waiting.set(looper.lanes.has_waiting());
+        #[cfg(test)]
+        looper.lanes.assert_sound();
         let wake_at = looper.lanes.wake_at();
         let clock = looper.workshop.clock.clone();
+        // In this order, so that nothing is left to chance: none of the first can have something all the time.
         tokio::select! {
+            biased;
             _ = &mut ending => break,
-            count = jobs.recv_many(&mut batch, 256) => {
-                if count == 0 {
-                    break;
-                }
-                // A URL may have been released since; what is announced for one on hold is not taken.
-                looper.follow(&mut settings);
-                looper.tick();
-                for job in batch.drain(..).flatten() {
-                    looper.lanes.push(job);
-                }
-            }
+            _ = sweep.tick() => looper.workshop.client.sweep(),
+            Ok(()) = settings.changed() => settings.mark_changed(),
+            Some(event) = heard.recv() => looper.hear(event),
             Some(urls) = due.recv() => {
                 looper.follow(&mut settings);
                 for (url_id, due) in urls {
@@ -177,10 +185,12 @@ async fn run(
                 }
             }
             Some(ended) = looper.attempts.join_next_with_id() => looper.ended(ended),
-            Some(event) = heard.recv() => looper.hear(event),
-            Ok(()) = settings.changed() => settings.mark_changed(),
+            count = jobs.recv_many(&mut batch, JOBS_AT_A_TIME) => {
+                if count == 0 {
+                    break;
+                }
+            }
             () = clock.sleep_until(wake_at.unwrap_or_default()), if wake_at.is_some() => {}
-            _ = sweep.tick() => looper.workshop.client.sweep(),
         }
     }
     sweeper.abort();
@@ -197,7 +207,7 @@ async fn run(
     let _ = tokio::time::timeout(LAST_ATTEMPTS, recorder).await;
 }
 
-impl Loop {
+impl<T: Table, C: Courier> Loop<T, C> {
     fn tick(&mut self) {
         self.lanes.tick(self.workshop.clock.now());
     }
@@ -206,6 +216,7 @@ impl Loop {
     fn follow(&mut self, settings: &mut watch::Receiver<Arc<Directory>>) {
         if settings.has_changed().unwrap_or(false) {
             let before = std::mem::replace(&mut self.directory, settings.borrow_and_update().clone());
+            self.unsettled.send_modify(|number| *number += 1);
             self.configure();
             for url in before.urls() {
                 self.board.note(url.id, self.lanes.pause(url.id));
@@ -214,13 +225,16 @@ impl Loop {
     }
 
     fn configure(&mut self) {
-        for url_id in self.lanes.configure(&self.directory) {
-            let (store, events) = (self.workshop.store.clone(), self.events.clone());
-            tokio::spawn(async move {
-                let unfinished = until_answered("unfinished deliveries", || unfinished(&store, url_id)).await;
-                let _ = events.send(Event::Order(url_id, unfinished));
-            });
-        }
+        let number = *self.unsettled.borrow();
+        self.lanes.configure(&self.directory, number);
+    }
+
+    fn restore_order(&self, url_id: UrlId) {
+        let (store, events) = (self.workshop.store.clone(), self.events.clone());
+        tokio::spawn(async move {
+            let unfinished = until_answered("unfinished deliveries", || unfinished(&store, url_id)).await;
+            let _ = events.send(Event::Order(url_id, unfinished));
+        });
     }
 
     /// Learns what the table holds from before this process.
@@ -234,6 +248,9 @@ impl Loop {
 
     /// Reads what is due, and starts what may start.
     fn start_due(&mut self) {
+        for url_id in self.lanes.to_restore() {
+            self.restore_order(url_id);
+        }
         for wanted in self.lanes.to_load() {
             self.load(wanted);
         }
@@ -279,13 +296,14 @@ impl Loop {
             Event::LoadFailed(Load { url_id, backlog, .. }) => {
                 self.lanes.loaded(url_id, backlog, Vec::new(), Some(Timestamp::default()));
             }
+            Event::Settled(number, except) => self.lanes.settled(number, &except),
             Event::Recorded(recorded) => {
                 self.unrecorded -= recorded.len();
                 for Recorded { url_id, order_id, delivery_id, next } in recorded {
                     self.lanes.recorded(url_id, order_id, delivery_id, next);
                     // It was on its way when its URL was put on hold, and must be held like the others.
                     if matches!(next, Next::Retry(_)) && self.directory.url(url_id).is_none_or(|url| url.held) {
-                        self.unsettled.notify_one();
+                        self.unsettled.send_modify(|number| *number += 1);
                     }
                 }
             }
@@ -346,7 +364,7 @@ impl Loop {
 }
 
 /// Deliveries of a URL that later ones of their order wait for.
-async fn unfinished(store: &Store, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
+async fn unfinished(store: &impl Table, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
     store.settled().await?;
     store.unfinished(url_id).await
 }
@@ -355,7 +373,7 @@ async fn unfinished(store: &Store, url_id: UrlId) -> Result<Vec<(OrderId, Delive
 ///
 /// The table may be a moment behind what the store has taken. What was recorded before is waited for, or it would be
 /// read as if it were still to be done; what is recorded meanwhile the lanes know themselves.
-async fn load(store: &Store, wanted: Load, now: Timestamp) -> Result<(Vec<Job>, Option<Timestamp>), StoreError> {
+async fn load(store: &impl Table, wanted: Load, now: Timestamp) -> Result<(Vec<Job>, Option<Timestamp>), StoreError> {
     let Load { url_id, backlog, limit } = wanted;
     store.settled().await?;
     let mut jobs = store.lane(url_id, backlog, None, now, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
@@ -369,7 +387,7 @@ async fn load(store: &Store, wanted: Load, now: Timestamp) -> Result<(Vec<Job>, 
 }
 
 /// Records results in batches; what the store refuses is offered again until it takes it.
-async fn record(store: Store, mut results: mpsc::UnboundedReceiver<AttemptRecord>, events: mpsc::UnboundedSender<Event>) {
+async fn record(store: impl Table, mut results: mpsc::UnboundedReceiver<AttemptRecord>, events: mpsc::UnboundedSender<Event>) {
     let mut batch = Vec::with_capacity(RECORD_BATCH);
     while results.recv_many(&mut batch, RECORD_BATCH).await > 0 {
         let recorded: Vec<_> = batch
@@ -390,29 +408,28 @@ async fn record(store: Store, mut results: mpsc::UnboundedReceiver<AttemptRecord
     }
 }
 
-/// Brings deliveries in line with their URL's setting: held, released or cancelled, some at a time.
-async fn settle_urls(store: Store, mut settings: watch::Receiver<Arc<Directory>>, unsettled: Arc<Notify>) {
+/// Brings deliveries in line with their URL's setting, some at a time: held, released or cancelled. At the start, and
+/// whenever it is told.
+async fn settle_urls(store: impl Table, mut unsettled: watch::Receiver<u64>, events: mpsc::UnboundedSender<Event>) {
     loop {
-        if let Err(error) = settle_once(&store).await {
+        let number = *unsettled.borrow_and_update();
+        while let Err(error) = settle_once(&store, number, &events).await {
             tracing::warn!(%error, "deliveries could not be held, released or cancelled; trying again");
             tokio::time::sleep(RETRY_PAUSE).await;
-            continue;
         }
-        tokio::select! {
-            changed = settings.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-            }
-            () = unsettled.notified() => {}
+        if unsettled.changed().await.is_err() {
+            return;
         }
     }
 }
 
-async fn settle_once(store: &Store) -> Result<(), StoreError> {
+async fn settle_once(store: &impl Table, number: u64, events: &mpsc::UnboundedSender<Event>) -> Result<(), StoreError> {
     // What was accepted by the setting before may not be in the table yet.
     store.settled().await?;
-    for (url_id, held, removed) in store.unsettled_urls().await? {
+    let urls = store.unsettled_urls().await?;
+    let mut left: Vec<UrlId> = urls.iter().map(|(url_id, ..)| *url_id).collect();
+    let _ = events.send(Event::Settled(number, left.clone()));
+    for (url_id, held, removed) in urls {
         loop {
             let moved = match (held, removed) {
                 (_, true) => store.cancel_open(url_id).await?,
@@ -423,6 +440,8 @@ async fn settle_once(store: &Store) -> Result<(), StoreError> {
                 break;
             }
         }
+        left.retain(|other| *other != url_id);
+        let _ = events.send(Event::Settled(number, left.clone()));
     }
     Ok(())
 }

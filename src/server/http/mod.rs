@@ -10,6 +10,7 @@ pub mod metrics;
 mod pages;
 pub mod serve;
 mod session;
+mod silent;
 
 use crate::server::{listener, live::Hub, service::Services};
 use axum::{

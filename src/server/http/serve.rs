@@ -1,6 +1,7 @@
 //! The accept loop: HTTP/1.1 connections with limits on how many there are and how long a request head may take,
-//! and an orderly end.
+//! and an orderly end. Where all places are taken, connections over which nothing has come make room for new ones.
 
+use super::silent::Silent;
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
 use hyper::{
     body::Incoming,
@@ -20,6 +21,8 @@ use tower::ServiceExt as _;
 
 /// Connections served at a time, at most; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 20_000;
+/// With fewer a handful of slow senders is felt, and the log says so at the start.
+const FEW_CONNECTIONS: usize = 2_000;
 /// Files that stay free for the database and for deliveries, whose attempts have a limit of their own.
 const OTHER_FILES: u64 = 2_048;
 /// A request head must have arrived within this time; also how long an idle connection is kept.
@@ -30,14 +33,23 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// Serves until `end` is ready, then finishes what is being served.
 pub async fn serve(listener: TcpListener, app: Router, end: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(max_connections()));
+    let silent = Silent::default();
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(64 << 10).half_close(false);
     tokio::pin!(end);
     loop {
         let accepted = async {
-            let place = places.clone().acquire_owned().await;
-            (listener.accept().await, place)
+            let accepted = listener.accept().await;
+            // Somebody is there who may have something to say.
+            let place = match places.clone().try_acquire_owned() {
+                Ok(place) => Ok(place),
+                Err(_) => {
+                    silent.make_room();
+                    places.clone().acquire_owned().await
+                }
+            };
+            (accepted, place)
         };
         let ((stream, peer), place) = tokio::select! {
             () = &mut end => break,
@@ -51,11 +63,16 @@ pub async fn serve(listener: TcpListener, app: Router, end: impl Future<Output =
                 }
             },
         };
-        let connection = graceful.watch(connection(&server, stream, peer, app.clone()));
+        let waiting = silent.add();
+        let has_spoken = waiting.clone();
+        let connection = graceful.watch(connection(&server, stream, peer, app.clone(), move || has_spoken.speaks()));
         tokio::spawn(async move {
-            // A connection that breaks is the peer's business.
-            let _ = connection.await;
-            drop(place);
+            tokio::select! {
+                // A connection that breaks is the peer's business.
+                _ = connection => {}
+                () = waiting.told_to_go() => {}
+            }
+            drop((waiting, place));
         });
     }
     drop(listener);
@@ -69,18 +86,31 @@ pub async fn serve(listener: TcpListener, app: Router, end: impl Future<Output =
 fn max_connections() -> usize {
     let files = rlimit::increase_nofile_limit(MAX_CONNECTIONS as u64 + OTHER_FILES).unwrap_or(1_024);
     let places = usize::try_from(files.saturating_sub(OTHER_FILES).max(files / 2)).unwrap_or(MAX_CONNECTIONS);
-    places.min(MAX_CONNECTIONS)
+    let places = places.min(MAX_CONNECTIONS);
+    if places < FEW_CONNECTIONS {
+        tracing::warn!(
+            files,
+            connections = places,
+            "this process may open few files, so that few senders are served at a time; allow it {} \
+             (`ulimit -n` in a shell, LimitNOFILE= of a systemd unit)",
+            MAX_CONNECTIONS as u64 + OTHER_FILES
+        );
+    }
+    places
 }
 
-/// One connection. Small answers must not wait in the socket for more to come.
-fn connection(
+/// One connection; `speaks` is called for each request. Small answers must not wait in the socket for more to come.
+fn connection<S: Fn() + Send>(
     server: &http1::Builder,
     stream: TcpStream,
     peer: SocketAddr,
     app: Router,
-) -> http1::Connection<TokioIo<TcpStream>, impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<>> {
+    speaks: S,
+) -> http1::Connection<TokioIo<TcpStream>, impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<S>>
+{
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        speaks();
         request.extensions_mut().insert(ConnectInfo(peer));
         app.clone().oneshot(request)
     });

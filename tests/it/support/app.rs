@@ -314,6 +314,7 @@ pub fn short_limits() -> Limits {
         send: millis(700),
         first_byte: millis(1_200),
         total: millis(1_500),
+        ..Limits::default()
     }
 }
 

@@ -8,14 +8,14 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
 
-/// What the shell does: makes a cluster, serves it, again where it was crashed, and cleans up when its standard input ends.
+/// What the shell does: makes a cluster, serves it, and cleans up when its standard input ends.
 const KEEPER: &str = r#"
 set -e
 cd "$FOLDER"
@@ -33,25 +33,62 @@ ssl = on
 ssl_cert_file = '$FOLDER/server.crt'
 ssl_key_file = '$FOLDER/server.key'
 END
-(while [ ! -e stop ]; do
-    "$BIN/postgres" -D data >>server.log 2>&1 || [ -e ready ] || exit 1
-done) &
-server=$!
-trap 'touch stop; kill -INT "$(head -n 1 data/postmaster.pid)" 2>/dev/null; wait $server 2>/dev/null; cd /; rm -rf "$FOLDER"' EXIT
-for try in $(seq 300); do
-    if "$BIN/pg_isready" -q -h "$FOLDER" -p "$PORT"; then touch ready; echo ready; break; fi
-    kill -0 $server 2>/dev/null || { cat server.log >&2; exit 1; }
-    sleep 0.1
-done
+trap 'kill -INT $server 2>/dev/null; wait $server 2>/dev/null; cd /; rm -rf "$FOLDER"' EXIT
+start() {
+    "$BIN/postgres" -D data >>server.log 2>&1 &
+    server=$!
+    for try in $(seq 300); do
+        if "$BIN/pg_isready" -q -h "$FOLDER" -p "$PORT"; then echo ready; break; fi
+        kill -0 $server 2>/dev/null || { cat server.log >&2; exit 1; }
+        sleep 0.1
+    done
+}
+start
 # Until whoever started this is gone.
-read -r _ || true
+while read -r word; do
+    case "$word" in
+        stop) kill -INT $server; wait $server || true; echo stopped;;
+        crash) kill -QUIT $server; wait $server || true; start;;
+        start) start;;
+    esac
+done
 "#;
 
-struct Server {
-    port: u16,
-    folder: PathBuf,
-    /// Its standard input stays open as long as this process lives.
-    _keeper: Child,
+/// A server of its own, which can be stopped and started.
+pub struct Server {
+    pub port: u16,
+    /// Its standard input stays open as long as this lives.
+    keeper: Child,
+    says: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// A new server without any database of ours.
+    pub fn new() -> Self {
+        start()
+    }
+
+    /// Stops it as an administrator does who does not wait.
+    pub fn stop(&mut self) {
+        self.tell("stop", "stopped\n");
+    }
+
+    pub fn start(&mut self) {
+        self.tell("start", "ready\n");
+    }
+
+    #[allow(dead_code, reason = "the chaos runs do it")]
+    /// Lets it crash (an immediate shutdown: it recovers from its log) and start again.
+    pub fn crash(&mut self) {
+        self.tell("crash", "ready\n");
+    }
+
+    fn tell(&mut self, word: &str, answer: &str) {
+        writeln!(self.keeper.stdin.as_mut().unwrap(), "{word}").unwrap();
+        let mut line = String::new();
+        self.says.read_line(&mut line).unwrap();
+        assert_eq!(line, answer);
+    }
 }
 
 /// Where PostgreSQL's programs are: the newest that is installed.
@@ -100,10 +137,11 @@ fn start() -> Server {
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut says = BufReader::new(keeper.stdout.take().unwrap());
+    says.read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n", "the PostgreSQL server did not start; see {}", folder.display());
     keeper.stdin.as_mut().unwrap().flush().unwrap();
-    Server { port, folder, _keeper: keeper }
+    Server { port, keeper, says }
 }
 
 fn server() -> &'static Server {
@@ -114,22 +152,6 @@ fn server() -> &'static Server {
 /// The port of the server.
 pub fn port() -> u16 {
     server().port
-}
-
-/// Lets the server crash (an immediate shutdown: it recovers from its log), and waits until it is back.
-pub async fn crash() {
-    let server = server();
-    let process = || std::fs::read_to_string(server.folder.join("data/postmaster.pid")).unwrap_or_default();
-    let before = process();
-    let id = before.lines().next().expect("the process of the server").to_owned();
-    assert!(Command::new("kill").args(["-QUIT", &id]).status().unwrap().success());
-    loop {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        let options = address_at(server.port, "postgres").parse::<PgConnectOptions>().unwrap();
-        if process() != before && options.connect().await.is_ok() {
-            return;
-        }
-    }
 }
 
 /// The address of a database on a port, which may be a proxy's.

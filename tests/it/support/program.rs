@@ -10,6 +10,8 @@ use std::{
 };
 use tempfile::TempDir;
 
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8"];
+
 /// What a command came to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -107,13 +109,26 @@ impl Program {
 
     /// Starts the server on a free port, and waits until it says where.
     pub fn serve(&self) -> Server {
-        self.serve_with(&[])
+        self.started(self.command(&SERVE))
     }
 
     /// The same with more arguments.
     pub fn serve_with(&self, more: &[&str]) -> Server {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8"];
-        let mut child = self.command(&[&arguments[..], more].concat()).spawn().unwrap();
+        self.started(self.command(&[&SERVE[..], more].concat()))
+    }
+
+    /// The same, in a shell that has set something for it before.
+    pub fn serve_after(&self, setting: &str) -> Server {
+        let plain = self.command(&SERVE);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{setting}; exec \"$0\" \"$@\"")]).arg(plain.get_program()).args(plain.get_args());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.started(command)
+    }
+
+    fn started(&self, mut command: Command) -> Server {
+        let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         while !banner.contains("stops it") {
@@ -150,6 +165,11 @@ impl Server {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Its number among the processes.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal.

@@ -62,6 +62,8 @@ pub struct Limits {
     pub first_byte: Duration,
     /// From the beginning to the end of everything.
     pub total: Duration,
+    /// No connection takes another request after that, however busy it is, so that a name which leads elsewhere is noticed.
+    pub connection: Duration,
 }
 
 impl Default for Limits {
@@ -74,6 +76,7 @@ impl Default for Limits {
             send: seconds(10),
             first_byte: seconds(25),
             total: seconds(30),
+            connection: seconds(5 * 60),
         }
     }
 }
@@ -187,7 +190,7 @@ pub struct Client {
 impl Client {
     /// A client; `roots` are trusted beside the machine's certificates.
     pub fn new(resolver: Resolver, guard: Guard, roots: Vec<CertificateDer<'static>>, limits: Limits) -> Self {
-        Self { resolver, guard, trust: Trust::new(roots), pool: Pool::default(), limits }
+        Self { resolver, guard, trust: Trust::new(roots), pool: Pool::new(limits.connection), limits }
     }
 
     /// Closes idle connections that nobody needs.
@@ -399,7 +402,7 @@ async fn handshake(stream: impl Wire) -> Result<One, Failure> {
     let task = tokio::spawn(async move {
         let _ = connection.await;
     });
-    Ok(One { sender, sent, task: task.abort_handle() })
+    Ok(One { sender, sent, task: task.abort_handle(), since: Instant::now() })
 }
 
 async fn handshake_2(stream: impl Wire) -> Result<Many, Failure> {
@@ -416,7 +419,7 @@ async fn handshake_2(stream: impl Wire) -> Result<Many, Failure> {
     tokio::spawn(async move {
         let _ = connection.await;
     });
-    Ok(Many { sender, share: Arc::new(()) })
+    Ok(Many { sender, share: Arc::new(()), since: Instant::now() })
 }
 
 fn head_of(response: &Response<Incoming>) -> Answer {

@@ -39,6 +39,8 @@ pub struct One {
     pub sender: http1::SendRequest<Full<Bytes>>,
     pub sent: Arc<Sent>,
     pub task: AbortHandle,
+    /// When the connection was made.
+    pub since: Instant,
 }
 
 impl Drop for One {
@@ -53,6 +55,8 @@ pub struct Many {
     pub sender: http2::SendRequest<Full<Bytes>>,
     /// Counts the requests.
     pub share: Arc<()>,
+    /// When the connection was made.
+    pub since: Instant,
 }
 
 struct Idle {
@@ -68,8 +72,13 @@ struct Shared {
 }
 
 impl Shared {
-    fn is_kept(&self) -> bool {
-        !self.many.sender.is_closed() && (self.used.elapsed() < SHARED_KEPT_FOR || Arc::strong_count(&self.many.share) > 1)
+    /// Whether it takes another request. Those that are on their way over it end in any case.
+    fn is_fresh(&self, longest_use: Duration) -> bool {
+        !self.many.sender.is_closed() && self.many.since.elapsed() < longest_use
+    }
+
+    fn is_kept(&self, longest_use: Duration) -> bool {
+        self.is_fresh(longest_use) && (self.used.elapsed() < SHARED_KEPT_FOR || Arc::strong_count(&self.many.share) > 1)
     }
 }
 
@@ -90,19 +99,27 @@ impl Key {
 }
 
 /// The connections.
-#[derive(Default)]
-pub struct Pool(Mutex<HashMap<Key, Host>>);
+pub struct Pool {
+    hosts: Mutex<HashMap<Key, Host>>,
+    /// How long a connection is used at most.
+    longest_use: Duration,
+}
 
 impl Pool {
+    /// No connections yet; each is used for so long at most.
+    pub fn new(longest_use: Duration) -> Self {
+        Self { hosts: Mutex::default(), longest_use }
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<Key, Host>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.hosts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A connection that can be used at once, the most recently used first.
     pub async fn take(&self, key: &Key) -> Option<(Sender, SocketAddr)> {
         let shared = self.with(|hosts| {
             let host = hosts.get_mut(key)?;
-            host.shared.retain(|shared| !shared.many.sender.is_closed());
+            host.shared.retain(|shared| shared.is_fresh(self.longest_use));
             let free = host.shared.iter_mut().find(|shared| Arc::strong_count(&shared.many.share) <= MAX_STREAMS)?;
             free.used = Instant::now();
             Some((Sender::Many(free.many.clone()), free.address))
@@ -112,7 +129,10 @@ impl Pool {
         }
         loop {
             let mut idle = self.with(|hosts| hosts.get_mut(key).and_then(|host| host.idle.pop()))?;
-            if idle.since.elapsed() < KEPT_FOR && idle.one.sender.ready().await.is_ok() {
+            if idle.since.elapsed() < KEPT_FOR
+                && idle.one.since.elapsed() < self.longest_use
+                && idle.one.sender.ready().await.is_ok()
+            {
                 return Some((Sender::One(idle.one), idle.address));
             }
         }
@@ -128,7 +148,7 @@ impl Pool {
 
     /// Keeps a connection of HTTP/1.1 whose last answer was read to its end.
     pub fn put(&self, key: &Key, one: One, address: SocketAddr) {
-        if one.sender.is_closed() {
+        if one.sender.is_closed() || one.since.elapsed() >= self.longest_use {
             return;
         }
         self.with(|hosts| {
@@ -144,7 +164,7 @@ impl Pool {
         self.with(|hosts| {
             hosts.retain(|_, host| {
                 host.idle.retain(|idle| idle.since.elapsed() < KEPT_FOR && !idle.one.sender.is_closed());
-                host.shared.retain(Shared::is_kept);
+                host.shared.retain(|shared| shared.is_kept(self.longest_use));
                 !host.idle.is_empty() || !host.shared.is_empty()
             });
         });

@@ -7,7 +7,7 @@ use crate::domain::{
     id::{DeliveryId, MerchantId, OrderId},
 };
 use crate::server::store::{Backlog, Job, NotificationUrl};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// Deliveries that one queue of a lane holds in memory at most.
 pub const QUEUE_CAPACITY: usize = 10_000;
@@ -35,6 +35,10 @@ pub struct Queue {
     pub loading: Option<usize>,
     /// How many were wanted when it was read last.
     pub batch: usize,
+    /// What is being read is of the time before its order was known.
+    pub is_stale: bool,
+    /// Recorded while the table was read for this queue: what is read may be older than that. What is read later is not.
+    pub recorded: HashSet<DeliveryId>,
     /// Open in the table, and not to be taken from it again: ready, parked, on its way, or back but not recorded yet.
     pub known: HashSet<DeliveryId>,
     /// Where it stands among the wake-ups.
@@ -73,17 +77,21 @@ pub struct Lane {
     again_is_next: bool,
     pub breaker: Breaker,
     pub pace: Pace,
-    /// Recorded while the table was read: what is read may be older than that.
-    pub recorded: HashSet<DeliveryId>,
-    /// What later deliveries of an order wait for is being read.
+    /// Announced while it was known. The table may hold it as open again when its result is recorded: it was on its way
+    /// when its URL was put on hold, and has been released.
+    pub announced: HashSet<DeliveryId>,
+    /// What later deliveries of an order wait for is still to be read.
     pub restoring: bool,
-    /// Finished meanwhile.
-    pub finished: HashSet<DeliveryId>,
+    /// What was held is still being released; the number of the settings that released it.
+    pub releasing: Option<u64>,
     pub in_flight: usize,
-    /// In order within an order: the unfinished delivery that later ones of its order wait for.
-    pub active: HashMap<OrderId, DeliveryId>,
+    /// In order within an order: the unfinished delivery that others of its order wait for.
+    active: HashMap<OrderId, DeliveryId>,
+    /// Further ones that have been tried, of the time before order within orders was switched on. They come before what
+    /// was not tried.
+    tried: HashMap<OrderId, BTreeSet<DeliveryId>>,
     /// Those that wait.
-    parked: HashMap<OrderId, VecDeque<Job>>,
+    parked: HashMap<OrderId, BTreeMap<DeliveryId, Job>>,
     /// Stands in its merchant's row of lanes that take turns.
     pub in_turn: bool,
     /// The moment it waits for among the timers.
@@ -115,6 +123,11 @@ impl Lane {
         self.held || self.removed
     }
 
+    /// In which order its deliveries came is not known yet, so none may start, nor be kept in memory.
+    pub const fn is_unsure(&self) -> bool {
+        self.in_order && (self.restoring || self.releasing.is_some())
+    }
+
     /// How many deliveries a queue may hold.
     pub const fn capacity(&self) -> usize {
         if self.breaker.is_open() { PROBED_CAPACITY } else { QUEUE_CAPACITY }
@@ -126,8 +139,7 @@ impl Lane {
 
     /// Whether something may start.
     pub fn gate(&self, now: Timestamp) -> Gate {
-        let is_unsure = self.in_order && self.restoring;
-        if self.is_off() || is_unsure || !self.has_ready() || self.in_flight >= self.breaker.limit(self.set_limit()) {
+        if self.is_off() || self.is_unsure() || !self.has_ready() || self.in_flight >= self.breaker.limit(self.set_limit()) {
             return Gate::Shut;
         }
         let ready_at = self.breaker.ready_at().max(self.pace.ready_at());
@@ -136,12 +148,12 @@ impl Lane {
 
     /// When the table should be read for a queue: when something in it is due and there is room.
     pub fn wanted(&mut self, backlog: Backlog) -> Option<Timestamp> {
-        let is_off = self.is_off();
+        let is_off = self.is_off() || self.is_unsure();
         let is_probed = self.breaker.is_open();
         let queue = self.queue(backlog);
         let nearly_empty = if is_probed { 0 } else { queue.batch / NEARLY_EMPTY };
         // What waits for an earlier one of its order counts: a dead URL must not gather everything in memory.
-        let has_room = queue.ready.len() <= nearly_empty && queue.known.len() - queue.ready.len() < KNOWN_CAPACITY;
+        let has_room = queue.ready.len() <= nearly_empty && queue.known.len().saturating_sub(queue.ready.len()) < KNOWN_CAPACITY;
         queue.table.filter(|_| !is_off && has_room && queue.loading.is_none())
     }
 
@@ -158,6 +170,9 @@ impl Lane {
     /// Whether there is room for a delivery that was just announced, and nothing due waits before it.
     pub fn takes(&mut self, job: &Job, now: Timestamp, room: usize) -> bool {
         let capacity = self.capacity().min(room);
+        if self.is_unsure() {
+            return false;
+        }
         if self.is_asked(job) {
             return self.asked.len() < capacity;
         }
@@ -214,7 +229,7 @@ impl Lane {
             if self.in_order {
                 let first = *self.active.entry(job.order_id).or_insert(job.delivery_id);
                 if first != job.delivery_id {
-                    self.parked.entry(job.order_id).or_default().push_back(job);
+                    self.parked.entry(job.order_id).or_default().insert(job.delivery_id, job);
                     continue;
                 }
             }
@@ -226,21 +241,46 @@ impl Lane {
         Some(job)
     }
 
+    /// What others of their orders wait for: everything unfinished that has been tried.
+    pub fn restore(&mut self, mut unfinished: Vec<(OrderId, DeliveryId)>) {
+        self.restoring = false;
+        self.active.clear();
+        self.tried.clear();
+        unfinished.sort_unstable();
+        for (order, delivery) in unfinished {
+            if *self.active.entry(order).or_insert(delivery) != delivery {
+                self.tried.entry(order).or_default().insert(delivery);
+            }
+        }
+    }
+
     /// Nothing of an order waits for this delivery any more; the next of the order goes to the head of its queue,
     /// because it has waited longest.
     pub fn unpark(&mut self, order_id: OrderId, delivery_id: DeliveryId) {
+        let further = self.tried.get_mut(&order_id);
         if self.active.get(&order_id) != Some(&delivery_id) {
+            further.map(|further| further.remove(&delivery_id));
             return;
         }
-        self.active.remove(&order_id);
-        if let Some(parked) = self.parked.get_mut(&order_id) {
-            let next = parked.pop_front();
-            if parked.is_empty() {
-                self.parked.remove(&order_id);
+        let next = further.and_then(BTreeSet::pop_first);
+        match next {
+            Some(next) => self.active.insert(order_id, next),
+            None => {
+                self.tried.remove(&order_id);
+                self.active.remove(&order_id)
             }
-            if let Some(job) = next {
-                self.queue(Backlog::of(&job)).ready.push_front(job);
-            }
+        };
+        let Some(parked) = self.parked.get_mut(&order_id) else { return };
+        let job = match next {
+            // Where it is not here it comes from the table.
+            Some(next) => parked.remove(&next),
+            None => parked.pop_first().map(|(_, job)| job),
+        };
+        if parked.is_empty() {
+            self.parked.remove(&order_id);
+        }
+        if let Some(job) = job {
+            self.queue(Backlog::of(&job)).ready.push_front(job);
         }
     }
 
@@ -253,11 +293,13 @@ impl Lane {
         dropped.extend(tail(&mut self.fresh.ready));
         dropped.extend(tail(&mut self.again.ready));
         if keep == 0 {
-            dropped.extend(self.parked.drain().flat_map(|(_, parked)| parked));
+            dropped.extend(self.parked.drain().flat_map(|(_, parked)| parked.into_values()));
         }
         for job in &dropped {
             let queue = self.queue(Backlog::of(job));
             queue.known.remove(&job.delivery_id);
+            self.announced.remove(&job.delivery_id);
+            let queue = self.queue(Backlog::of(job));
             queue.table = Some(queue.table.map_or(job.due_at, |table| table.min(job.due_at)));
         }
         dropped
@@ -268,22 +310,52 @@ impl Lane {
         self.fresh.known.contains(&id) || self.again.known.contains(&id)
     }
 
-    /// A delivery is neither in memory nor on its way any more.
-    pub fn forget(&mut self, id: DeliveryId) {
-        self.fresh.known.remove(&id);
-        self.again.known.remove(&id);
-        if self.is_loading() {
-            self.recorded.insert(id);
-        }
+    /// Whether nothing is in memory or on its way.
+    pub fn knows_nothing(&self) -> bool {
+        self.fresh.known.is_empty() && self.again.known.is_empty()
     }
 
-    pub const fn is_loading(&self) -> bool {
-        self.fresh.loading.is_some() || self.again.loading.is_some()
+    /// A delivery is neither in memory nor on its way any more. Whether it was announced meanwhile.
+    pub fn forget(&mut self, id: DeliveryId) -> bool {
+        for queue in [&mut self.fresh, &mut self.again] {
+            queue.known.remove(&id);
+            if queue.loading.is_some() {
+                queue.recorded.insert(id);
+            }
+        }
+        self.announced.remove(&id)
     }
 
     /// Nothing is left of a URL that is gone.
     pub fn is_done(&self) -> bool {
         let is_idle = |queue: &Queue| queue.known.is_empty() && queue.loading.is_none() && queue.wakeup.is_none();
         self.removed && self.in_flight == 0 && !self.in_turn && is_idle(&self.fresh) && is_idle(&self.again)
+    }
+}
+
+#[cfg(test)]
+impl Lane {
+    /// Deliveries that wait in memory.
+    pub fn waiting(&self) -> usize {
+        let parked: usize = self.parked.values().map(BTreeMap::len).sum();
+        self.asked.len() + self.fresh.ready.len() + self.again.ready.len() + parked
+    }
+
+    /// Reads of the table for it that are under way.
+    pub fn loads(&self) -> usize {
+        usize::from(self.fresh.loading.is_some()) + usize::from(self.again.loading.is_some())
+    }
+
+    /// It holds no more than it may, and nothing that it needs no longer.
+    pub fn assert_bounded(&self, id: crate::domain::id::UrlId) {
+        for queue in [&self.fresh, &self.again] {
+            assert!(queue.loading.is_some() || queue.recorded.is_empty(), "{id}: records are remembered without need");
+            // Those that waited for others of their orders come on top.
+            assert!(queue.ready.len() <= KNOWN_CAPACITY + QUEUE_CAPACITY, "{id}: {} ready", queue.ready.len());
+            assert!(queue.known.len() <= KNOWN_CAPACITY + QUEUE_CAPACITY + self.in_flight, "{id}: {} known", queue.known.len());
+        }
+        assert!(self.asked.len() <= QUEUE_CAPACITY);
+        assert!(self.announced.iter().all(|known| self.knows(*known)), "{id}: announcements are remembered without need");
+        assert!(self.waiting() <= self.fresh.known.len() + self.again.known.len(), "{id}: what waits is known");
     }
 }

@@ -69,6 +69,10 @@ pub struct Lanes {
     wakeups: BTreeSet<(Timestamp, UrlId, Backlog)>,
     /// Lanes that may start something from a moment on.
     timers: BTreeSet<(Timestamp, UrlId)>,
+    /// URLs that wait for what orders wait for.
+    restores: BTreeSet<UrlId>,
+    /// URLs that wait until what was held is released.
+    releasing: BTreeSet<UrlId>,
     /// Somebody waits for these; they go before all others.
     express: VecDeque<Job>,
     loads: usize,
@@ -83,8 +87,7 @@ impl Lanes {
         if now < self.now {
             // The clock was set back. Nothing may wait until it has caught up.
             self.now = now;
-            let ids: Vec<UrlId> = self.lanes.keys().copied().collect();
-            for id in ids {
+            for id in self.ids() {
                 let lane = self.lane(id);
                 lane.breaker.set_back(now);
                 lane.pace.set_back(now);
@@ -99,11 +102,11 @@ impl Lanes {
         }
     }
 
-    /// Takes over the settings of the URLs. Gives the URLs whose order within an order has to be restored from the
-    /// table: those whose setting was just switched on.
-    pub fn configure(&mut self, directory: &Directory) -> Vec<UrlId> {
-        let mut to_restore = Vec::new();
-        for url in directory.urls() {
+    /// Takes over the settings of the URLs; `number` grows with each, and [`Self::settled`] is told it again.
+    pub fn configure(&mut self, directory: &Directory, number: u64) {
+        let mut urls: Vec<_> = directory.urls().collect();
+        urls.sort_unstable_by_key(|url| url.id);
+        for url in urls {
             let lane = self.lanes.entry(url.id).or_default();
             if lane.held && !url.held {
                 // Whatever was announced while it was on hold was left to the table.
@@ -112,16 +115,31 @@ impl Lanes {
                 }
             }
             let becomes_ordered = url.order_in_order && !lane.in_order;
+            if lane.in_order && !url.order_in_order {
+                // Nothing waits for another any more.
+                lane.restore(Vec::new());
+                self.restores.remove(&url.id);
+                self.spill(url.id, 0);
+            }
+            let lane = self.lanes.entry(url.id).or_default();
             if becomes_ordered {
                 lane.restoring = true;
-                to_restore.push(url.id);
+                self.restores.insert(url.id);
+            }
+            if becomes_ordered || (url.order_in_order && lane.held && !url.held) {
+                // What came while it was on hold was there before what comes now.
+                lane.releasing = Some(number);
+                self.releasing.insert(url.id);
+                for backlog in Backlog::ALL {
+                    let queue = lane.queue(backlog);
+                    queue.is_stale = queue.loading.is_some();
+                }
                 // In the order of the table nothing overtakes.
                 self.spill(url.id, 0);
             }
             self.lane(url.id).set(url);
         }
-        let ids: Vec<UrlId> = self.lanes.keys().copied().collect();
-        for id in ids {
+        for id in self.ids() {
             let lane = self.lane(id);
             lane.removed = directory.url(id).is_none();
             if lane.held || lane.removed {
@@ -134,19 +152,39 @@ impl Lanes {
             self.refresh(id);
         }
         self.lanes.retain(|_, lane| !lane.is_done());
-        to_restore
+    }
+
+    /// URLs whose order within an order has to be restored from the table: those whose setting was just switched on, when
+    /// everything that was on its way before is recorded.
+    pub fn to_restore(&mut self) -> Vec<UrlId> {
+        let is_ready = |id: &UrlId| self.lanes.get(id).is_none_or(lane::Lane::knows_nothing);
+        let ready: Vec<UrlId> = self.restores.iter().copied().filter(is_ready).collect();
+        for id in &ready {
+            self.restores.remove(id);
+        }
+        ready
+    }
+
+    /// Deliveries have been brought in line with the settings up to this number; except for these URLs.
+    pub fn settled(&mut self, number: u64, except: &[UrlId]) {
+        let ids: Vec<UrlId> = self.releasing.iter().copied().filter(|id| !except.contains(id)).collect();
+        for id in ids {
+            let lane = self.lane(id);
+            if lane.releasing.is_some_and(|since| since <= number) {
+                lane.releasing = None;
+                self.releasing.remove(&id);
+                self.refresh(id);
+            }
+        }
     }
 
     /// Restores what later deliveries of an order wait for: unfinished deliveries with an attempt behind them.
     pub fn restore_order(&mut self, url_id: UrlId, unfinished: Vec<(OrderId, DeliveryId)>) {
-        let lane = self.lane(url_id);
-        lane.restoring = false;
-        let finished = std::mem::take(&mut lane.finished);
-        for (order, delivery) in unfinished.into_iter().filter(|(_, delivery)| !finished.contains(delivery)) {
-            let first = lane.active.entry(order).or_insert(delivery);
-            *first = (*first).min(delivery);
+        // Where it was switched off and on meanwhile, this is not the answer that is waited for.
+        if !self.restores.contains(&url_id) {
+            self.lane(url_id).restore(unfinished);
+            self.refresh(url_id);
         }
-        self.refresh(url_id);
     }
 
     /// An open delivery was committed. It goes to memory where there is room and nothing due waits before it.
@@ -160,8 +198,9 @@ impl Lanes {
             return;
         }
         lane.merchant.get_or_insert(job.merchant_id);
-        // It may have been read from the table a moment before it was announced.
-        if Backlog::ALL.into_iter().any(|backlog| lane.queue(backlog).known.contains(&job.delivery_id)) {
+        // It may have been read from the table a moment before it was announced, or be open anew.
+        if lane.knows(job.delivery_id) {
+            lane.announced.insert(job.delivery_id);
             return;
         }
         if !lane.takes(&job, now, room) {
@@ -282,6 +321,13 @@ impl Lanes {
     /// How many deliveries a queue of a lane may hold at the moment: a share of what is free, or the first would take all.
     const fn room(&self) -> usize {
         CAPACITY.saturating_sub(self.in_memory) / 4
+    }
+
+    /// All lanes, always in the same order, so that the same things happening come to the same turns.
+    fn ids(&self) -> Vec<UrlId> {
+        let mut ids: Vec<UrlId> = self.lanes.keys().copied().collect();
+        ids.sort_unstable();
+        ids
     }
 
     fn lane(&mut self, url_id: UrlId) -> &mut Lane {

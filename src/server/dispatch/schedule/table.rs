@@ -33,10 +33,7 @@ impl Lanes {
     /// The result of an attempt is in the store.
     pub fn recorded(&mut self, url_id: UrlId, order_id: OrderId, delivery_id: DeliveryId, next: Next) {
         let lane = self.lane(url_id);
-        lane.forget(delivery_id);
-        if lane.restoring && !matches!(next, Next::Retry(_)) {
-            lane.finished.insert(delivery_id);
-        }
+        let is_open_anew = lane.forget(delivery_id);
         match next {
             Next::Retry(due) => self.promise(url_id, Backlog::Again, due),
             Next::Confirmed | Next::Expired | Next::Closed => {
@@ -44,10 +41,21 @@ impl Lanes {
                 self.refresh(url_id);
             }
         }
+        if is_open_anew {
+            self.look_again(url_id);
+        }
+    }
+
+    /// The table may hold something of a URL that is due and was not taken when it was announced.
+    fn look_again(&mut self, url_id: UrlId) {
+        for backlog in Backlog::ALL {
+            self.promise(url_id, backlog, Timestamp::default());
+        }
     }
 
     /// An attempt was not made, and is made at another time. Its delivery stands in the table as it did.
     pub fn put_back(&mut self, url_id: UrlId, delivery_id: DeliveryId, due: Timestamp) {
+        // Whatever it was announced for: it is read again then.
         self.lane(url_id).forget(delivery_id);
         for backlog in Backlog::ALL {
             self.promise(url_id, backlog, due);
@@ -86,12 +94,14 @@ impl Lanes {
     /// What was read from the table; `rest` is when the first of what was not read is due.
     pub fn loaded(&mut self, url_id: UrlId, backlog: Backlog, jobs: Vec<Job>, rest: Option<Timestamp>) {
         self.loads -= 1;
-        let lane = self.lane(url_id);
-        let mut room = lane.queue(backlog).loading.take().unwrap_or(0);
-        let mut rest = rest;
+        let queue = self.lane(url_id).queue(backlog);
+        let mut room = queue.loading.take().unwrap_or(0);
+        let is_stale = std::mem::take(&mut queue.is_stale);
+        let recorded = std::mem::take(&mut queue.recorded);
+        let (jobs, mut rest) = if is_stale { (Vec::new(), Some(Timestamp::default())) } else { (jobs, rest) };
         for job in jobs {
             let lane = self.lane(url_id);
-            let is_news = !lane.knows(job.delivery_id) && !lane.recorded.contains(&job.delivery_id);
+            let is_news = !lane.knows(job.delivery_id) && !recorded.contains(&job.delivery_id);
             if lane.held || lane.removed || !is_news {
                 continue;
             }
@@ -104,10 +114,6 @@ impl Lanes {
             } else {
                 rest = Some(rest.map_or(job.due_at, |rest| rest.min(job.due_at)));
             }
-        }
-        let lane = self.lane(url_id);
-        if !lane.is_loading() {
-            lane.recorded = Default::default();
         }
         match rest {
             Some(due) => self.promise(url_id, backlog, due),

@@ -45,7 +45,8 @@ impl Core {
     pub(in crate::server::store) async fn release_held(&self, url_id: UrlId) -> Result<u64, StoreError> {
         let mut tx = self.pool.begin().await?;
         let rows = sqlx::query(
-            "UPDATE delivery SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, due_at = $2, window_from = NULL, node_id = 0
+            "UPDATE delivery SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END,
+                 due_at = CASE WHEN attempts = 0 THEN created_at ELSE $2 END, window_from = NULL, node_id = 0
              WHERE id IN (SELECT id FROM delivery WHERE url_id = $1 AND state = 3 ORDER BY id LIMIT $3 FOR UPDATE)
              RETURNING attempts, merchant_id, order_id",
         )

@@ -191,15 +191,15 @@ impl SqliteStore {
     }
 
     /// Moves the next held deliveries of a released URL back into the queue, oldest first; gives how many it moved.
-    /// Their retry window begins anew.
+    /// Their retry window begins anew. What was not tried is due since it came, and so before what came later.
     pub(in crate::server::store) async fn release_held(&self, url_id: UrlId) -> Result<u64, StoreError> {
         let now = self.0.clock.now().0;
         let node = self.0.node;
         self.change(move |conn| {
             Box::pin(async move {
                 let rows = sqlx::query(
-                    "UPDATE delivery SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, due_at = ?2, window_from = NULL,
-                         node_id = ?3
+                    "UPDATE delivery SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END,
+                         due_at = CASE WHEN attempts = 0 THEN created_at ELSE ?2 END, window_from = NULL, node_id = ?3
                      WHERE id IN (SELECT id FROM delivery WHERE url_id = ?1 AND state = 3 ORDER BY id LIMIT ?4)
                      RETURNING id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at",
                 )

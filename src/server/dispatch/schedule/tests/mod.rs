@@ -2,6 +2,7 @@
 
 mod limits;
 mod properties;
+mod sound;
 mod table;
 mod turns;
 
@@ -58,8 +59,15 @@ fn again(url: i64, order: i64, id: i64) -> Job {
 fn lanes(urls: Vec<NotificationUrl>) -> Lanes {
     let mut lanes = Lanes::default();
     lanes.tick(NOW);
-    lanes.configure(&directory(urls));
+    lanes.configure(&directory(urls), 0);
     lanes
+}
+
+/// Takes over settings that need no delivery to be moved; gives the URLs whose order has to be restored.
+fn configure(lanes: &mut Lanes, urls: Vec<NotificationUrl>) -> Vec<UrlId> {
+    lanes.configure(&directory(urls), 0);
+    lanes.settled(0, &[]);
+    lanes.to_restore()
 }
 
 fn next(lanes: &mut Lanes) -> Option<i64> {

@@ -26,7 +26,7 @@ impl World {
             .collect();
         let mut lanes = Lanes::default();
         lanes.tick(NOW);
-        for url_id in lanes.configure(&directory(urls)) {
+        for url_id in configure(&mut lanes, urls) {
             lanes.restore_order(url_id, Vec::new());
         }
         Self { lanes, table: Vec::new(), flying: Vec::new(), now: NOW, starts: Vec::new() }

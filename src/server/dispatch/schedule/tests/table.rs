@@ -7,7 +7,7 @@ fn a_released_url_reads_the_table() {
     let mut lanes = lanes(vec![NotificationUrl { held: true, ..url(1) }]);
     lanes.push(job(1, 1, 1));
     assert_eq!((next(&mut lanes), lanes.wake_at()), (None, None));
-    lanes.configure(&directory(vec![url(1)]));
+    configure(&mut lanes, vec![url(1)]);
     assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh), (UrlId(1), Backlog::Again)]);
     lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
     assert_eq!(next(&mut lanes), Some(1));
@@ -100,12 +100,12 @@ fn a_url_on_hold_starts_nothing_and_a_released_one_goes_on() {
     lanes.push(job(1, 1, 1));
     lanes.push(job(1, 2, 2));
     assert_eq!(next(&mut lanes), Some(1));
-    lanes.configure(&directory(vec![NotificationUrl { held: true, ..url(1) }]));
+    configure(&mut lanes, vec![NotificationUrl { held: true, ..url(1) }]);
     end(&mut lanes, 1, 1, 1, Next::Retry(LATER));
     lanes.push(job(1, 3, 3));
     assert_eq!((next(&mut lanes), lanes.wake_at()), (None, None));
     assert_eq!(lanes.in_memory, 0);
-    lanes.configure(&directory(vec![url(1)]));
+    configure(&mut lanes, vec![url(1)]);
     lanes.push(job(1, 2, 2));
     assert_eq!(next(&mut lanes), None, "the table may hold what is due before it");
     assert_eq!(load(&mut lanes).len(), 2);
@@ -157,9 +157,22 @@ fn a_removed_url_leaves_nothing_behind() {
     lanes.push(job(1, 1, 1));
     lanes.push(job(1, 2, 2));
     next(&mut lanes);
-    lanes.configure(&directory(Vec::new()));
+    configure(&mut lanes, Vec::new());
     assert_eq!(lanes.lanes.len(), 1, "its attempt is on its way");
     end(&mut lanes, 1, 1, 1, Next::Confirmed);
-    lanes.configure(&directory(Vec::new()));
+    configure(&mut lanes, Vec::new());
     assert!(lanes.lanes.is_empty() && lanes.in_memory == 0 && lanes.wake_at().is_none());
+}
+
+#[test]
+fn what_is_due_again_is_read_although_it_was_recorded_while_the_other_queue_was() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 1, 1));
+    assert_eq!(next(&mut lanes), Some(1));
+    lanes.promise(UrlId(1), Backlog::Fresh, NOW);
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
+    end(&mut lanes, 1, 1, 1, Next::Retry(NOW));
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Again)], "while the first is still being read");
+    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 1, 1)], None);
+    assert_eq!(next(&mut lanes), Some(1));
 }

@@ -27,10 +27,13 @@ fn a_resend_for_debug_goes_beside_its_lane_and_leaves_no_trace_in_it() {
 #[test]
 fn nothing_starts_in_order_before_the_order_is_known() {
     let mut lanes = lanes(Vec::new());
-    assert_eq!(lanes.configure(&directory(vec![NotificationUrl { order_in_order: true, ..url(1) }])), [UrlId(1)]);
+    assert_eq!(configure(&mut lanes, vec![NotificationUrl { order_in_order: true, ..url(1) }]), [UrlId(1)]);
     lanes.push(job(1, 1, 2));
     assert_eq!(next(&mut lanes), None);
+    assert_eq!(load(&mut lanes), [], "what is in the table neither");
     lanes.restore_order(UrlId(1), vec![(OrderId(1), DeliveryId(1))]);
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 2)], None);
     assert_eq!(next(&mut lanes), None, "an earlier one of its order is not confirmed");
     lanes.push(job(1, 2, 3));
     assert_eq!(next(&mut lanes), Some(3), "another order goes on");
@@ -112,7 +115,7 @@ fn a_bulk_resend_goes_behind_first_tries_and_is_not_forgotten_for_them() {
 fn a_bulk_resend_overtakes_nothing_where_orders_go_in_order() {
     let mut lanes = lanes(Vec::new());
     let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
-    lanes.configure(&directory(vec![in_order]));
+    configure(&mut lanes, vec![in_order]);
     lanes.restore_order(UrlId(1), Vec::new());
     lanes.push(Job { origin: Origin::Bulk, ..job(1, 7, 1) });
     lanes.push(job(1, 7, 2));
@@ -134,22 +137,88 @@ fn a_resend_does_not_wait_behind_a_backlog_in_the_table() {
 }
 
 #[test]
-fn nothing_waits_for_what_was_finished_while_it_was_looked_up() {
+fn order_begins_when_what_was_on_its_way_before_is_recorded() {
     let mut lanes = lanes(vec![url(1)]);
     lanes.push(job(1, 7, 1));
     assert_eq!(next(&mut lanes), Some(1));
-    assert_eq!(lanes.configure(&directory(vec![NotificationUrl { order_in_order: true, ..url(1) }])), [UrlId(1)]);
-    end(&mut lanes, 1, 7, 1, Next::Confirmed);
-    lanes.restore_order(UrlId(1), vec![(OrderId(7), DeliveryId(1))]);
+    let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
+    assert_eq!(configure(&mut lanes, vec![in_order]), [], "the first may come to be tried again");
     lanes.push(job(1, 7, 2));
-    assert_eq!(next(&mut lanes), Some(2));
+    assert_eq!(next(&mut lanes), None);
+    end(&mut lanes, 1, 7, 1, Next::Retry(LATER));
+    assert_eq!(lanes.to_restore(), [UrlId(1)]);
+    lanes.restore_order(UrlId(1), vec![(OrderId(7), DeliveryId(1))]);
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 7, 2)], None);
+    assert_eq!(next(&mut lanes), None, "2 waits for 1");
+}
+
+#[test]
+fn what_was_tried_before_order_was_switched_on_comes_in_its_order() {
+    let mut lanes = lanes(Vec::new());
+    let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
+    configure(&mut lanes, vec![in_order]);
+    lanes.restore_order(UrlId(1), [3, 1, 2].map(|id| (OrderId(7), DeliveryId(id))).into());
+    lanes.push(job(1, 7, 9));
+    lanes.tick(LATER);
+    lanes.promise(UrlId(1), Backlog::Again, LATER);
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Again, [3, 1, 2].map(|id| again(1, 7, id)).into(), None);
+    for id in [1, 2, 3, 9] {
+        assert_eq!(all(&mut lanes), [id]);
+        end(&mut lanes, 1, 7, id, Next::Confirmed);
+    }
+}
+
+#[test]
+fn nothing_waits_any_more_when_order_is_switched_off() {
+    let mut lanes = lanes(Vec::new());
+    let url = |order_in_order| NotificationUrl { concurrent: true, order_in_order, ..url(1) };
+    configure(&mut lanes, vec![url(true)]);
+    lanes.restore_order(UrlId(1), Vec::new());
+    lanes.push(job(1, 7, 1));
+    lanes.push(job(1, 7, 2));
+    assert_eq!(all(&mut lanes), [1]);
+    end(&mut lanes, 1, 7, 1, Next::Retry(LATER));
+    configure(&mut lanes, vec![url(false)]);
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 7, 2)], None);
+    assert_eq!(all(&mut lanes), [2]);
+}
+
+#[test]
+fn what_was_held_is_released_before_order_goes_on() {
+    let mut lanes = lanes(Vec::new());
+    let url = |held| NotificationUrl { order_in_order: true, held, ..url(1) };
+    configure(&mut lanes, vec![url(true)]);
+    lanes.restore_order(UrlId(1), Vec::new());
+    lanes.configure(&directory(vec![url(false)]), 1);
+    lanes.push(job(1, 7, 2));
+    lanes.settled(0, &[]);
+    lanes.settled(1, &[UrlId(1)]);
+    assert_eq!((load(&mut lanes), next(&mut lanes)), (Vec::new(), None), "others of its order may be held");
+    lanes.settled(1, &[]);
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 7, 1), job(1, 7, 2)], None);
+    assert_eq!(next(&mut lanes), Some(1));
+}
+
+#[test]
+fn what_is_announced_again_before_it_is_recorded_is_not_forgotten() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 7, 1));
+    assert_eq!(next(&mut lanes), Some(1));
+    // Held at its last attempt, which keeps it, and released: word of that comes before word of the record.
+    lanes.push(again(1, 7, 1));
+    end(&mut lanes, 1, 7, 1, Next::Expired);
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh), (UrlId(1), Backlog::Again)]);
 }
 
 #[test]
 fn within_an_order_the_later_waits_for_the_earlier() {
     let mut lanes = lanes(Vec::new());
     let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
-    assert_eq!(lanes.configure(&directory(vec![in_order])), [UrlId(1)]);
+    assert_eq!(configure(&mut lanes, vec![in_order]), [UrlId(1)]);
     lanes.restore_order(UrlId(1), vec![(OrderId(9), DeliveryId(90))]);
     for (order, id) in [(7, 1), (7, 2), (8, 3), (9, 4)] {
         lanes.push(job(1, order, id));
