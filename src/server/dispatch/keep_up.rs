@@ -6,37 +6,15 @@
 //! is late. Slow merchants alone do not make it late, so they never slow a gateway down.
 
 use crate::server::store::Brake;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::{sync::watch, time::Instant};
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_millis(10);
-/// The same while nothing waits.
-const AT_REST: Duration = Duration::from_millis(100);
 /// A timer may be late by so much on a machine that has time.
 const TOLERABLE: f64 = 4.0;
 /// Longest wait of an acknowledgement, in milliseconds: no gateway notices.
 const LONGEST: f64 = 200.0;
-
-/// Whether deliveries wait that could be made now, as the dispatcher sees it.
-#[derive(Clone, Default)]
-pub struct Waiting(Arc<AtomicBool>);
-
-impl Waiting {
-    pub fn set(&self, waits: bool) {
-        self.0.store(waits, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// How long acknowledgements should wait, from how late the runtime is. Milliseconds.
 #[derive(Default)]
@@ -63,15 +41,18 @@ impl Control {
     }
 }
 
-/// Measures and brakes, for as long as the dispatcher runs.
-pub async fn keep_up(brake: Brake, waiting: Waiting) {
+/// Measures and brakes, for as long as the dispatcher tells whether deliveries wait that could be made now.
+pub async fn keep_up(brake: Brake, mut waiting: watch::Receiver<bool>) {
     let mut control = Control::default();
     loop {
+        if control.is_at_rest() && waiting.wait_for(|waits| *waits).await.is_err() {
+            return;
+        }
         let begin = Instant::now();
-        let pause = if control.is_at_rest() && !waiting.get() { AT_REST } else { EVERY };
-        tokio::time::sleep(pause).await;
-        let late = begin.elapsed().saturating_sub(pause).as_secs_f64() * 1e3;
-        brake.set(control.step(late, waiting.get()));
+        tokio::time::sleep(EVERY).await;
+        let late = begin.elapsed().saturating_sub(EVERY).as_secs_f64() * 1e3;
+        let waits = *waiting.borrow();
+        brake.set(control.step(late, waits));
     }
 }
 

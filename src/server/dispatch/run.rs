@@ -4,7 +4,7 @@
 use super::{
     attempt::{Turn, Workshop},
     board::Board,
-    keep_up::{Waiting, keep_up},
+    keep_up::keep_up,
     needs::{Courier, Table},
     schedule::{Ended, Lanes, Load, MAX_IN_FLIGHT, Signal},
 };
@@ -105,7 +105,8 @@ struct Loop<T, C> {
     board: Board,
     /// Counts how often deliveries may not fit their URLs' settings any more.
     unsettled: watch::Sender<u64>,
-    waiting: Waiting,
+    /// Whether deliveries wait that could be made now.
+    waiting: watch::Sender<bool>,
 }
 
 struct Running {
@@ -140,10 +141,10 @@ async fn run<T: Table, C: Courier>(
         unrecorded: 0,
         board,
         unsettled,
-        waiting: Waiting::default(),
+        waiting: watch::channel(false).0,
         workshop,
     };
-    let braking = tokio::spawn(keep_up(looper.workshop.store.brake(), looper.waiting.clone()));
+    let braking = tokio::spawn(keep_up(looper.workshop.store.brake(), looper.waiting.subscribe()));
     looper.tick();
     looper.configure();
     looper.read_lanes();
@@ -164,7 +165,8 @@ async fn run<T: Table, C: Courier>(
             looper.lanes.push(job);
         }
         looper.start_due();
-        looper.waiting.set(looper.lanes.has_waiting());
+        let waits = looper.lanes.has_waiting();
+        looper.waiting.send_if_modified(|known| std::mem::replace(known, waits) != waits);
         #[cfg(test)]
         looper.lanes.assert_sound();
         let wake_at = looper.lanes.wake_at();

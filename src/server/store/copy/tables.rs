@@ -32,7 +32,7 @@ pub(super) struct Table {
 use Kind::{Bytes, Flag, Integer, Node, Page, Rank, Sealed, Text};
 
 /// Everything that is copied row by row.
-pub(super) const TABLES: [Table; 18] = [
+pub(super) const TABLES: [Table; 19] = [
     Table {
         name: "merchant",
         target: "merchant",
@@ -182,6 +182,32 @@ pub(super) const TABLES: [Table; 18] = [
             ("actor", Text),
             ("debug", Flag),
             ("request_key", Text),
+        ],
+    },
+    Table {
+        name: "bulk_job",
+        target: "bulk_job",
+        columns: &[
+            ("id", Integer),
+            ("merchant_id", Integer),
+            ("at", Integer),
+            ("actor", Text),
+            ("request_key", Text),
+            ("filter", Text),
+            ("target", Text),
+            ("expected", Integer),
+            ("ceiling", Integer),
+            ("state", Integer),
+            ("position", Integer),
+            ("swept", Flag),
+            ("behind", Text),
+            ("made", Integer),
+            ("confirmed", Integer),
+            ("waiting", Integer),
+            ("removed", Integer),
+            ("without_bytes", Integer),
+            ("turn", Integer),
+            ("finished_at", Integer),
         ],
     },
     Table {
