@@ -24,6 +24,8 @@ use tokio::{
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// How what the server does by itself is signed in the audit log.
 const ACTOR: &str = "quittance";
+/// Resends for debug to a URL on hold that a crash can leave behind.
+const STRAYS: usize = 1_000;
 /// Results that may wait to be recorded before no more attempts start.
 const MAX_UNRECORDED: usize = 5_000;
 /// Results recorded in one call.
@@ -76,6 +78,8 @@ impl Dispatcher {
 /// What the loop's helpers tell it.
 enum Event {
     Lanes(Vec<LaneDepth>),
+    /// Open deliveries of a URL on hold.
+    Strays(Vec<Job>),
     Order(UrlId, Vec<(OrderId, DeliveryId)>),
     Loaded(Load, Vec<Job>, Option<Timestamp>),
     LoadFailed(Load),
@@ -181,6 +185,7 @@ async fn run<T: Table, C: Courier>(
             Some(urls) = due.recv() => {
                 looper.follow(&mut settings);
                 for (url_id, due) in urls {
+                    looper.find_strays(url_id);
                     for backlog in Backlog::ALL {
                         looper.lanes.promise(url_id, backlog, due);
                     }
@@ -248,6 +253,21 @@ impl<T: Table, C: Courier> Loop<T, C> {
         });
     }
 
+    /// A resend for debug also goes to a URL on hold, of which nothing else is read. Where the process that was asked for it
+    /// has died, it is made now.
+    fn find_strays(&self, url_id: UrlId) {
+        if self.directory.url(url_id).is_none_or(|url| !url.held) {
+            return;
+        }
+        let (store, events, now) = (self.workshop.store.clone(), self.events.clone(), self.workshop.clock.now());
+        tokio::spawn(async move {
+            let read = || load(&store, Load { url_id, backlog: Backlog::Fresh, limit: STRAYS }, now);
+            let (mut jobs, _) = until_answered("resends for debug", read).await;
+            jobs.retain(|job| job.origin == Origin::Debug);
+            let _ = events.send(Event::Strays(jobs));
+        });
+    }
+
     /// Reads what is due, and starts what may start.
     fn start_due(&mut self) {
         for url_id in self.lanes.to_restore() {
@@ -286,6 +306,7 @@ impl<T: Table, C: Courier> Loop<T, C> {
         match event {
             Event::Lanes(lanes) => {
                 for lane in lanes {
+                    self.find_strays(lane.url_id);
                     for (backlog, due) in [(Backlog::Fresh, lane.fresh_due), (Backlog::Again, lane.again_due)] {
                         if let Some(due) = due {
                             self.lanes.promise(lane.url_id, backlog, due);
@@ -293,6 +314,7 @@ impl<T: Table, C: Courier> Loop<T, C> {
                     }
                 }
             }
+            Event::Strays(jobs) => jobs.into_iter().for_each(|job| self.lanes.push(job)),
             Event::Order(url_id, unfinished) => self.lanes.restore_order(url_id, unfinished),
             Event::Loaded(Load { url_id, backlog, .. }, jobs, rest) => self.lanes.loaded(url_id, backlog, jobs, rest),
             Event::LoadFailed(Load { url_id, backlog, .. }) => {

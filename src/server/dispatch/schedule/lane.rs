@@ -13,8 +13,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 pub const QUEUE_CAPACITY: usize = 10_000;
 /// The same while only single requests go out: more would only lie about.
 pub const PROBED_CAPACITY: usize = 16;
-/// With this part of what was read last still ready the table is read again, so that there is something to do meanwhile.
-const NEARLY_EMPTY: usize = 4;
 /// Parked, on their way, back but not recorded: so many deliveries of one kind a lane knows before it reads no more of the
 /// table.
 const KNOWN_CAPACITY: usize = 2_000;
@@ -33,8 +31,6 @@ pub struct Queue {
     pub table: Option<Timestamp>,
     /// The table is being read for so many.
     pub loading: Option<usize>,
-    /// How many were wanted when it was read last.
-    pub batch: usize,
     /// What is being read is of the time before its order was known.
     pub is_stale: bool,
     /// Recorded while the table was read for this queue: what is read may be older than that. What is read later is not.
@@ -149,11 +145,9 @@ impl Lane {
     /// When the table should be read for a queue: when something in it is due and there is room.
     pub fn wanted(&mut self, backlog: Backlog) -> Option<Timestamp> {
         let is_off = self.is_off() || self.is_unsure();
-        let is_probed = self.breaker.is_open();
         let queue = self.queue(backlog);
-        let nearly_empty = if is_probed { 0 } else { queue.batch / NEARLY_EMPTY };
         // What waits for an earlier one of its order counts: a dead URL must not gather everything in memory.
-        let has_room = queue.ready.len() <= nearly_empty && queue.known.len().saturating_sub(queue.ready.len()) < KNOWN_CAPACITY;
+        let has_room = queue.ready.is_empty() && queue.known.len() < KNOWN_CAPACITY;
         queue.table.filter(|_| !is_off && has_room && queue.loading.is_none())
     }
 

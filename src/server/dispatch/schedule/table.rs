@@ -80,7 +80,7 @@ impl Lanes {
                 let lane = self.lane(url_id);
                 let batch = batch.min(lane.capacity());
                 let queue = lane.queue(backlog);
-                (queue.loading, queue.batch) = (Some(batch), batch);
+                queue.loading = Some(batch);
                 queue.table = None;
                 let limit = batch + queue.known.len();
                 expected += batch;
