@@ -39,8 +39,7 @@ impl Site {
         let sockets: Result<Vec<_>, _> = (0..nodes).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
         let ports: Result<Vec<_>, _> =
             sockets.and_then(|sockets| sockets.iter().map(|socket| socket.local_addr().map(|address| address.port())).collect());
-        let environment =
-            if trouble == Trouble::Clock { clock_environment(folder.path())? } else { Vec::new() };
+        let environment = if trouble == Trouble::Clock { clock_environment(folder.path())? } else { Vec::new() };
         Ok(Self { disk, folder, database, environment, ports: ports.map_err(|error| error.to_string())? })
     }
 

@@ -121,13 +121,7 @@ pub fn disturb(
 }
 
 /// Makes trouble once; counted from 0.
-pub fn strike(
-    trouble: Trouble,
-    site: &Site,
-    servers: &mut [Server],
-    random: &mut Random,
-    number: u64,
-) -> Result<(), String> {
+pub fn strike(trouble: Trouble, site: &Site, servers: &mut [Server], random: &mut Random, number: u64) -> Result<(), String> {
     let mut pause = |from: u64, spread: u64| std::thread::sleep(Duration::from_millis(from + random.below(spread)));
     pause(150, 850);
     match trouble {

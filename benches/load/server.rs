@@ -34,8 +34,12 @@ impl Process {
     /// Starts this binary in a role and waits until it listens.
     pub async fn start(role: &str) -> Self {
         let program = std::env::current_exe().expect("this program's path");
-        let mut child =
-            Command::new(program).arg(format!("role={role}")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server process");
+        let mut child = Command::new(program)
+            .arg(format!("role={role}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a server process");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its port");
         Self { child, port: line.trim().parse().expect("a port") }

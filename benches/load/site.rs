@@ -128,7 +128,8 @@ impl Site {
         let begin = Instant::now();
         self.servers = (0..nodes)
             .map(|_| {
-                let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+                let port =
+                    std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
                 let listen = format!("127.0.0.1:{port}");
                 let mut command = self.command(&["serve", "--listen", &listen, "--allow-network", "127.0.0.0/8"]);
                 let child = command.stdout(Stdio::null()).spawn().expect("the server");
@@ -189,7 +190,9 @@ fn is_healthy(port: u16) -> bool {
     use std::io::{Read as _, Write as _};
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let mut answer = [0; 12];
-    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"HTTP/1.1 200"
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").is_ok()
+        && stream.read_exact(&mut answer).is_ok()
+        && &answer == b"HTTP/1.1 200"
         || answer.starts_with(b"HTTP/1.0 200")
 }
 

@@ -3,8 +3,7 @@
 
 use crate::server::{
     auth::{Passwords, Throttle, Token},
-    balance,
-    bulk,
+    balance, bulk,
     dispatch::{
         attempt::Workshop,
         client::{Client, Guard, Limits, Resolver},

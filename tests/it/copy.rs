@@ -16,10 +16,11 @@ use quittance::{
         Cause, DeliveryState, RefusalReason, Role,
         attempt::{Timings, VerdictDetail},
         id::{ListenerId, MerchantId, OrderId, UrlId},
+        pages::{bulk::BulkTarget, deliveries::DeliveryFilter},
     },
     server::store::{
-        self, Address, AttemptRecord, Copied, CopyError, CopySettings, Feed, Job, NewRefusal, NewResend, NewUser, Next, OpenAs,
-        SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
+        self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, NewBulk, NewRefusal, NewResend,
+        NewUser, Next, OpenAs, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
     },
 };
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -142,6 +143,15 @@ impl Full {
             at: START,
         };
         store.resend(self.merchant, resend).await.unwrap();
+        let filter = DeliveryFilter { text: "nothing has this reference".to_owned(), ..DeliveryFilter::default() };
+        let bulk = NewBulk {
+            order: BulkOrder { filter, target: BulkTarget::Same },
+            expected: Some(0),
+            actor: "support@example.com".to_owned(),
+            request_key: "many".to_owned(),
+            at: START,
+        };
+        store.add_bulk(self.merchant, bulk).await.unwrap();
         let refusal = NewRefusal {
             merchant_id: Some(self.merchant),
             listener_id: Some(self.listener),

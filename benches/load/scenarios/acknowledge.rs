@@ -11,7 +11,9 @@ const SPAN: Duration = Duration::from_secs(4);
 
 /// At the rate that counts there are seven rounds, because rounds on a shared machine differ by a third.
 pub async fn run() {
-    println!("acknowledge: full-size IPN, the listener alone (no URL), SQLite synchronous=FULL, PostgreSQL synchronous_commit=on");
+    println!(
+        "acknowledge: full-size IPN, the listener alone (no URL), SQLite synchronous=FULL, PostgreSQL synchronous_commit=on"
+    );
     for (connections, rounds) in [(1, 3), (64, 3), (256, 7), (1000, 3)] {
         println!("  {connections} connections");
         let (mut sqlite, mut postgres) = (Vec::new(), Vec::new());
@@ -23,7 +25,9 @@ pub async fn run() {
             sqlite.push(on_sqlite.rate() / bare.rate());
             postgres.push(on_postgres.rate() / bare.rate());
             println!("    round {round}: bare {bare}; SQLite {on_sqlite}; PostgreSQL {on_postgres}");
-            println!("      processor time a message: bare {bare_cost}; SQLite {sqlite_cost}; PostgreSQL (without its server) {postgres_cost}");
+            println!(
+                "      processor time a message: bare {bare_cost}; SQLite {sqlite_cost}; PostgreSQL (without its server) {postgres_cost}"
+            );
         }
         println!("    median ratio: SQLite {:.2}, PostgreSQL {:.2}", median(sqlite), median(postgres));
     }

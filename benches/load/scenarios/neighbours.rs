@@ -15,7 +15,9 @@ const SPAN: Duration = Duration::from_secs(10);
 const ROUNDS: usize = 5;
 
 pub async fn run() {
-    println!("neighbours: {RATE} messages a second to {SHOPS} URLs, of which one refuses connections and one answers after 20 s, against all well");
+    println!(
+        "neighbours: {RATE} messages a second to {SHOPS} URLs, of which one refuses connections and one answers after 20 s, against all well"
+    );
     for engine in [Engine::Sqlite, Engine::Postgres { nodes: 1 }] {
         let (mut p99s, mut p50s) = (Vec::new(), Vec::new());
         for round in 1..=ROUNDS {

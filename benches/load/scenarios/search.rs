@@ -134,10 +134,14 @@ async fn fill(site: &Site, from: u64, until: u64) {
         Engine::Sqlite => {
             let path = site.database.strip_prefix("sqlite:").expect("a file");
             let connection = rusqlite::Connection::open(path).expect("the database");
-            connection.execute_batch("PRAGMA synchronous=OFF; PRAGMA cache_size=-262144; PRAGMA temp_store=MEMORY").expect("settings");
+            connection
+                .execute_batch("PRAGMA synchronous=OFF; PRAGMA cache_size=-262144; PRAGMA temp_store=MEMORY")
+                .expect("settings");
             for begin in (from..until).step_by(STEP as usize) {
                 let end = until.min(begin + STEP);
-                let rows = format!("WITH RECURSIVE series (n) AS (SELECT {begin} UNION ALL SELECT n + 1 FROM series WHERE n + 1 < {end}), made AS (SELECT n, {columns} FROM series)");
+                let rows = format!(
+                    "WITH RECURSIVE series (n) AS (SELECT {begin} UNION ALL SELECT n + 1 FROM series WHERE n + 1 < {end}), made AS (SELECT n, {columns} FROM series)"
+                );
                 connection
                     .execute_batch(&format!(
                         "BEGIN;
@@ -160,7 +164,10 @@ async fn fill(site: &Site, from: u64, until: u64) {
             };
             for begin in (from..until).step_by(STEP as usize) {
                 let end = until.min(begin + STEP);
-                let rows = format!("FROM (SELECT n, {columns} FROM generate_series({begin}::bigint, {}::bigint) AS series (n)) AS made", end - 1);
+                let rows = format!(
+                    "FROM (SELECT n, {columns} FROM generate_series({begin}::bigint, {}::bigint) AS series (n)) AS made",
+                    end - 1
+                );
                 run(format!(
                     "INSERT INTO orders SELECT id, {merchant}, '2checkout', (100000000 + n)::text, 'cart-' || n, 'buyer' || n || '@example.com',
                          'John Smith', {status}, 1, 'COMPLETE', 5290, 'USD', n % 100 = 3, at, at, at {rows}"

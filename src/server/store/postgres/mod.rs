@@ -172,7 +172,10 @@ impl PgStore {
         let pool = PgPoolOptions::new()
             .max_connections(if serves { POOL } else { 2 })
             .acquire_timeout(ACQUIRE_PATIENCE)
-            .after_connect(move |_, _| Box::pin(async move { Ok(nodelay::hurry(port)) }))
+            .after_connect(move |_, _| {
+                nodelay::hurry(port);
+                Box::pin(async { Ok(()) })
+            })
             // A plan made while the tables were empty reads all of them later, until the server looks at them again.
             .connect_lazy_with(options.clone().options([("plan_cache_mode", "force_custom_plan")]));
         let directory = watch::channel(Arc::new(settings::load(&pool, &vault).await?)).0;

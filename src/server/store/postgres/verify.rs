@@ -62,7 +62,9 @@ const COUNTED: [(&str, &str, &str); 15] = [
         "every resent delivery has its resend",
         "deliveries of a resend that is not there",
         "SELECT count(*) FROM delivery
-         WHERE (origin <> 0 OR resend_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM resend WHERE resend.id = delivery.resend_id)",
+         WHERE (origin <> 0 OR resend_id IS NOT NULL)
+             AND NOT EXISTS (SELECT 1 FROM resend WHERE resend.id = delivery.resend_id AND origin <> 3)
+             AND NOT EXISTS (SELECT 1 FROM bulk_job WHERE bulk_job.id = delivery.resend_id AND origin = 3)",
     ),
     (
         "every notification has its order",

@@ -198,10 +198,13 @@ async fn ledger(
     .bind(&orders)
     .execute(&mut *conn)
     .await?;
-    sqlx::query("DELETE FROM bulk_job WHERE id < ? AND finished_at IS NOT NULL")
-        .bind(floor(horizon.ledger_before))
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "DELETE FROM bulk_job WHERE id < ? AND finished_at IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM delivery WHERE resend_id = bulk_job.id)",
+    )
+    .bind(floor(horizon.ledger_before))
+    .execute(&mut *conn)
+    .await?;
     let gone = sqlx::query(
         "DELETE FROM orders WHERE id IN (SELECT value FROM json_each(?))
              AND NOT EXISTS (SELECT 1 FROM notification WHERE notification.order_id = orders.id)",
