@@ -130,7 +130,7 @@ pub fn strike(trouble: Trouble, site: &Site, servers: &mut [Server], random: &mu
             if let Some(disk) = &site.disk {
                 disk.fill()?;
                 pause(300, 700);
-                if number % 2 == 0 {
+                if number.is_multiple_of(2) {
                     // What comes now must come up again on a full disk, or wait until there is room.
                     let node = random.below(servers.len() as u64) as usize;
                     servers[node].kill();
