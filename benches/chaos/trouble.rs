@@ -15,8 +15,8 @@ use std::{
 
 /// What moves the clock of a server: compiled when it is needed.
 const CLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/chaos/clock.c");
-/// How large the disk is that runs full. The logs of the database files alone may take a third of it.
-const DISK: &str = "1g";
+/// How large the disk is that runs full: what comes in between must fit.
+const DISK: &str = "4g";
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

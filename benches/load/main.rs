@@ -15,6 +15,7 @@ mod server;
 mod site;
 
 use scenarios::{acknowledge, deliver, neighbours, outstanding, search, steady};
+use site::Engine;
 
 /// As in the server.
 #[global_allocator]
@@ -22,8 +23,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What there is, and whether it belongs to a run that names nothing. `search-all` goes to ten million orders and takes half an
 /// hour.
-const SCENARIOS: [(&str, bool); 7] = [
+const SCENARIOS: [(&str, bool); 8] = [
     ("acknowledge", true),
+    ("acknowledge-postgres", true),
     ("deliver", true),
     ("steady", true),
     ("neighbours", true),
@@ -51,7 +53,8 @@ fn main() {
                 continue;
             }
             match name {
-                "acknowledge" => acknowledge::run().await,
+                "acknowledge" => acknowledge::run(Engine::Sqlite).await,
+                "acknowledge-postgres" => acknowledge::run(Engine::Postgres { nodes: 1 }).await,
                 "deliver" => deliver::run().await,
                 "steady" => steady::run().await,
                 "neighbours" => neighbours::run().await,
