@@ -23,7 +23,7 @@ use self::{
     merchant::Merchant,
     sender::Sender,
     server::{Server, Site},
-    trouble::{Trouble, disturb, strike},
+    trouble::{Trouble, disturb, settle_clock, strike},
 };
 use std::{
     collections::HashMap,
@@ -138,6 +138,7 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
         strike(trouble, &site, &mut servers, &mut plan.random, kills)?;
         kills += 1;
     }
+    settle_clock(trouble, &site)?;
     let acknowledged = sender.finish()?;
     let sent_in = begin.elapsed();
     let drained = Instant::now();
