@@ -25,7 +25,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// How what the server does by itself is signed in the audit log.
 const ACTOR: &str = "quittance";
 /// Resends for debug to a URL on hold that a crash can leave behind.
-const STRAYS: usize = 1_000;
+const STRAYS: u32 = 1_000;
 /// Results that may wait to be recorded before no more attempts start.
 const MAX_UNRECORDED: usize = 5_000;
 /// Results recorded in one call.
@@ -261,8 +261,11 @@ impl<T: Table, C: Courier> Loop<T, C> {
         }
         let (store, events, now) = (self.workshop.store.clone(), self.events.clone(), self.workshop.clock.now());
         tokio::spawn(async move {
-            let read = || load(&store, Load { url_id, backlog: Backlog::Fresh, limit: STRAYS }, now);
-            let (mut jobs, _) = until_answered("resends for debug", read).await;
+            let read = async || {
+                store.settled().await?;
+                store.lane(url_id, Backlog::Fresh, None, now, STRAYS).await
+            };
+            let mut jobs = until_answered("resends for debug", read).await;
             jobs.retain(|job| job.origin == Origin::Debug);
             let _ = events.send(Event::Strays(jobs));
         });
@@ -400,8 +403,11 @@ async fn unfinished(store: &impl Table, url_id: UrlId) -> Result<Vec<(OrderId, D
 async fn load(store: &impl Table, wanted: Load, now: Timestamp) -> Result<(Vec<Job>, Option<Timestamp>), StoreError> {
     let Load { url_id, backlog, limit } = wanted;
     store.settled().await?;
-    let mut jobs = store.lane(url_id, backlog, None, now, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
-    let rest = if jobs.len() == limit { Some(now) } else { store.next_due(url_id, backlog, (now, DeliveryId(i64::MAX))).await? };
+    // A first try is due whatever it says: it may have come while the clock was ahead.
+    let until = if backlog == Backlog::Fresh { Timestamp(i64::MAX) } else { now };
+    let mut jobs = store.lane(url_id, backlog, None, until, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
+    let rest =
+        if jobs.len() == limit { Some(now) } else { store.next_due(url_id, backlog, (until, DeliveryId(i64::MAX))).await? };
     let ids: Vec<_> = jobs.iter().map(|job| job.notification_id).collect();
     let bodies = store.bodies(&ids).await?;
     for job in &mut jobs {

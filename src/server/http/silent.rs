@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::Notify;
 
@@ -24,6 +27,7 @@ pub struct Place(Arc<Inner>);
 struct Inner {
     number: u64,
     go: Arc<Notify>,
+    has_spoken: AtomicBool,
     silent: Silent,
 }
 
@@ -39,7 +43,7 @@ impl Silent {
         waiting.last += 1;
         let number = waiting.last;
         waiting.connections.insert(number, go.clone());
-        Place(Arc::new(Inner { number, go, silent: self.clone() }))
+        Place(Arc::new(Inner { number, go, has_spoken: AtomicBool::new(false), silent: self.clone() }))
     }
 
     /// Tells the one that has been silent for the longest time to go.
@@ -52,9 +56,11 @@ impl Silent {
 }
 
 impl Place {
-    /// A request has come: from now on it is served like any other.
+    /// A request has come: from now on it is served like any other. Only the first of a connection changes something.
     pub fn speaks(&self) {
-        self.0.silent.waiting().connections.remove(&self.0.number);
+        if !self.0.has_spoken.swap(true, Ordering::Relaxed) {
+            self.0.silent.waiting().connections.remove(&self.0.number);
+        }
     }
 
     /// Waits until it has to make room.

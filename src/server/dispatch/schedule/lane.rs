@@ -171,11 +171,13 @@ impl Lane {
             return self.asked.len() < capacity;
         }
         if self.is_bulk(job) {
-            return job.due_at <= now && self.bulk.len() < capacity;
+            return self.bulk.len() < capacity;
         }
-        let queue = self.queue(Backlog::of(job));
+        let backlog = Backlog::of(job);
+        let queue = self.queue(backlog);
         let is_behind = queue.loading.is_some() || queue.table.is_some_and(|due| due <= now);
-        !is_behind && job.due_at <= now && queue.ready.len() < capacity
+        let is_due = backlog == Backlog::Fresh || job.due_at <= now;
+        !is_behind && is_due && queue.ready.len() < capacity
     }
 
     /// Keeps a delivery in memory.
@@ -297,6 +299,11 @@ impl Lane {
             queue.table = Some(queue.table.map_or(job.due_at, |table| table.min(job.due_at)));
         }
         dropped
+    }
+
+    /// First tries that came while the clock was ahead do not wait until it has caught up.
+    pub fn fresh_is_due(&mut self, now: Timestamp) {
+        self.fresh.table = self.fresh.table.map(|due| due.min(now));
     }
 
     /// Whether a delivery is in memory or on its way.

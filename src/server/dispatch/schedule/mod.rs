@@ -91,6 +91,7 @@ impl Lanes {
                 let lane = self.lane(id);
                 lane.breaker.set_back(now);
                 lane.pace.set_back(now);
+                lane.fresh_is_due(now);
                 self.refresh(id);
             }
         }
@@ -355,6 +356,8 @@ impl Lanes {
         for job in self.lane(url_id).spill(keep) {
             self.lose(&job);
         }
+        let now = self.now;
+        self.lane(url_id).fresh_is_due(now);
     }
 
     /// Brings the rows of turns, the timers and the wake-ups in line with a lane.

@@ -23,8 +23,15 @@ pub struct Load {
 }
 
 impl Lanes {
-    /// The table holds something of a URL that is due at a moment.
+    /// The table holds something of a URL that is due at a moment. A first try is due now whatever it says: it came while the
+    /// clock was ahead.
     pub fn promise(&mut self, url_id: UrlId, backlog: Backlog, due: Timestamp) {
+        let due = if backlog == Backlog::Fresh { due.min(self.now) } else { due };
+        self.look_at(url_id, backlog, due);
+    }
+
+    /// The table is to be read for a URL at a moment.
+    fn look_at(&mut self, url_id: UrlId, backlog: Backlog, due: Timestamp) {
         let queue = self.lane(url_id).queue(backlog);
         queue.table = Some(queue.table.map_or(due, |table| table.min(due)));
         self.refresh(url_id);
@@ -58,7 +65,7 @@ impl Lanes {
         // Whatever it was announced for: it is read again then.
         self.lane(url_id).forget(delivery_id);
         for backlog in Backlog::ALL {
-            self.promise(url_id, backlog, due);
+            self.look_at(url_id, backlog, due);
         }
     }
 

@@ -176,3 +176,30 @@ fn what_is_due_again_is_read_although_it_was_recorded_while_the_other_queue_was(
     lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 1, 1)], None);
     assert_eq!(next(&mut lanes), Some(1));
 }
+
+#[test]
+fn a_clock_that_is_set_back_lets_no_first_try_wait() {
+    let earlier = NOW.minus(Duration::from_secs(900));
+    let mut lanes = lanes(vec![url(1), url(2)]);
+    for url in [1, 2] {
+        lanes.push(job(url, 1, url * 10));
+        assert_eq!(next(&mut lanes), Some(url * 10));
+        lanes.push(job(url, 2, url * 10 + 1));
+    }
+    lanes.promise(UrlId(2), Backlog::Fresh, LATER);
+    assert_eq!(load(&mut lanes), [], "there is still something in memory");
+    lanes.tick(earlier);
+    // What is in memory goes on, what comes is taken, and so is what lies in the table.
+    lanes.push(job(1, 3, 12));
+    end(&mut lanes, 1, 1, 10, Next::Confirmed);
+    assert_eq!(next(&mut lanes), Some(11));
+    end(&mut lanes, 1, 2, 11, Next::Confirmed);
+    assert_eq!(next(&mut lanes), Some(12));
+    end(&mut lanes, 2, 1, 20, Next::Confirmed);
+    assert_eq!(next(&mut lanes), Some(21));
+    assert_eq!(load(&mut lanes), [(UrlId(2), Backlog::Fresh)]);
+    // What was tried keeps the moments of its schedule.
+    lanes.promise(UrlId(1), Backlog::Again, NOW);
+    assert_eq!(load(&mut lanes), []);
+    assert_eq!(lanes.wake_at(), Some(NOW));
+}
