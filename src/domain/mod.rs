@@ -6,6 +6,7 @@
 pub mod algorithm;
 pub mod attempt;
 pub mod cause;
+pub mod content;
 pub mod delivery;
 pub mod error;
 pub mod gateway;
@@ -20,6 +21,7 @@ pub mod time;
 
 pub use algorithm::{Algorithm, Algorithms};
 pub use cause::Cause;
+pub use content::{Tags, Triggers};
 pub use delivery::DeliveryState;
 pub use error::{AppError, FieldError};
 pub use gateway::Gateway;

@@ -11,6 +11,7 @@ pub mod listeners;
 pub mod merchants;
 pub mod orders;
 pub mod people;
+pub mod settings;
 pub mod urls;
 
 #[cfg(feature = "ssr")]

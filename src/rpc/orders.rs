@@ -1,9 +1,11 @@
 //! Orders: search, story, resend, TEST orders.
+#![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
 use crate::domain::{
     AppError,
     id::{DeliveryId, NotificationId, OrderId},
     pages::orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList, OrderPage},
+    pages::simulate::{CheckForm, CheckResult, OrderDraft, OrderPreview},
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
@@ -15,7 +17,10 @@ use {
         form::{Done, Sent},
     },
     crate::domain::{FieldError, role::Permission},
-    crate::server::service::{orders::ResendWish, test_order::TestOrderForm},
+    crate::server::service::{
+        orders::ResendWish,
+        test_order::{Placed, TestOrderForm},
+    },
 };
 
 /// Searches the orders of a merchant.
@@ -116,27 +121,68 @@ pub async fn place_test_order(
     status: String,
     product: String,
     amount: String,
+    #[server(default)] quantity: String,
+    #[server(default)] more_products: String,
     currency: String,
-    email: String,
+    #[server(default)] first_name: String,
+    #[server(default)] last_name: String,
+    #[server(default)] email: String,
     #[server(default)] reference: String,
+    #[server(default)] to: String,
 ) -> Result<(), AppError> {
+    let form = TestOrderForm {
+        status,
+        product,
+        amount,
+        quantity,
+        more_products,
+        currency,
+        first_name,
+        last_name,
+        email,
+        reference,
+        to,
+    };
     let sent = Sent {
         form: "test-order",
         page: format!("/m/{merchant}/test-order"),
-        values: vec![
-            ("status", status.clone()),
-            ("product", product.clone()),
-            ("amount", amount.clone()),
-            ("currency", currency.clone()),
-            ("email", email.clone()),
-            ("reference", reference.clone()),
-        ],
+        values: form.values().map(|(name, value)| (name, value.clone())).to_vec(),
     };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
-        let form = TestOrderForm { status, product, amount, currency, email, reference };
-        let order = caller.services.place_test_order(&merchant, &form, caller.actor()).await.map_err(app_error)?;
-        Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), "TEST order placed; its notification is on its way."))
+        let placed = caller.services.place_test_order(&merchant, &form, caller.actor()).await.map_err(app_error)?;
+        let slug = &merchant.slug;
+        Ok(match placed {
+            Placed::Order(order) => {
+                Done::at(format!("/m/{slug}/orders/{order}"), "TEST order placed; its notification is on its way.")
+            }
+            Placed::To(delivery, Some(number)) => Done::at(
+                format!("/m/{slug}/deliveries/{delivery}/{number}"),
+                "This is what was sent, and what came back. It went to this URL alone.",
+            ),
+            Placed::To(delivery, None) => Done::at(
+                format!("/m/{slug}/deliveries/{delivery}"),
+                "The attempt has not ended yet; this page shows it when it has.",
+            ),
+            Placed::Received(order, answer) => Done::at(
+                format!("/m/{slug}/orders/{order}"),
+                format!("The listener took it, and answered the gateway: {answer}"),
+            ),
+        })
     };
     sent.end(result.await)
+}
+
+/// What a TEST order would look like on the wire.
+#[server(prefix = "/rpc", endpoint = "orders/test/preview", input = Json)]
+pub async fn preview_test_order(merchant: String, draft: OrderDraft) -> Result<OrderPreview, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
+    caller.services.preview_test_order(&merchant, &draft)
+}
+
+/// Looks at a message, a signature or an answer that a developer pasted.
+#[server(prefix = "/rpc", endpoint = "orders/check", input = Json)]
+pub async fn check_message(merchant: String, pasted: CheckForm) -> Result<CheckResult, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
+    caller.services.check_message(&merchant, &pasted)
 }

@@ -1,7 +1,7 @@
 //! IPN settings and notification URLs.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::domain::{AppError, id::UrlId, pages::settings::IpnSettings};
+use crate::domain::{AppError, content::Ticked, id::UrlId, pages::settings::{IpnSettings, Kit}};
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
@@ -12,7 +12,7 @@ use {
         form::{Done, Sent},
     },
     crate::domain::{Algorithm, Algorithms, role::Permission},
-    crate::server::service::{terms::TermsForm, urls::UrlForm},
+    crate::server::service::{own_headers, terms::TermsForm, urls::UrlForm},
 };
 
 /// The settings of a merchant.
@@ -23,8 +23,8 @@ pub async fn read_settings(merchant: String) -> Result<IpnSettings, AppError> {
     caller.services.ipn_settings(&merchant, may_change).await.map_err(app_error)
 }
 
-/// Saves a notification URL. It is asked with GET first; where it does not answer 200, the form comes back with the
-/// reason, and can be saved all the same.
+/// Saves a notification URL. It is asked with GET first; where it does not answer 200, or the merchant has its address already,
+/// the form comes back with the reason, and can be saved all the same.
 #[server(prefix = "/rpc", endpoint = "urls/save")]
 pub async fn save_url(
     merchant: String,
@@ -45,6 +45,12 @@ pub async fn save_url(
     #[server(default)] retries: String,
     #[server(default)] own_delays: String,
     #[server(default)] shadow: bool,
+    #[server(default)] own_triggers: bool,
+    #[server(default)] triggers: Ticked,
+    #[server(default)] timeout: String,
+    /// A line each, `Name: value`.
+    #[server(default)]
+    headers: String,
     /// Certificates as PEM.
     #[server(default)]
     authority: String,
@@ -71,24 +77,33 @@ pub async fn save_url(
             ("retries", retries.clone()),
             ("own_delays", own_delays.clone()),
             ("shadow", flag(shadow)),
+            ("own_triggers", flag(own_triggers)),
+            ("triggers", triggers.joined()),
+            ("timeout", timeout.clone()),
+            ("headers", own_headers::carried(&headers)),
             carried(&authority),
         ],
     };
-    let terms = TermsForm { max_in_flight, rate_per_second, retries, own_delays, shadow, authority };
+    let triggers = own_triggers.then(|| triggers.joined());
+    let terms = TermsForm { max_in_flight, rate_per_second, retries, own_delays, shadow, authority, timeout, triggers };
     let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
     let algorithms: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
-    let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held, terms };
+    let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held, headers, terms };
     let checked = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let id = if id.is_empty() { None } else { Some(id.parse::<UrlId>().map_err(|_| AppError::NotFound)?) };
-        let (mut draft, target) = caller.services.url_draft(&merchant, &form)?;
-        let check = caller.services.check_url(&target, &draft.terms.authority).await;
+        let (mut draft, target) = caller.services.url_draft(&merchant, id, &form)?;
+        let check = caller.services.check_url(&target, &draft.headers, &draft.terms).await;
         draft.check = Some(check.clone());
-        Ok((caller, id, draft, check))
+        let twin = caller.services.url_twin(&merchant, id, &target);
+        Ok((caller, id, draft, check, twin))
     };
     match checked.await {
-        Ok((_, _, _, check)) if check.cause.is_some() && !anyway => sent.back(|flash| flash.check = Some(check)),
-        Ok((caller, id, draft, check)) => {
+        Ok((.., check, twin)) if (check.cause.is_some() || twin.is_some()) && !anyway => sent.back(|flash| {
+            flash.check = check.cause.is_some().then_some(check);
+            flash.values.extend(twin.map(|label| ("twin".to_owned(), label)));
+        }),
+        Ok((caller, id, draft, check, _)) => {
             let notice = match check.cause {
                 None => "Saved. The URL answered 200, as it should.",
                 Some(_) => "Saved, although the URL did not answer 200.",
@@ -153,20 +168,25 @@ pub async fn remove_url(merchant: String, id: UrlId) -> Result<(), AppError> {
     sent.end(result.await)
 }
 
-/// Gives a merchant a new secret key: the one entered, or, where that is asked for, a made one.
-#[server(prefix = "/rpc", endpoint = "settings/key")]
-pub async fn change_key(
-    merchant: String,
-    #[server(default)] secret_key: String,
-    #[server(default)] generate: bool,
-) -> Result<(), AppError> {
-    let page = format!("/m/{merchant}/settings/ipn");
-    let sent = Sent { form: "key", page: page.clone(), values: Vec::new() };
+/// Asks a URL with GET again, as it is saved.
+#[server(prefix = "/rpc", endpoint = "urls/check")]
+pub async fn check_url(merchant: String, id: UrlId) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/urls");
+    let sent = Sent { form: "check", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        let entered = (!generate).then_some(secret_key.as_str());
-        let key = caller.services.change_key(merchant.id, entered, caller.actor()).await.map_err(app_error)?;
-        Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key) })
+        caller.services.check_again(&merchant, id, caller.actor()).await.map_err(app_error)
     };
-    sent.end(result.await)
+    match result.await {
+        Ok(check) if check.cause.is_some() => sent.back(|flash| flash.check = Some(check)),
+        Ok(_) => sent.end(Ok(Done::at(page, "The URL answered 200, as it should."))),
+        Err(error) => sent.end(Err(error)),
+    }
+}
+
+/// A listener for the server behind a URL.
+#[server(prefix = "/rpc", endpoint = "urls/kit", input = GetUrl)]
+pub async fn read_kit(merchant: String, id: UrlId, language: String) -> Result<Kit, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    caller.services.url_kit(&merchant, id, &language)
 }

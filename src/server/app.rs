@@ -3,7 +3,7 @@
 
 use crate::server::{
     auth::{Passwords, Throttle, Token},
-    balance, bulk,
+    alerts, balance, bulk,
     dispatch::{
         attempt::Workshop,
         client::{Client, Guard, Limits, Resolver},
@@ -34,6 +34,7 @@ pub struct App {
     balance: JoinHandle<()>,
     metrics_served: Option<JoinHandle<()>>,
     bulk: JoinHandle<()>,
+    alerts: JoinHandle<()>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -80,7 +81,7 @@ impl App {
         store.introduce(&address.to_string()).await?;
         let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), roots, limits));
         let workshop =
-            Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone(), metrics: metrics.clone() };
+            Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone(), metrics: metrics.clone(), guesses: Default::default() };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs, announced_due);
         let retention = tokio::spawn(retention::run(store.clone(), settings.clock.clone(), settings.keep));
         let balance = tokio::spawn(balance::run(store.clone(), settings.clock.clone(), metrics.clone()));
@@ -97,11 +98,12 @@ impl App {
             metrics,
             base,
         };
+        let alerts = tokio::spawn(alerts::run(services.clone()));
         let (end, ending) = watch::channel(false);
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, retention, balance, bulk, metrics_served: None, end, served })
+        Ok(Self { services, address, dispatcher, retention, balance, bulk, alerts, metrics_served: None, end, served })
     }
 
     /// Also serves the metrics, on a listener of their own; gives its address.
@@ -132,6 +134,7 @@ impl App {
             _ = &mut self.balance => "the check of the books",
             () = lost(&mut self.metrics_served) => "the metrics",
             _ = &mut self.bulk => "the worker of bulk resends",
+            _ = &mut self.alerts => "the alerts",
         }
     }
 
@@ -141,6 +144,7 @@ impl App {
         let _ = self.served.await;
         // A step that is cut off was made in the store or not at all.
         self.bulk.abort();
+        self.alerts.abort();
         self.dispatcher.stop().await;
         self.retention.abort();
         self.balance.abort();

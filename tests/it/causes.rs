@@ -567,7 +567,7 @@ fn no_cause_goes_without_a_test() {
 // The check of a URL when it is saved.
 
 async fn check(shop: &Shop, url: &str) -> UrlCheck {
-    shop.services.check_url(&Target::parse(url).unwrap(), "").await
+    shop.services.check_url(&Target::parse(url).unwrap(), &[], &Default::default()).await
 }
 
 #[tokio::test]

@@ -349,7 +349,7 @@ async fn a_changed_secret_key_signs_the_next_attempt() {
     let shop = app.shop("Shop").await;
     let merchant = FakeMerchant::start(|visit| Answer::text(receipt("md5", "new key", &visit.body))).await;
     let url = shop.url(&merchant.url()).await;
-    app.services.change_key(shop.merchant.id, Some("new key"), "test").await.unwrap();
+    app.services.change_key(&shop.merchant, Some("new key"), "", "test").await.unwrap();
     let order = shop.order("1").await;
     shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
     assert_eq!(merchant.visits()[0].signatures("new key"), ["md5"]);

@@ -74,6 +74,8 @@ table! {
     fn is_open(&self, id: DeliveryId) -> bool;
     /// Puts a URL on hold because of what it answered.
     fn hold_for(&self, id: UrlId, address: String, cause: Cause, actor: String) -> bool;
+    /// Notes that a URL's script answers with the new key.
+    fn note_new_key(&self, id: UrlId, actor: String) -> bool;
 }
 
 /// Who posts to merchants.

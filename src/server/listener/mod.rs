@@ -186,6 +186,7 @@ impl<K: Keeper> ListenerState<K> {
             head: head(),
             body: body.clone(),
             facts,
+            quiet: false,
         };
         let acceptance = self.keeper.accept(new).await.map_err(NotTaken::NotStored)?;
         Ok((acknowledgement, acceptance.repeated))

@@ -4,13 +4,19 @@
 //! Checks what was entered, calls the store, and puts together what pages show. Must not live here: cookies, HTTP,
 //! HTML; who may do it (the caller has checked).
 
+pub mod alerts;
 pub mod bulk;
 pub mod dashboard;
 pub mod deliveries;
+pub mod check;
+pub mod content;
 pub mod fields;
+pub mod keys;
+pub mod kit;
 pub mod listeners;
 pub mod merchants;
 pub mod orders;
+pub mod own_headers;
 pub mod people;
 pub mod terms;
 pub mod test_order;

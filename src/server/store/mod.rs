@@ -16,6 +16,7 @@ mod feed;
 mod ids;
 mod indexes;
 mod pack;
+mod places;
 mod postgres;
 mod records;
 mod scope;
@@ -27,7 +28,8 @@ mod wanted;
 
 pub use brake::Brake;
 pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
-pub use directory::{Directory, Listener, Merchant, NotificationUrl};
+pub use directory::{Alerts, Directory, Listener, Merchant, NotificationUrl, OldKey, OwnHeader};
+pub use crate::domain::pages::settings::{AlertKind, AlertRow};
 pub use error::StoreError;
 pub use feed::Feed;
 pub use postgres::PgAddress;
@@ -35,7 +37,7 @@ pub use records::*;
 pub use vault::{Secret, random};
 
 use crate::domain::{
-    Cause, Timestamp,
+    Cause, Tags, Timestamp, Triggers,
     id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId},
     pages::{
         bulk::{BulkCount, BulkRow, BulkStanding},
@@ -299,7 +301,26 @@ forward! {
     // Settings.
 
     pub async fn add_merchant(&self, new: NewMerchant, actor: String) -> MerchantId;
-    pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret, actor: String) -> ();
+    /// Gives a merchant a new key; the one before stays valid until a moment, and is kept a while longer.
+    pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret, old_until: Timestamp, actor: String) -> ();
+    /// Ends the validity of a merchant's old key now; `false` where it had none that was valid.
+    pub async fn end_old_key(&self, merchant_id: MerchantId, actor: String) -> bool;
+    /// Removes old keys whose validity ended before a moment; gives how many.
+    pub async fn forget_old_keys(&self, ended_before: Timestamp) -> u64;
+    /// Notes that a URL's script answers with the new key; `false` where that was known, or no old key is valid.
+    pub async fn note_new_key(&self, id: UrlId, actor: String) -> bool;
+    /// Sets which statuses and which fields a merchant's URLs get.
+    pub async fn set_content(&self, merchant_id: MerchantId, triggers: Triggers, tags: Tags, actor: String) -> ();
+    /// Sets where a merchant is told of trouble.
+    pub async fn set_alerts(&self, merchant_id: MerchantId, alerts: Option<Alerts>, actor: String) -> ();
+    /// Takes the right to tell of a URL: `false` where it was told of after `last_before`, by this node or another.
+    pub async fn claim_alert(&self, url_id: UrlId, kind: AlertKind, at: Timestamp, last_before: Timestamp) -> bool;
+    /// Notes what became of an alert; without a cause it arrived.
+    pub async fn alert_result(&self, url_id: UrlId, status: Option<u16>, cause: Option<Cause>, note: String) -> ();
+    /// What was told last of each URL of a merchant.
+    pub async fn alerts_of(&self, merchant_id: MerchantId) -> HashMap<UrlId, AlertRow>;
+    /// Leaves a line about a merchant in the audit log that belongs to no change.
+    pub async fn audit_note(&self, merchant_id: MerchantId, action: &'static str, subject: String, actor: String) -> ();
     pub async fn add_listener(&self, draft: ListenerDraft, path_key: String, actor: String) -> ListenerId;
     pub async fn update_listener(&self, id: ListenerId, draft: ListenerDraft, actor: String) -> ();
     pub async fn add_url(&self, draft: UrlDraft, actor: String) -> UrlId;

@@ -1,6 +1,6 @@
 //! What goes into the store and what comes out for the machinery. What pages read lives in `domain::pages`.
 
-use super::{StoreError, vault::Secret};
+use super::{OwnHeader, StoreError, vault::Secret};
 use crate::domain::{
     Algorithms, Cause, DeliveryState, Gateway, RefusalReason, Role, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
@@ -34,6 +34,8 @@ pub struct NewNotification {
     /// The bytes as received.
     pub body: Bytes,
     pub facts: OrderFacts,
+    /// It goes to no URL by itself: whoever stores it asks for the deliveries that he wants.
+    pub quiet: bool,
 }
 
 /// What became of a message.
@@ -274,6 +276,7 @@ pub struct UrlDraft {
     pub concurrent: bool,
     pub order_in_order: bool,
     pub held: bool,
+    pub headers: Vec<OwnHeader>,
     pub terms: Terms,
     /// How the URL check went, if there was one.
     pub check: Option<UrlCheck>,

@@ -163,6 +163,7 @@ pub fn url_draft(merchant_id: MerchantId, url: &str) -> UrlDraft {
         concurrent: false,
         order_in_order: false,
         held: false,
+        headers: Vec::new(),
         terms: Terms::default(),
         check: None,
     }
@@ -181,5 +182,6 @@ pub fn received(merchant_id: MerchantId, listener_id: ListenerId, body: &str) ->
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: body.to_owned().into(),
         facts: quittance::server::gateway::twocheckout::facts(&form).unwrap(),
+        quiet: false,
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Table {
 use Kind::{Bytes, Flag, Integer, Node, Page, Rank, Sealed, Text};
 
 /// Everything that is copied row by row.
-pub(super) const TABLES: [Table; 19] = [
+pub(super) const TABLES: [Table; 20] = [
     Table {
         name: "merchant",
         target: "merchant",
@@ -41,6 +41,12 @@ pub(super) const TABLES: [Table; 19] = [
             ("name", Text),
             ("slug", Text),
             ("secret_key", Sealed("merchant.secret_key")),
+            ("old_key", Sealed("merchant.old_key")),
+            ("old_key_until", Integer),
+            ("triggers", Integer),
+            ("tags", Text),
+            ("alert_url", Text),
+            ("alert_after", Integer),
             ("created_at", Integer),
             ("updated_at", Integer),
         ],
@@ -81,12 +87,28 @@ pub(super) const TABLES: [Table; 19] = [
             ("retries", Text),
             ("shadow", Flag),
             ("authority", Text),
+            ("triggers", Integer),
+            ("timeout", Integer),
+            ("headers", Sealed("notification_url.headers")),
+            ("new_key_at", Integer),
             ("check_status", Text),
             ("check_note", Text),
             ("checked_at", Integer),
             ("removed_at", Integer),
             ("created_at", Integer),
             ("updated_at", Integer),
+        ],
+    },
+    Table {
+        name: "url_alert",
+        target: "url_alert",
+        columns: &[
+            ("url_id", Integer),
+            ("kind", Text),
+            ("told_at", Integer),
+            ("status", Integer),
+            ("cause", Text),
+            ("note", Text),
         ],
     },
     Table {

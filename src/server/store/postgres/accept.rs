@@ -109,7 +109,8 @@ impl Draft {
         let mut deliveries = Vec::new();
         for message in &messages {
             places.push(segments.place(ids, [Bytes::from(message.new.head.clone()), message.new.body.clone()]));
-            deliveries.extend(directory.urls_of(message.new.merchant_id).iter().map(|url| Planned {
+            let takers = directory.takers(message.new.merchant_id, &message.new.facts).filter(|_| !message.new.quiet);
+            deliveries.extend(takers.map(|url| Planned {
                 id: DeliveryId(ids.next()),
                 notification_id: message.id,
                 url_id: url.id,

@@ -11,6 +11,7 @@
 //!
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
+mod alerts;
 mod backup;
 mod balance;
 mod bulk;
@@ -20,6 +21,7 @@ mod jobs;
 mod journal;
 mod journaler;
 mod ledger;
+mod merchants;
 mod orders;
 mod overview;
 mod people;

@@ -1,0 +1,143 @@
+//! What belongs to a merchant as a whole: what leaves, his secret key, who is told of trouble.
+
+use crate::domain::{AppError, content::Ticked, pages::settings::AlertSettings};
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+
+#[cfg(feature = "ssr")]
+use {
+    super::{
+        Caller, app_error,
+        form::{Done, Sent},
+    },
+    crate::domain::role::Permission,
+    crate::server::service::content::ContentForm,
+};
+
+/// Sets which statuses and which fields a merchant's URLs get.
+#[server(prefix = "/rpc", endpoint = "settings/content")]
+pub async fn save_content(
+    merchant: String,
+    #[server(default)] triggers: Ticked,
+    /// Only chosen fields leave.
+    #[server(default)]
+    only: bool,
+    #[server(default)] tags: Ticked,
+    #[server(default)] other_tags: String,
+) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/content");
+    let form = ContentForm { triggers: triggers.joined(), only, tags: tags.joined(), other_tags };
+    let sent = Sent {
+        form: "content",
+        page: page.clone(),
+        values: vec![
+            ("entered", "true".to_owned()),
+            ("triggers", form.triggers.clone()),
+            ("only", only.to_string()),
+            ("tags", form.tags.clone()),
+            ("other_tags", form.other_tags.clone()),
+        ],
+    };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        caller.services.save_content(&merchant, &form, caller.actor()).await.map_err(app_error)?;
+        Ok(Done::at(page, "Saved. It holds for everything that is sent from now on."))
+    };
+    sent.end(result.await)
+}
+
+/// Gives a merchant a new secret key: the one entered, or, where that is asked for, a made one.
+#[server(prefix = "/rpc", endpoint = "settings/key")]
+pub async fn change_key(
+    merchant: String,
+    #[server(default)] secret_key: String,
+    #[server(default)] generate: bool,
+    /// Seconds that the key before is valid.
+    #[server(default)]
+    overlap: String,
+) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/key");
+    let sent = Sent { form: "key", page: page.clone(), values: vec![("overlap", overlap.clone())] };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        let entered = (!generate).then_some(secret_key.as_str());
+        let key = caller.services.change_key(&merchant, entered, &overlap, caller.actor()).await.map_err(app_error)?;
+        Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key) })
+    };
+    sent.end(result.await)
+}
+
+/// Ends the validity of the key before, ahead of its time.
+#[server(prefix = "/rpc", endpoint = "settings/key/end")]
+pub async fn end_old_key(merchant: String) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/key");
+    let sent = Sent { form: "key-end", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        let ended = caller.services.end_old_key(&merchant, caller.actor()).await.map_err(app_error)?;
+        let notice = if ended { "The old key has ended." } else { "No old key was valid any more." };
+        Ok(Done::at(page, notice))
+    };
+    sent.end(result.await)
+}
+
+/// Shows the key in use to somebody who has lost it; that he looked is in the audit log.
+#[server(prefix = "/rpc", endpoint = "settings/key/reveal")]
+pub async fn reveal_key(merchant: String) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/key");
+    let sent = Sent { form: "key-reveal", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        let key = caller.services.reveal_key(&merchant, caller.actor()).await.map_err(app_error)?;
+        Ok(Done { page, notice: None, secret: Some(key) })
+    };
+    sent.end(result.await)
+}
+
+/// Where a merchant is told of trouble.
+#[server(prefix = "/rpc", endpoint = "settings/alerts/read", input = GetUrl)]
+pub async fn read_alerts(merchant: String) -> Result<AlertSettings, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let may_change = caller.may(Permission::ChangeSettings);
+    caller.services.alert_settings(&merchant, may_change).await.map_err(app_error)
+}
+
+/// Sets where a merchant is told of trouble.
+#[server(prefix = "/rpc", endpoint = "settings/alerts")]
+pub async fn save_alerts(
+    merchant: String,
+    #[server(default)] url: String,
+    /// Minutes.
+    #[server(default)]
+    after: String,
+) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/alerts");
+    let sent = Sent { form: "alerts", page: page.clone(), values: vec![("url", url.clone()), ("after", after.clone())] };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        caller.services.save_alerts(&merchant, &url, &after, caller.actor()).await.map_err(app_error)?;
+        let notice = if url.trim().is_empty() { "Saved. Nobody is alerted." } else { "Saved. Send a test to see whether it arrives." };
+        Ok(Done::at(page, notice))
+    };
+    sent.end(result.await)
+}
+
+/// Sends an alert that says that it is a test.
+#[server(prefix = "/rpc", endpoint = "settings/alerts/test")]
+pub async fn test_alert(merchant: String) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/alerts");
+    let sent = Sent { form: "alert-test", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        caller.services.test_alert(&merchant).await.map_err(app_error)
+    };
+    match result.await {
+        Ok(row) => match row.cause {
+            None => sent.end(Ok(Done::at(page, format!("The test arrived: status {}.", row.status.unwrap_or_default())))),
+            Some(cause) => sent.back(|flash| {
+                flash.problem = Some(format!("The test did not arrive. {} {} What to do: {}", cause.sentence(), row.note, cause.cure()));
+            }),
+        },
+        Err(error) => sent.end(Err(error)),
+    }
+}

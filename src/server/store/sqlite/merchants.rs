@@ -1,0 +1,186 @@
+//! What belongs to a merchant as a whole: his key and its change, what leaves for his URLs, who is told of trouble.
+
+use super::{SqliteStore, settings::Audit};
+use crate::domain::{
+    Tags, Timestamp, Triggers,
+    id::{MerchantId, UrlId},
+};
+use crate::server::store::{Alerts, StoreError, places, vault::Secret};
+
+impl SqliteStore {
+    pub(in crate::server::store) async fn set_secret_key(
+        &self,
+        merchant_id: MerchantId,
+        key: Secret,
+        old_until: Timestamp,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let (id, vault, now) = (merchant_id.0, &store.0.vault, store.0.clock.now());
+                let known: Option<(Vec<u8>, String)> =
+                    sqlx::query_as("SELECT secret_key, name FROM merchant WHERE id = ?").bind(id).fetch_optional(&mut *conn).await?;
+                let (before, subject) = known.ok_or(StoreError::NotFound("the merchant"))?;
+                let before = places::unseal(vault, &places::secret_key(id), &before)?;
+                sqlx::query(
+                    "UPDATE merchant SET secret_key = ?1, old_key = ?2, old_key_until = ?3, updated_at = ?4 WHERE id = ?5",
+                )
+                .bind(vault.seal(&places::secret_key(id), key.reveal()))
+                .bind(vault.seal(&places::old_key(id), before.reveal()))
+                .bind(old_until.0)
+                .bind(now.0)
+                .bind(id)
+                .execute(&mut *conn)
+                .await?;
+                sqlx::query("UPDATE notification_url SET new_key_at = NULL WHERE merchant_id = ?").bind(id).execute(&mut *conn).await?;
+                let detail = places::overlap(old_until, now);
+                let entry =
+                    Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.secret-key", subject, detail };
+                store.audit(conn, entry).await
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn end_old_key(&self, merchant_id: MerchantId, actor: String) -> Result<bool, StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let name: Option<String> = sqlx::query_scalar(
+                    "UPDATE merchant SET old_key_until = ?1, updated_at = ?1
+                     WHERE id = ?2 AND old_key IS NOT NULL AND old_key_until > ?1 RETURNING name",
+                )
+                .bind(store.0.clock.now().0)
+                .bind(merchant_id.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+                let Some(subject) = name else { return Ok(false) };
+                let action = "merchant.old-key-end";
+                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new() };
+                store.audit(conn, entry).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn forget_old_keys(&self, ended_before: Timestamp) -> Result<u64, StoreError> {
+        let known: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM merchant WHERE old_key IS NOT NULL AND old_key_until < ?")
+                .bind(ended_before.0)
+                .fetch_one(&self.0.readers)
+                .await?;
+        if known == 0 {
+            return Ok(0);
+        }
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let forgotten = sqlx::query(
+                    "UPDATE merchant SET old_key = NULL, old_key_until = NULL WHERE old_key IS NOT NULL AND old_key_until < ?",
+                )
+                .bind(ended_before.0)
+                .execute(conn)
+                .await?;
+                Ok(forgotten.rows_affected())
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn note_new_key(&self, id: UrlId, actor: String) -> Result<bool, StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let noted: Option<(i64, String)> = sqlx::query_as(
+                    "UPDATE notification_url SET new_key_at = ?1 WHERE id = ?2 AND new_key_at IS NULL AND removed_at IS NULL
+                         AND EXISTS (SELECT 1 FROM merchant WHERE merchant.id = merchant_id AND old_key_until > ?1)
+                     RETURNING merchant_id, url",
+                )
+                .bind(store.0.clock.now().0)
+                .bind(id.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+                let Some((merchant, subject)) = noted else { return Ok(false) };
+                let merchant_id = Some(MerchantId(merchant));
+                let entry = Audit { actor: &actor, merchant_id, action: "url.new-key", subject, detail: String::new() };
+                store.audit(conn, entry).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn set_content(
+        &self,
+        merchant_id: MerchantId,
+        triggers: Triggers,
+        tags: Tags,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let name: Option<String> = sqlx::query_scalar(
+                    "UPDATE merchant SET triggers = ?, tags = ?, updated_at = ? WHERE id = ? RETURNING name",
+                )
+                .bind((triggers != Triggers::ALL).then_some(triggers.bits()))
+                .bind(tags.names())
+                .bind(store.0.clock.now().0)
+                .bind(merchant_id.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+                let subject = name.ok_or(StoreError::NotFound("the merchant"))?;
+                let detail = places::content(triggers, &tags);
+                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.content", subject, detail };
+                store.audit(conn, entry).await
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn set_alerts(
+        &self,
+        merchant_id: MerchantId,
+        alerts: Option<Alerts>,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let name: Option<String> = sqlx::query_scalar(
+                    "UPDATE merchant SET alert_url = ?, alert_after = coalesce(?, alert_after), updated_at = ? WHERE id = ? RETURNING name",
+                )
+                .bind(alerts.as_ref().map(|alerts| alerts.url.clone()))
+                .bind(alerts.as_ref().map(|alerts| alerts.after))
+                .bind(store.0.clock.now().0)
+                .bind(merchant_id.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+                let subject = name.ok_or(StoreError::NotFound("the merchant"))?;
+                let detail = places::alerts(alerts.as_ref());
+                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.alerts", subject, detail };
+                store.audit(conn, entry).await
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn audit_note(
+        &self,
+        merchant_id: MerchantId,
+        action: &'static str,
+        subject: String,
+        actor: String,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change(move |conn| {
+            Box::pin(async move {
+                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new() };
+                store.audit(conn, entry).await?;
+                Ok(((), Default::default()))
+            })
+        })
+        .await
+    }
+}
