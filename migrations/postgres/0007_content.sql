@@ -1,6 +1,7 @@
 -- What leaves for a merchant's URLs, the change of his key, and how he is told of trouble.
 
 ALTER TABLE merchant ADD COLUMN triggers bigint;          -- bits of src/domain/content.rs; null: every status
+ALTER TABLE merchant ADD COLUMN triggers_at bigint;       -- when they were changed last
 ALTER TABLE merchant ADD COLUMN tags text;                -- names of fields, with commas; null: every field
 ALTER TABLE merchant ADD COLUMN old_key bytea;            -- sealed; the key before
 ALTER TABLE merchant ADD COLUMN old_key_until bigint;     -- it is valid until then
@@ -8,6 +9,7 @@ ALTER TABLE merchant ADD COLUMN alert_url text;           -- null: nobody is tol
 ALTER TABLE merchant ADD COLUMN alert_after bigint NOT NULL DEFAULT 900; -- seconds that a URL must have failed
 
 ALTER TABLE notification_url ADD COLUMN triggers bigint;  -- null: those of its merchant
+ALTER TABLE notification_url ADD COLUMN triggers_at bigint; -- when they were changed last
 ALTER TABLE notification_url ADD COLUMN timeout bigint;   -- seconds; null: 30
 ALTER TABLE notification_url ADD COLUMN headers bytea;    -- sealed JSON: names and values; null: none
 ALTER TABLE notification_url ADD COLUMN new_key_at bigint; -- its script answered with the new key since

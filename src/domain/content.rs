@@ -106,10 +106,9 @@ impl FromStr for Triggers {
     /// Reads `COMPLETE,REFUND`.
     fn from_str(text: &str) -> Result<Self, UnknownTrigger> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(|name| bit(name).ok_or_else(|| UnknownTrigger(name.chars().take(40).collect()))).try_fold(
-            Self::NONE,
-            |set, bit| Ok(Self(set.0 | bit?)),
-        )
+        names
+            .map(|name| bit(name).ok_or_else(|| UnknownTrigger(name.chars().take(40).collect())))
+            .try_fold(Self::NONE, |set, bit| Ok(Self(set.0 | bit?)))
     }
 }
 

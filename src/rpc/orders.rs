@@ -130,19 +130,8 @@ pub async fn place_test_order(
     #[server(default)] reference: String,
     #[server(default)] to: String,
 ) -> Result<(), AppError> {
-    let form = TestOrderForm {
-        status,
-        product,
-        amount,
-        quantity,
-        more_products,
-        currency,
-        first_name,
-        last_name,
-        email,
-        reference,
-        to,
-    };
+    let form =
+        TestOrderForm { status, product, amount, quantity, more_products, currency, first_name, last_name, email, reference, to };
     let sent = Sent {
         form: "test-order",
         page: format!("/m/{merchant}/test-order"),
@@ -164,10 +153,9 @@ pub async fn place_test_order(
                 format!("/m/{slug}/deliveries/{delivery}"),
                 "The attempt has not ended yet; this page shows it when it has.",
             ),
-            Placed::Received(order, answer) => Done::at(
-                format!("/m/{slug}/orders/{order}"),
-                format!("The listener took it, and answered the gateway: {answer}"),
-            ),
+            Placed::Received(order, answer) => {
+                Done::at(format!("/m/{slug}/orders/{order}"), format!("The listener took it, and answered the gateway: {answer}"))
+            }
         })
     };
     sent.end(result.await)

@@ -116,7 +116,8 @@ pub async fn save_alerts(
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         caller.services.save_alerts(&merchant, &url, &after, caller.actor()).await.map_err(app_error)?;
-        let notice = if url.trim().is_empty() { "Saved. Nobody is alerted." } else { "Saved. Send a test to see whether it arrives." };
+        let notice =
+            if url.trim().is_empty() { "Saved. Nobody is alerted." } else { "Saved. Send a test to see whether it arrives." };
         Ok(Done::at(page, notice))
     };
     sent.end(result.await)
@@ -135,7 +136,8 @@ pub async fn test_alert(merchant: String) -> Result<(), AppError> {
         Ok(row) => match row.cause {
             None => sent.end(Ok(Done::at(page, format!("The test arrived: status {}.", row.status.unwrap_or_default())))),
             Some(cause) => sent.back(|flash| {
-                flash.problem = Some(format!("The test did not arrive. {} {} What to do: {}", cause.sentence(), row.note, cause.cure()));
+                flash.problem =
+                    Some(format!("The test did not arrive. {} {} What to do: {}", cause.sentence(), row.note, cause.cure()));
             }),
         },
         Err(error) => sent.end(Err(error)),

@@ -3,10 +3,13 @@
 mod bulk;
 mod bulk_store;
 mod causes;
+mod content;
+mod content_store;
 mod copy;
 mod delivery;
 mod doctor;
 mod inbound;
+mod kit;
 mod live;
 mod metrics;
 mod nodes;

@@ -12,8 +12,8 @@ use crate::server::{
     dispatch::client::Target,
     service::{
         ServiceError, Services,
-        listeners::ListenerForm,
         keys::new_key,
+        listeners::ListenerForm,
         terms::TermsForm,
         urls::{UrlForm, draft_of},
     },

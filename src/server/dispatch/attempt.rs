@@ -2,10 +2,10 @@
 
 use super::{
     client::{Client, Exchange, Outbound, Target},
+    keys::{Guesses, Signing},
     needs::{Courier, Table},
     plan,
     schedule::{Ended, Signal},
-    keys::{Guesses, Signing},
     sign::{Outgoing, sign},
     verdict::{AnswerView, Expectation, MadeWith, Verdict, judge},
 };
@@ -219,12 +219,14 @@ impl<T: Table, C: Courier> Workshop<T, C> {
 
 /// Keys that a script may have by mistake, each with what it is.
 pub fn other_keys(merchant: &Merchant, directory: &Directory) -> Vec<(String, Vec<u8>)> {
-    let before = merchant.old_key.as_ref().map(|old| {
-        ("your secret key before the last change, which is not valid any more".to_owned(), old.key.reveal().to_vec())
-    });
-    let listeners = directory.listeners_of(merchant.id).into_iter().map(|listener| {
-        (format!("the gateway's secret key (listener {:?})", listener.label), listener.secret.reveal().to_vec())
-    });
+    let before = merchant
+        .old_key
+        .as_ref()
+        .map(|old| ("your secret key before the last change, which is not valid any more".to_owned(), old.key.reveal().to_vec()));
+    let listeners = directory
+        .listeners_of(merchant.id)
+        .into_iter()
+        .map(|listener| (format!("the gateway's secret key (listener {:?})", listener.label), listener.secret.reveal().to_vec()));
     before.into_iter().chain(listeners).collect()
 }
 

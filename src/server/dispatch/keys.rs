@@ -139,7 +139,9 @@ mod tests {
         };
         assert!(!learn(Some(Cause::Refused), None).contains("next"));
         assert_eq!(key(NOW), b"old", "who is not there refuses nothing");
-        assert!(learn(Some(Cause::Denied), None).contains("signed with the old key; the next message is signed with the new key"));
+        assert!(
+            learn(Some(Cause::Denied), None).contains("signed with the old key; the next message is signed with the new key")
+        );
         assert_eq!(key(NOW), b"new");
         learn(Some(Cause::Denied), None);
         assert_eq!(key(NOW), b"old", "in turns until one is taken");

@@ -121,11 +121,7 @@ const SEARCHED: usize = 64 << 10;
 /// The key that a receipt was made with, where that is one of ours.
 fn key_of(found: &FoundReceipt, expected: &Expectation<'_>) -> Option<MadeWith> {
     let old = || expected.old_key.is_some_and(|old| expected.receipt.is_confirmed_by(found, old));
-    if expected.receipt.is_confirmed_by(found, expected.key) {
-        Some(MadeWith::New)
-    } else {
-        old().then_some(MadeWith::Old)
-    }
+    if expected.receipt.is_confirmed_by(found, expected.key) { Some(MadeWith::New) } else { old().then_some(MadeWith::Old) }
 }
 
 /// A receipt must be at least as strong as the weakest algorithm chosen for the URL: who chose SHA3 alone does not

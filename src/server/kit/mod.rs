@@ -21,8 +21,7 @@ pub enum Language {
 
 impl Language {
     /// All of them, in the order of the page.
-    pub const ALL: [Self; 8] =
-        [Self::Php, Self::Node, Self::Python, Self::Ruby, Self::Java, Self::CSharp, Self::Go, Self::Rust];
+    pub const ALL: [Self; 8] = [Self::Php, Self::Node, Self::Python, Self::Ruby, Self::Java, Self::CSharp, Self::Go, Self::Rust];
 
     /// The name in addresses.
     pub const fn code(self) -> &'static str {

@@ -64,7 +64,8 @@ impl Services {
 
     /// Sends an alert that says that it is a test; gives what became of it.
     pub async fn test_alert(&self, merchant: &Merchant) -> ServiceResult<AlertRow> {
-        let alerts = merchant.alerts.as_ref().ok_or_else(|| AppError::field("url", "Enter an address for alerts and save it first."))?;
+        let alerts =
+            merchant.alerts.as_ref().ok_or_else(|| AppError::field("url", "Enter an address for alerts and save it first."))?;
         let at = self.clock.now();
         let note = "This is a test. Alerts about your notification URLs look like this.";
         Ok(self.send_alert(merchant, alerts, AlertKind::Test, at, &json!({ "message": note })).await)
@@ -129,7 +130,8 @@ impl Services {
             Ok(target) => target,
             Err(note) => return row(None, Some(Cause::UrlInvalid), note),
         };
-        let body = json!({ "type": format!("notification-url.{}", kind.code()), "timestamp": rfc3339(at), "data": about }).to_string();
+        let body =
+            json!({ "type": format!("notification-url.{}", kind.code()), "timestamp": rfc3339(at), "data": about }).to_string();
         let (id, seconds) = (format!("alert_{}", hex::encode(random::<12>())), (at.millis() / 1_000).to_string());
         let signed = signature::sign(Algorithm::Sha2, merchant.secret_key.reveal(), format!("{id}.{seconds}.{body}").as_bytes());
         let signed = format!("v1,{}", STANDARD.encode(hex::decode(signed).unwrap_or_default()));

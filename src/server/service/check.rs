@@ -3,7 +3,7 @@
 
 use super::{Services, fields::Mistakes, orders::decoded, test_order::receipt_date};
 use crate::domain::{
-    Algorithm, Algorithms, AppError, Cause,
+    Algorithm, Algorithms, AppError,
     id::UrlId,
     pages::simulate::{CheckForm, CheckResult, Judgement},
 };
@@ -87,8 +87,7 @@ fn present(form: &Form<'_>) -> Algorithms {
 
 /// Judges the signatures in a message.
 fn signatures(form: &Form<'_>, keys: &[Key<'_>], chosen: Option<Algorithms>) -> Vec<Judgement> {
-    let signed: Vec<_> =
-        form.fields.iter().filter_map(|field| Some((signature::algorithm_of(&field.name)?, field))).collect();
+    let signed: Vec<_> = form.fields.iter().filter_map(|field| Some((signature::algorithm_of(&field.name)?, field))).collect();
     let mut judged: Vec<_> = signed.iter().map(|(algorithm, field)| one_signature(*algorithm, field, form, keys)).collect();
     let missing = chosen.into_iter().flat_map(|chosen| chosen.iter().collect::<Vec<_>>());
     for algorithm in missing.filter(|algorithm| signed.iter().all(|(other, _)| other != algorithm)) {
@@ -100,7 +99,8 @@ fn signatures(form: &Form<'_>, keys: &[Key<'_>], chosen: Option<Algorithms>) -> 
     if judged.is_empty() {
         judged.push(wrong(
             "No signature".to_owned(),
-            ["HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256 are all missing. Paste the whole body, up to its last field.".to_owned()],
+            ["HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256 are all missing. Paste the whole body, up to its last field."
+                .to_owned()],
         ));
     }
     judged
@@ -128,10 +128,15 @@ fn one_signature(algorithm: Algorithm, field: &Field<'_>, form: &Form<'_>, keys:
     for (what, changed) in changes(form) {
         let source = signature::source(&changed);
         if keys.iter().any(|key| is(key.key, &source)) {
-            return wrong(title("does not fit these values"), [
-                format!("It would fit if the values were not {what}. Something between the server and your log changed them."),
-                "Log the body byte for byte before anything reads it.".to_owned(),
-            ]);
+            return wrong(
+                title("does not fit these values"),
+                [
+                    format!(
+                        "It would fit if the values were not {what}. Something between the server and your log changed them."
+                    ),
+                    "Log the body byte for byte before anything reads it.".to_owned(),
+                ],
+            );
         }
     }
     wrong(title("is wrong"), [
@@ -147,22 +152,31 @@ fn changes<'a>(form: &Form<'a>) -> Vec<(&'static str, Vec<Field<'a>>)> {
         fields.map(|field| Field { name: field.name.clone(), value: change(&field.text()).into_bytes().into() }).collect()
     };
     vec![
-        ("HTML-escaped", with(|text| {
-            let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#039;", "'"), ("&#39;", "'"), ("&amp;", "&")];
-            pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
-        })),
+        (
+            "HTML-escaped",
+            with(|text| {
+                let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#039;", "'"), ("&#39;", "'"), ("&amp;", "&")];
+                pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+            }),
+        ),
         ("given slashes", with(|text| text.replace("\\'", "'").replace("\\\"", "\"").replace("\\\\", "\\"))),
         ("decoded once too often (a plus became a space)", with(|text| text.replace(' ', "+"))),
-        ("decoded as Latin-1", with(|text| {
-            let bytes: Option<Vec<u8>> = text.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect();
-            bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| text.to_owned())
-        })),
-        ("encoded a second time", with(|text| {
-            let once = Form::parse(text.as_bytes()).ok().and_then(|form| form.fields.first().map(|field| {
-                String::from_utf8_lossy(&field.name).into_owned()
-            }));
-            once.filter(|_| !text.contains(['&', '='])).unwrap_or_else(|| text.to_owned())
-        })),
+        (
+            "decoded as Latin-1",
+            with(|text| {
+                let bytes: Option<Vec<u8>> = text.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect();
+                bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| text.to_owned())
+            }),
+        ),
+        (
+            "encoded a second time",
+            with(|text| {
+                let once = Form::parse(text.as_bytes())
+                    .ok()
+                    .and_then(|form| form.fields.first().map(|field| String::from_utf8_lossy(&field.name).into_owned()));
+                once.filter(|_| !text.contains(['&', '='])).unwrap_or_else(|| text.to_owned())
+            }),
+        ),
     ]
 }
 
@@ -177,12 +191,21 @@ fn computed(text: &str, form: &Form<'_>, keys: &[Key<'_>]) -> Judgement {
     }
     let made = |source: &[u8]| {
         let pairs = of_length.iter().flat_map(|algorithm| keys.iter().map(move |key| (*algorithm, key)));
-        pairs.into_iter().find(|(algorithm, key)| signature::verify(*algorithm, key.key, source, digits)).map(|(algorithm, key)| (algorithm, key.name.clone(), key.ours))
+        pairs
+            .into_iter()
+            .find(|(algorithm, key)| signature::verify(*algorithm, key.key, source, digits))
+            .map(|(algorithm, key)| (algorithm, key.name.clone(), key.ours))
     };
     if let Some((algorithm, key, ours)) = made(&signature::source(&form.fields)) {
         let sentence = format!("{} with {key}, over exactly these values.", algorithm.label());
         return if ours {
-            Judgement { right: true, title: "Your signature is right".to_owned(), sentences: vec![sentence], found, ..Judgement::default() }
+            Judgement {
+                right: true,
+                title: "Your signature is right".to_owned(),
+                sentences: vec![sentence],
+                found,
+                ..Judgement::default()
+            }
         } else {
             let cure = "Use your own secret key: what is sent from here is signed with it.".to_owned();
             Judgement { found, ..wrong("Your script has another key".to_owned(), [sentence, cure]) }
@@ -240,12 +263,32 @@ fn slips(form: &Form<'_>) -> Vec<(Vec<u8>, String, &'static str)> {
         source
     });
     let mut slips = vec![
-        (over(&fields, characters), "the lengths are counted in characters instead of bytes".to_owned(), "Count the bytes of the UTF-8 text, for instance strlen in PHP, Buffer.byteLength in Node.js."),
-        (over(&fields, utf16_units), "the lengths are counted in UTF-16 units instead of bytes".to_owned(), "Count the bytes of the UTF-8 text before it becomes a string."),
+        (
+            over(&fields, characters),
+            "the lengths are counted in characters instead of bytes".to_owned(),
+            "Count the bytes of the UTF-8 text, for instance strlen in PHP, Buffer.byteLength in Node.js.",
+        ),
+        (
+            over(&fields, utf16_units),
+            "the lengths are counted in UTF-16 units instead of bytes".to_owned(),
+            "Count the bytes of the UTF-8 text before it becomes a string.",
+        ),
         (over(&full, bytes), "empty values are left out".to_owned(), "An empty value counts, too: it is the digit 0."),
-        (over(&sorted, bytes), "the fields are sorted by name".to_owned(), "Take the fields in the order in which they stand in the body."),
-        (over(&all, bytes), "the signature fields themselves are in it".to_owned(), "Leave out HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256, all three."),
-        (over(&first, bytes), "of each array only the first value is in it".to_owned(), "Every value of an array counts, one after the other."),
+        (
+            over(&sorted, bytes),
+            "the fields are sorted by name".to_owned(),
+            "Take the fields in the order in which they stand in the body.",
+        ),
+        (
+            over(&all, bytes),
+            "the signature fields themselves are in it".to_owned(),
+            "Leave out HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256, all three.",
+        ),
+        (
+            over(&first, bytes),
+            "of each array only the first value is in it".to_owned(),
+            "Every value of an array counts, one after the other.",
+        ),
         (plain, "the lengths are missing".to_owned(), "Put the length in bytes before each value."),
         (named, "the names of the fields are in it".to_owned(), "Only values are hashed, never names."),
     ];
@@ -254,7 +297,11 @@ fn slips(form: &Form<'_>) -> Vec<(Vec<u8>, String, &'static str)> {
             signature::push_prefixed(&mut source, &edit(&field.value));
             source
         });
-        slips.push((edited, format!("the values were {what} first"), "Hash the values exactly as they came, before any framework or filter touches them."));
+        slips.push((
+            edited,
+            format!("the values were {what} first"),
+            "Hash the values exactly as they came, before any framework or filter touches them.",
+        ));
     }
     slips
 }
@@ -311,33 +358,14 @@ fn wrong(title: String, sentences: impl IntoIterator<Item = String>) -> Judgemen
     Judgement { title, sentences: sentences.into_iter().collect(), ..Judgement::default() }
 }
 
-/// Whether the page of a wrong receipt should lead to the box where receipts are looked at.
-pub const fn is_about_a_receipt(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::WrongReceipt
-            | Cause::WrongKey
-            | Cause::WrongAlgorithm
-            | Cause::CharacterLengths
-            | Cause::AllProducts
-            | Cause::OtherDate
-            | Cause::EditedValues
-            | Cause::CopiedSignature
-            | Cause::MalformedReceipt
-            | Cause::ErrorInReceipt
-            | Cause::EmptyAnswer
-            | Cause::PlainText
-            | Cause::HtmlPage
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{Tags, id::MerchantId};
     use crate::server::{dispatch::sign::sign, store::Secret};
 
-    const RECEIVED: &[u8] = b"REFNO=1&EMPTY=&IPN_PID[]=7&IPN_PID[]=8&IPN_PNAME[]=+%C3%81lv%22+%26&IPN_PNAME[]=Other&IPN_DATE=20260301120000";
+    const RECEIVED: &[u8] =
+        b"REFNO=1&EMPTY=&IPN_PID[]=7&IPN_PID[]=8&IPN_PNAME[]=+%C3%81lv%22+%26&IPN_PNAME[]=Other&IPN_DATE=20260301120000";
 
     fn merchant() -> Merchant {
         Merchant::new(MerchantId(1), String::new(), String::new(), Secret::new("key"))

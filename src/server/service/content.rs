@@ -34,7 +34,8 @@ fn tags(form: &ContentForm) -> Result<Tags, String> {
     let typed = form.other_tags.split([',', ';', ' ', '\t', '\r', '\n']).map(|name| name.trim().trim_end_matches("[]"));
     let mut names = BTreeSet::new();
     for name in typed.filter(|name| !name.is_empty()) {
-        let is_name = name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+        let is_name =
+            name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         if !is_name {
             let shown: String = name.chars().take(40).collect();
             return Err(format!("“{shown}” is no name of a field; names have letters, digits and underscores."));

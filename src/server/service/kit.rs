@@ -22,7 +22,11 @@ impl Services {
             algorithms: url.algorithms,
             algorithm,
             languages: Language::ALL
-                .map(|other| KitLanguage { code: other.code().to_owned(), label: other.label().to_owned(), chosen: other == language })
+                .map(|other| KitLanguage {
+                    code: other.code().to_owned(),
+                    label: other.label().to_owned(),
+                    chosen: other == language,
+                })
                 .to_vec(),
             file: language.file().to_owned(),
             code: language.listener(algorithm),

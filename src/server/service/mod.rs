@@ -6,10 +6,10 @@
 
 pub mod alerts;
 pub mod bulk;
-pub mod dashboard;
-pub mod deliveries;
 pub mod check;
 pub mod content;
+pub mod dashboard;
+pub mod deliveries;
 pub mod fields;
 pub mod keys;
 pub mod kit;

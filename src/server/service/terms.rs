@@ -143,7 +143,9 @@ mod tests {
         let errors = read(&form).unwrap_err();
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["triggers", "own_delays", "max_in_flight", "rate_per_second", "timeout", "authority"]);
-        for (error, cure) in errors.iter().zip(["at least one", "at least 5 seconds", "1 to 256", "1 to 1000", "1 to 40", "certificate alone"]) {
+        for (error, cure) in
+            errors.iter().zip(["at least one", "at least 5 seconds", "1 to 256", "1 to 1000", "1 to 40", "certificate alone"])
+        {
             assert!(error.message.contains(cure), "{}", error.message);
         }
         let unknown = read(&TermsForm { retries: "weekly".to_owned(), ..TermsForm::default() }).unwrap_err();

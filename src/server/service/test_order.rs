@@ -105,7 +105,10 @@ impl Services {
                 let credentials = Credentials { secret: listener.secret.reveal(), required: listener.required };
                 let (facts, signatures, answer) = {
                     let verified = gateway::verify(listener.gateway, credentials, &body).map_err(|refused| {
-                        AppError::field("to", format!("The listener would refuse it: {}. {}", refused.reason.label(), refused.detail))
+                        AppError::field(
+                            "to",
+                            format!("The listener would refuse it: {}. {}", refused.reason.label(), refused.detail),
+                        )
                     })?;
                     let answer = gateway::acknowledge(listener.gateway, credentials, &verified, &receipt_date(now));
                     (verified.facts, verified.signatures, answer.body)

@@ -26,10 +26,10 @@ mod sqlite;
 mod vault;
 mod wanted;
 
+pub use crate::domain::pages::settings::{AlertKind, AlertRow};
 pub use brake::Brake;
 pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
 pub use directory::{Alerts, Directory, Listener, Merchant, NotificationUrl, OldKey, OwnHeader};
-pub use crate::domain::pages::settings::{AlertKind, AlertRow};
 pub use error::StoreError;
 pub use feed::Feed;
 pub use postgres::PgAddress;

@@ -3,6 +3,7 @@
 //! Must not live here: anything that knows a particular page.
 
 mod bytes;
+mod choice;
 mod form;
 mod icon;
 mod parts;
@@ -12,10 +13,11 @@ mod text_area;
 mod time;
 
 pub use bytes::{Fields, Octets};
+pub use choice::{RightBadge, Tick, TickGroup, TriggerChoice};
 pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, SelectField, TextField};
 pub use icon::Icon;
 pub use parts::{Address, Copy, Empty, Notice, Tone, fact};
-pub use standing::{HoldNote, PauseNote};
+pub use standing::{HoldNote, PauseNote, WentNowhere};
 pub use states::{DeliveryBadge, OrderBadge, ShadowBadge, Summary, TestBadge};
 pub use text_area::TextArea;
 pub use time::{Ago, Moment, now};

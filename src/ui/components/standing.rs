@@ -44,3 +44,14 @@ pub fn PauseNote(pause: Pause) -> impl IntoView {
         }
     }
 }
+
+/// A notification was accepted and made no delivery.
+#[component]
+pub fn WentNowhere(vendor_status: String) -> impl IntoView {
+    let sentence = if vendor_status.is_empty() {
+        "No delivery was made: when it came there was no notification URL whose triggers take it.".to_owned()
+    } else {
+        format!("No delivery was made: when it came there was no notification URL whose triggers take {vendor_status}.")
+    };
+    view! { <p class="muted pad">{sentence}" It is kept, and can be resent."</p> }
+}

@@ -85,11 +85,18 @@ fn verdict(attempt: &Attempt) -> impl IntoView + use<> {
             .into_any(),
         Some(cause) => {
             let note = attempt.detail.note.clone();
+            let help = cause.is_about_receipt().then(|| {
+                let slug = &attempt.merchant.slug;
+                let kit = format!("/m/{slug}/settings/urls/{}/kit", attempt.delivery.url_id);
+                let check = format!("/m/{slug}/check?delivery={}&number={}", attempt.delivery.id, attempt.attempt.number);
+                view! { <p><a href=kit>"Ready listener code for this URL"</a>" · "<a href=check>"Try answers to this message"</a></p> }
+            });
             view! {
                 <Notice tone=Tone::Bad title=cause.label()>
                     <p>{cause.sentence()}</p>
                     {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
                     <p><strong>"What to do: "</strong>{cause.cure()}</p>
+                    {help}
                 </Notice>
             }
             .into_any()

@@ -14,7 +14,8 @@ use crate::{
     rpc::orders::read_order,
     ui::{
         components::{
-            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, OrderBadge, ShadowBadge, Summary, TestBadge, fact, now,
+            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, OrderBadge, ShadowBadge, Summary, TestBadge, WentNowhere,
+            fact, now,
         },
         format::{bytes, counted, money},
         islands::live::{Live, Subject},
@@ -128,7 +129,7 @@ fn card(page: &Order, notification: &NotificationView) -> AnyView {
 
 fn deliveries(page: &Order, notification: &NotificationView) -> AnyView {
     if notification.deliveries.is_empty() {
-        return view! { <p class="muted pad">"It went to no URL: none was set up when it came."</p> }.into_any();
+        return view! { <WentNowhere vendor_status=notification.vendor_status.clone()/> }.into_any();
     }
     let rows: Vec<_> = notification.deliveries.iter().map(|delivery| row(page, delivery)).collect();
     view! {

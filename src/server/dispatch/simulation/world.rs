@@ -249,8 +249,7 @@ impl World {
     /// The settings as the dispatcher gets them.
     pub fn directory(&mut self) -> Arc<Directory> {
         self.version += 1;
-        let merchant =
-            |id: &MerchantId| Merchant::new(*id, id.to_string(), id.to_string(), Secret::new(KEY));
+        let merchant = |id: &MerchantId| Merchant::new(*id, id.to_string(), id.to_string(), Secret::new(KEY));
         let urls = self.sites.values().filter(|site| !site.removed).map(|site| site.url.clone()).collect();
         Arc::new(Directory::new(self.version, self.merchants.iter().map(merchant).collect(), Vec::new(), urls))
     }

@@ -24,11 +24,11 @@ use std::{
 };
 
 const ALGORITHM: &str = "md5"; // "md5", "sha256" or "sha3-256", as chosen for this URL
-const SIGNATURES: [(&str, &str); 3] =
-    [("md5", "HASH"), ("sha256", "SIGNATURE_SHA2_256"), ("sha3-256", "SIGNATURE_SHA3_256")];
+const SIGNATURES: [(&str, &str); 3] = [("md5", "HASH"), ("sha256", "SIGNATURE_SHA2_256"), ("sha3-256", "SIGNATURE_SHA3_256")];
 const MAX_BODY: usize = 1 << 20;
 
 pub struct Settings {
+    pub algorithm: &'static str,
     pub keys: Vec<String>,
     pub store: PathBuf,
 }
@@ -37,7 +37,7 @@ impl Settings {
     pub fn from_env() -> Result<Self, std::env::VarError> {
         let old = std::env::var("IPN_SECRET_KEY_OLD").ok().filter(|key| !key.is_empty());
         let keys = [std::env::var("IPN_SECRET_KEY")?].into_iter().chain(old).collect();
-        Ok(Self { keys, store: std::env::var("IPN_STORE")?.into() })
+        Ok(Self { algorithm: ALGORITHM, keys, store: std::env::var("IPN_STORE")?.into() })
     }
 }
 
@@ -63,19 +63,20 @@ async fn receive(State(settings): State<Arc<Settings>>, body: Bytes) -> Response
 
 /// The receipt for a message that is stored; none where its signature is wrong.
 fn take(settings: &Settings, body: &[u8]) -> io::Result<Option<String>> {
+    let algorithm = settings.algorithm;
     let fields = fields(body);
     let is_signature = |name: &[u8]| SIGNATURES.iter().any(|(_, field)| field.as_bytes() == name);
     let source = prefixed(fields.iter().filter(|(name, _)| !is_signature(name)).map(|(_, value)| value.as_slice()));
-    let field = SIGNATURES.iter().find(|(name, _)| *name == ALGORITHM).map_or("", |(_, field)| *field);
+    let field = SIGNATURES.iter().find(|(name, _)| *name == algorithm).map_or("", |(_, field)| *field);
     let given = hex::decode(first(&fields, field)).unwrap_or_default();
-    let Some(key) = settings.keys.iter().find(|key| is_right(key, &source, &given)) else { return Ok(None) };
+    let Some(key) = settings.keys.iter().find(|key| is_right(algorithm, key, &source, &given)) else { return Ok(None) };
     store(&settings.store, &hex::encode(Sha256::digest(&source)), body)?;
     let date = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S").to_string();
     let values = ["IPN_PID", "IPN_PNAME", "IPN_DATE"].map(|name| first(&fields, name));
-    let hash = sign(key, &prefixed(values.into_iter().chain([date.as_bytes()])));
-    Ok(Some(match ALGORITHM {
+    let hash = sign(algorithm, key, &prefixed(values.into_iter().chain([date.as_bytes()])));
+    Ok(Some(match algorithm {
         "md5" => format!("<EPAYMENT>{date}|{hash}</EPAYMENT>"),
-        _ => format!(r#"<sig algo="{ALGORITHM}" date="{date}">{hash}</sig>"#),
+        _ => format!(r#"<sig algo="{algorithm}" date="{date}">{hash}</sig>"#),
     }))
 }
 
@@ -84,8 +85,8 @@ fn mac<M: Mac + KeyInit>(key: &str, text: &[u8]) -> M {
     <M as KeyInit>::new_from_slice(key.as_bytes()).unwrap_or_else(|_| unreachable!()).chain_update(text)
 }
 
-fn sign(key: &str, text: &[u8]) -> String {
-    match ALGORITHM {
+fn sign(algorithm: &str, key: &str, text: &[u8]) -> String {
+    match algorithm {
         "md5" => hex::encode(mac::<Hmac<md5::Md5>>(key, text).finalize().into_bytes()),
         "sha256" => hex::encode(mac::<Hmac<Sha256>>(key, text).finalize().into_bytes()),
         _ => hex::encode(mac::<SimpleHmac<sha3::Sha3_256>>(key, text).finalize().into_bytes()),
@@ -93,8 +94,8 @@ fn sign(key: &str, text: &[u8]) -> String {
 }
 
 /// Compares in constant time.
-fn is_right(key: &str, text: &[u8], given: &[u8]) -> bool {
-    match ALGORITHM {
+fn is_right(algorithm: &str, key: &str, text: &[u8], given: &[u8]) -> bool {
+    match algorithm {
         "md5" => mac::<Hmac<md5::Md5>>(key, text).verify_slice(given).is_ok(),
         "sha256" => mac::<Hmac<Sha256>>(key, text).verify_slice(given).is_ok(),
         _ => mac::<SimpleHmac<sha3::Sha3_256>>(key, text).verify_slice(given).is_ok(),

@@ -97,14 +97,16 @@ impl Core {
         actor: String,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let name: Option<String> =
-            sqlx::query_scalar("UPDATE merchant SET triggers = $1, tags = $2, updated_at = $3 WHERE id = $4 RETURNING name")
-                .bind((triggers != Triggers::ALL).then_some(triggers.bits()))
-                .bind(tags.names().map(|names| text(&names).into_owned()))
-                .bind(self.clock.now().0)
-                .bind(merchant_id.0)
-                .fetch_optional(&mut *tx)
-                .await?;
+        let name: Option<String> = sqlx::query_scalar(
+            "UPDATE merchant SET triggers_at = CASE WHEN triggers IS NOT DISTINCT FROM $1 THEN triggers_at ELSE $3 END,
+                 triggers = $1, tags = $2, updated_at = $3 WHERE id = $4 RETURNING name",
+        )
+        .bind((triggers != Triggers::ALL).then_some(triggers.bits()))
+        .bind(tags.names().map(|names| text(&names).into_owned()))
+        .bind(self.clock.now().0)
+        .bind(merchant_id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
         let subject = name.ok_or(StoreError::NotFound("the merchant"))?;
         let detail = places::content(triggers, &tags);
         let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.content", subject, detail };

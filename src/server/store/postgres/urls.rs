@@ -61,6 +61,7 @@ impl Core {
                  held_at = CASE WHEN NOT $7 THEN NULL WHEN held THEN held_at ELSE $11 END,
                  held_cause = CASE WHEN $7 AND held THEN held_cause END,
                  max_in_flight = $14, rate_per_second = $15, retries = $16, shadow = $17, authority = $18,
+                 triggers_at = CASE WHEN triggers IS NOT DISTINCT FROM $19 THEN triggers_at ELSE $11 END,
                  triggers = $19, timeout = $20, headers = $21,
                  check_status = coalesce($8, check_status),
                  check_note = coalesce($9, check_note), checked_at = coalesce($10, checked_at), updated_at = $11

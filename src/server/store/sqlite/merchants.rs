@@ -19,8 +19,10 @@ impl SqliteStore {
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let (id, vault, now) = (merchant_id.0, &store.0.vault, store.0.clock.now());
-                let known: Option<(Vec<u8>, String)> =
-                    sqlx::query_as("SELECT secret_key, name FROM merchant WHERE id = ?").bind(id).fetch_optional(&mut *conn).await?;
+                let known: Option<(Vec<u8>, String)> = sqlx::query_as("SELECT secret_key, name FROM merchant WHERE id = ?")
+                    .bind(id)
+                    .fetch_optional(&mut *conn)
+                    .await?;
                 let (before, subject) = known.ok_or(StoreError::NotFound("the merchant"))?;
                 let before = places::unseal(vault, &places::secret_key(id), &before)?;
                 sqlx::query(
@@ -33,7 +35,10 @@ impl SqliteStore {
                 .bind(id)
                 .execute(&mut *conn)
                 .await?;
-                sqlx::query("UPDATE notification_url SET new_key_at = NULL WHERE merchant_id = ?").bind(id).execute(&mut *conn).await?;
+                sqlx::query("UPDATE notification_url SET new_key_at = NULL WHERE merchant_id = ?")
+                    .bind(id)
+                    .execute(&mut *conn)
+                    .await?;
                 let detail = places::overlap(old_until, now);
                 let entry =
                     Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.secret-key", subject, detail };
@@ -66,11 +71,10 @@ impl SqliteStore {
     }
 
     pub(in crate::server::store) async fn forget_old_keys(&self, ended_before: Timestamp) -> Result<u64, StoreError> {
-        let known: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM merchant WHERE old_key IS NOT NULL AND old_key_until < ?")
-                .bind(ended_before.0)
-                .fetch_one(&self.0.readers)
-                .await?;
+        let known: i64 = sqlx::query_scalar("SELECT count(*) FROM merchant WHERE old_key IS NOT NULL AND old_key_until < ?")
+            .bind(ended_before.0)
+            .fetch_one(&self.0.readers)
+            .await?;
         if known == 0 {
             return Ok(0);
         }
@@ -122,7 +126,8 @@ impl SqliteStore {
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let name: Option<String> = sqlx::query_scalar(
-                    "UPDATE merchant SET triggers = ?, tags = ?, updated_at = ? WHERE id = ? RETURNING name",
+                    "UPDATE merchant SET triggers_at = CASE WHEN triggers IS ?1 THEN triggers_at ELSE ?3 END, triggers = ?1, tags = ?2,
+                         updated_at = ?3 WHERE id = ?4 RETURNING name",
                 )
                 .bind((triggers != Triggers::ALL).then_some(triggers.bits()))
                 .bind(tags.names())

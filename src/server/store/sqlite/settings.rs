@@ -11,10 +11,7 @@ use crate::domain::{
 };
 use crate::server::store::{
     Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey, StoreError,
-    UrlDraft, places,
-    places::url_detail,
-    slug::slug,
-    vault::Vault,
+    UrlDraft, places, places::url_detail, slug::slug, vault::Vault,
 };
 use futures::future::BoxFuture;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
@@ -323,6 +320,7 @@ impl SqliteStore {
                          max_in_flight = ?9, rate_per_second = ?10, retries = ?11, shadow = ?12, authority = ?13,
                          check_status = coalesce(?14, check_status), check_note = coalesce(?15, check_note),
                          checked_at = coalesce(?16, checked_at), updated_at = ?8,
+                         triggers_at = CASE WHEN triggers IS ?19 THEN triggers_at ELSE ?8 END,
                          triggers = ?19, timeout = ?20, headers = ?21
                      WHERE id = ?17 AND merchant_id = ?18 AND removed_at IS NULL",
                 )

@@ -27,8 +27,8 @@ pub fn url(id: i64) -> NotificationUrl {
         held: false,
         held_at: None,
         held_cause: None,
-            new_key_at: None,
-            headers: Vec::new(),
+        new_key_at: None,
+        headers: Vec::new(),
         terms: Terms::default(),
     }
 }
