@@ -45,7 +45,7 @@ async fn a_key_is_changed_with_an_overlap(mut test: TestStore) {
     let known = |test: &TestStore| quittance::server::store::Merchant::clone(test.store.settings().merchant(merchant).unwrap());
     assert!(known(&test).old_key.is_none());
     assert!(!test.store.note_new_key(url, actor()).await.unwrap(), "no key is being changed");
-    let until = test.clock.now().plus(HOUR);
+    let until = test.clock.now().plus(HOUR * 24);
     test.store.set_secret_key(merchant, Secret::new("second"), until, actor()).await.unwrap();
     let both = known(&test);
     assert_eq!((both.secret_key.reveal(), both.old_key.clone().unwrap().key.reveal()), (&b"second"[..], &b"AABBCCDDEEFF"[..]));
@@ -54,6 +54,8 @@ async fn a_key_is_changed_with_an_overlap(mut test: TestStore) {
     assert!(test.store.note_new_key(url, actor()).await.unwrap() && !test.store.note_new_key(url, actor()).await.unwrap());
     assert_eq!(test.store.settings().url(url).unwrap().new_key_at, Some(now));
     // What is known of a URL outlives a restart, and ends with the next change.
+    // Ids grow with time, and no time passes by itself here.
+    test.hand.advance(HOUR);
     test.reopen(quittance::server::store::OpenAs::Server).await.unwrap();
     assert_eq!(test.store.settings().url(url).unwrap().new_key_at, Some(now));
     test.store.set_secret_key(merchant, Secret::new("third"), until, actor()).await.unwrap();
@@ -61,9 +63,10 @@ async fn a_key_is_changed_with_an_overlap(mut test: TestStore) {
     assert_eq!(test.store.settings().url(url).unwrap().new_key_at, None);
     assert!(test.store.end_old_key(merchant, actor()).await.unwrap());
     assert!(!test.store.end_old_key(merchant, actor()).await.unwrap(), "it has ended");
-    assert_eq!(known(&test).old_key.unwrap().until, now);
-    assert_eq!(test.store.forget_old_keys(now).await.unwrap(), 0);
-    assert_eq!(test.store.forget_old_keys(now.plus(HOUR)).await.unwrap(), 1);
+    let ended = test.clock.now();
+    assert_eq!(known(&test).old_key.unwrap().until, ended);
+    assert_eq!(test.store.forget_old_keys(ended).await.unwrap(), 0);
+    assert_eq!(test.store.forget_old_keys(ended.plus(HOUR)).await.unwrap(), 1);
     assert!(known(&test).old_key.is_none());
     assert_healthy(&test).await;
 }
@@ -74,6 +77,8 @@ async fn what_leaves_is_kept(mut test: TestStore) {
     let alerts = Alerts { url: "https://alerts.example.com/".to_owned(), after: 60 };
     test.store.set_content(merchant, triggers, Tags::only("CURRENCY,MY_FIELD"), actor()).await.unwrap();
     test.store.set_alerts(merchant, Some(alerts.clone()), actor()).await.unwrap();
+    // Ids grow with time, and no time passes by itself here.
+    test.hand.advance(HOUR);
     test.reopen(quittance::server::store::OpenAs::Server).await.unwrap();
     let known = quittance::server::store::Merchant::clone(test.store.settings().merchant(merchant).unwrap());
     assert_eq!((known.triggers, known.tags, known.alerts), (triggers, Tags::only("CURRENCY,MY_FIELD"), Some(alerts)));
@@ -93,13 +98,16 @@ async fn headers_of_a_url_are_sealed(mut test: TestStore) {
     draft.headers = headers.clone();
     test.store.update_url(url, draft.clone(), actor()).await.unwrap();
     let added = test.store.add_url(draft, actor()).await.unwrap();
+    // Ids grow with time, and no time passes by itself here.
+    test.hand.advance(HOUR);
     test.reopen(quittance::server::store::OpenAs::Server).await.unwrap();
     for id in [url, added] {
         assert_eq!(test.store.settings().url(id).unwrap().headers, headers);
     }
     // What was sealed for one URL does not open at another.
     test.sql(&format!(
-        "UPDATE notification_url SET headers = (SELECT headers FROM notification_url WHERE id = {added}) WHERE id = {url}"
+        "UPDATE notification_url SET headers = (SELECT headers FROM notification_url WHERE id = {}) WHERE id = {}",
+        added.0, url.0
     ))
     .await;
     assert!(test.reopen(quittance::server::store::OpenAs::Server).await.is_err());
@@ -139,7 +147,7 @@ async fn triggers_decide_what_is_delivered_and_the_doctor_knows(test: TestStore)
     let mut new = received(merchant, listener, "REFNO=lost&ORDERSTATUS=REFUND");
     new.received_at = test.clock.now();
     let lost = test.accept(new).await.notification_id;
-    test.sql(&format!("DELETE FROM delivery WHERE notification_id = {lost}")).await;
+    test.sql(&format!("DELETE FROM delivery WHERE notification_id = {}", lost.0)).await;
     let findings = test.store.verify().await.unwrap();
     let fanned_out = findings.iter().find(|finding| finding.check == "every notification was fanned out").unwrap();
     assert!(!fanned_out.ok && fanned_out.detail.starts_with('1'), "{}", fanned_out.detail);

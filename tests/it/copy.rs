@@ -13,14 +13,14 @@ use crate::support::{
 };
 use quittance::{
     domain::{
-        Cause, DeliveryState, RefusalReason, Role,
+        Cause, DeliveryState, RefusalReason, Role, Tags, Timestamp, Triggers,
         attempt::{Timings, VerdictDetail},
         id::{ListenerId, MerchantId, OrderId, UrlId},
-        pages::{bulk::BulkTarget, deliveries::DeliveryFilter},
+        pages::{bulk::BulkTarget, deliveries::DeliveryFilter, settings::AlertKind},
     },
     server::store::{
         self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, NewBulk, NewRefusal, NewResend,
-        NewUser, Next, OpenAs, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
+        NewUser, Next, OpenAs, OwnHeader, Secret, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
     },
 };
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -89,6 +89,8 @@ impl Full {
             draft.terms.authority = "-----BEGIN CERTIFICATE-----".to_owned();
             draft.terms.rate_per_second = Some(7);
             draft.terms.max_in_flight = 9;
+            draft.terms.triggers = Some("COMPLETE".parse().unwrap());
+            draft.headers = vec![OwnHeader { name: "X-Shop".to_owned(), value: Secret::new("7") }];
         };
         add(own, &good.url()).await;
         let mut full = Self { test, merchant, listener, url, held, orders: Vec::new(), good, shadowed };
@@ -175,6 +177,10 @@ impl Full {
             let expires_at = START.plus(MINUTE * 60);
             store.add_session(SessionRecord { token_hash, user_id, created_at: START, expires_at }).await.unwrap();
         }
+        let until = START.plus(MINUTE * 60 * 24);
+        store.set_secret_key(self.merchant, Secret::new("the next key"), until, "test".to_owned()).await.unwrap();
+        store.set_content(self.merchant, Triggers::ALL, Tags::only("CURRENCY"), "test".to_owned()).await.unwrap();
+        assert!(store.claim_alert(self.url, AlertKind::Failing, START, Timestamp(0)).await.unwrap());
         store.set_setup_token([9; 32]).await.unwrap();
         test.sql("INSERT INTO journal_stuck (id, events) VALUES (1, x'00')").await;
     }

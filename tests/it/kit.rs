@@ -160,7 +160,7 @@ async fn keeps_the_rules(language: Language) {
         let order = shop.order_named("7000").await;
         let sent = shop.first_attempt(order, url).await;
         assert!(running.stored().contains(&sent.request_body.clone().into_bytes()), "byte for byte");
-        shop.resend(order, Some(url), Origin::Resend, "again").await;
+        shop.resend(order, Some(url), Origin::Resend, &format!("again {number}")).await;
         shop.wait_for(order, url, |delivery| delivery.origin == Origin::Resend && delivery.state == DeliveryState::Confirmed)
             .await;
         assert_eq!(running.stored().len(), count, "{algorithm}: what comes again is answered again and stored once");

@@ -4,7 +4,7 @@ use super::since::Since;
 use crate::domain::{
     Algorithm, Algorithms, Gateway, RetrySchedule, Role,
     id::BulkId,
-    terms::{MAX_IN_FLIGHT, MAX_RATE},
+    terms::{MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT},
 };
 use crate::server::settings::{Keep, PublicUrl};
 use clap::{
@@ -284,6 +284,12 @@ pub struct UrlAddArgs {
     /// Trust the certificates in this file (PEM) at this URL, beside the public ones.
     #[arg(long, value_name = "PATH")]
     pub ca_file: Option<PathBuf>,
+    /// Send only these statuses, such as COMPLETE,REFUND; otherwise those of the merchant.
+    #[arg(long, value_name = "STATUSES")]
+    pub triggers: Option<String>,
+    /// Seconds that the script has to answer; otherwise 30.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_TIMEOUT)))]
+    pub timeout: Option<u16>,
     /// Ask the URL with GET first, and add it only where it answers 200.
     #[arg(long)]
     pub check: bool,

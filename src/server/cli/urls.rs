@@ -70,7 +70,8 @@ impl UrlAddArgs {
             own_delays: String::new(),
             shadow: self.shadow,
             authority,
-            ..TermsForm::default()
+            timeout: text(self.timeout),
+            triggers: self.triggers.clone(),
         })
     }
 }

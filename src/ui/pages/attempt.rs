@@ -5,6 +5,7 @@ use crate::{
     domain::{
         attempt::{Origin, Timings},
         pages::orders::AttemptPage as Attempt,
+        role::Permission,
     },
     rpc::orders::read_attempt,
     ui::{
@@ -22,6 +23,7 @@ pub fn AttemptPage() -> impl IntoView {
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let attempt = read_attempt(slug.clone(), id?, number?).await?;
+        let may_try = viewer.may(Permission::PlaceTestOrder);
         let delivery = &attempt.delivery;
         let debug = if delivery.origin == Origin::Debug { " for debug" } else { "" };
         let title = format!("Attempt {}{debug} to {}", attempt.attempt.number, delivery.url_label);
@@ -39,7 +41,7 @@ pub fn AttemptPage() -> impl IntoView {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs actions>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
-                    {verdict(&attempt)}
+                    {verdict(&attempt, may_try)}
                     {facts(&attempt)}
                     {receipt(&attempt)}
                     <div class="side-by-side">
@@ -79,7 +81,7 @@ fn again(attempt: &Attempt) -> impl IntoView + use<> {
     })
 }
 
-fn verdict(attempt: &Attempt) -> impl IntoView + use<> {
+fn verdict(attempt: &Attempt, may_try: bool) -> impl IntoView + use<> {
     match attempt.attempt.cause {
         None => view! { <Notice tone=Tone::Good title="Confirmed"><p>"The answer holds a valid read receipt."</p></Notice> }
             .into_any(),
@@ -89,7 +91,8 @@ fn verdict(attempt: &Attempt) -> impl IntoView + use<> {
                 let slug = &attempt.merchant.slug;
                 let kit = format!("/m/{slug}/settings/urls/{}/kit", attempt.delivery.url_id);
                 let check = format!("/m/{slug}/check?delivery={}&number={}", attempt.delivery.id, attempt.attempt.number);
-                view! { <p><a href=kit>"Ready listener code for this URL"</a>" · "<a href=check>"Try answers to this message"</a></p> }
+                let check = may_try.then(|| view! { " · "<a href=check>"Try answers to this message"</a> });
+                view! { <p><a href=kit>"Ready listener code for this URL"</a>{check}</p> }
             });
             view! {
                 <Notice tone=Tone::Bad title=cause.label()>

@@ -13,7 +13,7 @@ use crate::{
     rpc::urls::read_settings,
     ui::{
         components::{Ago, Confirm, FormNotes, Hidden, Icon, Moment, Notice, SelectField, TextField, Tone, now},
-        format::span,
+        format::counted,
         shell::{Frame, Section},
     },
 };
@@ -68,10 +68,19 @@ fn in_use(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
     }
 }
 
+/// Days, hours and minutes of a time that is left; the two that matter.
+fn left(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours) {
+        (0, 0) => format!("{} min", minutes.max(1)),
+        (0, hours) => format!("{hours} h {minutes} min"),
+        (days, hours) => format!("{} {hours} h", counted(days, "day", "days")),
+    }
+}
+
 /// Both keys are valid: until when, and which URLs have the new one.
 fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoView + use<> {
-    let left = old.until.since(now());
-    let left = span(u64::try_from(left.as_micros()).unwrap_or(u64::MAX));
+    let left = left(old.until.since(now()).as_secs());
     let rows: Vec<_> = settings
         .all_urls()
         .map(|url| {
@@ -160,5 +169,19 @@ fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
                 </Confirm>
             </div>
         </section>
+    }
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::left;
+
+    #[test]
+    fn what_is_left_is_said_in_words() {
+        for (seconds, words) in
+            [(5, "1 min"), (3_599, "59 min"), (86_250, "23 h 57 min"), (86_400, "1 day 0 h"), (700_000, "8 days 2 h")]
+        {
+            assert_eq!(left(seconds), words);
+        }
     }
 }
