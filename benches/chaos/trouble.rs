@@ -16,7 +16,7 @@ use std::{
 /// What moves the clock of a server: compiled when it is needed.
 const CLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/chaos/clock.c");
 /// How large the disk is that runs full: what comes in between must fit.
-const DISK: &str = "8g";
+const DISK: &str = "4g";
 /// How much of it is free between two times.
 const ROOM: u64 = 512 << 20;
 
