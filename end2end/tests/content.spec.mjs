@@ -6,16 +6,16 @@ test.use({ urls: { Shop: { path: "/ipn", flags: ["--default", "--algorithms", "m
 test("triggers and response tags are chosen", async ({ page, open, sound, shop, arrives }) => {
     await open("/m/demo-shop/settings/ipn");
     await page.getByRole("link", { name: "What is sent" }).click();
-    await expect(page.getByLabel("COMPLETE")).toBeChecked();
+    await expect(page.getByRole("checkbox", { name: "COMPLETE paid and fulfilled" })).toBeChecked();
     await sound();
-    await page.getByLabel("PENDING", { exact: false }).first().uncheck();
+    await page.getByRole("checkbox", { name: "PENDING placed, waiting for the bank" }).uncheck();
     await page.getByText("Only those ticked below").click();
-    await page.getByText("Billing").click();
-    await page.getByLabel("CUSTOMEREMAIL").uncheck();
+    await page.locator("summary").filter({ hasText: "Billing" }).click();
+    await page.getByLabel("CUSTOMEREMAIL", { exact: true }).uncheck();
     await page.getByLabel("More fields, by name").fill("a=b");
     await page.getByRole("button", { name: "Save" }).click();
     await expect(page.getByText("is no name of a field")).toBeVisible();
-    await expect(page.getByLabel("PENDING", { exact: false }).first()).not.toBeChecked();
+    await expect(page.getByRole("checkbox", { name: "PENDING placed, waiting for the bank" })).not.toBeChecked();
     await sound();
     await page.getByLabel("More fields, by name").fill("MY_FIELD");
     await page.getByRole("button", { name: "Save" }).click();
@@ -87,8 +87,8 @@ test("a URL is tested with a sample, and request and answer are shown", async ({
     await sound();
     await page.getByRole("button", { name: "Place TEST order" }).click();
     await expect(page.getByText("It went to this URL alone.")).toBeVisible();
-    await expect(page.getByRole("heading", { name: "Request" })).toBeVisible();
-    await expect(page.getByRole("heading", { name: "Answer" })).toBeVisible();
+    await expect(page.getByRole("heading", { name: "Request", exact: true })).toBeVisible();
+    await expect(page.getByRole("heading", { name: "Answer", exact: true })).toBeVisible();
     expect(shop.received).toHaveLength(1);
     await sound();
 });

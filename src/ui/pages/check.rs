@@ -78,7 +78,7 @@ fn form(slug: &str, pasted: &CheckForm, flash: &Flash, settings: &IpnSettings) -
         <form method="post" action=format!("/m/{slug}/check") class="stack panel">
             <SelectField flash=flash.clone() name="url" label="For the URL" options=urls value=pasted.url.clone()/>
             <TextArea
-                flash=flash.clone() name="body" label="Received body" value=pasted.body.clone() rows=6
+                flash=flash.clone() name="body" label="Received body" value=pasted.body.clone() rows=6 required=true
                 placeholder="GIFT_ORDER=0&SALEDATE=…&HASH=…"
                 hint="Form-encoded, byte for byte as it came, before anything has decoded it."
             />

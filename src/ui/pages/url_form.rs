@@ -17,7 +17,7 @@ use leptos::prelude::*;
 const ALGORITHM_HINT: &str = "Each notification is signed with all that are chosen; your script answers with any of them, as strong or stronger than the weakest.";
 /// Fields of the folded part.
 const ADVANCED: [&str; 8] =
-    ["own_triggers", "retries", "own_delays", "max_in_flight", "rate_per_second", "timeout", "headers", "authority"];
+    ["triggers", "retries", "own_delays", "max_in_flight", "rate_per_second", "timeout", "headers", "authority"];
 
 /// The form of a notification URL.
 #[component]
@@ -138,11 +138,13 @@ fn advanced(part: Advanced<'_>) -> impl IntoView + use<> {
         <details class="advanced" open=is_open>
             <summary>"Advanced"</summary>
             <div class="stack">
-                <Check
-                    name="own_triggers" label="Own triggers" checked=own_triggers
-                    hint=format!("Only the statuses ticked below are sent to this URL. Otherwise those of the merchant: {}.", inherited.words())
-                />
-                <TriggerChoice flash=flash.clone() legend="Statuses sent to this URL" chosen hint="They count only with Own triggers."/>
+                <div class="stack depends">
+                    <Check
+                        name="own_triggers" label="Own triggers" checked=own_triggers
+                        hint=format!("Only the statuses ticked below are sent to this URL. Otherwise those of the merchant: {}.", inherited.words())
+                    />
+                    <TriggerChoice flash=flash.clone() legend="Statuses sent to this URL" chosen hint="They count only with Own triggers."/>
+                </div>
                 <p class="hint"><a href=settings>"The merchant's triggers and response tags"</a></p>
                 <SelectField
                     flash=flash.clone() name="retries" label="When it fails, try again" options=schedules
