@@ -408,8 +408,7 @@ mod tests {
             assert_eq!((verdict.cause, verdict.made_with), (None, Some(made_with)));
             assert!(verdict.detail.note.contains(word), "{}", verdict.detail.note);
         }
-        let name = facts.product_name.clone();
-        let values: [&[u8]; 4] = [b"7", &name, b"20260301120000", DATE.as_bytes()];
+        let values: [&[u8]; 4] = [b"7", &facts.product_name, b"20260301120000", DATE.as_bytes()];
         let slip = md5_over(&measured(&values, characters), b"old-key");
         assert_eq!(cause(&slip), Some(Cause::CharacterLengths), "the reason is found whichever key it was");
     }

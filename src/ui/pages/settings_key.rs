@@ -101,7 +101,7 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
         let consequence = if changed == of {
             "Every URL has answered with the new key. Receipts made with the old one are no longer accepted.".to_owned()
         } else {
-            format!("{} of {of} URLs have answered with the new key so far. Scripts that still have the old one fail until you change them; nothing is lost, they are tried again.", changed)
+            format!("{changed} of {of} URLs have answered with the new key so far. Scripts that still have the old one fail until you change them; nothing is lost, they are tried again.")
         };
         view! {
             <div class="actions">
@@ -146,7 +146,7 @@ fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
                     hint="The key that your scripts use already, for instance the one from your gateway's settings."
                 />
                 <SelectField
-                    flash=flash.clone() name="overlap" label="The old key stays valid" options=overlaps value=OVERLAPS[0].0.to_string()
+                    flash name="overlap" label="The old key stays valid" options=overlaps value=OVERLAPS[0].0.to_string()
                     hint="Long enough to change all your scripts. Not at all only where others may know the old key."
                 />
             </form>

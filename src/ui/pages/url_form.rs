@@ -50,7 +50,7 @@ pub fn UrlForm(
     let is_questioned = failed.is_some() || twin.is_some();
     let settings = format!("/m/{slug}/settings/content");
     view! {
-        {failed.clone().map(|check| view! { <CheckFailed check/> })}
+        {failed.map(|check| view! { <CheckFailed check/> })}
         {twin.map(|label| view! { <TwinNote label/> })}
         {was.as_ref().and_then(|url| url.hold).map(|hold| view! {
             <Notice tone=Tone::Warn title="On hold"><p><HoldNote hold/></p><p>"Nothing is sent; what arrives is kept. Untick On hold below, or press Release in the list, to have it delivered."</p></Notice>
