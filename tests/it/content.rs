@@ -328,6 +328,7 @@ fn order_fields<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         ("last_name", "Nguyễn"),
         ("email", "a@example.com"),
     ];
+    fields.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
     fields.extend_from_slice(more);
     fields
 }
