@@ -101,10 +101,12 @@ async fn start(language: Language, algorithm: Algorithm, keys: (&'static str, &'
             language.label()
         )
     });
+    // Whatever happens from here on, its end is waited for.
+    let running = Running { address, store, program: Some(program), _code: code };
     // A compiler may be at work first, on a machine that has other work, too.
     for _ in 0..12_000 {
         if tokio::net::TcpStream::connect(address).await.is_ok() {
-            return Running { address, store, program: Some(program), _code: code };
+            return running;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
