@@ -89,7 +89,7 @@ pub async fn read_resend(merchant: String, notification: NotificationId) -> Resu
 pub async fn read_exchanges(merchant: String, order: OrderId, exchanges: String) -> Result<WatchPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let ids = watched_ids(&exchanges).ok_or(AppError::NotFound)?;
-    caller.services.watch_page(&merchant, order, &ids).await.map_err(app_error)
+    caller.services.watch_page(&merchant, order, &ids, caller.may(Permission::Resend)).await.map_err(app_error)
 }
 
 /// A key that makes a second click on the same resend form the same wish; fresh with each rendering.
@@ -131,10 +131,10 @@ pub async fn resend(
         let notice = if count == 1 { "Resent to one URL.".to_owned() } else { format!("Resent to {count} URLs.") };
         Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), notice))
     };
-    // The errors of the service name other fields; there is one that can be marked.
+    // There is no single field that could be marked: what is wrong is said at the top of the form.
     sent.end(result.await.map_err(|error| match error {
         AppError::Invalid(errors) => {
-            AppError::Invalid(errors.into_iter().map(|error| FieldError { field: "urls".to_owned(), ..error }).collect())
+            AppError::Invalid(errors.into_iter().map(|error| FieldError { field: String::new(), ..error }).collect())
         }
         other => other,
     }))

@@ -182,6 +182,8 @@ pub struct Watched {
     pub answer: Option<WatchedAnswer>,
     /// Why there is no answer and none will come.
     pub trouble: Option<String>,
+    /// Its URL is not in the settings any more.
+    pub url_removed: bool,
 }
 
 /// What came back.
@@ -199,6 +201,8 @@ pub struct WatchPage {
     pub merchant: MerchantRef,
     pub order: OrderRow,
     pub watched: Vec<Watched>,
+    /// Whether the viewer may resend.
+    pub may_resend: bool,
 }
 
 impl WatchPage {

@@ -122,7 +122,13 @@ impl Services {
     }
 
     /// Deliveries of an order that somebody looks at while they are made: what goes out, and what came back.
-    pub async fn watch_page(&self, merchant: &Merchant, order_id: OrderId, ids: &[DeliveryId]) -> ServiceResult<WatchPage> {
+    pub async fn watch_page(
+        &self,
+        merchant: &Merchant,
+        order_id: OrderId,
+        ids: &[DeliveryId],
+        may_resend: bool,
+    ) -> ServiceResult<WatchPage> {
         let order = self.order_row(merchant, order_id).await?;
         let part = StoryPart { order_id, notifications: Vec::new(), deliveries: ids.to_vec(), attempts: Vec::new() };
         let mut deliveries: HashMap<_, _> =
@@ -141,7 +147,7 @@ impl Services {
         if watched.is_empty() {
             return Err(AppError::NotFound.into());
         }
-        Ok(WatchPage { merchant: merchant_ref(merchant), order, watched })
+        Ok(WatchPage { merchant: merchant_ref(merchant), order, watched, may_resend })
     }
 
     fn watched(
@@ -151,8 +157,10 @@ impl Services {
         exchange: Option<Exchange>,
         received: Option<&Bytes>,
     ) -> Watched {
+        let url_removed = self.store.settings().url(delivery.url_id).is_none();
         if let Some(exchange) = exchange.filter(is_kept) {
             return Watched {
+                url_removed,
                 delivery,
                 request_head: exchange.request_head,
                 request_body: shown::text(&exchange.request_body),
@@ -182,7 +190,7 @@ impl Services {
             Some(Ok((head, body))) if delivery.attempts == 0 => (head, shown::text(&body)),
             _ => Default::default(),
         };
-        Watched { delivery, request_head, request_body, answer: None, trouble }
+        Watched { delivery, request_head, request_body, answer: None, trouble, url_removed }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Resends for debug as they happen: what goes out beside what comes back.
 
-use super::{page, param, param_as, viewer_at};
+use super::{page, param, param_as, resend::ResendTo, viewer_at};
 use crate::{
     domain::pages::story::{WatchPage as Watch, Watched, WatchedAnswer},
     rpc::orders::read_exchanges,
@@ -40,10 +40,10 @@ pub fn ExchangesPage() -> impl IntoView {
 
 fn content(found: &Watch) -> AnyView {
     let slug = &found.merchant.slug;
-    found.watched.iter().map(|watched| exchange(slug, watched)).collect::<Vec<_>>().into_any()
+    found.watched.iter().map(|watched| exchange(found, slug, watched)).collect::<Vec<_>>().into_any()
 }
 
-fn exchange(slug: &str, watched: &Watched) -> AnyView {
+fn exchange(found: &Watch, slug: &str, watched: &Watched) -> AnyView {
     let delivery = &watched.delivery;
     let heading = format!("exchange-{}", delivery.id);
     let id = heading.clone();
@@ -51,12 +51,16 @@ fn exchange(slug: &str, watched: &Watched) -> AnyView {
         let address = format!("/m/{slug}/deliveries/{}/{}", delivery.id, answer.attempt.number);
         view! { <a href=address>"Attempt in full"</a> }
     });
+    let again = (found.may_resend && watched.answer.is_some() && !watched.url_removed).then(|| {
+        let (merchant, label) = (slug.to_owned(), delivery.url_label.clone());
+        view! { <ResendTo merchant order=found.order.id notification=delivery.notification_id url=delivery.url_id label/> }
+    });
     view! {
         <section class="stack exchange" aria-labelledby=heading>
             <header>
                 <h2 id=id><bdi>{delivery.url_label.clone()}</bdi>" "<DeliveryBadge state=delivery.state/></h2>
                 <p class="url muted">{delivery.url.clone()}</p>
-                {whole}
+                <div class="row exchange-actions">{whole}{again}</div>
             </header>
             {verdict(watched)}
             <div class="side-by-side">

@@ -113,14 +113,12 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
         let rows: Vec<_> = part.iter().map(|choice| row(choice, is_ticked(choice))).collect();
         (!rows.is_empty()).then(|| view! { <fieldset class="choices"><legend>{title}</legend>{rows}</fieldset> })
     };
-    let error = flash.error("urls").map(str::to_owned);
     view! {
         <form method="post" action="/rpc/orders/resend" class="stack panel">
             <Hidden name="merchant" value=found.merchant.slug.clone()/>
             <Hidden name="order" value=found.order.id.to_string()/>
             <Hidden name="notification" value=found.notification.id.to_string()/>
             <Hidden name="request_key" value=request_key()/>
-            {error.map(|error| view! { <p class="error" role="alert"><Icon name="alert"/>{error}</p> })}
             {group("The URLs of then, as they are set now", &choices[..went])}
             {group(if went == 0 { "The URLs of now" } else { "Other URLs of now" }, &choices[went..])}
             <Notice tone=Tone::Warn title="The script may act twice">
