@@ -439,7 +439,10 @@ async fn a_resend_for_debug_shows_the_exchange_as_it_happens() {
     })
     .await;
     let text = words(&under_way);
-    assert_all(&text, &["It is being sent", "Request, as it goes out", "Waiting for the answer", "POST /ipn.php HTTP/1.1", "REFNO=1"]);
+    assert_all(
+        &text,
+        &["It is being sent", "Request, as it goes out", "Waiting for the answer", "POST /ipn.php HTTP/1.1", "REFNO=1"],
+    );
     assert!(under_way.text().contains("http-equiv=\"refresh\""), "without scripts the page reads itself again");
     gate.add_permits(1);
     let done = until("the slow one", || async {

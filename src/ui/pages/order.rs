@@ -220,9 +220,12 @@ fn sentence(standing: &UrlStanding) -> AnyView {
     let is_latest_missing = delivery.state != DeliveryState::Confirmed;
     let others = missing.saturating_sub(u32::from(is_latest_missing));
     let mut tail = String::new();
-    if others > 0 {
-        let are = if others == 1 { "is" } else { "are" };
-        tail.push_str(&format!(" Of its {} earlier messages {others} {are} not confirmed.", standing.messages - 1));
+    match (others, standing.messages - 1) {
+        (0, _) => {}
+        (1, 1) => tail.push_str(" The message before it is not confirmed."),
+        (others, all) if others == all => tail.push_str(&format!(" None of the {all} messages before it is confirmed.")),
+        (1, all) => tail.push_str(&format!(" Of the {all} messages before it one is not confirmed.")),
+        (others, all) => tail.push_str(&format!(" Of the {all} messages before it {others} are not confirmed.")),
     }
     if !standing.is_current {
         tail.push_str(" It was not sent the order's latest message.");

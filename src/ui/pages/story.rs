@@ -143,7 +143,7 @@ fn received(story: &Story, notification: &NotificationView, before: Option<Order
     view! {
         <p class="event-title">
             "IPN received "
-            <OrderBadge status=notification.status vendor=notification.vendor_status.clone()/>
+            <OrderBadge status=notification.status vendor=notification.vendor_status.clone()/>" "
             <span class="code">{notification.vendor_status.clone()}</span>
             <TestBadge test=notification.test/>
         </p>
@@ -242,6 +242,7 @@ fn mostly(timings: Timings) -> String {
     ];
     let longest = phases.into_iter().filter_map(|(name, micros)| Some((micros?, name))).max();
     match longest {
+        Some((micros, name)) if micros >= timings.total / 20 * 19 && micros > 0 => format!(", nearly all of it {name}"),
         Some((micros, name)) if micros >= timings.total / 2 && micros > 0 => format!(", {} of it {name}", span(micros)),
         _ => String::new(),
     }
@@ -314,6 +315,7 @@ mod tests {
         let timings = Timings { connect: Some(1_000), wait: Some(30_000), total: 40_000, ..Timings::default() };
         assert_eq!(mostly(timings), ", 30 ms of it waiting for the answer");
         assert_eq!(mostly(Timings { total: 100_000, ..timings }), "");
+        assert_eq!(mostly(Timings { total: 30_500, ..timings }), ", nearly all of it waiting for the answer");
         assert_eq!(mostly(Timings::default()), "");
     }
 }
