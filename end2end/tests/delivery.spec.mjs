@@ -64,7 +64,7 @@ test.describe("with a script", () => {
         if (javaScriptEnabled) expect(await isMarked(page)).toBe(true);
         await sound({ hasMoved: true });
 
-        await page.getByRole("link", { name: "as received" }).first().click();
+        await page.getByRole("link", { name: "as received" }).last().click();
         await expect(page.getByRole("heading", { name: "Notification as received" })).toBeVisible();
         await expect(page.locator("pre").last()).toContainText("ORDERSTATUS=COMPLETE");
         await sound();
