@@ -369,9 +369,9 @@ async fn a_test_message_comes_in_through_a_listener_as_the_gateway_would_post_it
     assert!(page.contains("The listener took it, and answered the gateway: &lt;sig algo=\"sha3-256\""), "{page}");
     let order = shop.order_named("SIM-1").await;
     shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
-    let stored = app.services.order_page(&shop.merchant, order, true).await.unwrap();
-    assert_eq!(stored.notifications[0].signatures, Algorithms::ALL);
-    assert_eq!(stored.notifications[0].listener.as_ref().unwrap().0, shop.listener_id());
+    let stored = app.services.store.notifications_of(order).await.unwrap();
+    assert_eq!(stored[0].signatures, Algorithms::ALL);
+    assert_eq!(stored[0].listener.as_ref().unwrap().0, shop.listener_id());
     assert_eq!(merchant.visits()[0].signatures(MERCHANT_KEY), ["md5"], "signed anew with the merchant's key");
     // A real order is not touched, whichever way.
     shop.order("77").await;

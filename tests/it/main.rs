@@ -21,5 +21,7 @@ mod retry;
 mod rooms;
 mod statements;
 mod store;
+mod story;
+mod story_store;
 mod support;
 mod wire;

@@ -13,3 +13,4 @@ pub mod orders;
 pub mod people;
 pub mod settings;
 pub mod simulate;
+pub mod story;

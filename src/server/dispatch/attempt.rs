@@ -9,18 +9,22 @@ use super::{
     sign::{Outgoing, sign},
     verdict::{AnswerView, Expectation, MadeWith, Verdict, judge},
 };
-use crate::domain::{Cause, Timestamp, attempt::Origin};
+use crate::domain::{
+    Cause, Timestamp,
+    attempt::{Origin, VerdictDetail},
+    id::{DeliveryId, NotificationId},
+};
 use crate::server::{
     clock::Clock,
-    store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, OwnHeader, Store, StoreError},
+    store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, OwnHeader, Secret, Store, StoreError},
     telemetry::Metrics,
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, Version, header};
 use std::sync::Arc;
 
 /// Of an answer as much is kept.
-const KEPT_ANSWER: usize = 64 << 10;
+pub const KEPT_ANSWER: usize = 64 << 10;
 /// How requests introduce themselves.
 pub const USER_AGENT: &str = concat!("Quittance/", env!("CARGO_PKG_VERSION"), " (payment notifications)");
 
@@ -112,7 +116,9 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         let signing = Signing::choose(&merchant, &url, &self.guesses, started_at);
         let verdict = match outgoing(&received, &url, &merchant, signing.key()) {
             Ok((target, outgoing)) => {
-                let outbound = outbound(job, &target, &url, outgoing.body.clone());
+                let numbers =
+                    Numbers { delivery_id: job.delivery_id, notification_id: job.notification_id, attempt: job.attempts + 1 };
+                let outbound = outbound(numbers, &target, &url, outgoing.body.clone());
                 record.request_body = outgoing.body.clone();
                 let mut exchange = self.client.send(&outbound).await;
                 record.request_head = outbound.head(exchange.version);
@@ -130,7 +136,10 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         record.finished_at = self.clock.now();
         record.cause = verdict.cause;
         self.metrics.attempted(record.cause);
-        record.detail = verdict.detail.clone().bounded();
+        let made_with = verdict.made_with;
+        let key = Secret::new(signing.key()).fingerprint();
+        let kept = VerdictDetail { url: url.url.clone(), key, ..verdict.detail };
+        record.detail = kept.bounded();
         record.next = match (record.cause, job.origin) {
             (None, _) => Next::Confirmed,
             (Some(_), Origin::Debug) => Next::Closed,
@@ -143,7 +152,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         };
         let ended = Ended { signal: Signal::of(record.cause), not_before };
         let is_changing = signing.old_key().is_some() && url.new_key_at.is_none();
-        let has_new_key = is_changing && verdict.made_with == Some(MadeWith::New);
+        let has_new_key = is_changing && made_with == Some(MadeWith::New);
         Some(Attempted { record, ended, has_new_key })
     }
 
@@ -263,7 +272,29 @@ pub fn is_secret_header(name: &str) -> bool {
     MARKS.iter().any(|mark| name.contains(mark))
 }
 
-fn outbound<'a>(job: &Job, target: &'a Target, url: &'a NotificationUrl, body: Bytes) -> Outbound<'a> {
+/// What the request of an attempt names.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbers {
+    pub delivery_id: DeliveryId,
+    pub notification_id: NotificationId,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// The request that an attempt would send now, as text; over HTTP/1.1, because what a server speaks is not known before.
+/// An error tells why nothing could be sent.
+pub fn prepared(
+    numbers: Numbers,
+    received: &[u8],
+    url: &NotificationUrl,
+    merchant: &Merchant,
+) -> Result<(String, Bytes), (Cause, String)> {
+    let (target, outgoing) = outgoing(received, url, merchant, merchant.secret_key.reveal())?;
+    let outbound = outbound(numbers, &target, url, outgoing.body);
+    Ok((outbound.head(Version::HTTP_11), outbound.body))
+}
+
+fn outbound<'a>(numbers: Numbers, target: &'a Target, url: &'a NotificationUrl, body: Bytes) -> Outbound<'a> {
     let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     let own = own_headers(&url.headers);
     let mut headers = vec![
@@ -271,9 +302,9 @@ fn outbound<'a>(job: &Job, target: &'a Target, url: &'a NotificationUrl, body: B
         (header::ACCEPT, HeaderValue::from_static("*/*")),
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
         // The same for every attempt, so that a script can tell a repeat.
-        (HeaderName::from_static("quittance-delivery"), text(job.delivery_id.to_string())),
-        (HeaderName::from_static("quittance-notification"), text(job.notification_id.to_string())),
-        (HeaderName::from_static("quittance-attempt"), text((job.attempts + 1).to_string())),
+        (HeaderName::from_static("quittance-delivery"), text(numbers.delivery_id.to_string())),
+        (HeaderName::from_static("quittance-notification"), text(numbers.notification_id.to_string())),
+        (HeaderName::from_static("quittance-attempt"), text(numbers.attempt.to_string())),
     ];
     // A header of the URL's own takes the place of ours.
     headers.retain(|(name, _)| own.iter().all(|(other, _)| other != name));

@@ -1,7 +1,7 @@
 //! Looks at what a developer pastes: a received message, a signature that his script computed, an answer of his script. Says
 //! whether it is right and, if not, what was done to it. Nothing of it is stored or logged.
 
-use super::{Services, fields::Mistakes, orders::decoded, test_order::receipt_date};
+use super::{Services, fields::Mistakes, shown, test_order::receipt_date};
 use crate::domain::{
     Algorithm, Algorithms, AppError,
     id::UrlId,
@@ -58,10 +58,10 @@ impl Services {
         let algorithms = url.map_or(Algorithms::ALL, |url| url.algorithms);
         let facts = ReceiptFacts::of(&parsed);
         let date = receipt_date(self.clock.now());
-        let shown = if url.is_some() { algorithms } else { present(&parsed) };
-        let receipts = shown.iter().map(|algorithm| facts.receipt(algorithm, merchant.secret_key.reveal(), &date));
+        let offered = if url.is_some() { algorithms } else { present(&parsed) };
+        let receipts = offered.iter().map(|algorithm| facts.receipt(algorithm, merchant.secret_key.reveal(), &date));
         Ok(CheckResult {
-            fields: decoded(body),
+            fields: shown::fields(body),
             source: String::from_utf8_lossy(&signature::source(&parsed.fields)).into_owned(),
             signatures: signatures(&parsed, &keys, url.map(|url| url.algorithms)),
             computed: (!form.computed.trim().is_empty()).then(|| computed(form.computed.trim(), &parsed, &keys)),

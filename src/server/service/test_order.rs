@@ -2,8 +2,7 @@
 //! URLs, to one alone, or in through a listener.
 
 use super::{
-    ServiceResult, Services, fields,
-    orders::decoded,
+    ServiceResult, Services, fields, shown,
     wire_order::{Buyer, Item, WireOrder, moment},
 };
 use crate::domain::{
@@ -145,7 +144,7 @@ impl Services {
         let signatures = signatures.map(|field| (String::from_utf8_lossy(&field.name).into_owned(), field.text().into_owned()));
         Ok(OrderPreview {
             to,
-            fields: decoded(&body),
+            fields: shown::fields(&body),
             source: String::from_utf8_lossy(&signature::source(&sent.fields)).into_owned(),
             signatures: signatures.collect(),
             receipts: algorithms.iter().map(|algorithm| receipt.receipt(algorithm, key, &receipt_date(now))).collect(),

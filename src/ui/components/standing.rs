@@ -6,7 +6,7 @@ use crate::{
         pages::dashboard::{Hold, Pause},
     },
     ui::{
-        components::now,
+        components::{Icon, now},
         format::{date, date_time, iso, time_of_day},
     },
 };
@@ -53,5 +53,5 @@ pub fn WentNowhere(vendor_status: String) -> impl IntoView {
     } else {
         format!("No delivery was made: when it came there was no notification URL whose triggers take {vendor_status}.")
     };
-    view! { <p class="muted pad">{sentence}" It is kept, and can be resent."</p> }
+    view! { <p class="flag"><Icon name="alert"/>{sentence}" It is kept, and can be resent."</p> }
 }

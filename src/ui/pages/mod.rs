@@ -10,6 +10,8 @@ pub mod dashboard;
 pub mod deliveries;
 pub mod delivery;
 pub mod entry;
+pub mod exchanges;
+mod handover;
 pub mod kit;
 pub mod listeners;
 pub mod merchants;
@@ -18,11 +20,12 @@ pub mod notification;
 pub mod order;
 pub mod orders;
 pub mod refusal;
-mod resend;
+pub mod resend;
 pub mod settings;
 pub mod settings_alerts;
 pub mod settings_content;
 pub mod settings_key;
+mod story;
 pub mod test_order;
 mod url_form;
 
@@ -51,6 +54,7 @@ fn failed(error: &AppError) -> AnyView {
         AppError::SignIn => (StatusCode::UNAUTHORIZED, "Please sign in"),
         AppError::Forbidden => (StatusCode::FORBIDDEN, "Not allowed"),
         AppError::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
+        AppError::Gone(_) => (StatusCode::GONE, "Not kept any more"),
         AppError::Invalid(_) => (StatusCode::BAD_REQUEST, "Not understood"),
         AppError::Unavailable | AppError::Connection => (StatusCode::SERVICE_UNAVAILABLE, "Please try again"),
         AppError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),

@@ -38,6 +38,7 @@ mod retention;
 mod rows;
 mod segments;
 mod settings;
+mod story;
 mod sweeps;
 mod urls;
 mod verify;

@@ -33,6 +33,7 @@ mod retention;
 mod rows;
 mod segments;
 mod settings;
+mod story;
 mod upkeep;
 mod verify;
 mod writer;
