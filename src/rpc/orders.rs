@@ -13,6 +13,7 @@ use {
     super::{
         Caller, app_error,
         form::{Done, Sent},
+        once,
     },
     crate::domain::{FieldError, role::Permission},
     crate::server::service::{orders::ResendWish, test_order::TestOrderForm},
@@ -22,7 +23,9 @@ use {
 #[server(prefix = "/rpc", endpoint = "orders/find", input = Json)]
 pub async fn find_orders(merchant: String, filter: OrderFilter) -> Result<OrderList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
-    caller.services.find_orders(&merchant, &filter).await.map_err(app_error)
+    let whole_email = !caller.may(Permission::SeePersonalData);
+    let list = caller.services.find_orders(&merchant, &OrderFilter { whole_email, ..filter }).await.map_err(app_error)?;
+    Ok(caller.shown(list))
 }
 
 /// The story of an order.
@@ -30,7 +33,8 @@ pub async fn find_orders(merchant: String, filter: OrderFilter) -> Result<OrderL
 pub async fn read_order(merchant: String, order: OrderId) -> Result<OrderPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.order_page(&merchant, order, may_resend).await.map_err(app_error)
+    let page = caller.services.order_page(&merchant, order, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// A delivery with its attempts.
@@ -38,7 +42,8 @@ pub async fn read_order(merchant: String, order: OrderId) -> Result<OrderPage, A
 pub async fn read_delivery(merchant: String, delivery: DeliveryId) -> Result<DeliveryPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.delivery_page(&merchant, delivery, may_resend).await.map_err(app_error)
+    let page = caller.services.delivery_page(&merchant, delivery, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// One attempt, byte for byte.
@@ -46,14 +51,16 @@ pub async fn read_delivery(merchant: String, delivery: DeliveryId) -> Result<Del
 pub async fn read_attempt(merchant: String, delivery: DeliveryId, number: u32) -> Result<AttemptPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.attempt_page(&merchant, delivery, number, may_resend).await.map_err(app_error)
+    let page = caller.services.attempt_page(&merchant, delivery, number, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// A notification as it was received.
 #[server(prefix = "/rpc", endpoint = "orders/notification", input = GetUrl)]
 pub async fn read_notification(merchant: String, notification: NotificationId) -> Result<NotificationPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
-    caller.services.notification_page(&merchant, notification).await.map_err(app_error)
+    let page = caller.services.notification_page(&merchant, notification).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// A key that makes a second click on the same resend form the same wish; fresh with each rendering.
@@ -119,6 +126,7 @@ pub async fn place_test_order(
     currency: String,
     email: String,
     #[server(default)] reference: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let sent = Sent {
         form: "test-order",
@@ -135,8 +143,13 @@ pub async fn place_test_order(
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
         let form = TestOrderForm { status, product, amount, currency, email, reference };
-        let order = caller.services.place_test_order(&merchant, &form, caller.actor()).await.map_err(app_error)?;
-        Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), "TEST order placed; its notification is on its way."))
+        let (services, actor) = (caller.services.clone(), caller.actor().clone());
+        once(&caller, &form_key, &sent, &[], async move {
+            let order = services.place_test_order(&merchant, &form, actor).await.map_err(app_error)?;
+            Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), "TEST order placed; its notification is on its way."))
+        })
+        .await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }

@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::server::{
     ipn::Form,
-    store::{Merchant, NewResend, ResendOutcome},
+    store::{Actor, Merchant, NewResend, ResendOutcome},
 };
 use bytes::Bytes;
 use std::time::Duration;
@@ -114,7 +114,7 @@ impl Services {
     }
 
     /// Delivers a notification of an order again.
-    pub async fn resend(&self, merchant: &Merchant, wish: ResendWish, actor: &str) -> ServiceResult<ResendOutcome> {
+    pub async fn resend(&self, merchant: &Merchant, wish: ResendWish, actor: impl Into<Actor> + Send) -> ServiceResult<ResendOutcome> {
         let notification_id = match wish.notification_id {
             Some(id) => id,
             None => {
@@ -149,7 +149,7 @@ impl Services {
             order_id: wish.order_id,
             url_ids,
             debug: wish.debug,
-            actor: actor.to_owned(),
+            actor: actor.into(),
             request_key: wish.request_key,
             at: self.clock.now(),
         };

@@ -5,10 +5,11 @@ use crate::{
     domain::{
         attempt::{Origin, Timings},
         pages::orders::AttemptPage as Attempt,
+        role::Permission,
     },
     rpc::orders::read_attempt,
     ui::{
-        components::{Address, Fields, FormNotes, Moment, Notice, Octets, Tone, fact},
+        components::{Address, Fields, FormNotes, Masked, MaskedNote, Moment, Notice, Octets, Revealed, Tone, fact},
         format::{bytes, span},
         shell::{Frame, Section},
     },
@@ -30,6 +31,11 @@ pub fn AttemptPage() -> impl IntoView {
             (format!("Order {}", attempt.reference), format!("/m/{slug}/orders/{}", attempt.order_id)),
             (format!("Delivery to {}", delivery.url_label), format!("/m/{slug}/deliveries/{}", delivery.id)),
         ];
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| {
+            let thing = delivery.id.to_string();
+            Masked { merchant: slug.clone(), of: "attempt", thing, number: attempt.attempt.number }
+        });
+        let is_masked = masked.is_some();
         let actions = attempt.may_resend.then(|| {
             let (merchant, label) = (slug.clone(), delivery.url_label.clone());
             view! { <ResendTo merchant order=attempt.order_id notification=delivery.notification_id url=delivery.url_id label/> }
@@ -39,15 +45,17 @@ pub fn AttemptPage() -> impl IntoView {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs actions>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
+                    <Revealed flash=any_flash()/>
                     {verdict(&attempt)}
                     {facts(&attempt)}
                     {receipt(&attempt)}
                     <div class="side-by-side">
                         <section class="panel" aria-labelledby="request">
                             <h2 id="request">"Request"</h2>
+                            {is_masked.then(|| view! { <MaskedNote/> })}
                             <Octets label="Head" text=attempt.request_head.clone()/>
                             <Octets label="Body" text=attempt.request_body.clone()/>
-                            <Fields fields=attempt.fields.clone()/>
+                            <Fields fields=attempt.fields.clone() masked/>
                         </section>
                         <section class="panel" aria-labelledby="answer">
                             <h2 id="answer">"Answer"</h2>
@@ -56,7 +64,7 @@ pub fn AttemptPage() -> impl IntoView {
                             <Octets label="Body" text=attempt.answer_body.clone()/>
                         </section>
                     </div>
-                    {again(&attempt)}
+                    {again(&attempt, is_masked)}
                 </div>
             </Frame>
         }
@@ -65,7 +73,7 @@ pub fn AttemptPage() -> impl IntoView {
 }
 
 /// The same request as a command, for whoever looks for the fault on the other side.
-fn again(attempt: &Attempt) -> impl IntoView + use<> {
+fn again(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
     let line = (!attempt.request_head.is_empty())
         .then(|| curl::command(&attempt.delivery.url, &attempt.request_head, &attempt.request_body));
     line.map(|text| {
@@ -73,6 +81,7 @@ fn again(attempt: &Attempt) -> impl IntoView + use<> {
             <section class="panel" aria-labelledby="again">
                 <h2 id="again">"From a command line"</h2>
                 <p class="muted">"The same request again, signature included, to the address that the URL has now. Your script may take it for a new message."</p>
+                {is_masked.then(|| view! { <p class="muted">"Personal data are masked in it for your role, so the signature does not fit what it sends."</p> })}
                 <Octets label="Command" text/>
             </section>
         }

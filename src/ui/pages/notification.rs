@@ -1,10 +1,11 @@
 //! One notification as it was received.
 
-use super::{page, param, param_as, viewer_at};
+use super::{any_flash, page, param, param_as, viewer_at};
 use crate::{
+    domain::role::Permission,
     rpc::orders::read_notification,
     ui::{
-        components::{Fields, Moment, Octets, OrderBadge, TestBadge, fact},
+        components::{Fields, FormNotes, Masked, MaskedNote, Moment, Octets, OrderBadge, Revealed, TestBadge, fact},
         format::bytes,
         shell::{Frame, Section},
     },
@@ -27,9 +28,15 @@ pub fn NotificationPage() -> impl IntoView {
             Some((id, label)) => view! { <a href=format!("/m/{slug}/listeners/{id}")>{label.clone()}</a> }.into_any(),
             None => view! { "TEST order placed here" }.into_any(),
         };
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| {
+            Masked { merchant: slug.clone(), of: "notification", thing: notification.id.to_string(), number: 0 }
+        });
+        let is_masked = masked.is_some();
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title="Notification as received" crumbs>
                 <div class="stack">
+                    <FormNotes flash=any_flash()/>
+                    <Revealed flash=any_flash()/>
                     <dl class="facts panel">
                         {fact("Status", view! { <span class="badges"><OrderBadge status=notification.status vendor=notification.vendor_status.clone()/><TestBadge test=notification.test/></span> })}
                         {fact("Gateway's word", view! { <span class="code">{notification.vendor_status.clone()}</span> })}
@@ -41,9 +48,10 @@ pub fn NotificationPage() -> impl IntoView {
                         {fact("Message id", view! { <span class="code">{notification.message_id.clone()}</span> })}
                     </dl>
                     <section class="panel">
+                        {is_masked.then(|| view! { <MaskedNote/> })}
                         <Octets label="Head" text=found.head.clone()/>
                         <Octets label="Body" text=found.body.clone()/>
-                        <Fields fields=found.fields/>
+                        <Fields fields=found.fields masked/>
                     </section>
                 </div>
             </Frame>

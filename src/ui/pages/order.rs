@@ -9,12 +9,13 @@ use crate::{
     domain::{
         Cause, DeliveryState,
         attempt::Origin,
+        role::Permission,
         pages::orders::{DeliveryView, NotificationView, OrderPage as Order, OrderRow, UrlChoice},
     },
     rpc::orders::read_order,
     ui::{
         components::{
-            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, OrderBadge, ShadowBadge, Summary, TestBadge, fact, now,
+            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Masked, Moment, OrderBadge, Reveal, Revealed, ShadowBadge, Summary, TestBadge, fact, now,
         },
         format::{bytes, counted, money},
         islands::live::{Live, Subject},
@@ -32,21 +33,25 @@ pub fn OrderPage() -> impl IntoView {
         let order = read_order(slug.clone(), id?).await?;
         let title = format!("Order {}", order.order.reference);
         let crumbs = vec![("Orders & Reports".to_owned(), format!("/m/{slug}/orders"))];
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| {
+            Masked { merchant: slug.clone(), of: "order", thing: order.order.id.to_string(), number: 0 }
+        });
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs>
                 <FormNotes flash=any_flash()/>
-                <Live subject=Subject::Order(slug, order.order.id)>{content(&order)}</Live>
+                <Revealed flash=any_flash()/>
+                <Live subject=Subject::Order(slug, order.order.id)>{content(&order, masked)}</Live>
             </Frame>
         }
         .into_any())
     })
 }
 
-fn content(page: &Order) -> AnyView {
+fn content(page: &Order, masked: Option<Masked>) -> AnyView {
     let notifications: Vec<_> = page.notifications.iter().map(|notification| card(page, notification)).collect();
     let is_empty = notifications.is_empty();
     view! {
-        {facts(&page.order)}
+        {facts(&page.order, masked)}
         <section aria-labelledby="notifications" class="stack">
             <h2 id="notifications">"Notifications"</h2>
             {is_empty.then(|| view! { <Empty title="No notifications are kept any more"><p>"Their retention time is over."</p></Empty> })}
@@ -56,12 +61,16 @@ fn content(page: &Order) -> AnyView {
     .into_any()
 }
 
-fn facts(order: &OrderRow) -> AnyView {
+fn facts(order: &OrderRow, masked: Option<Masked>) -> AnyView {
     let copied = |text: &str, what: &'static str| match text {
         "" => view! { "—" }.into_any(),
         text => view! { <span>{text.to_owned()}</span><Copy text what/> }.into_any(),
     };
-    let customer = if order.customer.is_empty() { "—".to_owned() } else { order.customer.clone() };
+    let personal = |text: &str, field: &'static str, what: &'static str| match (&masked, text) {
+        (_, "") => view! { "—" }.into_any(),
+        (Some(masked), text) => view! { <span>{text.to_owned()}</span>" "<Reveal masked=masked.clone() field/> }.into_any(),
+        (None, text) => copied(text, what),
+    };
     let amount = order.amount.as_ref().map_or_else(|| "—".to_owned(), money);
     let status = view! {
         <span class="badges">
@@ -76,8 +85,8 @@ fn facts(order: &OrderRow) -> AnyView {
             {fact("Deliveries", view! { <Summary deliveries=order.deliveries/> })}
             {fact("Reference", copied(&order.reference, "reference"))}
             {fact("External reference", copied(&order.external, "external reference"))}
-            {fact("Customer", customer)}
-            {fact("E-mail", copied(&order.email, "e-mail address"))}
+            {fact("Customer", personal(&order.customer, "customer", "customer's name"))}
+            {fact("E-mail", personal(&order.email, "email", "e-mail address"))}
             {fact("Gateway", order.gateway.label())}
             {fact("First seen", view! { <Moment at=order.created_at/> })}
             {fact("Last change", view! { <Ago at=order.updated_at/> })}
