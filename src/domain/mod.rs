@@ -3,8 +3,8 @@
 //! Compiled for both halves, so everything here is pure: no clock, no network, no database, and nothing
 //! imported from the rest of the house. A type belongs here when a page or two rooms need it.
 
-pub mod algorithm;
 pub mod agent;
+pub mod algorithm;
 pub mod attempt;
 pub mod audit;
 pub mod cause;

@@ -2,8 +2,8 @@
 
 use crate::domain::{AppError, personal::Personal, role::Permission};
 use crate::server::{
-    service::{ServiceError, Services},
     auth::Place,
+    service::{ServiceError, Services},
     store::{Actor, Merchant, UserRecord, random},
 };
 use axum::extract::ConnectInfo;

@@ -15,7 +15,7 @@ use {
         form::{Done, Sent},
         once,
     },
-    crate::domain::role::Permission,
+    crate::domain::{Role, role::Permission},
     crate::server::service::users::UserForm,
 };
 
@@ -86,8 +86,8 @@ pub async fn save_user(
         let saved = caller.services.save_user(&caller.user, user, &form, caller.having_seen(&version)).await;
         saved.map_err(app_error)?;
         // Whoever gave his own rights away must not be sent where he may not go.
-        let may_stay = caller.services.user_page(&caller.user, user).await.is_ok();
-        let page = if may_stay { format!("/people/{user}") } else { "/people".to_owned() };
+        let may_stay = user != caller.user.id || form.role == Role::Admin.name();
+        let page = if may_stay { format!("/people/{user}") } else { "/account".to_owned() };
         Ok(Done::at(page, "Saved. It counts from the next request on."))
     };
     sent.end(result.await)

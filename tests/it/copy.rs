@@ -19,8 +19,8 @@ use quittance::{
         pages::{bulk::BulkTarget, deliveries::DeliveryFilter},
     },
     server::store::{
-        self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, Link, NewBulk, NewRefusal, NewResend,
-        NewUser, Next, OpenAs, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
+        self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, Link, NewBulk, NewRefusal,
+        NewResend, NewUser, Next, OpenAs, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
     },
 };
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -177,7 +177,8 @@ impl Full {
             let session = SessionRecord { token_hash, user_id, created_at: START, expires_at, address, agent };
             store.add_session(session).await.unwrap();
         }
-        let invited = NewUser { email: "i@example.com".to_owned(), password_hash: String::new(), role: Role::Support, merchants: vec![] };
+        let invited =
+            NewUser { email: "i@example.com".to_owned(), password_hash: String::new(), role: Role::Support, merchants: vec![] };
         let link = Link { token_hash: [8; 32], expires_at: START.plus(MINUTE) };
         let invited = store.invite_user(invited, link, "test").await.unwrap();
         store.change_user(invited, Role::Merchant, vec![self.merchant], "test").await.unwrap();

@@ -127,7 +127,8 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         // The URL is made the default, which cannot be a shadow.
         ("urls/save.shadow", "false".to_owned()),
     ];
-    let flags = ["is_default", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "shadow", "anyway", "enabled", "disabled"];
+    let flags =
+        ["is_default", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "shadow", "anyway", "enabled", "disabled"];
     let flags = flags.map(|flag| (flag, "true".to_owned()));
     let off = [("debug", "false".to_owned())];
     values.into_iter().chain(flags).chain(off).map(|(name, value)| (name.to_owned(), value)).collect()
@@ -281,7 +282,8 @@ async fn every_function_asks_the_table_that_people_read() {
     let page = house.browser("support").await.get("/roles").await.text();
     let cells = page.matches("data-label=\"Support\"").count();
     assert_eq!(cells, Permission::ALL.len() + 1);
-    let yes = Permission::ALL.iter().flat_map(|permission| Role::ALL.map(|role| role.may(*permission))).filter(|may| *may).count();
+    let yes =
+        Permission::ALL.iter().flat_map(|permission| Role::ALL.map(|role| role.may(*permission))).filter(|may| *may).count();
     assert_eq!(page.matches("</svg>Yes").count(), yes, "{page}");
 }
 

@@ -217,7 +217,7 @@ async fn a_disabled_user_is_out_at_once_and_the_last_administrator_stays() {
     assert!(page.contains("last administrator"), "{page}");
     send(&mut admin, "/rpc/users/save", &[("user", &id), ("role", "admin")]).await;
     let reply = admin.form("/rpc/users/save", &[("user", &own), ("role", "support")]).await;
-    assert_eq!(reply.header("location"), "/people");
+    assert_eq!(reply.header("location"), "/account");
     assert_eq!(admin.get("/people").await.status, 403, "it counts from the next request on");
 }
 
@@ -225,7 +225,9 @@ async fn a_disabled_user_is_out_at_once_and_the_last_administrator_stays() {
 async fn somebody_sees_where_he_is_signed_in_and_ends_the_others() {
     let (app, ..) = house().await;
     let mut phone = Browser::new(app.address);
-    phone.headers.push(("user-agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1".to_owned()));
+    phone
+        .headers
+        .push(("user-agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1".to_owned()));
     phone.sign_in("support@example.com", PASSWORD).await;
     let mut desk = browser(&app, "support").await;
     let page = desk.get("/account").await.text();
@@ -259,7 +261,8 @@ const PERSONAL: [(&str, &str); 14] = [
 fn personal() -> Vec<String> {
     let mut values: Vec<String> = PERSONAL.iter().take(13).map(|(_, value)| (*value).to_owned()).collect();
     values.push("4242 4242 4242 4242".to_owned());
-    let encoded: Vec<String> = values.iter().map(|value| url::form_urlencoded::byte_serialize(value.as_bytes()).collect()).collect();
+    let encoded: Vec<String> =
+        values.iter().map(|value| url::form_urlencoded::byte_serialize(value.as_bytes()).collect()).collect();
     values.extend(encoded);
     values.push("Zacharias Quillfeather".to_owned());
     values
@@ -276,9 +279,10 @@ fn assert_masked(what: &str, text: &str) {
 async fn story(shop: &Shop) -> (OrderId, HashMap<&'static str, String>) {
     let merchant = FakeMerchant::start(|visit| {
         let fields = visit.fields();
-        let echo: Vec<_> = PERSONAL.iter().map(|(name, _)| {
-            fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default()
-        }).collect();
+        let echo: Vec<_> = PERSONAL
+            .iter()
+            .map(|(name, _)| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default())
+            .collect();
         Answer::text(format!("<p>Dear customer, we got {} for {}</p>", echo.join(" / "), echo[9].to_uppercase()))
     })
     .await;
@@ -287,7 +291,9 @@ async fn story(shop: &Shop) -> (OrderId, HashMap<&'static str, String>) {
     for (name, value) in PERSONAL {
         message.set(name, value);
     }
-    for (name, value) in [("FIRSTNAME_D", "Zacharias"), ("LASTNAME_D", "Quillfeather"), ("EMAIL_D", "zacharias.quill@mail.example")] {
+    for (name, value) in
+        [("FIRSTNAME_D", "Zacharias"), ("LASTNAME_D", "Quillfeather"), ("EMAIL_D", "zacharias.quill@mail.example")]
+    {
         message.set(name, value);
     }
     let order = shop.accepted(&message).await;
@@ -313,8 +319,16 @@ async fn pages(shop: &Shop, things: &HashMap<&'static str, String>) -> Vec<Strin
     let at = |name: &str| things[name].clone();
     let refused = shop.services.listener_page(&shop.merchant, shop.listener_id(), true).await.unwrap().refused;
     let mut pages: Vec<String> = [
-        "", "/orders", "/orders?text=9001", "/deliveries", "/deliveries?text=9001", "/resends", "/resends/new?state=retrying", "/listeners",
-        "/settings/ipn", "/settings/urls",
+        "",
+        "/orders",
+        "/orders?text=9001",
+        "/deliveries",
+        "/deliveries?text=9001",
+        "/resends",
+        "/resends/new?state=retrying",
+        "/listeners",
+        "/settings/ipn",
+        "/settings/urls",
     ]
     .iter()
     .map(|page| format!("/m/shop{page}"))
@@ -351,7 +365,8 @@ async fn support_never_receives_an_unmasked_value() {
     // What scripts ask for is no way around.
     let mut asked = 0;
     for endpoint in endpoints::all().into_iter().filter(|endpoint| endpoint.input != Input::Form) {
-        let mut values: HashMap<String, String> = things.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let mut values: HashMap<String, String> =
+            things.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let more = [
             ("merchant", "shop"),
             ("token", ""),
@@ -387,8 +402,14 @@ async fn a_value_is_revealed_once_by_a_form_and_written_down() {
     let mut support = browser(&app, "support").await;
     let order = format!("/m/shop/orders/{}", things["order"]);
     let wish = |of: &'static str, thing: &str, field: &'static str| {
-        vec![("merchant", "shop".to_owned()), ("of", of.to_owned()), ("thing", thing.to_owned()), ("number", "1".to_owned()),
-             ("field", field.to_owned()), ("nth", "0".to_owned())]
+        vec![
+            ("merchant", "shop".to_owned()),
+            ("of", of.to_owned()),
+            ("thing", thing.to_owned()),
+            ("number", "1".to_owned()),
+            ("field", field.to_owned()),
+            ("nth", "0".to_owned()),
+        ]
     };
     for (fields, value) in [
         (wish("order", &things["order"], "email"), "zacharias.quill@mail.example"),
@@ -403,7 +424,9 @@ async fn a_value_is_revealed_once_by_a_form_and_written_down() {
         assert!(text.contains("Revealed: ") && text.contains(value), "{page} {value}: {text}");
         assert_masked(&page, &support.get(&page).await.text());
     }
-    let answer = support.call("GET", "/rpc/reveal", &[("merchant", "shop"), ("of", "order"), ("thing", &things["order"]), ("field", "email")]).await;
+    let answer = support
+        .call("GET", "/rpc/reveal", &[("merchant", "shop"), ("of", "order"), ("thing", &things["order"]), ("field", "email")])
+        .await;
     assert!(answer.status >= 400, "no link reveals anything: {answer:?}");
     for (of, thing, field) in [("order", "1", "email"), ("order", things["order"].as_str(), "secret"), ("file", "1", "x")] {
         let fields = [("merchant", "shop"), ("of", of), ("thing", thing), ("field", field)];
@@ -453,7 +476,12 @@ async fn the_log_tells_what_was_done_and_leads_on() {
     send(&mut owner, "/rpc/orders/test", &[&[("merchant", "shop")], &test[..]].concat()).await;
     let log = owner.get("/m/shop/audit").await.text();
     for part in [
-        "Changed the secret key", "Put a URL on hold", "Placed a TEST order", "Added a listener", "owner@example.com", "127.0.0.1",
+        "Changed the secret key",
+        "Put a URL on hold",
+        "Placed a TEST order",
+        "Added a listener",
+        "owner@example.com",
+        "127.0.0.1",
         "Secret key: changed",
     ] {
         assert!(log.contains(part), "{part}: {log}");
@@ -508,10 +536,18 @@ async fn the_second_of_two_who_edit_the_same_is_told() {
     let (mut owner, mut admin) = (browser(&app, "owner").await, browser(&app, "admin").await);
     let save = |label: &'static str, version: String| {
         let url = script.url();
-        vec![("merchant", "shop".to_owned()), ("id", id.clone()), ("label", label.to_owned()), ("url", url), ("md5", "true".to_owned()), ("version", version)]
+        vec![
+            ("merchant", "shop".to_owned()),
+            ("id", id.clone()),
+            ("label", label.to_owned()),
+            ("url", url),
+            ("md5", "true".to_owned()),
+            ("version", version),
+        ]
     };
     let seen = hidden(&owner.get(&page).await.text(), "/rpc/urls/save", "version");
-    let fields = |fields: &[(&'static str, String)]| fields.iter().map(|(name, value)| (*name, value.clone())).collect::<Vec<_>>();
+    let fields =
+        |fields: &[(&'static str, String)]| fields.iter().map(|(name, value)| (*name, value.clone())).collect::<Vec<_>>();
     let post = |browser: &Browser, wish: Vec<(&'static str, String)>| {
         let mut browser = browser.clone();
         async move {
@@ -523,7 +559,13 @@ async fn the_second_of_two_who_edit_the_same_is_told() {
     let (_, text) = post(&admin, fields(&save("By the administrator", seen.clone()))).await;
     assert!(text.contains("Saved. The URL answered 200"), "{text}");
     let (_, text) = post(&owner, fields(&save("By the owner", seen.clone()))).await;
-    for part in ["somebody else has changed this meanwhile", "admin@example.com", "By the administrator", "By the owner", "Save mine over it"] {
+    for part in [
+        "somebody else has changed this meanwhile",
+        "admin@example.com",
+        "By the administrator",
+        "By the owner",
+        "Save mine over it",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(app.services.store.settings().url(id.parse().unwrap()).unwrap().label, "By the administrator");
@@ -535,7 +577,14 @@ async fn the_second_of_two_who_edit_the_same_is_told() {
     // A listener, the key, and a user.
     let listener = shop.listener_id().to_string();
     let seen = hidden(&admin.get(&format!("/m/shop/listeners/{listener}")).await.text(), "/rpc/listeners/save", "version");
-    let change = [("merchant", "shop"), ("id", &listener), ("gateway", "2checkout"), ("md5", "true"), ("enabled", "true"), ("version", &seen)];
+    let change = [
+        ("merchant", "shop"),
+        ("id", &listener),
+        ("gateway", "2checkout"),
+        ("md5", "true"),
+        ("enabled", "true"),
+        ("version", &seen),
+    ];
     let change = |label: &'static str| [&change[..], &[("label", label)]].concat();
     assert!(send(&mut admin, "/rpc/listeners/save", &change("First")).await.contains("Saved."));
     let text = send(&mut owner, "/rpc/listeners/save", &change("Second")).await;
@@ -548,7 +597,8 @@ async fn the_second_of_two_who_edit_the_same_is_told() {
     assert_eq!(app.services.store.settings().merchant(shop.merchant.id).unwrap().secret_key.reveal(), b"the first key");
     let id = id_of(&app, "support@example.com").await;
     let seen = hidden(&admin.get(&format!("/people/{id}")).await.text(), "/rpc/users/save", "version");
-    let rights = |role: &'static str| vec![("user", id.as_str()), ("role", role), ("merchants[0]", "shop"), ("version", seen.as_str())];
+    let rights =
+        |role: &'static str| vec![("user", id.as_str()), ("role", role), ("merchants[0]", "shop"), ("version", seen.as_str())];
     send(&mut admin, "/rpc/users/save", &rights("merchant")).await;
     let text = send(&mut admin, "/rpc/users/save", &rights("support")).await;
     assert!(text.contains("somebody else has changed this") && text.contains("Merchant"), "{text}");
@@ -575,24 +625,27 @@ async fn a_double_click_makes_one() {
     };
     let text = |name: &'static str, value: &str| (name, value.to_owned());
     let common = |key: &str| vec![text("merchant", "shop"), text("form_key", key)];
-    let url = |key: &str, label: &str| [common(key), vec![text("label", label), ("url", script.url()), text("md5", "true")]].concat();
+    let url =
+        |key: &str, label: &str| [common(key), vec![text("label", label), ("url", script.url()), text("md5", "true")]].concat();
     twice("/rpc/urls/save", url("a", "Once")).await;
     assert_eq!(app.services.store.settings().urls_of(shop.merchant.id).len(), 1);
     twice("/rpc/urls/save", url("a", "Entered after going back")).await;
     assert_eq!(app.services.store.settings().urls_of(shop.merchant.id).len(), 2, "what differs is another wish");
-    let listener = [common("b"), vec![text("gateway", "2checkout"), text("secret", "s"), text("md5", "true"), text("enabled", "true")]];
+    let listener =
+        [common("b"), vec![text("gateway", "2checkout"), text("secret", "s"), text("md5", "true"), text("enabled", "true")]];
     let page = twice("/rpc/listeners/save", listener.concat()).await;
     assert_eq!(app.services.store.settings().listeners_of(shop.merchant.id).len(), 2);
     assert!(page.starts_with("/m/shop/listeners/"), "{page}");
     let order = ["status=COMPLETE", "product=P", "amount=1.00", "currency=EUR", "email=b@example.com"];
-    let order: Vec<_> = order.iter().map(|field| field.split_once('=').unwrap()).map(|(name, value)| (name, value.to_owned())).collect();
+    let order: Vec<_> =
+        order.iter().map(|field| field.split_once('=').unwrap()).map(|(name, value)| (name, value.to_owned())).collect();
     let page = twice("/rpc/orders/test", [common("c"), order].concat()).await;
     let order: OrderId = page.rsplit('/').next().unwrap().parse().unwrap();
     let urls: Vec<_> = app.services.store.settings().urls_of(shop.merchant.id).iter().map(|url| url.id).collect();
     for url in urls {
         shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
     }
-    assert_eq!(script.visits().len(), 2, "one for each URL");
+    assert_eq!(script.visits().len(), 4, "for each of two URLs its check and one delivery");
     // The link of an invitation is the same for both: whichever answer arrives shows one that works.
     let (mut one, mut two) = (owner.clone(), owner.clone());
     let fields = [("email", "new@example.com"), ("role", "support"), ("merchants[0]", "shop"), ("form_key", "d")];

@@ -113,7 +113,8 @@ async fn somebody_can_always_administer(test: TestStore) {
 async fn two_administrators_cannot_both_take_the_others_rights(test: TestStore) {
     let (one, two) = (admin(&test, "a@example.com").await, admin(&test, "b@example.com").await);
     let (first, second) =
-        futures::future::join(test.store.set_disabled(one, true, "b"), test.store.change_user(two, Role::Support, vec![], "a")).await;
+        futures::future::join(test.store.set_disabled(one, true, "b"), test.store.change_user(two, Role::Support, vec![], "a"))
+            .await;
     assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
     assert!(test.store.has_admin().await.unwrap());
 }
@@ -187,7 +188,8 @@ async fn the_log_tells_who_what_when_and_from_where(test: TestStore) {
     let newest = &rows[0];
     let who = (newest.actor.as_str(), newest.address.as_str(), newest.action.as_str(), newest.at);
     assert_eq!(who, ("bo@example.com", "2001:db8::1", "url.change", test.clock.now()));
-    let fields: Vec<_> = newest.changes.iter().map(|change| (change.field.as_str(), change.old.as_str(), change.new.as_str())).collect();
+    let fields: Vec<_> =
+        newest.changes.iter().map(|change| (change.field.as_str(), change.old.as_str(), change.new.as_str())).collect();
     assert_eq!(fields, [("Name", "Shop", "New"), ("On hold", "off", "on")]);
     let after = AuditFilter { after: Some(rows[99].id), ..AuditFilter::default() };
     let (rest, more) = test.store.audit_log(Some(shop), &after).await.unwrap();

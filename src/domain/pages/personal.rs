@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     attempt::VerdictDetail,
-    personal::{Kind, Known, Personal, json, kind_of, masked, received_body, text},
+    personal::{Kind, Known, Personal, form, is_form, is_json, json, kind_of, masked, received_body, text},
 };
 
 impl Personal for OrderRow {
@@ -34,8 +34,12 @@ impl Personal for OrderPage {
     }
 }
 
-/// Decoded fields, by their names.
-fn mask_fields(fields: &mut [(String, String)], known: &Known) {
+/// A body and its decoded fields, by their names. What is no form decodes to names that are none.
+fn mask_body(body: &mut String, fields: &mut Vec<(String, String)>, known: &Known) {
+    let is_name =
+        |name: &str| name.len() <= 200 && !name.contains(|letter: char| letter.is_whitespace() || "{}<>\"".contains(letter));
+    fields.retain(|(name, _)| is_form(body) || (is_json(body) && is_name(name)));
+    *body = received_body(body, known);
     for (name, value) in fields {
         *value = match kind_of(name) {
             Some(kind) => masked(kind, value),
@@ -47,14 +51,14 @@ fn mask_fields(fields: &mut [(String, String)], known: &Known) {
 
 /// What was read of an answer may be JSON or anything.
 fn mask_answer(body: &str, known: &Known) -> String {
-    if body.trim_start().starts_with(['{', '[']) { json(body, known) } else { text(body, known) }
+    if is_json(body) { json(body, known) } else { text(body, known) }
 }
 
 /// A head: the first line may have a query, and any other whatever somebody put there.
 fn mask_head(head: &str, known: &Known) -> String {
     let (line, rest) = head.split_once('\n').map_or((head, ""), |(line, rest)| (line, rest));
     let line = match line.split_once('?').and_then(|(path, query)| Some((path, query.rsplit_once(' ')?))) {
-        Some((path, (query, version))) => format!("{path}?{} {version}", super::super::personal::form(query, known)),
+        Some((path, (query, version))) => format!("{path}?{} {version}", form(query, known)),
         None => text(line, known),
     };
     let rest = text(rest, known);
@@ -71,8 +75,7 @@ impl Personal for NotificationPage {
     fn mask(&mut self) {
         let known = Known::of(&self.fields);
         self.head = mask_head(&self.head, &known);
-        self.body = received_body(&self.body, &known);
-        mask_fields(&mut self.fields, &known);
+        mask_body(&mut self.body, &mut self.fields, &known);
     }
 }
 
@@ -80,11 +83,10 @@ impl Personal for AttemptPage {
     fn mask(&mut self) {
         let known = Known::of(&self.fields);
         self.request_head = mask_head(&self.request_head, &known);
-        self.request_body = received_body(&self.request_body, &known);
+        mask_body(&mut self.request_body, &mut self.fields, &known);
         self.answer_head = text(&self.answer_head, &known);
         self.answer_body = mask_answer(&self.answer_body, &known);
         mask_detail(&mut self.detail, &known);
-        mask_fields(&mut self.fields, &known);
     }
 }
 
@@ -93,8 +95,7 @@ impl Personal for RefusalPage {
         let known = Known::of(&self.fields);
         self.refusal.detail = text(&self.refusal.detail, &known);
         self.head = mask_head(&self.head, &known);
-        self.body = received_body(&self.body, &known);
-        mask_fields(&mut self.fields, &known);
+        mask_body(&mut self.body, &mut self.fields, &known);
     }
 }
 

@@ -22,8 +22,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Email, Self::Name, Self::Phone, Self::Address, Self::Card, Self::Account, Self::Ip];
+    pub const ALL: [Self; 7] = [Self::Email, Self::Name, Self::Phone, Self::Address, Self::Card, Self::Account, Self::Ip];
 }
 
 /// Names of 2Checkout's IPN and of its licence notifications, and those of others that no rule below would find: in lower case,
@@ -103,20 +102,63 @@ const WORDS: [(&[&str], Kind); 6] = [
     (&["email", "mail", "emailaddress"], Kind::Email),
     (&["phone", "telephone", "tel", "mobile", "fax", "phonenumber", "cellphone"], Kind::Phone),
     (
-        &["address", "addr", "street", "zip", "zipcode", "postcode", "postal", "postalcode", "city", "town", "suburb", "locality"],
+        &[
+            "address",
+            "addr",
+            "street",
+            "zip",
+            "zipcode",
+            "postcode",
+            "postal",
+            "postalcode",
+            "city",
+            "town",
+            "suburb",
+            "locality",
+        ],
         Kind::Address,
     ),
     (&["card", "creditcard", "cc", "pan", "cvv", "cvc", "cardnumber"], Kind::Card),
     (
-        &["iban", "swift", "bankaccount", "accountnumber", "routing", "birth", "birthday", "birthdate", "passport", "tax", "vatid"],
+        &[
+            "iban",
+            "swift",
+            "bankaccount",
+            "accountnumber",
+            "routing",
+            "birth",
+            "birthday",
+            "birthdate",
+            "passport",
+            "tax",
+            "vatid",
+        ],
         Kind::Account,
     ),
 ];
 
 /// With one of these a name with `name` in it is that of a person.
 const PERSONS: [&str; 20] = [
-    "first", "last", "given", "family", "middle", "full", "sur", "holder", "payer", "buyer", "customer", "shopper", "client",
-    "recipient", "contact", "billing", "shipping", "cardholder", "owner", "subscriber",
+    "first",
+    "last",
+    "given",
+    "family",
+    "middle",
+    "full",
+    "sur",
+    "holder",
+    "payer",
+    "buyer",
+    "customer",
+    "shopper",
+    "client",
+    "recipient",
+    "contact",
+    "billing",
+    "shipping",
+    "cardholder",
+    "owner",
+    "subscriber",
 ];
 
 /// With one of these a name with `state`, `region` or `province` in it is an address.
@@ -161,7 +203,8 @@ pub fn kind_of(name: &str) -> Option<Kind> {
     if has(&own, &["state", "region", "province", "county"]) && (has(&own, &PLACES) || has(&around, &PLACES)) {
         return Some(Kind::Address);
     }
-    let of_card = has(&around, &["card", "creditcard"]) && has(&own, &["number", "last", "last4", "exp", "expiry", "month", "year", "bin", "fingerprint"]);
+    let of_card = has(&around, &["card", "creditcard"])
+        && has(&own, &["number", "last", "last4", "exp", "expiry", "month", "year", "bin", "fingerprint"]);
     of_card.then_some(Kind::Card)
 }
 
@@ -191,10 +234,40 @@ mod tests {
     #[test]
     fn every_personal_field_of_a_2checkout_message_is_known() {
         for name in [
-            "FIRSTNAME", "LASTNAME", "COMPANY", "REGISTRATIONNUMBER", "FISCALCODE", "TAX_OFFICE", "CBANKNAME", "CBANKACCOUNT",
-            "ADDRESS1", "ADDRESS2", "CITY", "STATE", "ZIPCODE", "PHONE", "FAX", "CUSTOMEREMAIL", "FIRSTNAME_D", "LASTNAME_D",
-            "COMPANY_D", "ADDRESS1_D", "ADDRESS2_D", "CITY_D", "STATE_D", "ZIPCODE_D", "PHONE_D", "EMAIL_D", "IPADDRESS",
-            "CARD_LAST_DIGITS", "CARD_EXPIRATION_DATE", "FIRST_NAME", "LAST_NAME", "EMAIL", "ZIP", "ADDRESS",
+            "FIRSTNAME",
+            "LASTNAME",
+            "COMPANY",
+            "REGISTRATIONNUMBER",
+            "FISCALCODE",
+            "TAX_OFFICE",
+            "CBANKNAME",
+            "CBANKACCOUNT",
+            "ADDRESS1",
+            "ADDRESS2",
+            "CITY",
+            "STATE",
+            "ZIPCODE",
+            "PHONE",
+            "FAX",
+            "CUSTOMEREMAIL",
+            "FIRSTNAME_D",
+            "LASTNAME_D",
+            "COMPANY_D",
+            "ADDRESS1_D",
+            "ADDRESS2_D",
+            "CITY_D",
+            "STATE_D",
+            "ZIPCODE_D",
+            "PHONE_D",
+            "EMAIL_D",
+            "IPADDRESS",
+            "CARD_LAST_DIGITS",
+            "CARD_EXPIRATION_DATE",
+            "FIRST_NAME",
+            "LAST_NAME",
+            "EMAIL",
+            "ZIP",
+            "ADDRESS",
         ] {
             assert!(kind_of(name).is_some(), "{name}");
         }
@@ -240,11 +313,45 @@ mod tests {
     #[test]
     fn what_an_order_is_about_stays_visible() {
         for name in [
-            "REFNO", "REFNOEXT", "ORDERSTATUS", "PAYMETHOD", "IPN_PNAME[]", "IPN_PID[0]", "IPN_DATE", "IPN_TOTALGENERAL", "CURRENCY",
-            "COUNTRY", "COUNTRY_CODE", "IPCOUNTRY", "LANGUAGE", "CARD_TYPE", "HASH", "MESSAGE_ID", "TEST_ORDER", "item_name",
-            "mc_gross", "txn_id", "payment_status", "data.object.status", "data.object.state", "data.object.id", "product_name",
-            "vnp_TxnRef", "vnp_Amount", "vnp_BankCode", "vnp_CardType", "event_name", "IPN_LICENSE_EXP[]", "IPN_INFO[]", "name",
-            "payment_method_details.card.brand", "address_status", "payer_status", "payer_id", "tax_rate", "",
+            "REFNO",
+            "REFNOEXT",
+            "ORDERSTATUS",
+            "PAYMETHOD",
+            "IPN_PNAME[]",
+            "IPN_PID[0]",
+            "IPN_DATE",
+            "IPN_TOTALGENERAL",
+            "CURRENCY",
+            "COUNTRY",
+            "COUNTRY_CODE",
+            "IPCOUNTRY",
+            "LANGUAGE",
+            "CARD_TYPE",
+            "HASH",
+            "MESSAGE_ID",
+            "TEST_ORDER",
+            "item_name",
+            "mc_gross",
+            "txn_id",
+            "payment_status",
+            "data.object.status",
+            "data.object.state",
+            "data.object.id",
+            "product_name",
+            "vnp_TxnRef",
+            "vnp_Amount",
+            "vnp_BankCode",
+            "vnp_CardType",
+            "event_name",
+            "IPN_LICENSE_EXP[]",
+            "IPN_INFO[]",
+            "name",
+            "payment_method_details.card.brand",
+            "address_status",
+            "payer_status",
+            "payer_id",
+            "tax_rate",
+            "",
         ] {
             let known = kind_of(name);
             assert!(known.is_none() || name == "tax_rate", "{name}: {known:?}");

@@ -7,7 +7,7 @@ mod fields;
 mod text;
 
 pub use fields::{Kind, kind_of};
-pub use text::{Known, form, json, received_body, text};
+pub use text::{Known, form, is_form, is_json, json, received_body, text};
 
 /// What takes the place of what is not shown.
 const DOTS: &str = "••";

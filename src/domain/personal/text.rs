@@ -33,14 +33,26 @@ impl Known {
     }
 }
 
+/// Whether a body may be JSON.
+pub fn is_json(body: &str) -> bool {
+    body.trim_start().starts_with(['{', '['])
+}
+
+/// Whether a body is a form: names with values, and no space that is not encoded.
+pub fn is_form(body: &str) -> bool {
+    let body = body.trim();
+    body.contains('=')
+        && !body.starts_with(['<', '{', '['])
+        && !body.contains(|letter: char| letter.is_whitespace() || letter == '<')
+}
+
 /// A body as it was received or sent: a form or JSON. Of anything else nobody knows what is in it, and it is not shown.
 pub fn received_body(body: &str, known: &Known) -> String {
-    let start = body.trim_start();
-    if start.is_empty() {
+    if body.trim().is_empty() {
         String::new()
-    } else if start.starts_with(['{', '[']) {
+    } else if is_json(body) {
         json(body, known)
-    } else if start.contains('=') && !start.starts_with('<') {
+    } else if is_form(body) {
         form(body, known)
     } else {
         "[hidden: this body is neither a form nor JSON, and your role does not show personal data]".to_owned()
@@ -119,7 +131,8 @@ pub fn json(body: &str, known: &Known) -> String {
                 rest = &rest[1..];
             }
             '-' | '0'..='9' => {
-                let end = rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || "+-.".contains(letter))).unwrap_or(rest.len());
+                let end =
+                    rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || "+-.".contains(letter))).unwrap_or(rest.len());
                 let number = &rest[..end];
                 match kind_of(&path(&around, &name)) {
                     Some(kind) => shown.push_str(&format!("\"{}\"", masked(kind, number))),
@@ -303,7 +316,8 @@ mod tests {
 
     #[test]
     fn a_form_keeps_everything_but_what_is_personal() {
-        let body = "REFNO=1&FIRSTNAME=Anna&CUSTOMEREMAIL=anna%40example.com&IPN_PNAME%5B%5D=A+%26+B&ADDRESS1=Main+St.+1&FAX=&HASH=ab";
+        let body =
+            "REFNO=1&FIRSTNAME=Anna&CUSTOMEREMAIL=anna%40example.com&IPN_PNAME%5B%5D=A+%26+B&ADDRESS1=Main+St.+1&FAX=&HASH=ab";
         assert_eq!(
             form(body, &Known::default()),
             "REFNO=1&FIRSTNAME=A••&CUSTOMEREMAIL=a••@example.com&IPN_PNAME%5B%5D=A+%26+B&ADDRESS1=M••&FAX=&HASH=ab"
@@ -334,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_body_that_nobody_understands_is_not_shown() {
-        for body in ["<xml><name>Anna</name></xml>", "Anna Example", "<a href='?x=1'>"] {
+        for body in ["<xml><name>Anna</name></xml>", "Anna Example", "<a href='?x=1'>", "Anna Example = x", "x=1\r\nAnna"] {
             assert!(received_body(body, &Known::default()).starts_with("[hidden"), "{body}");
         }
         assert_eq!(received_body("", &Known::default()), "");

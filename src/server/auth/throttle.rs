@@ -57,7 +57,8 @@ impl Throttle {
     /// this very try was the last that is let in for now.
     pub fn failures(&self, email: &str, address: IpAddr, now: Timestamp) -> (usize, bool) {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = |key: &String| failures.get(key).map_or(0, |times| times.iter().filter(|at| now.since(**at) < WINDOW).count());
+        let recent =
+            |key: &String| failures.get(key).map_or(0, |times| times.iter().filter(|at| now.since(**at) < WINDOW).count());
         let [(account, of_account), (address, of_address)] = keys(email, address);
         let (by_account, by_address) = (recent(&account), recent(&address));
         (by_account, by_account == of_account || by_address == of_address)

@@ -110,9 +110,11 @@ pub async fn set_disabled(args: &UserNameArgs, disabled: bool) -> Result<Report,
     let services = args.database.open(false).await?;
     let email = args.email.trim().to_lowercase();
     let done = async {
-        let user = services.store.user_by_email(&email).await?.ok_or_else(|| {
-            AppError::field("email", format!("There is no user {email}; `quittance user list` shows all."))
-        })?;
+        let user = services
+            .store
+            .user_by_email(&email)
+            .await?
+            .ok_or_else(|| AppError::field("email", format!("There is no user {email}; `quittance user list` shows all.")))?;
         services.set_disabled(None, user.id, disabled, ACTOR).await?;
         Ok::<_, ServiceError>(())
     }

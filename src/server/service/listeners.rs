@@ -27,7 +27,12 @@ pub fn path(listener: &Listener) -> String {
 
 impl Services {
     /// Adds a listener under an address that nobody can guess.
-    pub async fn add_listener(&self, merchant: &Merchant, form: &ListenerForm, actor: impl Into<Actor> + Send) -> ServiceResult<Arc<Listener>> {
+    pub async fn add_listener(
+        &self,
+        merchant: &Merchant,
+        form: &ListenerForm,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<Arc<Listener>> {
         let draft = listener_draft(merchant, form, true)?;
         let path_key = hex::encode(random::<12>());
         let id = self.store.add_listener(draft, path_key, actor).await?;

@@ -23,7 +23,12 @@ pub fn new_key() -> String {
 
 impl Services {
     /// Adds a merchant; gives it and its secret key, which is shown this once.
-    pub async fn add_merchant(&self, name: &str, key: Option<&str>, actor: impl Into<Actor> + Send) -> ServiceResult<(Arc<Merchant>, String)> {
+    pub async fn add_merchant(
+        &self,
+        name: &str,
+        key: Option<&str>,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<(Arc<Merchant>, String)> {
         let mut mistakes = fields::Mistakes::default();
         let name = mistakes.take("name", fields::name("a name for the merchant", name));
         let key = mistakes.take("secret_key", key.map_or_else(|| Ok(new_key()), fields::secret));
@@ -42,7 +47,12 @@ impl Services {
     }
 
     /// Gives a merchant a new secret key: the one entered, or one made here. Gives the key, which is shown this once.
-    pub async fn change_key(&self, merchant: MerchantId, key: Option<&str>, actor: impl Into<Actor> + Send) -> ServiceResult<String> {
+    pub async fn change_key(
+        &self,
+        merchant: MerchantId,
+        key: Option<&str>,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<String> {
         let key = match key {
             Some(key) => fields::secret(key).map_err(|message| AppError::field("secret_key", message))?,
             None => new_key(),

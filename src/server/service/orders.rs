@@ -114,7 +114,12 @@ impl Services {
     }
 
     /// Delivers a notification of an order again.
-    pub async fn resend(&self, merchant: &Merchant, wish: ResendWish, actor: impl Into<Actor> + Send) -> ServiceResult<ResendOutcome> {
+    pub async fn resend(
+        &self,
+        merchant: &Merchant,
+        wish: ResendWish,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<ResendOutcome> {
         let notification_id = match wish.notification_id {
             Some(id) => id,
             None => {

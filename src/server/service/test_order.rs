@@ -28,7 +28,12 @@ pub struct TestOrderForm {
 
 impl Services {
     /// Places a TEST order; gives the order.
-    pub async fn place_test_order(&self, merchant: &Merchant, form: &TestOrderForm, actor: impl Into<Actor> + Send) -> ServiceResult<OrderId> {
+    pub async fn place_test_order(
+        &self,
+        merchant: &Merchant,
+        form: &TestOrderForm,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<OrderId> {
         let actor = actor.into();
         let mut mistakes = fields::Mistakes::default();
         if !TEST_STATUSES.iter().any(|(status, _)| *status == form.status) {

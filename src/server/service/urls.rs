@@ -105,7 +105,13 @@ impl Services {
     }
 
     /// Puts a URL on hold, or takes it off.
-    pub async fn hold_url(&self, merchant: &Merchant, id: UrlId, held: bool, actor: impl Into<Actor> + Send) -> ServiceResult<()> {
+    pub async fn hold_url(
+        &self,
+        merchant: &Merchant,
+        id: UrlId,
+        held: bool,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<()> {
         Ok(self.store.hold_url(merchant.id, id, held, actor).await?)
     }
 
@@ -129,7 +135,14 @@ impl Services {
         let key = String::from_utf8_lossy(merchant.secret_key.reveal()).into_owned();
         let key_hint =
             key.chars().skip(key.chars().count().saturating_sub(if key.chars().count() > 8 { 4 } else { 1 })).collect();
-        Ok(IpnSettings { merchant: merchant_ref(merchant), key_hint, version: merchant.version, default_url: default.into_iter().next(), urls, may_change })
+        Ok(IpnSettings {
+            merchant: merchant_ref(merchant),
+            key_hint,
+            version: merchant.version,
+            default_url: default.into_iter().next(),
+            urls,
+            may_change,
+        })
     }
 }
 

@@ -120,7 +120,12 @@ impl Services {
     }
 
     /// Adds a user; gives the token of the link by which he chooses his password, which is shown this once.
-    pub async fn invite(&self, who: Option<&UserRecord>, form: &UserForm, actor: impl Into<Actor> + Send) -> ServiceResult<Token> {
+    pub async fn invite(
+        &self,
+        who: Option<&UserRecord>,
+        form: &UserForm,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<Token> {
         let mut mistakes = fields::Mistakes::default();
         let email = mistakes.take("email", fields::email(&form.email));
         let rights = self.rights(who, form, &mut mistakes);

@@ -53,7 +53,7 @@ pub fn changes(changes: &[FieldChange]) -> AnyView {
         .map(|change| {
             let (old, new) = (shown(&change.old), shown(&change.new));
             if change.old.is_empty() && change.new == "changed" {
-                view! { <li>{change.field.clone()}": changed"</li> }.into_any()
+                view! { <li>{format!("{}: changed", change.field)}</li> }.into_any()
             } else {
                 view! { <li>{change.field.clone()}": "<del>{old}</del>" → "<ins>{new}</ins></li> }.into_any()
             }

@@ -43,9 +43,9 @@ pub fn AuditPage() -> impl IntoView {
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let log = read_audit(slug.clone(), filter.clone()).await?;
-        let actions = viewer.may(Permission::ManageMerchants).then(|| {
-            view! { <a class="button" href="/audit">"Of the whole installation"</a> }.into_any()
-        });
+        let actions = viewer
+            .may(Permission::ManageMerchants)
+            .then(|| view! { <a class="button" href="/audit">"Of the whole installation"</a> }.into_any());
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Audit title="Audit log" actions>
                 {content(&format!("/m/{slug}/audit"), &filter, &log, false)}
@@ -121,7 +121,8 @@ fn row(here: &str, filter: &AuditFilter, line: &AuditRow, is_whole: bool) -> Any
         None => view! { "—" }.into_any(),
     };
     let address = if line.address.is_empty() { "—".to_owned() } else { line.address.clone() };
-    let subject = (!line.subject.is_empty() && line.subject != line.actor).then(|| view! { <span class="clip">{line.subject.clone()}</span> });
+    let subject = (!line.subject.is_empty() && line.subject != line.actor)
+        .then(|| view! { <span class="clip">{line.subject.clone()}</span> });
     view! {
         <tr>
             <td><Ago at=line.at/></td>

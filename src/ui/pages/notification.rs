@@ -28,8 +28,11 @@ pub fn NotificationPage() -> impl IntoView {
             Some((id, label)) => view! { <a href=format!("/m/{slug}/listeners/{id}")>{label.clone()}</a> }.into_any(),
             None => view! { "TEST order placed here" }.into_any(),
         };
-        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| {
-            Masked { merchant: slug.clone(), of: "notification", thing: notification.id.to_string(), number: 0 }
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
+            merchant: slug.clone(),
+            of: "notification",
+            thing: notification.id.to_string(),
+            number: 0,
         });
         let is_masked = masked.is_some();
         Ok(view! {

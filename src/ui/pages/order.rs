@@ -9,13 +9,14 @@ use crate::{
     domain::{
         Cause, DeliveryState,
         attempt::Origin,
-        role::Permission,
         pages::orders::{DeliveryView, NotificationView, OrderPage as Order, OrderRow, UrlChoice},
+        role::Permission,
     },
     rpc::orders::read_order,
     ui::{
         components::{
-            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Masked, Moment, OrderBadge, Reveal, Revealed, ShadowBadge, Summary, TestBadge, fact, now,
+            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Masked, Moment, OrderBadge, Reveal, Revealed, ShadowBadge, Summary,
+            TestBadge, fact, now,
         },
         format::{bytes, counted, money},
         islands::live::{Live, Subject},
@@ -33,8 +34,11 @@ pub fn OrderPage() -> impl IntoView {
         let order = read_order(slug.clone(), id?).await?;
         let title = format!("Order {}", order.order.reference);
         let crumbs = vec![("Orders & Reports".to_owned(), format!("/m/{slug}/orders"))];
-        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| {
-            Masked { merchant: slug.clone(), of: "order", thing: order.order.id.to_string(), number: 0 }
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
+            merchant: slug.clone(),
+            of: "order",
+            thing: order.order.id.to_string(),
+            number: 0,
         });
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs>

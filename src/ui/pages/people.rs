@@ -80,7 +80,8 @@ pub fn Rights(flash: Flash, choices: UserChoices, role: String, merchants: Vec<M
             }
         })
         .collect();
-    let hint = "A merchant person needs at least one. Support that is tied to none sees every merchant; administrators always do.";
+    let hint =
+        "A merchant person needs at least one. Support that is tied to none sees every merchant; administrators always do.";
     view! {
         <SelectField flash name="role" label="Role" options=roles value=role/>
         <fieldset class="field" class:wrong=is_wrong>

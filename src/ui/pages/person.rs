@@ -53,7 +53,9 @@ pub fn PersonPage() -> impl IntoView {
 fn rights(found: &UserPage, flash: &Flash) -> impl IntoView + use<> {
     let user = &found.user;
     let save = save_label(flash, "Save");
-    let own = found.is_self.then(|| view! { <p class="muted">"This is you: what you take away from yourself you cannot give back."</p> });
+    let own = found
+        .is_self
+        .then(|| view! { <p class="muted">"This is you: what you take away from yourself you cannot give back."</p> });
     view! {
         <section class="panel" aria-labelledby="rights">
             <h2 id="rights">"Rights"</h2>
@@ -74,8 +76,13 @@ fn signing_in(found: &UserPage) -> impl IntoView + use<> {
     let is_invited = matches!(user.standing, Standing::Invited | Standing::Lapsed);
     let is_disabled = user.standing == Standing::Disabled;
     let (text, button) = match is_invited {
-        true => ("The invitation was not accepted yet. A new link takes the place of the one before.", "Make a new invitation link"),
-        false => ("A forgotten password is replaced by a link, which works once and for seven days. The old password works until then.", "Make a link for a new password"),
+        true => {
+            ("The invitation was not accepted yet. A new link takes the place of the one before.", "Make a new invitation link")
+        }
+        false => (
+            "A forgotten password is replaced by a link, which works once and for seven days. The old password works until then.",
+            "Make a link for a new password",
+        ),
     };
     let link = (!is_disabled).then(|| {
         let (user, id) = (id.clone(), id.clone());

@@ -25,8 +25,11 @@ pub fn RefusalPage() -> impl IntoView {
             (found.listener.label.clone(), format!("/m/{slug}/listeners/{}", found.listener.id)),
         ];
         let detail = row.detail.clone();
-        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| {
-            Masked { merchant: slug.clone(), of: "refusal", thing: row.id.to_string(), number: 0 }
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
+            merchant: slug.clone(),
+            of: "refusal",
+            thing: row.id.to_string(),
+            number: 0,
         });
         let is_masked = masked.is_some();
         Ok(view! {

@@ -25,7 +25,8 @@ pub fn RolesPage() -> impl IntoView {
                 view! { <th scope="col">{role.label()}" "{you}</th> }
             })
             .collect();
-        let scopes: Vec<_> = Role::ALL.into_iter().map(|role| view! { <td data-label=role.label()>{role.scope()}</td> }).collect();
+        let scopes: Vec<_> =
+            Role::ALL.into_iter().map(|role| view! { <td data-label=role.label()>{role.scope()}</td> }).collect();
         let rows: Vec<_> = Permission::ALL.into_iter().map(row).collect();
         Ok(view! {
             <Frame viewer section title="Who may what">

@@ -15,7 +15,7 @@ use crate::{
     rpc::urls::read_settings,
     ui::{
         components::{
-            Address, Ago, ConflictNote, Confirm, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge,
+            Address, Ago, Confirm, ConflictNote, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge,
             TextField, Tone, Version, save_label,
         },
         format::{count, counted},

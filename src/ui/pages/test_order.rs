@@ -1,6 +1,6 @@
 //! *Place TEST order*.
 
-use super::{form_key, flash_of, page, param, viewer_at};
+use super::{flash_of, form_key, page, param, viewer_at};
 use crate::{
     domain::{AppError, pages::orders::TEST_STATUSES, role::Permission},
     rpc::urls::read_settings,

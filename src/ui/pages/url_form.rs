@@ -9,7 +9,8 @@ use crate::{
         terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, OWN, Terms},
     },
     ui::components::{
-        AlgorithmChoice, Check, ConflictNote, Hidden, HoldNote, Notice, SelectField, TextArea, TextField, Tone, Version, save_label,
+        AlgorithmChoice, Check, ConflictNote, Hidden, HoldNote, Notice, SelectField, TextArea, TextField, Tone, Version,
+        save_label,
     },
 };
 use leptos::prelude::*;

@@ -53,7 +53,9 @@ pub fn all() -> Vec<Endpoint> {
                 // The first item of a list.
                 .map(|(name, kind)| format!("{}{}", name.trim(), if kind.contains("Vec<") { "[0]" } else { "" }))
                 .collect();
-            let asked = rest.split_once("Permission::").map(|(_, asked)| asked.split(|letter: char| !letter.is_alphabetic()).next().unwrap());
+            let asked = rest
+                .split_once("Permission::")
+                .map(|(_, asked)| asked.split(|letter: char| !letter.is_alphabetic()).next().unwrap());
             let permission = asked.map(|asked| {
                 let known = Permission::ALL.into_iter().find(|permission| format!("{permission:?}") == asked);
                 known.unwrap_or_else(|| panic!("{name} asks for {asked}, which the table does not know"))

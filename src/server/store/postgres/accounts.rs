@@ -2,7 +2,7 @@
 
 use super::{
     Core,
-    people::{user, user_columns},
+    people::user,
     rows::{taken, text},
     settings::Audit,
 };
@@ -18,6 +18,14 @@ use crate::server::store::{
 };
 use sqlx::{PgConnection, Row as _};
 
+/// The columns of a user, in the order that [`user`] reads; the same as in `people`.
+macro_rules! user_columns {
+    () => {
+        "account.id, email, password_hash, role,
+             ARRAY(SELECT merchant_id FROM membership WHERE membership.user_id = account.id ORDER BY merchant_id),
+             disabled_at, account.version, link_expires_at, account.created_at"
+    };
+}
 /// Administrators that can sign in, other than one.
 const OTHER_ADMINS: &str =
     "SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin' AND disabled_at IS NULL AND password_hash <> '' AND id <> $1)";
@@ -210,7 +218,12 @@ impl Core {
     }
 
     /// Lets a user sign in no more, at once, or again.
-    pub(in crate::server::store) async fn set_disabled(&self, id: UserId, disabled: bool, actor: Actor) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn set_disabled(
+        &self,
+        id: UserId,
+        disabled: bool,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         one_at_a_time(&mut tx).await?;
         let user = find_locked(&mut tx, id).await?.ok_or(StoreError::NotFound("the user"))?;

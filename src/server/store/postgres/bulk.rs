@@ -17,7 +17,8 @@ use crate::domain::{
         deliveries::DeliveryFilter,
     },
 };
-use crate::server::store::{Actor,     BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
+use crate::server::store::{
+    Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
     bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, LIST_ORDERS, Scope, id_range},
 };
@@ -108,7 +109,8 @@ impl Core {
         }
         let detail = format!("{{\"filter\":{json},\"target\":\"{}\"}}", new.order.target.code());
         let (action, subject) = ("bulk.start", id.to_string());
-        self.audit(&mut tx, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None }).await?;
+        self.audit(&mut tx, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None })
+            .await?;
         tx.commit().await?;
         self.announce(Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] });
         Ok(id)
@@ -365,7 +367,8 @@ impl Core {
         if runs {
             sqlx::query("UPDATE bulk_job SET state = 2 WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
             let (action, subject) = ("bulk.cancel", id.to_string());
-            let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new(), change: None };
+            let entry =
+                Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new(), change: None };
             self.audit(&mut tx, entry).await?;
             tx.commit().await?;
         }

@@ -20,8 +20,6 @@ macro_rules! user_columns {
              disabled_at, account.version, link_expires_at, account.created_at"
     };
 }
-pub(super) use user_columns;
-
 pub(super) fn user(row: &PgRow) -> Result<UserRecord, StoreError> {
     let merchants: Vec<i64> = row.try_get(4)?;
     Ok(UserRecord {
@@ -50,7 +48,9 @@ impl Core {
             // Of two at two nodes one is the first.
             sqlx::query("LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
             let taken: bool =
-                sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin' AND password_hash <> '')").fetch_one(&mut *tx).await?;
+                sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin' AND password_hash <> '')")
+                    .fetch_one(&mut *tx)
+                    .await?;
             if taken {
                 return Err(StoreError::Taken("the first administrator"));
             }
@@ -73,7 +73,8 @@ impl Core {
                 .await?;
         let subject = email.ok_or(StoreError::NotFound("the user"))?;
         sqlx::query("DELETE FROM session WHERE user_id = $1").bind(id.0).execute(&mut *tx).await?;
-        let entry = Audit { actor: &actor, merchant_id: None, action: "user.password", subject, detail: String::new(), change: None };
+        let entry =
+            Audit { actor: &actor, merchant_id: None, action: "user.password", subject, detail: String::new(), change: None };
         self.audit(&mut tx, entry).await?;
         tx.commit().await?;
         Ok(())
@@ -89,7 +90,9 @@ impl Core {
 
     /// Whether anybody can administer the installation.
     pub(in crate::server::store) async fn has_admin(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin' AND password_hash <> '')").fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin' AND password_hash <> '')")
+            .fetch_one(&self.pool)
+            .await?)
     }
 
     pub(in crate::server::store) async fn add_session(&self, session: SessionRecord) -> Result<(), StoreError> {

@@ -46,7 +46,13 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     for row in sqlx::query("SELECT id, name, slug, secret_key, version FROM merchant").fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
-        merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key, version: row.try_get(4)? });
+        merchants.push(Merchant {
+            id: MerchantId(id),
+            name: row.try_get(1)?,
+            slug: row.try_get(2)?,
+            secret_key,
+            version: row.try_get(4)?,
+        });
     }
     let mut listeners = Vec::new();
     let query = sqlx::query("SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version FROM listener");
@@ -185,7 +191,9 @@ impl Core {
             merchant_id: Some(merchant_id),
             action: "merchant.add",
             subject: new.name.clone(),
-            detail: String::new(), change: None };
+            detail: String::new(),
+            change: None,
+        };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await?;
         Ok(merchant_id)
@@ -200,13 +208,14 @@ impl Core {
         let mut tx = self.pool.begin().await?;
         let known = sqlx::query_scalar("SELECT version FROM merchant WHERE id = $1 FOR UPDATE").bind(merchant_id.0);
         actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
-        let changed: Option<(String, i64)> =
-            sqlx::query_as("UPDATE merchant SET secret_key = $1, updated_at = $2, version = version + 1 WHERE id = $3 RETURNING name, version")
-                .bind(self.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
-                .bind(self.clock.now().0)
-                .bind(merchant_id.0)
-                .fetch_optional(&mut *tx)
-                .await?;
+        let changed: Option<(String, i64)> = sqlx::query_as(
+            "UPDATE merchant SET secret_key = $1, updated_at = $2, version = version + 1 WHERE id = $3 RETURNING name, version",
+        )
+        .bind(self.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
+        .bind(self.clock.now().0)
+        .bind(merchant_id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
         let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;
         let fields = Differences::default().secret("Secret key", true).end();
         let entry = Audit {
@@ -214,7 +223,9 @@ impl Core {
             merchant_id: Some(merchant_id),
             action: "merchant.secret-key",
             subject,
-            detail: String::new(), change: Some(Changed { id: merchant_id.0, version, fields }) };
+            detail: String::new(),
+            change: Some(Changed { id: merchant_id.0, version, fields }),
+        };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await
     }
@@ -257,7 +268,9 @@ impl Core {
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         let sealed = draft.secret.as_ref().map(|secret| self.vault.seal(&listener_place(id.0), secret.reveal()));
-        let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = $1 AND merchant_id = $2 FOR UPDATE").bind(id.0).bind(draft.merchant_id.0);
+        let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = $1 AND merchant_id = $2 FOR UPDATE")
+            .bind(id.0)
+            .bind(draft.merchant_id.0);
         actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
         let version: Option<i64> = sqlx::query_scalar(
             "UPDATE listener SET label = $1, secret = coalesce($2, secret), required = $3, enabled = $4, updated_at = $5,
@@ -299,7 +312,9 @@ fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a Actor, action: &'static 
         merchant_id: Some(draft.merchant_id),
         action,
         subject: draft.label.clone(),
-        detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required), change: None }
+        detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
+        change: None,
+    }
 }
 
 /// A name in addresses of pages, with a number where that is taken.

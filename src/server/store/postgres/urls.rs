@@ -51,7 +51,9 @@ impl Core {
 
     pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: Actor) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE id = $1 AND merchant_id = $2 FOR UPDATE").bind(id.0).bind(draft.merchant_id.0);
+        let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE id = $1 AND merchant_id = $2 FOR UPDATE")
+            .bind(id.0)
+            .bind(draft.merchant_id.0);
         actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
         demote_default(&mut tx, &draft, id.0).await?;
         // What is on hold stays so for the reason and since the moment it was; a release forgets both.
@@ -120,7 +122,9 @@ impl Core {
             merchant_id: Some(MerchantId(merchant)),
             action: "url.hold",
             subject: address,
-            detail: cause.label().to_owned(), change: Some(Changed { id: id.0, version, fields }) };
+            detail: cause.label().to_owned(),
+            change: Some(Changed { id: id.0, version, fields }),
+        };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await?;
         Ok(true)
@@ -185,7 +189,9 @@ impl Core {
             merchant_id: Some(merchant_id),
             action: "url.remove",
             subject: url.ok_or(StoreError::NotFound("the notification URL"))?,
-            detail: String::new(), change: None };
+            detail: String::new(),
+            change: None,
+        };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await
     }

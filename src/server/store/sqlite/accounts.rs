@@ -2,7 +2,7 @@
 
 use super::{
     SqliteStore,
-    people::{user, user_columns},
+    people::user,
     settings::{Audit, taken},
 };
 use crate::domain::{
@@ -17,6 +17,14 @@ use crate::server::store::{
 };
 use sqlx::{Row as _, SqliteConnection};
 
+/// The columns of a user, in the order that [`user`] reads; the same as in `people`.
+macro_rules! user_columns {
+    () => {
+        "user.id, email, password_hash, role,
+             (SELECT group_concat(merchant_id) FROM membership WHERE membership.user_id = user.id),
+             disabled_at, user.version, link_expires_at, user.created_at"
+    };
+}
 /// Administrators that can sign in, other than one.
 const OTHER_ADMINS: &str =
     "SELECT EXISTS (SELECT 1 FROM user WHERE role = 'admin' AND disabled_at IS NULL AND password_hash <> '' AND id <> ?)";
@@ -229,7 +237,12 @@ impl SqliteStore {
     }
 
     /// Lets a user sign in no more, at once, or again.
-    pub(in crate::server::store) async fn set_disabled(&self, id: UserId, disabled: bool, actor: Actor) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn set_disabled(
+        &self,
+        id: UserId,
+        disabled: bool,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
         let store = self.clone();
         self.change(move |conn| {
             Box::pin(async move {

@@ -16,7 +16,8 @@ use crate::domain::{
         deliveries::DeliveryFilter,
     },
 };
-use crate::server::store::{Actor,     BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
+use crate::server::store::{
+    Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
     bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, LIST_ORDERS, Scope, id_range},
 };
@@ -107,7 +108,8 @@ impl SqliteStore {
         .await?;
         let detail = format!("{{\"filter\":{text},\"target\":\"{}\"}}", new.order.target.code());
         let (action, subject) = ("bulk.start", id.to_string());
-        self.audit(conn, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None }).await?;
+        self.audit(conn, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None })
+            .await?;
         Ok((id, Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] }))
     }
 
@@ -318,7 +320,14 @@ impl SqliteStore {
                     }
                     sqlx::query("UPDATE bulk_job SET state = 2 WHERE id = ?").bind(id.0).execute(&mut *conn).await?;
                     let (action, subject) = ("bulk.cancel", id.to_string());
-                    let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new(), change: None };
+                    let entry = Audit {
+                        actor: &actor,
+                        merchant_id: Some(merchant_id),
+                        action,
+                        subject,
+                        detail: String::new(),
+                        change: None,
+                    };
                     store.audit(conn, entry).await?;
                     Ok((true, Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] }))
                 })

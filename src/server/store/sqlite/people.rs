@@ -1,10 +1,6 @@
 //! Users, sessions and the first-run token.
 
-use super::{
-    SqliteStore,
-    rows::word,
-    settings::Audit,
-};
+use super::{SqliteStore, rows::word, settings::Audit};
 use crate::domain::{
     Timestamp,
     id::{MerchantId, UserId},
@@ -20,8 +16,6 @@ macro_rules! user_columns {
              disabled_at, user.version, link_expires_at, user.created_at"
     };
 }
-pub(super) use user_columns;
-
 pub(super) fn user(row: &SqliteRow) -> Result<UserRecord, StoreError> {
     let merchants: Option<&str> = row.try_get(4)?;
     let merchants = merchants.unwrap_or_default().split(',').filter_map(|id| id.parse().ok().map(MerchantId)).collect();
@@ -74,7 +68,14 @@ impl SqliteStore {
                         .await?;
                 let subject = email.ok_or(StoreError::NotFound("the user"))?;
                 sqlx::query("DELETE FROM session WHERE user_id = ?").bind(id.0).execute(&mut *conn).await?;
-                let entry = Audit { actor: &actor, merchant_id: None, action: "user.password", subject, detail: String::new(), change: None };
+                let entry = Audit {
+                    actor: &actor,
+                    merchant_id: None,
+                    action: "user.password",
+                    subject,
+                    detail: String::new(),
+                    change: None,
+                };
                 store.audit(conn, entry).await?;
                 Ok(((), Commit::default()))
             })
@@ -197,5 +198,7 @@ impl SqliteStore {
 }
 
 async fn has_admin(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM user WHERE role = 'admin' AND password_hash <> '')").fetch_one(conn).await?)
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM user WHERE role = 'admin' AND password_hash <> '')")
+        .fetch_one(conn)
+        .await?)
 }

@@ -44,7 +44,13 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
     for row in sqlx::query("SELECT id, name, slug, secret_key, version FROM merchant").fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
-        merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key, version: row.try_get(4)? });
+        merchants.push(Merchant {
+            id: MerchantId(id),
+            name: row.try_get(1)?,
+            slug: row.try_get(2)?,
+            secret_key,
+            version: row.try_get(4)?,
+        });
     }
     let mut listeners = Vec::new();
     let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version FROM listener";
@@ -181,7 +187,9 @@ impl SqliteStore {
                     merchant_id: Some(merchant_id),
                     action: "merchant.add",
                     subject,
-                    detail: String::new(), change: None };
+                    detail: String::new(),
+                    change: None,
+                };
                 store.audit(conn, entry).await?;
                 Ok(merchant_id)
             })
@@ -267,7 +275,9 @@ impl SqliteStore {
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let sealed = draft.secret.as_ref().map(|secret| store.0.vault.seal(&listener_place(id.0), secret.reveal()));
-                let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = ? AND merchant_id = ?").bind(id.0).bind(draft.merchant_id.0);
+                let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = ? AND merchant_id = ?")
+                    .bind(id.0)
+                    .bind(draft.merchant_id.0);
                 actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
                 let version: Option<i64> = sqlx::query_scalar(
                     "UPDATE listener SET label = ?, secret = coalesce(?, secret), required = ?, enabled = ?, updated_at = ?,
@@ -340,7 +350,9 @@ impl SqliteStore {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE id = ? AND merchant_id = ?").bind(id.0).bind(draft.merchant_id.0);
+                let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE id = ? AND merchant_id = ?")
+                    .bind(id.0)
+                    .bind(draft.merchant_id.0);
                 actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
                 demote_default(conn, &draft, id.0).await?;
                 let now = store.0.clock.now().0;
@@ -482,8 +494,14 @@ impl SqliteStore {
                 .fetch_optional(&mut *conn)
                 .await?;
                 let subject = url.ok_or(StoreError::NotFound("the notification URL"))?;
-                let entry =
-                    Audit { actor: &actor, merchant_id: Some(merchant_id), action: "url.remove", subject, detail: String::new(), change: None };
+                let entry = Audit {
+                    actor: &actor,
+                    merchant_id: Some(merchant_id),
+                    action: "url.remove",
+                    subject,
+                    detail: String::new(),
+                    change: None,
+                };
                 store.audit(conn, entry).await
             })
         })
@@ -527,7 +545,9 @@ fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a Actor, action: &'static 
         merchant_id: Some(draft.merchant_id),
         action,
         subject: draft.label.clone(),
-        detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required), change: None }
+        detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
+        change: None,
+    }
 }
 
 fn url_entry<'a>(draft: &UrlDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
