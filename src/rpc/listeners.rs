@@ -84,17 +84,23 @@ pub async fn save_listener(
         let required: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
         let form = ListenerForm { gateway, label, secret, required, enabled };
         let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
-        once(&caller, &form_key, &sent, &[&form.secret.clone()], async move {
-            let (id, notice) = if id.is_empty() {
-                let listener = services.add_listener(&merchant, &form, actor).await.map_err(app_error)?;
-                (listener.id, "Created. Copy its address into the gateway's IPN settings.")
-            } else {
-                let id: ListenerId = id.parse().map_err(|_| AppError::NotFound)?;
-                services.change_listener(&merchant, id, &form, actor).await.map_err(app_error)?;
-                (id, "Saved.")
-            };
-            Ok(Done::at(format!("/m/{}/listeners/{id}", merchant.slug), notice))
-        })
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[&form.secret.clone()],
+            Box::pin(async move {
+                let (id, notice) = if id.is_empty() {
+                    let listener = services.add_listener(&merchant, &form, actor).await.map_err(app_error)?;
+                    (listener.id, "Created. Copy its address into the gateway's IPN settings.")
+                } else {
+                    let id: ListenerId = id.parse().map_err(|_| AppError::NotFound)?;
+                    services.change_listener(&merchant, id, &form, actor).await.map_err(app_error)?;
+                    (id, "Saved.")
+                };
+                Ok(Done::at(format!("/m/{}/listeners/{id}", merchant.slug), notice))
+            }),
+        )
         .await
     };
     let result = result.await;

@@ -32,16 +32,22 @@ pub async fn add_merchant(
     let result = async {
         let caller = Caller::who_may(Permission::ManageMerchants)?;
         let (services, actor) = (caller.services.clone(), caller.actor().clone());
-        once(&caller, &form_key, &sent, &[&secret_key.clone()], async move {
-            let key = Some(secret_key.as_str()).filter(|key| !key.trim().is_empty());
-            let (merchant, key) = services.add_merchant(&name, key, actor).await.map_err(app_error)?;
-            Ok(Done {
-                page: format!("/m/{}/settings/ipn", merchant.slug),
-                notice: Some("Merchant added. Enter the URL of its script below.".to_owned()),
-                secret: Some(key),
-                ..Done::default()
-            })
-        })
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[&secret_key.clone()],
+            Box::pin(async move {
+                let key = Some(secret_key.as_str()).filter(|key| !key.trim().is_empty());
+                let (merchant, key) = services.add_merchant(&name, key, actor).await.map_err(app_error)?;
+                Ok(Done {
+                    page: format!("/m/{}/settings/ipn", merchant.slug),
+                    notice: Some("Merchant added. Enter the URL of its script below.".to_owned()),
+                    secret: Some(key),
+                    ..Done::default()
+                })
+            }),
+        )
         .await
     };
     let result = result.await;

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::domain::AppError;
 use crate::server::{auth::Token, store::FormClaim};
-use std::{future::Future, time::Duration};
+use futures::future::BoxFuture;
+use std::time::Duration;
 
 /// What the answer is sealed for.
 const PLACE: &str = "form-key";
@@ -24,7 +25,7 @@ pub async fn once(
     key: &str,
     sent: &Sent,
     secrets: &[&str],
-    work: impl Future<Output = Result<Done, AppError>> + Send + 'static,
+    work: BoxFuture<'static, Result<Done, AppError>>,
 ) -> Result<Done, AppError> {
     if key.is_empty() || key.len() > MOST_KEY {
         return work.await;

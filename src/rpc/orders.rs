@@ -1,4 +1,5 @@
 //! Orders: search, story, resend, TEST orders.
+#![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
 use crate::domain::{
     AppError,
@@ -144,10 +145,16 @@ pub async fn place_test_order(
         let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
         let form = TestOrderForm { status, product, amount, currency, email, reference };
         let (services, actor) = (caller.services.clone(), caller.actor().clone());
-        once(&caller, &form_key, &sent, &[], async move {
-            let order = services.place_test_order(&merchant, &form, actor).await.map_err(app_error)?;
-            Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), "TEST order placed; its notification is on its way."))
-        })
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[],
+            Box::pin(async move {
+                let order = services.place_test_order(&merchant, &form, actor).await.map_err(app_error)?;
+                Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), "TEST order placed; its notification is on its way."))
+            }),
+        )
         .await
     };
     let result = result.await;

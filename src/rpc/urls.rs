@@ -88,19 +88,25 @@ pub async fn save_url(
         let id = if id.is_empty() { None } else { Some(id.parse::<UrlId>().map_err(|_| AppError::NotFound)?) };
         let (mut draft, target) = caller.services.url_draft(&merchant, &form)?;
         let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
-        once(&caller, &form_key, &sent, &[if anyway { "anyway" } else { "" }], async move {
-            let check = services.check_url(&target, &draft.terms.authority).await;
-            if check.cause.is_some() && !anyway {
-                return Ok(Done { check: Some(check), ..Done::default() });
-            }
-            let notice = match check.cause {
-                None => "Saved. The URL answered 200, as it should.",
-                Some(_) => "Saved, although the URL did not answer 200.",
-            };
-            draft.check = Some(check);
-            services.save_url(id, draft, actor).await.map_err(app_error)?;
-            Ok(Done::at(next, notice))
-        })
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[if anyway { "anyway" } else { "" }],
+            Box::pin(async move {
+                let check = services.check_url(&target, &draft.terms.authority).await;
+                if check.cause.is_some() && !anyway {
+                    return Ok(Done { check: Some(check), ..Done::default() });
+                }
+                let notice = match check.cause {
+                    None => "Saved. The URL answered 200, as it should.",
+                    Some(_) => "Saved, although the URL did not answer 200.",
+                };
+                draft.check = Some(check);
+                services.save_url(id, draft, actor).await.map_err(app_error)?;
+                Ok(Done::at(next, notice))
+            }),
+        )
         .await
     };
     let result = result.await;
@@ -176,11 +182,17 @@ pub async fn change_key(
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
-        once(&caller, &form_key, &sent, &[&secret_key.clone()], async move {
-            let entered = (!generate).then_some(secret_key.as_str());
-            let key = services.change_key(merchant.id, entered, actor).await.map_err(app_error)?;
-            Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key), ..Done::default() })
-        })
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[&secret_key.clone()],
+            Box::pin(async move {
+                let entered = (!generate).then_some(secret_key.as_str());
+                let key = services.change_key(merchant.id, entered, actor).await.map_err(app_error)?;
+                Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key), ..Done::default() })
+            }),
+        )
         .await
     };
     let result = result.await;

@@ -51,12 +51,18 @@ pub async fn invite_user(
     let result = async {
         let caller = Caller::who_may(Permission::ManagePeople)?;
         let (services, who, actor) = (caller.services.clone(), caller.user.clone(), caller.actor().clone());
-        once(&caller, &form_key, &sent, &[], async move {
-            let form = UserForm { email: email.trim().to_lowercase(), role, merchants };
-            let token = services.invite(Some(&who), &form, actor).await.map_err(app_error)?;
-            let link = format!("{}/join?token={}", services.base, token.reveal());
-            Ok(Done { page: "/people".to_owned(), link: Some((form.email, link)), ..Done::default() })
-        })
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[],
+            Box::pin(async move {
+                let form = UserForm { email: email.trim().to_lowercase(), role, merchants };
+                let token = services.invite(Some(&who), &form, actor).await.map_err(app_error)?;
+                let link = format!("{}/join?token={}", services.base, token.reveal());
+                Ok(Done { page: "/people".to_owned(), link: Some((form.email, link)), ..Done::default() })
+            }),
+        )
         .await
     };
     let result = result.await;
@@ -115,12 +121,18 @@ pub async fn make_link(user: UserId, #[server(default)] form_key: String) -> Res
     let result = async {
         let caller = Caller::who_may(Permission::ManagePeople)?;
         let (services, who, actor) = (caller.services.clone(), caller.user.clone(), caller.actor().clone());
-        once(&caller, &form_key, &sent, &[], async move {
-            let token = services.make_link(&who, user, actor).await.map_err(app_error)?;
-            let email = services.user_page(&who, user).await.map_err(app_error)?.user.email;
-            let link = format!("{}/join?token={}", services.base, token.reveal());
-            Ok(Done { page, link: Some((email, link)), ..Done::default() })
-        })
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[],
+            Box::pin(async move {
+                let token = services.make_link(&who, user, actor).await.map_err(app_error)?;
+                let email = services.user_page(&who, user).await.map_err(app_error)?.user.email;
+                let link = format!("{}/join?token={}", services.base, token.reveal());
+                Ok(Done { page, link: Some((email, link)), ..Done::default() })
+            }),
+        )
         .await
     };
     let result = result.await;

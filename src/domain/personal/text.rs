@@ -25,7 +25,9 @@ impl Known {
     /// One more.
     pub fn add(&mut self, kind: Kind, value: &str) {
         let value = value.trim();
-        if value.chars().count() >= SHORTEST && !self.0.iter().any(|(_, known)| known == value) {
+        // Small numbers stand everywhere.
+        let is_telling = value.contains(char::is_alphabetic) || value.chars().filter(char::is_ascii_digit).count() > SHORTEST;
+        if value.chars().count() >= SHORTEST && is_telling && !self.0.iter().any(|(_, known)| known == value) {
             self.0.push((kind, value.to_owned()));
             // The longest first, because it may contain others.
             self.0.sort_by_key(|(_, known)| std::cmp::Reverse(known.len()));
@@ -306,7 +308,7 @@ fn is_card(digits: &[u32]) -> bool {
         .enumerate()
         .map(|(at, digit)| if at % 2 == 0 { *digit } else { digit * 2 / 10 + digit * 2 % 10 })
         .sum();
-    (13..=19).contains(&digits.len()) && in_range && sum % 10 == 0
+    (13..=19).contains(&digits.len()) && in_range && sum.is_multiple_of(10)
 }
 
 #[cfg(test)]

@@ -58,6 +58,6 @@ pub fn Revealed(flash: Flash) -> impl IntoView {
 #[component]
 pub fn MaskedNote() -> impl IntoView {
     view! {
-        <p class="muted"><Icon name="shield"/>" Personal and card data are masked for your role. Reveal shows one value and is written to the audit log."</p>
+        <p class="muted masked-note"><Icon name="shield"/>"Personal and card data are masked for your role. Reveal shows one value and is written to the audit log."</p>
     }
 }
