@@ -203,7 +203,8 @@ fn unescaped(inner: &str) -> String {
 
 /// Any text: what is known, what looks like an e-mail address, and what is the number of a card is masked.
 pub fn text(text: &str, known: &Known) -> String {
-    let mut shown = text.to_owned();
+    // Addresses first: a name that is known may be a part of one.
+    let mut shown = emails(text);
     for (kind, value) in &known.0 {
         shown = replaced(&shown, value, &masked(*kind, value));
         let encoded = percent(value);
@@ -211,7 +212,7 @@ pub fn text(text: &str, known: &Known) -> String {
             shown = replaced(&shown, &encoded, &masked(*kind, value));
         }
     }
-    cards(&emails(&shown))
+    cards(&shown)
 }
 
 /// As a form carries a value.
