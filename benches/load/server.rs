@@ -131,6 +131,7 @@ fn bench_listener() -> Listener {
         secret: Secret::new(KEY),
         required: Algorithms::ALL,
         enabled: true,
+        version: 1,
     }
 }
 

@@ -3,8 +3,10 @@
 //! Compiled for both halves, so everything here is pure: no clock, no network, no database, and nothing
 //! imported from the rest of the house. A type belongs here when a page or two rooms need it.
 
+pub mod agent;
 pub mod algorithm;
 pub mod attempt;
+pub mod audit;
 pub mod cause;
 pub mod delivery;
 pub mod error;
@@ -13,6 +15,7 @@ pub mod id;
 pub mod money;
 pub mod order;
 pub mod pages;
+pub mod personal;
 pub mod refusal;
 pub mod role;
 pub mod terms;

@@ -26,7 +26,8 @@ use {
 pub async fn find_deliveries(merchant: String, deliveries: DeliveryFilter) -> Result<DeliveryList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.find_deliveries(&merchant, &deliveries, may_resend).await.map_err(app_error)
+    let list = caller.services.find_deliveries(&merchant, &deliveries, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(list))
 }
 
 /// Counts what a bulk resend would make.
@@ -41,7 +42,8 @@ pub async fn plan_bulk(merchant: String, deliveries: DeliveryFilter, target: Bul
 pub async fn list_bulk(merchant: String) -> Result<BulkList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.bulk_list(&merchant, may_resend).await.map_err(app_error)
+    let list = caller.services.bulk_list(&merchant, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(list))
 }
 
 /// One bulk resend.
@@ -49,7 +51,8 @@ pub async fn list_bulk(merchant: String) -> Result<BulkList, AppError> {
 pub async fn read_bulk(merchant: String, bulk: BulkId) -> Result<BulkPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.bulk_page(&merchant, bulk, may_resend).await.map_err(app_error)
+    let page = caller.services.bulk_page(&merchant, bulk, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// Starts a bulk resend of the list that the fields of a filter describe.

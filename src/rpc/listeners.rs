@@ -14,6 +14,7 @@ use {
     super::{
         Caller, app_error,
         form::{Done, Sent},
+        once,
     },
     crate::domain::{Algorithm, Algorithms, role::Permission},
     crate::server::service::listeners::ListenerForm,
@@ -32,14 +33,16 @@ pub async fn read_listeners(merchant: String) -> Result<ListenerList, AppError> 
 pub async fn read_listener(merchant: String, listener: ListenerId) -> Result<ListenerPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_change = caller.may(Permission::ChangeSettings);
-    caller.services.listener_page(&merchant, listener, may_change).await.map_err(app_error)
+    let page = caller.services.listener_page(&merchant, listener, may_change).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// One refused message.
 #[server(prefix = "/rpc", endpoint = "listeners/refusal", input = GetUrl)]
 pub async fn read_refusal(merchant: String, refusal: RefusalId) -> Result<RefusalPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
-    caller.services.refusal_page(&merchant, refusal).await.map_err(app_error)
+    let page = caller.services.refusal_page(&merchant, refusal).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// Saves a listener: a new one where `id` is empty.
@@ -56,6 +59,10 @@ pub async fn save_listener(
     #[server(default)] sha2: bool,
     #[server(default)] sha3: bool,
     #[server(default)] enabled: bool,
+    /// The version that the form was made from.
+    #[server(default)]
+    version: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let flag = |value: bool| if value { "true".to_owned() } else { String::new() };
     let page = if id.is_empty() { format!("/m/{merchant}/listeners/new") } else { format!("/m/{merchant}/listeners/{id}") };
@@ -76,15 +83,26 @@ pub async fn save_listener(
         let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
         let required: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
         let form = ListenerForm { gateway, label, secret, required, enabled };
-        let (id, notice) = if id.is_empty() {
-            let listener = caller.services.add_listener(&merchant, &form, caller.actor()).await.map_err(app_error)?;
-            (listener.id, "Created. Copy its address into the gateway's IPN settings.")
-        } else {
-            let id: ListenerId = id.parse().map_err(|_| AppError::NotFound)?;
-            caller.services.change_listener(&merchant, id, &form, caller.actor()).await.map_err(app_error)?;
-            (id, "Saved.")
-        };
-        Ok(Done::at(format!("/m/{}/listeners/{id}", merchant.slug), notice))
+        let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[&form.secret.clone()],
+            Box::pin(async move {
+                let (id, notice) = if id.is_empty() {
+                    let listener = services.add_listener(&merchant, &form, actor).await.map_err(app_error)?;
+                    (listener.id, "Created. Copy its address into the gateway's IPN settings.")
+                } else {
+                    let id: ListenerId = id.parse().map_err(|_| AppError::NotFound)?;
+                    services.change_listener(&merchant, id, &form, actor).await.map_err(app_error)?;
+                    (id, "Saved.")
+                };
+                Ok(Done::at(format!("/m/{}/listeners/{id}", merchant.slug), notice))
+            }),
+        )
+        .await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }

@@ -1,4 +1,5 @@
 //! Orders: search, story, exchanges, resend, TEST orders.
+#![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
 use crate::domain::{
     AppError,
@@ -16,6 +17,7 @@ use {
     super::{
         Caller, app_error,
         form::{Done, Sent},
+        once,
     },
     crate::domain::{
         FieldError,
@@ -29,7 +31,9 @@ use {
 #[server(prefix = "/rpc", endpoint = "orders/find", input = Json)]
 pub async fn find_orders(merchant: String, filter: OrderFilter) -> Result<OrderList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
-    caller.services.find_orders(&merchant, &filter).await.map_err(app_error)
+    let whole_email = !caller.may(Permission::SeePersonalData);
+    let list = caller.services.find_orders(&merchant, &OrderFilter { whole_email, ..filter }).await.map_err(app_error)?;
+    Ok(caller.shown(list))
 }
 
 /// The story of an order, a page of it. `newest_first` reads it backwards, `after` goes on behind an entry.
@@ -46,7 +50,8 @@ pub async fn read_story(
         place => Some(place.parse().map_err(|()| AppError::field("after", "This place in the story is not known; begin anew."))?),
     };
     let turn = StoryTurn { newest_first, after };
-    caller.services.story(&merchant, order, turn, caller.may(Permission::Resend)).await.map_err(app_error)
+    let page = caller.services.story(&merchant, order, turn, caller.may(Permission::Resend)).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// A delivery with its attempts, the newest first; from a number on down where one is named.
@@ -58,7 +63,8 @@ pub async fn read_delivery(
 ) -> Result<DeliveryPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.delivery_page(&merchant, delivery, attempts_until, may_resend).await.map_err(app_error)
+    let page = caller.services.delivery_page(&merchant, delivery, attempts_until, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// One attempt, byte for byte.
@@ -66,7 +72,8 @@ pub async fn read_delivery(
 pub async fn read_attempt(merchant: String, delivery: DeliveryId, number: u32) -> Result<AttemptPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.attempt_page(&merchant, delivery, number, may_resend).await.map_err(app_error)
+    let page = caller.services.attempt_page(&merchant, delivery, number, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// A notification as it was received.
@@ -74,14 +81,16 @@ pub async fn read_attempt(merchant: String, delivery: DeliveryId, number: u32) -
 pub async fn read_notification(merchant: String, notification: NotificationId) -> Result<NotificationPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.notification_page(&merchant, notification, may_resend).await.map_err(app_error)
+    let page = caller.services.notification_page(&merchant, notification, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// Where a notification can be resent to.
 #[server(prefix = "/rpc", endpoint = "orders/resend-choices", input = GetUrl)]
 pub async fn read_resend(merchant: String, notification: NotificationId) -> Result<ResendPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
-    caller.services.resend_page(&merchant, notification).await.map_err(app_error)
+    let page = caller.services.resend_page(&merchant, notification).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// Deliveries that were made for debug, with their exchanges as far as they are; their ids with dashes between them.
@@ -89,7 +98,8 @@ pub async fn read_resend(merchant: String, notification: NotificationId) -> Resu
 pub async fn read_exchanges(merchant: String, order: OrderId, exchanges: String) -> Result<WatchPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let ids = watched_ids(&exchanges).ok_or(AppError::NotFound)?;
-    caller.services.watch_page(&merchant, order, &ids, caller.may(Permission::Resend)).await.map_err(app_error)
+    let page = caller.services.watch_page(&merchant, order, &ids, caller.may(Permission::Resend)).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// A key that makes a second click on the same resend form the same wish; fresh with each rendering.
@@ -150,6 +160,7 @@ pub async fn place_test_order(
     currency: String,
     email: String,
     #[server(default)] reference: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let sent = Sent {
         form: "test-order",
@@ -166,8 +177,19 @@ pub async fn place_test_order(
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
         let form = TestOrderForm { status, product, amount, currency, email, reference };
-        let order = caller.services.place_test_order(&merchant, &form, caller.actor()).await.map_err(app_error)?;
-        Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), "TEST order placed; its notification is on its way."))
+        let (services, actor) = (caller.services.clone(), caller.actor().clone());
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[],
+            Box::pin(async move {
+                let order = services.place_test_order(&merchant, &form, actor).await.map_err(app_error)?;
+                Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), "TEST order placed; its notification is on its way."))
+            }),
+        )
+        .await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }

@@ -10,6 +10,7 @@ use {
     super::{
         Caller, app_error,
         form::{Done, Sent},
+        once,
     },
     crate::domain::{Algorithm, Algorithms, role::Permission},
     crate::server::service::{terms::TermsForm, urls::UrlForm},
@@ -51,6 +52,10 @@ pub async fn save_url(
     /// Save even where the check fails.
     #[server(default)]
     anyway: bool,
+    /// The version that the form was made from.
+    #[server(default)]
+    version: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let flag = |value: bool| if value { "true".to_owned() } else { String::new() };
     let (page, next) = pages(&merchant, &id, is_default);
@@ -78,26 +83,34 @@ pub async fn save_url(
     let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
     let algorithms: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
     let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held, terms };
-    let checked = async {
+    let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let id = if id.is_empty() { None } else { Some(id.parse::<UrlId>().map_err(|_| AppError::NotFound)?) };
         let (mut draft, target) = caller.services.url_draft(&merchant, &form)?;
-        let check = caller.services.check_url(&target, &draft.terms.authority).await;
-        draft.check = Some(check.clone());
-        Ok((caller, id, draft, check))
+        let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[if anyway { "anyway" } else { "" }],
+            Box::pin(async move {
+                let check = services.check_url(&target, &draft.terms.authority).await;
+                if check.cause.is_some() && !anyway {
+                    return Ok(Done { check: Some(check), ..Done::default() });
+                }
+                let notice = match check.cause {
+                    None => "Saved. The URL answered 200, as it should.",
+                    Some(_) => "Saved, although the URL did not answer 200.",
+                };
+                draft.check = Some(check);
+                services.save_url(id, draft, actor).await.map_err(app_error)?;
+                Ok(Done::at(next, notice))
+            }),
+        )
+        .await
     };
-    match checked.await {
-        Ok((_, _, _, check)) if check.cause.is_some() && !anyway => sent.back(|flash| flash.check = Some(check)),
-        Ok((caller, id, draft, check)) => {
-            let notice = match check.cause {
-                None => "Saved. The URL answered 200, as it should.",
-                Some(_) => "Saved, although the URL did not answer 200.",
-            };
-            let saved = caller.services.save_url(id, draft, caller.actor()).await.map_err(app_error);
-            sent.end(saved.map(|_| Done::at(next, notice)))
-        }
-        Err(error) => sent.end(Err(error)),
-    }
+    let result = result.await;
+    sent.end(result)
 }
 
 /// What was pasted goes back to the form, as far as a cookie has room for it; where it has none, the form says so. Private
@@ -159,14 +172,29 @@ pub async fn change_key(
     merchant: String,
     #[server(default)] secret_key: String,
     #[server(default)] generate: bool,
+    /// The version that the form was made from.
+    #[server(default)]
+    version: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/ipn");
     let sent = Sent { form: "key", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        let entered = (!generate).then_some(secret_key.as_str());
-        let key = caller.services.change_key(merchant.id, entered, caller.actor()).await.map_err(app_error)?;
-        Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key) })
+        let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[&secret_key.clone()],
+            Box::pin(async move {
+                let entered = (!generate).then_some(secret_key.as_str());
+                let key = services.change_key(merchant.id, entered, actor).await.map_err(app_error)?;
+                Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key), ..Done::default() })
+            }),
+        )
+        .await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }

@@ -18,7 +18,13 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/") view=dashboard::HomePage/>
                 <Route path=path!("/setup") view=entry::SetupPage/>
                 <Route path=path!("/sign-in") view=entry::SignInPage/>
+                <Route path=path!("/join") view=join::JoinPage/>
                 <Route path=path!("/account") view=account::AccountPage/>
+                <Route path=path!("/people") view=people::PeoplePage/>
+                <Route path=path!("/people/:user") view=person::PersonPage/>
+                <Route path=path!("/roles") view=roles::RolesPage/>
+                <Route path=path!("/audit") view=audit::WholeAuditPage/>
+                <Route path=path!("/m/:merchant/audit") view=audit::AuditPage/>
                 <Route path=path!("/merchants") view=merchants::MerchantsPage/>
                 <Route path=path!("/m/:merchant") view=dashboard::DashboardPage/>
                 <Route path=path!("/m/:merchant/orders") view=orders::OrdersPage/>

@@ -55,6 +55,8 @@ pub enum Section {
     Settings,
     Listeners,
     Merchants,
+    People,
+    Audit,
     Account,
 }
 
@@ -123,6 +125,7 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
         .collect();
     let switch_name = merchant.as_ref().map_or_else(|| "All merchants".to_owned(), |merchant| merchant.name.clone());
     let many = viewer.merchants.len() > 1;
+    let audits = viewer.may(Permission::ReadAudit);
     let rooms = only.map(|merchant| {
         let base = format!("/m/{}", merchant.slug);
         view! {
@@ -133,6 +136,7 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
                 <ul>{link(Section::Settings, format!("{base}/settings/ipn"), "gear", "IPN settings", None)}</ul>
             </li>
             {link(Section::Listeners, format!("{base}/listeners"), "inbox", "Listeners", None)}
+            {audits.then(|| link(Section::Audit, format!("{base}/audit"), "clock", "Audit log", None))}
         }
     });
     let has_rooms = rooms.is_some();
@@ -154,6 +158,8 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
                     {(!has_rooms).then(|| link(Section::Dashboard, "/".to_owned(), "dashboard", "Dashboard", None))}
                     {rooms}
                     {manages.then(|| link(Section::Merchants, "/merchants".to_owned(), "shop", "Merchants", None))}
+                    {viewer.may(Permission::ManagePeople).then(|| link(Section::People, "/people".to_owned(), "user", "People", None))}
+                    {(manages && !has_rooms).then(|| link(Section::Audit, "/audit".to_owned(), "clock", "Audit log", None))}
                 </ul>
                 <ul class="self">
                     {link(Section::Account, "/account".to_owned(), "user", "Account", None)}

@@ -128,7 +128,7 @@ impl Shop {
 
     fn wish(&self, test: &TestStore, order: BulkOrder, expected: Option<u64>, key: &str) -> NewBulk {
         let (actor, request_key) = ("support@example.com".to_owned(), key.to_owned());
-        NewBulk { order, expected, actor, request_key, at: test.clock.now() }
+        NewBulk { order, expected, actor: actor.into(), request_key, at: test.clock.now() }
     }
 
     /// Deliveries that a bulk resend made, the first first.

@@ -19,8 +19,8 @@ use quittance::{
         pages::{bulk::BulkTarget, deliveries::DeliveryFilter},
     },
     server::store::{
-        self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, NewBulk, NewRefusal, NewResend,
-        NewUser, Next, OpenAs, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
+        self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, Link, NewBulk, NewRefusal,
+        NewResend, NewUser, Next, OpenAs, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
     },
 };
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -138,7 +138,7 @@ impl Full {
             order_id: confirmed,
             url_ids: vec![self.url],
             debug: false,
-            actor: "support@example.com".to_owned(),
+            actor: "support@example.com".into(),
             request_key: "once".to_owned(),
             at: START,
         };
@@ -147,7 +147,7 @@ impl Full {
         let bulk = NewBulk {
             order: BulkOrder { filter, target: BulkTarget::Same },
             expected: Some(0),
-            actor: "support@example.com".to_owned(),
+            actor: "support@example.com".into(),
             request_key: "many".to_owned(),
             at: START,
         };
@@ -174,8 +174,15 @@ impl Full {
             let mut token_hash = [0; 32];
             token_hash[..email.len()].copy_from_slice(email.as_bytes());
             let expires_at = START.plus(MINUTE * 60);
-            store.add_session(SessionRecord { token_hash, user_id, created_at: START, expires_at }).await.unwrap();
+            let (address, agent) = ("203.0.113.7".to_owned(), "Firefox".to_owned());
+            let session = SessionRecord { token_hash, user_id, created_at: START, expires_at, address, agent };
+            store.add_session(session).await.unwrap();
         }
+        let invited =
+            NewUser { email: "i@example.com".to_owned(), password_hash: String::new(), role: Role::Support, merchants: vec![] };
+        let link = Link { token_hash: [8; 32], expires_at: START.plus(MINUTE) };
+        let invited = store.invite_user(invited, link, "test").await.unwrap();
+        store.change_user(invited, Role::Merchant, vec![self.merchant], "test").await.unwrap();
         store.set_setup_token([9; 32]).await.unwrap();
         test.sql("INSERT INTO journal_stuck (id, events) VALUES (1, x'00')").await;
     }

@@ -387,6 +387,7 @@ impl Keeper for FakeKeeper {
                 secret: Secret::new(GATEWAY_KEY),
                 required: Algorithms::ALL,
                 enabled: true,
+                version: 1,
             })
         })
     }

@@ -13,6 +13,8 @@ mod nodes;
 mod outage;
 mod pacing;
 mod panel_guard;
+mod people;
+mod people_store;
 mod process;
 mod retry;
 mod rooms;

@@ -397,7 +397,7 @@ async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
         order_id: job.order_id,
         url_ids: vec![shop.url],
         debug: false,
-        actor: "support@example.com".to_owned(),
+        actor: "support@example.com".into(),
         request_key: "once".to_owned(),
         at: START.plus(Duration::from_secs(60)),
     };
@@ -489,7 +489,7 @@ async fn deliveries_of_another_process_are_adopted(mut test: TestStore) {
         order_id: job.order_id,
         url_ids: vec![shop.url],
         debug: false,
-        actor: "cli".to_owned(),
+        actor: "cli".into(),
         request_key: "cli-1".to_owned(),
         at: START,
     };
@@ -554,7 +554,14 @@ async fn people_and_sessions(test: TestStore) {
     assert_eq!((found.id, found.role, found.merchants), (member, Role::Merchant, vec![merchant]));
 
     let hour = Duration::from_secs(3_600);
-    let session = SessionRecord { token_hash: [7; 32], user_id: admin, created_at: START, expires_at: START.plus(hour) };
+    let session = SessionRecord {
+        token_hash: [7; 32],
+        user_id: admin,
+        created_at: START,
+        expires_at: START.plus(hour),
+        address: String::new(),
+        agent: String::new(),
+    };
     test.store.add_session(session).await.unwrap();
     assert_eq!(test.store.session_user(&[7; 32], START).await.unwrap().unwrap().0.id, admin);
     assert!(test.store.session_user(&[8; 32], START).await.unwrap().is_none());

@@ -19,6 +19,8 @@ pub struct ListenerRow {
     pub enabled: bool,
     pub last_received_at: Option<Timestamp>,
     pub last_refused_at: Option<Timestamp>,
+    /// What a save names as the version that it was made from.
+    pub version: i64,
 }
 
 /// A merchant's listeners.

@@ -25,6 +25,10 @@ pub struct OrderFilter {
     pub test: Option<bool>,
     /// Continue after this order (keyset paging).
     pub after: Option<OrderId>,
+    /// An e-mail address is found only whole. Set by the server for whoever sees masked ones: letter by letter he would
+    /// find out the rest.
+    #[serde(default)]
+    pub whole_email: bool,
 }
 
 /// One page of found orders, the newest first.

@@ -10,6 +10,8 @@ pub struct IpnSettings {
     pub merchant: MerchantRef,
     /// The last characters of the secret key, enough to tell which it is.
     pub key_hint: String,
+    /// What a change of the key names as the version that it was made from.
+    pub version: i64,
     pub default_url: Option<UrlView>,
     /// The others.
     pub urls: Vec<UrlView>,
@@ -35,6 +37,8 @@ pub struct UrlView {
     pub confirmed: u64,
     /// Deliveries fail, or were given up in the last two days.
     pub failing: bool,
+    /// What a save names as the version that it was made from.
+    pub version: i64,
 }
 
 /// A merchant as a line of a list.

@@ -38,7 +38,7 @@ pub enum Command {
     /// Add and list notification URLs: where notifications are delivered to.
     #[command(subcommand)]
     Url(UrlCommand),
-    /// Add users of the control panel.
+    /// Add, invite, list and disable users of the control panel.
     #[command(subcommand)]
     User(UserCommand),
     /// Deliver the latest notification of an order again.
@@ -106,6 +106,14 @@ pub enum BulkCommand {
 pub enum UserCommand {
     /// Add a user; the password is read from standard input.
     Add(UserAddArgs),
+    /// List users.
+    List(ListArgs),
+    /// Invite a user; prints the link by which he chooses his password. It works once and for seven days.
+    Invite(UserInviteArgs),
+    /// Let a user sign in no more; his sessions end at once.
+    Disable(UserNameArgs),
+    /// Let a disabled user sign in again.
+    Enable(UserNameArgs),
 }
 
 /// Where the database and its key are.
@@ -315,6 +323,32 @@ pub struct UserAddArgs {
     /// Read the password from standard input, one line. There is no other way: an argument would show in lists of processes.
     #[arg(long, required = true)]
     pub password_stdin: bool,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UserInviteArgs {
+    /// The person's e-mail address, to sign in with.
+    pub email: String,
+    /// What the person may do.
+    #[arg(long, value_parser = roles())]
+    pub role: Role,
+    /// A merchant that the person may see; may be given several times. Support without one sees all.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: Vec<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UserNameArgs {
+    /// The user's e-mail address.
+    pub email: String,
     #[command(flatten)]
     pub database: DatabaseArgs,
     #[command(flatten)]

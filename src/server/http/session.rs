@@ -13,7 +13,7 @@ use axum::{
 };
 
 /// Pages that need no sign-in.
-const OPEN_PAGES: [&str; 2] = ["/sign-in", "/setup"];
+const OPEN_PAGES: [&str; 3] = ["/sign-in", "/setup", "/join"];
 
 /// Finds the user of the request's session.
 pub async fn current_user(State(services): State<Services>, mut request: Request, next: Next) -> Response {

@@ -10,7 +10,7 @@ use crate::domain::{
         deliveries::{DeliveryFilter, StateFilter},
     },
 };
-use crate::server::store::{BulkOrder, Merchant, NewBulk};
+use crate::server::store::{Actor, BulkOrder, Merchant, NewBulk};
 
 impl Services {
     /// What a bulk resend of a list would make, for the page before it.
@@ -43,13 +43,13 @@ impl Services {
         filter: &DeliveryFilter,
         target: BulkTarget,
         request_key: String,
-        actor: &str,
+        actor: impl Into<Actor> + Send,
     ) -> ServiceResult<BulkId> {
         let count = self.count_bulk(merchant, filter, target).await?;
         let new = NewBulk {
             order: BulkOrder { filter: filter.whole(), target },
             expected: (!count.more).then_some(count.made),
-            actor: actor.to_owned(),
+            actor: actor.into(),
             request_key,
             at: self.clock.now(),
         };
@@ -57,8 +57,8 @@ impl Services {
     }
 
     /// Cancels a bulk resend; `false` where it had ended already.
-    pub async fn cancel_bulk(&self, merchant: &Merchant, id: BulkId, actor: &str) -> ServiceResult<bool> {
-        Ok(self.store.cancel_bulk(merchant.id, id, actor.to_owned()).await?)
+    pub async fn cancel_bulk(&self, merchant: &Merchant, id: BulkId, actor: impl Into<Actor> + Send) -> ServiceResult<bool> {
+        Ok(self.store.cancel_bulk(merchant.id, id, actor).await?)
     }
 
     /// A bulk resend, with how its deliveries stand.

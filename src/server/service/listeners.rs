@@ -6,7 +6,7 @@ use crate::domain::{
     id::{ListenerId, RefusalId},
     pages::listeners::{ListenerList, ListenerPage, ListenerRow, RefusalPage},
 };
-use crate::server::store::{Listener, ListenerDraft, Merchant, Secret, random};
+use crate::server::store::{Actor, Listener, ListenerDraft, Merchant, Secret, random};
 use std::sync::Arc;
 
 /// What somebody enters for a listener.
@@ -27,10 +27,15 @@ pub fn path(listener: &Listener) -> String {
 
 impl Services {
     /// Adds a listener under an address that nobody can guess.
-    pub async fn add_listener(&self, merchant: &Merchant, form: &ListenerForm, actor: &str) -> ServiceResult<Arc<Listener>> {
+    pub async fn add_listener(
+        &self,
+        merchant: &Merchant,
+        form: &ListenerForm,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<Arc<Listener>> {
         let draft = listener_draft(merchant, form, true)?;
         let path_key = hex::encode(random::<12>());
-        let id = self.store.add_listener(draft, path_key, actor.to_owned()).await?;
+        let id = self.store.add_listener(draft, path_key, actor).await?;
         Ok(self.find_listener(merchant, id)?)
     }
 
@@ -40,10 +45,13 @@ impl Services {
         merchant: &Merchant,
         id: ListenerId,
         form: &ListenerForm,
-        actor: &str,
+        actor: impl Into<Actor> + Send,
     ) -> ServiceResult<()> {
         let draft = listener_draft(merchant, form, false)?;
-        Ok(self.store.update_listener(id, draft, actor.to_owned()).await?)
+        let actor = actor.into();
+        let seen = actor.seen;
+        let saved = self.store.update_listener(id, draft, actor).await;
+        self.or_conflict(id.get(), seen, saved).await
     }
 
     fn find_listener(&self, merchant: &Merchant, id: ListenerId) -> Result<Arc<Listener>, AppError> {
@@ -125,5 +133,6 @@ fn row(listener: &Listener, (received, refused): (Option<Timestamp>, Option<Time
         enabled: listener.enabled,
         last_received_at: received,
         last_refused_at: refused,
+        version: listener.version,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{ServiceError, ServiceResult, Services, fields, merchant_ref};
 use crate::domain::{AppError, id::MerchantId, pages::settings::MerchantRow};
-use crate::server::store::{Merchant, NewMerchant, Secret, StoreError, random};
+use crate::server::store::{Actor, Merchant, NewMerchant, Secret, StoreError, random};
 use std::sync::Arc;
 
 /// Letters and digits without those that are mistaken for one another.
@@ -23,7 +23,12 @@ pub fn new_key() -> String {
 
 impl Services {
     /// Adds a merchant; gives it and its secret key, which is shown this once.
-    pub async fn add_merchant(&self, name: &str, key: Option<&str>, actor: &str) -> ServiceResult<(Arc<Merchant>, String)> {
+    pub async fn add_merchant(
+        &self,
+        name: &str,
+        key: Option<&str>,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<(Arc<Merchant>, String)> {
         let mut mistakes = fields::Mistakes::default();
         let name = mistakes.take("name", fields::name("a name for the merchant", name));
         let key = mistakes.take("secret_key", key.map_or_else(|| Ok(new_key()), fields::secret));
@@ -33,7 +38,7 @@ impl Services {
         mistakes.end()?;
         let (name, key) = (name.unwrap_or_default(), key.unwrap_or_default());
         let new = NewMerchant { name, secret_key: Secret::new(key.clone()) };
-        let id = self.store.add_merchant(new, actor.to_owned()).await.map_err(|error| match error {
+        let id = self.store.add_merchant(new, actor).await.map_err(|error| match error {
             StoreError::Taken(_) => AppError::field("name", "There is a merchant of this name already; choose another.").into(),
             error => ServiceError::from(error),
         })?;
@@ -42,12 +47,20 @@ impl Services {
     }
 
     /// Gives a merchant a new secret key: the one entered, or one made here. Gives the key, which is shown this once.
-    pub async fn change_key(&self, merchant: MerchantId, key: Option<&str>, actor: &str) -> ServiceResult<String> {
+    pub async fn change_key(
+        &self,
+        merchant: MerchantId,
+        key: Option<&str>,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<String> {
         let key = match key {
             Some(key) => fields::secret(key).map_err(|message| AppError::field("secret_key", message))?,
             None => new_key(),
         };
-        self.store.set_secret_key(merchant, Secret::new(key.clone()), actor.to_owned()).await?;
+        let actor = actor.into();
+        let seen = actor.seen;
+        let saved = self.store.set_secret_key(merchant, Secret::new(key.clone()), actor).await;
+        self.or_conflict(merchant.get(), seen, saved).await?;
         Ok(key)
     }
 

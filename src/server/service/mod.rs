@@ -4,6 +4,7 @@
 //! Checks what was entered, calls the store, and puts together what pages show. Must not live here: cookies, HTTP,
 //! HTML; who may do it (the caller has checked).
 
+pub mod audit;
 pub mod bulk;
 pub mod compare;
 pub mod dashboard;
@@ -20,6 +21,7 @@ pub mod story;
 pub mod terms;
 pub mod test_order;
 pub mod urls;
+pub mod users;
 pub mod wire_order;
 
 use crate::domain::{AppError, pages::dashboard::MerchantRef};

@@ -10,7 +10,7 @@ use crate::domain::{
 use crate::server::{
     gateway::twocheckout,
     ipn::Form,
-    store::{Merchant, NewNotification},
+    store::{Actor, Merchant, NewNotification, Note},
 };
 
 /// What somebody enters for a TEST order.
@@ -28,7 +28,13 @@ pub struct TestOrderForm {
 
 impl Services {
     /// Places a TEST order; gives the order.
-    pub async fn place_test_order(&self, merchant: &Merchant, form: &TestOrderForm, actor: &str) -> ServiceResult<OrderId> {
+    pub async fn place_test_order(
+        &self,
+        merchant: &Merchant,
+        form: &TestOrderForm,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<OrderId> {
+        let actor = actor.into();
         let mut mistakes = fields::Mistakes::default();
         if !TEST_STATUSES.iter().any(|(status, _)| *status == form.status) {
             mistakes.add("status", "Choose one of the statuses of the list.");
@@ -66,13 +72,15 @@ impl Services {
             received_at: now,
             signatures: Algorithms::NONE,
             peer: Default::default(),
-            head: format!("TEST order placed by {actor}\r\n"),
+            head: format!("TEST order placed by {}\r\n", actor.name),
             body: message.encode().into(),
             facts,
         };
         let accepted = self.store.accept(new).await?;
         self.store.settled().await?;
         let stored = self.store.notification(merchant.id, accepted.notification_id).await?.ok_or(AppError::NotFound)?;
+        let (action, detail) = ("order.test", form.status.clone());
+        self.store.note(Note { merchant_id: Some(merchant.id), action, subject: reference, detail }, actor).await?;
         Ok(stored.order_id)
     }
 

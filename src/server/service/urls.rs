@@ -16,7 +16,7 @@ use crate::server::{
         attempt::USER_AGENT,
         client::{Outbound, Target},
     },
-    store::{Merchant, NotificationUrl, UrlDraft, UrlState},
+    store::{Actor, Merchant, NotificationUrl, UrlDraft, UrlState},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -91,26 +91,33 @@ impl Services {
     }
 
     /// Saves a URL: a new one, or in place of one that is there.
-    pub async fn save_url(&self, id: Option<UrlId>, draft: UrlDraft, actor: &str) -> ServiceResult<UrlId> {
+    pub async fn save_url(&self, id: Option<UrlId>, draft: UrlDraft, actor: impl Into<Actor> + Send) -> ServiceResult<UrlId> {
         match id {
             Some(id) => {
-                self.store.update_url(id, draft, actor.to_owned()).await?;
+                let actor = actor.into();
+                let seen = actor.seen;
+                let saved = self.store.update_url(id, draft, actor).await;
+                self.or_conflict(id.get(), seen, saved).await?;
                 Ok(id)
             }
-            None => Ok(self.store.add_url(draft, actor.to_owned()).await?),
+            None => Ok(self.store.add_url(draft, actor).await?),
         }
     }
 
     /// Puts a URL on hold, or takes it off.
-    pub async fn hold_url(&self, merchant: &Merchant, id: UrlId, held: bool, actor: &str) -> ServiceResult<()> {
-        let settings = self.store.settings();
-        let url = settings.url(id).filter(|url| url.merchant_id == merchant.id).ok_or(AppError::NotFound)?;
-        Ok(self.store.update_url(id, UrlDraft { held, ..draft_of(url) }, actor.to_owned()).await?)
+    pub async fn hold_url(
+        &self,
+        merchant: &Merchant,
+        id: UrlId,
+        held: bool,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<()> {
+        Ok(self.store.hold_url(merchant.id, id, held, actor).await?)
     }
 
     /// Takes a URL out of use; what is open for it is cancelled.
-    pub async fn remove_url(&self, merchant: &Merchant, id: UrlId, actor: &str) -> ServiceResult<()> {
-        Ok(self.store.remove_url(merchant.id, id, actor.to_owned()).await?)
+    pub async fn remove_url(&self, merchant: &Merchant, id: UrlId, actor: impl Into<Actor> + Send) -> ServiceResult<()> {
+        Ok(self.store.remove_url(merchant.id, id, actor).await?)
     }
 
     /// The settings of a merchant.
@@ -128,7 +135,14 @@ impl Services {
         let key = String::from_utf8_lossy(merchant.secret_key.reveal()).into_owned();
         let key_hint =
             key.chars().skip(key.chars().count().saturating_sub(if key.chars().count() > 8 { 4 } else { 1 })).collect();
-        Ok(IpnSettings { merchant: merchant_ref(merchant), key_hint, default_url: default.into_iter().next(), urls, may_change })
+        Ok(IpnSettings {
+            merchant: merchant_ref(merchant),
+            key_hint,
+            version: merchant.version,
+            default_url: default.into_iter().next(),
+            urls,
+            may_change,
+        })
     }
 }
 
@@ -169,6 +183,7 @@ fn view(url: &NotificationUrl, state: UrlState, pause: Option<Pause>) -> UrlView
         confirmed: state.confirmed,
         failing: state.is_failing() && !url.held,
         check: state.check,
+        version: url.version,
     }
 }
 

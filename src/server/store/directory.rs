@@ -17,6 +17,8 @@ pub struct Merchant {
     pub slug: String,
     /// Signs what goes out.
     pub secret_key: Secret,
+    /// Grows with every change.
+    pub version: i64,
 }
 
 /// An inbound page for one gateway connection.
@@ -33,6 +35,8 @@ pub struct Listener {
     /// At least one of these must have signed.
     pub required: Algorithms,
     pub enabled: bool,
+    /// Grows with every change.
+    pub version: i64,
 }
 
 /// An outbound target.
@@ -54,6 +58,8 @@ pub struct NotificationUrl {
     /// Why no person but the server itself put it on hold.
     pub held_cause: Option<Cause>,
     pub terms: Terms,
+    /// Grows with every change.
+    pub version: i64,
 }
 
 /// All of them at one version.

@@ -6,9 +6,11 @@
 //!
 //! Must not live here: protocol rules, HTTP, schedules. They come in as data.
 
+mod acts;
 mod brake;
 mod bulk;
 mod copy;
+mod differences;
 mod directory;
 mod error;
 mod exchanges;
@@ -26,6 +28,7 @@ mod story;
 mod vault;
 mod wanted;
 
+pub use acts::{Actor, FormClaim, Link, NewUser, Note, SessionRecord, SessionView, UserRecord};
 pub use brake::Brake;
 pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
 pub use directory::{Directory, Listener, Merchant, NotificationUrl};
@@ -37,14 +40,16 @@ pub use story::{StandingRow, StoryEvent, StoryPart, StoryRows, StoryScope};
 pub use vault::{Secret, random};
 
 use crate::domain::{
-    Cause, Timestamp,
+    Cause, Role, Timestamp,
     id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId},
     pages::{
+        audit::{AuditFilter, AuditRow},
         bulk::{BulkCount, BulkRow, BulkStanding},
         dashboard::Counts,
         deliveries::{Counted, DeliveryFilter},
         listeners::{ReceivedRow, RefusalRow},
         orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow},
+        people::UserFilter,
         story::StoryTurn,
     },
 };
@@ -140,6 +145,22 @@ macro_rules! forward {
                 match self {
                     Self::Sqlite(engine) => engine.$name($($arg),*).await,
                     Self::Postgres(engine) => postgres::patiently(stringify!($name), engine.$name($($arg),*)).await,
+                }
+            }
+        )+}
+    };
+}
+
+/// The same for what somebody does, who is named last.
+macro_rules! forward_acts {
+    ($($(#[$doc:meta])* pub async fn $name:ident(&self $(, $arg:ident: $type:ty)*; actor) -> $result:ty;)+) => {
+        impl Store {$(
+            $(#[$doc])*
+            pub async fn $name(&self $(, $arg: $type)*, actor: impl Into<Actor>) -> Result<$result, StoreError> {
+                let actor = actor.into();
+                match self {
+                    Self::Sqlite(engine) => engine.$name($($arg,)* actor).await,
+                    Self::Postgres(engine) => postgres::patiently(stringify!($name), engine.$name($($arg,)* actor)).await,
                 }
             }
         )+}
@@ -252,8 +273,6 @@ forward! {
     pub async fn add_bulk(&self, merchant_id: MerchantId, new: NewBulk) -> BulkId;
     /// Works a little at the bulk resend whose turn it is. Several nodes may do this at once: they share.
     pub async fn step_bulk(&self) -> BulkStep;
-    /// Ends a bulk resend: what was not made is not, what was not sent is cancelled. `false` where it had ended already.
-    pub async fn cancel_bulk(&self, merchant_id: MerchantId, id: BulkId, actor: String) -> bool;
     /// Counts what a bulk resend would make, up to a limit.
     pub async fn count_bulk(&self, merchant_id: MerchantId, order: &BulkOrder) -> BulkCount;
     /// The latest bulk resends of a merchant.
@@ -299,29 +318,24 @@ forward! {
     /// end.
     pub async fn retain(&self, horizon: Horizon, cursor: RetentionCursor) -> (Removed, Option<RetentionCursor>);
 
-    // Settings.
-
-    pub async fn add_merchant(&self, new: NewMerchant, actor: String) -> MerchantId;
-    pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret, actor: String) -> ();
-    pub async fn add_listener(&self, draft: ListenerDraft, path_key: String, actor: String) -> ListenerId;
-    pub async fn update_listener(&self, id: ListenerId, draft: ListenerDraft, actor: String) -> ();
-    pub async fn add_url(&self, draft: UrlDraft, actor: String) -> UrlId;
-    pub async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> ();
-    /// Puts a URL on hold because of what it answered; gives whether it was not on hold. Only while it still leads to the
-    /// address that answered so: somebody may have corrected it meanwhile.
-    pub async fn hold_for(&self, id: UrlId, address: String, cause: Cause, actor: String) -> bool;
-    /// Takes a URL out of use; its open deliveries are cancelled by the sweep that follows.
-    pub async fn remove_url(&self, merchant_id: MerchantId, id: UrlId, actor: String) -> ();
     /// Deliveries that a URL's removal would cancel.
     pub async fn outstanding_of(&self, id: UrlId) -> u64;
 
     // People.
 
-    /// Adds a user; with `only_first`, only while there is no administrator.
-    pub async fn add_user(&self, new: NewUser, only_first: bool, actor: String) -> UserId;
-    /// Sets a password and ends the user's sessions.
-    pub async fn set_password(&self, id: UserId, hash: String, actor: String) -> ();
     pub async fn user_by_email(&self, email: &str) -> Option<UserRecord>;
+    pub async fn user(&self, id: UserId) -> Option<UserRecord>;
+    /// Users by e-mail, with when they were last seen, and whether there are more. With a scope only those whose merchants are
+    /// all in it.
+    pub async fn users(
+        &self, scope: Option<&[MerchantId]>, filter: &UserFilter
+    ) -> (Vec<(UserRecord, Option<Timestamp>)>, bool);
+    /// The user whose link this is, while it works.
+    pub async fn user_by_link(&self, token_hash: &[u8; 32], now: Timestamp) -> Option<UserRecord>;
+    /// Sets the password of the user whose link this is; the link ends, and so do his sessions. `None` where it works no more.
+    pub async fn use_link(&self, token_hash: [u8; 32], password_hash: String, address: String) -> Option<UserId>;
+    /// The sessions of a user that have not ended, the one used last first.
+    pub async fn sessions_of(&self, id: UserId, now: Timestamp) -> Vec<SessionView>;
     pub async fn has_admin(&self) -> bool;
     pub async fn add_session(&self, session: SessionRecord) -> ();
     /// The user of a session that has not ended, and when the session was last seen.
@@ -331,6 +345,17 @@ forward! {
     /// Keeps the hash of the first-run token, in place of any earlier one.
     pub async fn set_setup_token(&self, token_hash: [u8; 32]) -> ();
     pub async fn setup_token(&self) -> Option<[u8; 32]>;
+
+    // The audit log, and forms that are done once.
+
+    /// Lines of the log, the newest first, and whether there are more.
+    pub async fn audit_log(&self, merchant: Option<MerchantId>, filter: &AuditFilter) -> (Vec<AuditRow>, bool);
+    /// What changed a thing after a version of it, the oldest first.
+    pub async fn changes_of(&self, id: i64, after: i64) -> Vec<AuditRow>;
+    /// Claims the key of a form for whoever sends it first.
+    pub async fn claim_form(&self, user: UserId, key: String) -> FormClaim;
+    /// Keeps the answer to a form, or, where there is none because it failed, lets it be sent again.
+    pub async fn answer_form(&self, user: UserId, key: String, answer: Option<Vec<u8>>) -> ();
 
     // What pages read.
 
@@ -383,6 +408,42 @@ forward! {
 
     /// Runs every check of `quittance doctor`.
     pub async fn verify(&self) -> Vec<Finding>;
+}
+
+forward_acts! {
+    /// Ends a bulk resend: what was not made is not, what was not sent is cancelled. `false` where it had ended already.
+    pub async fn cancel_bulk(&self, merchant_id: MerchantId, id: BulkId; actor) -> bool;
+    pub async fn add_merchant(&self, new: NewMerchant; actor) -> MerchantId;
+    pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret; actor) -> ();
+    pub async fn add_listener(&self, draft: ListenerDraft, path_key: String; actor) -> ListenerId;
+    pub async fn update_listener(&self, id: ListenerId, draft: ListenerDraft; actor) -> ();
+    pub async fn add_url(&self, draft: UrlDraft; actor) -> UrlId;
+    pub async fn update_url(&self, id: UrlId, draft: UrlDraft; actor) -> ();
+    /// Puts a URL on hold because of what it answered; gives whether it was not on hold. Only while it still leads to the
+    /// address that answered so: somebody may have corrected it meanwhile.
+    pub async fn hold_for(&self, id: UrlId, address: String, cause: Cause; actor) -> bool;
+    /// Takes a URL out of use; its open deliveries are cancelled by the sweep that follows.
+    pub async fn remove_url(&self, merchant_id: MerchantId, id: UrlId; actor) -> ();
+    /// Adds a user; with `only_first`, only while there is no administrator.
+    pub async fn add_user(&self, new: NewUser, only_first: bool; actor) -> UserId;
+    /// Sets a password and ends the user's sessions.
+    pub async fn set_password(&self, id: UserId, hash: String; actor) -> ();
+    /// Puts a URL on hold, or releases it, whatever else is changed about it meanwhile.
+    pub async fn hold_url(&self, merchant_id: MerchantId, id: UrlId, held: bool; actor) -> ();
+    /// Adds a user who chooses his password by a link.
+    pub async fn invite_user(&self, new: NewUser, link: Link; actor) -> UserId;
+    /// Gives a user a new link to choose a password by, in place of any earlier one.
+    pub async fn set_link(&self, id: UserId, link: Link; actor) -> ();
+    /// Takes a user's link back. Somebody who was only invited goes with it: gives whether he did.
+    pub async fn withdraw_link(&self, id: UserId; actor) -> bool;
+    /// Changes what a user may do; never so that nobody can administer the installation.
+    pub async fn change_user(&self, id: UserId, role: Role, merchants: Vec<MerchantId>; actor) -> ();
+    /// Lets a user sign in no more, at once, or again.
+    pub async fn set_disabled(&self, id: UserId, disabled: bool; actor) -> ();
+    /// Ends the sessions of a user but one; gives how many.
+    pub async fn end_other_sessions(&self, id: UserId, kept: [u8; 32]; actor) -> u64;
+    /// Writes something down in the audit log that changes nothing else.
+    pub async fn note(&self, note: Note; actor) -> ();
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What goes into the store and what comes out for the machinery. What pages read lives in `domain::pages`.
 
-use super::{StoreError, vault::Secret};
+use super::{StoreError, acts::Actor, vault::Secret};
 use crate::domain::{
-    Algorithms, Cause, DeliveryState, Gateway, RefusalReason, Role, Terms, Timestamp,
+    Algorithms, Cause, DeliveryState, Gateway, RefusalReason, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
-    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, UserId},
+    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId},
     order::OrderFacts,
     pages::{
         bulk::BulkTarget,
@@ -167,7 +167,7 @@ pub struct NewResend {
     pub url_ids: Vec<UrlId>,
     pub debug: bool,
     /// Who asks.
-    pub actor: String,
+    pub actor: Actor,
     /// The same wish under the same key is one resend.
     pub request_key: String,
     pub at: Timestamp,
@@ -196,7 +196,7 @@ pub struct NewBulk {
     /// How many deliveries that is, where all were counted.
     pub expected: Option<u64>,
     /// Who asks.
-    pub actor: String,
+    pub actor: Actor,
     /// The same wish under the same key is one bulk resend.
     pub request_key: String,
     pub at: Timestamp,
@@ -281,26 +281,6 @@ pub struct UrlDraft {
     pub check: Option<UrlCheck>,
 }
 
-/// Somebody who signs in, as the store keeps him.
-#[derive(Debug, Clone)]
-pub struct UserRecord {
-    pub id: UserId,
-    pub email: String,
-    pub password_hash: String,
-    pub role: Role,
-    /// Merchants he belongs to; none means all for administrators and support.
-    pub merchants: Vec<MerchantId>,
-}
-
-/// A user to add.
-#[derive(Debug, Clone)]
-pub struct NewUser {
-    pub email: String,
-    pub password_hash: String,
-    pub role: Role,
-    pub merchants: Vec<MerchantId>,
-}
-
 /// One attempt with everything that was sent and received.
 #[derive(Debug, Clone)]
 pub struct Exchange {
@@ -361,16 +341,6 @@ impl UrlState {
     pub const fn is_failing(&self) -> bool {
         self.retrying > 0 || self.expired > 0
     }
-}
-
-/// A session to begin.
-#[derive(Debug, Clone)]
-pub struct SessionRecord {
-    /// SHA-256 of what the cookie holds.
-    pub token_hash: [u8; 32],
-    pub user_id: UserId,
-    pub created_at: Timestamp,
-    pub expires_at: Timestamp,
 }
 
 /// One check of `quittance doctor`.

@@ -3,18 +3,22 @@
 //! Must not live here: anything that knows a particular page.
 
 mod bytes;
+mod conflict;
 mod form;
 mod icon;
 mod parts;
+mod personal;
 mod standing;
 mod states;
 mod text_area;
 mod time;
 
 pub use bytes::{Fields, Octets};
-pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, SelectField, TextField};
+pub use conflict::{ConflictNote, Version, changes, save_label};
+pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, SelectField, TextField, note};
 pub use icon::Icon;
 pub use parts::{Address, Copy, Empty, Notice, Tone, WholeAddress, fact, wide};
+pub use personal::{Masked, MaskedNote, Reveal, Revealed};
 pub use standing::{HoldNote, PauseNote};
 pub use states::{DeliveryBadge, OrderBadge, ShadowBadge, Summary, TestBadge};
 pub use text_area::{ReadArea, TextArea};

@@ -1,6 +1,6 @@
 //! *Listeners*: the addresses that gateways post to.
 
-use super::{any_flash, flash_of, page, param, param_as, viewer_at};
+use super::{any_flash, flash_of, form_key, page, param, param_as, viewer_at};
 use crate::{
     domain::{
         Algorithms, AppError, Gateway, Timestamp,
@@ -13,7 +13,8 @@ use crate::{
     rpc::listeners::{read_listener, read_listeners},
     ui::{
         components::{
-            Address, Ago, AlgorithmChoice, Check, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge, TextField,
+            Address, Ago, AlgorithmChoice, Check, ConflictNote, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge,
+            TextField, Version, save_label,
         },
         format::{bytes, counted},
         islands::live::{Live, Subject},
@@ -137,13 +138,15 @@ pub fn ListenerPage() -> impl IntoView {
         let crumbs = vec![("Listeners".to_owned(), format!("/m/{slug}/listeners"))];
         let address = format!("{}{}", found.base, found.listener.path);
         let flash = flash_of("listener");
-        let is_wrong = !flash.errors.is_empty();
+        let is_wrong = !flash.errors.is_empty() || flash.conflict.is_some();
         let listener = found.listener.clone();
         let at = slug.clone();
+        let here = format!("/m/{slug}/listeners/{}", found.listener.id);
         let change = found.may_change.then(|| {
             view! {
                 <details class="panel narrow" open=is_wrong>
                     <summary>"Settings of this listener"</summary>
+                    <ConflictNote flash=flash.clone() page=here/>
                     <ListenerForm slug listener=Some(listener) flash=flash.clone()/>
                 </details>
             }
@@ -174,6 +177,8 @@ pub fn ListenerPage() -> impl IntoView {
 #[component]
 fn ListenerForm(slug: String, listener: Option<ListenerRow>, flash: Flash) -> impl IntoView {
     let is_new = listener.is_none();
+    let version = listener.as_ref().map(|listener| listener.version);
+    let save = save_label(&flash, if is_new { "Create listener" } else { "Save" });
     let gateways: Vec<_> = Gateway::ALL
         .iter()
         .map(|gateway| {
@@ -197,6 +202,8 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, flash: Flash) -> im
         <form method="post" action="/rpc/listeners/save" class="stack">
             <Hidden name="merchant" value=slug/>
             <Hidden name="id" value=id/>
+            {version.map(|version| view! { <Version flash=flash.clone() version/> })}
+            {form_key()}
             <div class="field">
                 <label for="gateway">"Gateway"</label>
                 <select id="gateway" name="gateway">{gateways}</select>
@@ -208,7 +215,7 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, flash: Flash) -> im
                 hint="At least one of these must be there. Whichever signatures come, all of them must be right."
             />
             <Check name="enabled" label="Open" checked=enabled hint="Switched off, it refuses everything, and the gateway tries again later."/>
-            <div class="actions"><button class="button primary">{if is_new { "Create listener" } else { "Save" }}</button></div>
+            <div class="actions"><button class="button primary">{save}</button></div>
         </form>
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod attempt;
+pub mod audit;
 pub mod bulk;
 pub mod bulk_plan;
 mod curl;
@@ -11,14 +12,18 @@ pub mod delivery;
 pub mod entry;
 pub mod exchanges;
 mod handover;
+pub mod join;
 pub mod listeners;
 pub mod merchants;
 pub mod missing;
 pub mod notification;
 pub mod order;
 pub mod orders;
+pub mod people;
+pub mod person;
 pub mod refusal;
 pub mod resend;
+pub mod roles;
 pub mod settings;
 mod story;
 pub mod test_order;
@@ -30,7 +35,8 @@ use crate::{
         AppError,
         pages::{dashboard::MerchantRef, flash::Flash, people::Viewer},
     },
-    rpc::people::read_viewer,
+    rpc::{orders::request_key, people::read_viewer},
+    ui::components::Hidden,
 };
 use axum::http::StatusCode;
 use leptos::prelude::*;
@@ -51,6 +57,7 @@ fn failed(error: &AppError) -> AnyView {
         AppError::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
         AppError::Gone(_) => (StatusCode::GONE, "Not kept any more"),
         AppError::Invalid(_) => (StatusCode::BAD_REQUEST, "Not understood"),
+        AppError::Changed(_) => (StatusCode::CONFLICT, "Changed meanwhile"),
         AppError::Unavailable | AppError::Connection => (StatusCode::SERVICE_UNAVAILABLE, "Please try again"),
         AppError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
     };
@@ -91,6 +98,11 @@ fn flash_of(form: &str) -> Flash {
 /// What any form that was sent last has to say: for pages that are where forms lead to.
 fn any_flash() -> Flash {
     use_context::<Flash>().unwrap_or_default()
+}
+
+/// Makes a second click on the same form the same act; fresh with each rendering.
+fn form_key() -> impl IntoView {
+    view! { <Hidden name="form_key" value=request_key()/> }
 }
 
 /// The viewer, and a merchant that he may see.

@@ -50,7 +50,7 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
     if list.rows.is_empty() {
         let is_search = OrderFilter { after: None, ..filter.clone() } != OrderFilter::default();
         return if is_search {
-            view! { <Empty title="No order fits"><p>"The text is looked for at the beginning of references and e-mail addresses. Try less of it, or clear the filter."</p></Empty> }.into_any()
+            view! { <Empty title="No order fits"><p>"The text is looked for at the beginning of references and e-mail addresses; where those are masked for you, only the whole address is found. Try less of it, or clear the filter."</p></Empty> }.into_any()
         } else {
             let test_order = format!("{base}/test-order");
             view! {

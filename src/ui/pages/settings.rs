@@ -1,6 +1,6 @@
 //! *System settings › IPN settings*: the default IPN URL with the secret key, and the notification URLs.
 
-use super::{any_flash, deliveries::recover_address, flash_of, page, param, param_as, url_form::UrlForm, viewer_at};
+use super::{any_flash, deliveries::recover_address, flash_of, form_key, page, param, param_as, url_form::UrlForm, viewer_at};
 use crate::{
     domain::{
         AppError,
@@ -15,8 +15,8 @@ use crate::{
     rpc::urls::read_settings,
     ui::{
         components::{
-            Address, Ago, Confirm, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge, TextField,
-            Tone,
+            Address, Ago, Confirm, ConflictNote, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge,
+            TextField, Tone, Version, save_label,
         },
         format::{count, counted},
         shell::{Frame, Section},
@@ -89,11 +89,14 @@ fn read_only(url: Option<&UrlView>) -> AnyView {
 
 fn secret_key(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
     let flash = flash_of("key");
-    let slug = slug.to_owned();
+    let (slug, here) = (slug.to_owned(), slug.to_owned());
+    let version = settings.version;
     let change = settings.may_change.then(|| {
         view! {
             <form id="own-key" method="post" action="/rpc/settings/key" class="stack">
                 <Hidden name="merchant" value=slug.clone()/>
+                <Version flash=flash.clone() version/>
+                {form_key()}
                 <TextField
                     flash=flash.clone() name="secret_key" label="Own secret key" kind="password" required=true autocomplete="new-password"
                     hint="The key that your scripts use already, for instance the one from your gateway's settings."
@@ -101,7 +104,7 @@ fn secret_key(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
             </form>
             // Outside of the form: the dialog has one of its own, and forms do not nest.
             <div class="actions">
-                <button class="button" form="own-key">"Use this key"</button>
+                <button class="button" form="own-key">{save_label(&flash, "Use this key")}</button>
                 <Confirm
                     id="new-key" label="Generate a new key" icon="key" title="Generate a new secret key?" danger=true
                     consequence="From this moment all notifications are signed with the new key. Scripts that still check with the old one refuse them until you change it there; nothing is lost, they are tried again."
@@ -109,6 +112,8 @@ fn secret_key(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
                 >
                     <Hidden name="merchant" value=slug/>
                     <Hidden name="generate" value="true"/>
+                    <Version flash version/>
+                    {form_key()}
                 </Confirm>
             </div>
         }
@@ -118,6 +123,7 @@ fn secret_key(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
             <h2 id="key">"Secret key"</h2>
             <p>"The key in use ends in "<span class="code">{format!("…{}", settings.key_hint)}</span>". It signs every notification to your scripts, and their read receipts."</p>
             <FormNotes flash=Flash { notice: None, problem: None, ..flash_of("key") }/>
+            <ConflictNote flash=flash_of("key") page=format!("/m/{here}/settings/ipn")/>
             {change}
         </section>
     }

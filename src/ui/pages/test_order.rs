@@ -1,6 +1,6 @@
 //! *Place TEST order*.
 
-use super::{flash_of, page, param, viewer_at};
+use super::{flash_of, form_key, page, param, viewer_at};
 use crate::{
     domain::{AppError, pages::orders::TEST_STATUSES, role::Permission},
     rpc::urls::read_settings,
@@ -46,6 +46,7 @@ pub fn TestOrderPage() -> impl IntoView {
                     }}
                     <FormNotes flash=flash.clone()/>
                     <form method="post" action="/rpc/orders/test" class="stack panel">
+                    {form_key()}
                         <Hidden name="merchant" value=slug/>
                         <div class="field">
                             <label for="status">"Order status"</label>

@@ -1,5 +1,6 @@
 //! The form of a notification URL.
 
+use super::form_key;
 use crate::{
     domain::{
         Algorithm, Algorithms, RetrySchedule,
@@ -7,7 +8,10 @@ use crate::{
         pages::{flash::Flash, settings::UrlView},
         terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, OWN, Terms},
     },
-    ui::components::{AlgorithmChoice, Check, Hidden, HoldNote, Notice, SelectField, TextArea, TextField, Tone},
+    ui::components::{
+        AlgorithmChoice, Check, ConflictNote, Hidden, HoldNote, Notice, SelectField, TextArea, TextField, Tone, Version,
+        save_label,
+    },
 };
 use leptos::prelude::*;
 
@@ -19,6 +23,10 @@ const ADVANCED: [&str; 5] = ["max_in_flight", "rate_per_second", "retries", "own
 #[component]
 pub fn UrlForm(slug: String, url: Option<UrlView>, is_default: bool, flash: Flash) -> impl IntoView {
     let was = url.clone();
+    let page = match (&url, is_default) {
+        (Some(url), false) => format!("/m/{slug}/settings/urls/{}", url.id),
+        _ => format!("/m/{slug}/settings/ipn"),
+    };
     let saved = |pick: fn(&UrlView) -> String| was.as_ref().map(pick).unwrap_or_default();
     let algorithms = was.as_ref().map_or_else(|| Algorithms::NONE.with(Algorithm::Md5), |url| url.algorithms);
     let ticked = |name: &str, pick: fn(&UrlView) -> bool| match flash.values.is_empty() {
@@ -31,6 +39,7 @@ pub fn UrlForm(slug: String, url: Option<UrlView>, is_default: bool, flash: Flas
     let shadow = ticked("shadow", |url| url.terms.shadow);
     view! {
         {failed.clone().map(|check| view! { <CheckFailed check/> })}
+        <ConflictNote flash=flash.clone() page/>
         {was.as_ref().and_then(|url| url.hold).map(|hold| view! {
             <Notice tone=Tone::Warn title="On hold"><p><HoldNote hold/></p><p>"Nothing is sent; what arrives is kept. Untick On hold below, or press Release in the list, to have it delivered."</p></Notice>
         })}
@@ -38,6 +47,8 @@ pub fn UrlForm(slug: String, url: Option<UrlView>, is_default: bool, flash: Flas
             <Hidden name="merchant" value=slug/>
             <Hidden name="id" value=saved(|url| url.id.to_string())/>
             <Hidden name="is_default" value=is_default.to_string()/>
+            {was.as_ref().map(|url| view! { <Version flash=flash.clone() version=url.version/> })}
+            {form_key()}
             {is_default.then(|| view! { <Hidden name="label" value=saved(|url| url.label.clone())/> })}
             {(!is_default).then(|| view! {
                 <TextField flash=flash.clone() name="label" label="Name" value=saved(|url| url.label.clone()) hint="What this script does, for instance Accounting. Left empty, the host name."/>
@@ -62,7 +73,7 @@ pub fn UrlForm(slug: String, url: Option<UrlView>, is_default: bool, flash: Flas
             />
             {advanced(&terms, &flash, shadow)}
             <div class="actions">
-                <button class="button primary">{if failed.is_some() { "Check again and save" } else { "Check and save" }}</button>
+                <button class="button primary">{save_label(&flash, if failed.is_some() { "Check again and save" } else { "Check and save" })}</button>
                 {failed.is_some().then(|| view! { <button class="button" name="anyway" value="true">"Save all the same"</button> })}
                 {cancel}
             </div>

@@ -237,6 +237,7 @@ impl World {
             held_at: None,
             held_cause: None,
             terms,
+            version: 1,
         };
         let at = self.now();
         let site = Site { url, removed: false, mood, changed_at: at, open: Vec::new(), starts: VecDeque::new(), stirred_at: at };
@@ -247,8 +248,13 @@ impl World {
     /// The settings as the dispatcher gets them.
     pub fn directory(&mut self) -> Arc<Directory> {
         self.version += 1;
-        let merchant =
-            |id: &MerchantId| Merchant { id: *id, name: id.to_string(), slug: id.to_string(), secret_key: Secret::new(KEY) };
+        let merchant = |id: &MerchantId| Merchant {
+            id: *id,
+            name: id.to_string(),
+            slug: id.to_string(),
+            secret_key: Secret::new(KEY),
+            version: 1,
+        };
         let urls = self.sites.values().filter(|site| !site.removed).map(|site| site.url.clone()).collect();
         Arc::new(Directory::new(self.version, self.merchants.iter().map(merchant).collect(), Vec::new(), urls))
     }

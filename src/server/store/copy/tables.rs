@@ -43,6 +43,7 @@ pub(super) const TABLES: [Table; 19] = [
             ("secret_key", Sealed("merchant.secret_key")),
             ("created_at", Integer),
             ("updated_at", Integer),
+            ("version", Integer),
         ],
     },
     Table {
@@ -59,6 +60,7 @@ pub(super) const TABLES: [Table; 19] = [
             ("enabled", Flag),
             ("created_at", Integer),
             ("updated_at", Integer),
+            ("version", Integer),
         ],
     },
     Table {
@@ -87,6 +89,7 @@ pub(super) const TABLES: [Table; 19] = [
             ("removed_at", Integer),
             ("created_at", Integer),
             ("updated_at", Integer),
+            ("version", Integer),
         ],
     },
     Table {
@@ -99,6 +102,10 @@ pub(super) const TABLES: [Table; 19] = [
             ("role", Text),
             ("created_at", Integer),
             ("updated_at", Integer),
+            ("disabled_at", Integer),
+            ("version", Integer),
+            ("link_hash", Bytes),
+            ("link_expires_at", Integer),
         ],
     },
     Table { name: "membership", target: "membership", columns: &[("user_id", Integer), ("merchant_id", Integer)] },
@@ -111,6 +118,8 @@ pub(super) const TABLES: [Table; 19] = [
             ("created_at", Integer),
             ("seen_at", Integer),
             ("expires_at", Integer),
+            ("address", Text),
+            ("agent", Text),
         ],
     },
     Table {
@@ -124,6 +133,10 @@ pub(super) const TABLES: [Table; 19] = [
             ("action", Text),
             ("subject", Text),
             ("detail", Text),
+            ("address", Text),
+            ("subject_id", Integer),
+            ("version", Integer),
+            ("changes", Text),
         ],
     },
     Table {
@@ -307,8 +320,8 @@ pub(super) const TABLES: [Table; 19] = [
 /// far its journal is.
 pub(super) const FACTS: [&str; 4] = ["settings_version", "setup_token", "bytes_kept_from", "attempts_kept_from"];
 
-/// Tables that are not copied, because they tell of processes and of the database itself.
-const LEFT_OUT: [&str; 6] = ["_sqlx_migrations", "node", "line", "lease", "errand", "sqlite_sequence"];
+/// Tables that are not copied, because they tell of processes, of the database itself, or of forms that are open in browsers.
+const LEFT_OUT: [&str; 7] = ["_sqlx_migrations", "node", "line", "lease", "errand", "sqlite_sequence", "form_key"];
 
 impl Table {
     /// What a row is read with, and how many there are.

@@ -18,7 +18,7 @@ use crate::domain::{
     },
 };
 use crate::server::store::{
-    BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
+    Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
     bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, LIST_ORDERS, Scope, id_range},
 };
@@ -89,7 +89,7 @@ impl Core {
         .bind(id.0)
         .bind(merchant_id.0)
         .bind(new.at.0)
-        .bind(text(&new.actor))
+        .bind(text(&new.actor.name))
         .bind(text(&new.request_key))
         .bind(text(&json))
         .bind(new.order.target.code())
@@ -109,7 +109,8 @@ impl Core {
         }
         let detail = format!("{{\"filter\":{json},\"target\":\"{}\"}}", new.order.target.code());
         let (action, subject) = ("bulk.start", id.to_string());
-        self.audit(&mut tx, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail }).await?;
+        self.audit(&mut tx, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None })
+            .await?;
         tx.commit().await?;
         self.announce(Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] });
         Ok(id)
@@ -352,7 +353,7 @@ impl Core {
         &self,
         merchant_id: MerchantId,
         id: BulkId,
-        actor: String,
+        actor: Actor,
     ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
         // Waits for a step that is being made.
@@ -366,7 +367,8 @@ impl Core {
         if runs {
             sqlx::query("UPDATE bulk_job SET state = 2 WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
             let (action, subject) = ("bulk.cancel", id.to_string());
-            let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new() };
+            let entry =
+                Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new(), change: None };
             self.audit(&mut tx, entry).await?;
             tx.commit().await?;
         }

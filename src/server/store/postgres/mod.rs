@@ -12,6 +12,8 @@
 //! come in as data.
 
 mod accept;
+mod accounts;
+mod audit;
 mod balance;
 mod bulk;
 mod bus;

@@ -201,12 +201,14 @@ impl Core {
         let end = |text: &str| format!("{text}\u{10ffff}");
         let sought = text_of(text);
         let lower = sought.to_lowercase();
+        // Behind a whole address comes nothing that an address can hold.
+        let last_email = if filter.whole_email { format!("{lower}\u{1}") } else { end(&lower) };
         let candidates: Vec<(i64, i64)> = sqlx::query_as(BY_TEXT)
             .bind(merchant_id.0)
             .bind(sought.as_ref())
             .bind(end(&sought))
             .bind(&lower)
-            .bind(end(&lower))
+            .bind(last_email)
             .bind(CANDIDATES as i64)
             .fetch_all(&self.pool)
             .await?;

@@ -10,15 +10,20 @@ use super::{
 };
 use crate::domain::{
     Algorithms, Cause, Terms,
+    audit::Differences,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
-    Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, StoreError,
+    Actor, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, StoreError,
+    acts::Changed,
+    differences,
     slug::slug,
     vault::{Secret, Vault},
 };
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, Transaction};
 use std::sync::Arc;
+
+pub(super) use crate::server::store::acts::Audit;
 
 fn merchant_place(id: i64) -> String {
     format!("merchant.secret_key/{id}")
@@ -38,13 +43,19 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     let version: Option<String> =
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
-    for row in sqlx::query("SELECT id, name, slug, secret_key FROM merchant").fetch_all(&mut *tx).await? {
+    for row in sqlx::query("SELECT id, name, slug, secret_key, version FROM merchant").fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
-        merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key });
+        merchants.push(Merchant {
+            id: MerchantId(id),
+            name: row.try_get(1)?,
+            slug: row.try_get(2)?,
+            secret_key,
+            version: row.try_get(4)?,
+        });
     }
     let mut listeners = Vec::new();
-    let query = sqlx::query("SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled FROM listener");
+    let query = sqlx::query("SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version FROM listener");
     for row in query.fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         listeners.push(Listener {
@@ -56,12 +67,13 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             secret: unseal(vault, &listener_place(id), row.try_get(5)?)?,
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
+            version: row.try_get(8)?,
         });
     }
     let mut urls = Vec::new();
     let query = sqlx::query(
         "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
-             held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority
+             held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority, version
          FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id",
     );
     for row in query.fetch_all(&mut *tx).await? {
@@ -84,20 +96,12 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
                 shadow: row.try_get(14)?,
                 authority: row.try_get(15)?,
             },
+            version: row.try_get(16)?,
         });
     }
     tx.commit().await?;
     let version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(Directory::new(version, merchants, listeners, urls))
-}
-
-/// One line of the audit log.
-pub(super) struct Audit<'a> {
-    pub actor: &'a str,
-    pub merchant_id: Option<MerchantId>,
-    pub action: &'static str,
-    pub subject: String,
-    pub detail: String,
 }
 
 impl Core {
@@ -146,21 +150,26 @@ impl Core {
 
     pub(super) async fn audit(&self, conn: &mut PgConnection, entry: Audit<'_>) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail, address, subject_id, version, changes)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(self.ids.next())
         .bind(self.clock.now().0)
-        .bind(text(entry.actor))
+        .bind(text(&entry.actor.name))
         .bind(entry.merchant_id.map(|id| id.0))
         .bind(entry.action)
         .bind(text(&entry.subject))
         .bind(text(&entry.detail))
+        .bind(text(&entry.actor.address))
+        .bind(entry.change.as_ref().map(|change| change.id))
+        .bind(entry.change.as_ref().map(|change| change.version))
+        .bind(entry.change.map(|change| change.json()).unwrap_or_default())
         .execute(conn)
         .await?;
         Ok(())
     }
 
-    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: String) -> Result<MerchantId, StoreError> {
+    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: Actor) -> Result<MerchantId, StoreError> {
         let mut tx = self.pool.begin().await?;
         // Of two that are added at once the second sees the first's name.
         sqlx::query("LOCK TABLE merchant IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
@@ -183,6 +192,7 @@ impl Core {
             action: "merchant.add",
             subject: new.name.clone(),
             detail: String::new(),
+            change: None,
         };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await?;
@@ -193,22 +203,28 @@ impl Core {
         &self,
         merchant_id: MerchantId,
         key: Secret,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let name: Option<String> =
-            sqlx::query_scalar("UPDATE merchant SET secret_key = $1, updated_at = $2 WHERE id = $3 RETURNING name")
-                .bind(self.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
-                .bind(self.clock.now().0)
-                .bind(merchant_id.0)
-                .fetch_optional(&mut *tx)
-                .await?;
+        let known = sqlx::query_scalar("SELECT version FROM merchant WHERE id = $1 FOR UPDATE").bind(merchant_id.0);
+        actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
+        let changed: Option<(String, i64)> = sqlx::query_as(
+            "UPDATE merchant SET secret_key = $1, updated_at = $2, version = version + 1 WHERE id = $3 RETURNING name, version",
+        )
+        .bind(self.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
+        .bind(self.clock.now().0)
+        .bind(merchant_id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;
+        let fields = Differences::default().secret("Secret key", true).end();
         let entry = Audit {
             actor: &actor,
             merchant_id: Some(merchant_id),
             action: "merchant.secret-key",
-            subject: name.ok_or(StoreError::NotFound("the merchant"))?,
+            subject,
             detail: String::new(),
+            change: Some(Changed { id: merchant_id.0, version, fields }),
         };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await
@@ -218,7 +234,7 @@ impl Core {
         &self,
         draft: ListenerDraft,
         path_key: String,
-        actor: String,
+        actor: Actor,
     ) -> Result<ListenerId, StoreError> {
         let mut tx = self.pool.begin().await?;
         let id = self.ids.next();
@@ -248,13 +264,18 @@ impl Core {
         &self,
         id: ListenerId,
         draft: ListenerDraft,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         let sealed = draft.secret.as_ref().map(|secret| self.vault.seal(&listener_place(id.0), secret.reveal()));
-        let updated = sqlx::query(
-            "UPDATE listener SET label = $1, secret = coalesce($2, secret), required = $3, enabled = $4, updated_at = $5
-             WHERE id = $6 AND merchant_id = $7",
+        let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = $1 AND merchant_id = $2 FOR UPDATE")
+            .bind(id.0)
+            .bind(draft.merchant_id.0);
+        actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
+        let version: Option<i64> = sqlx::query_scalar(
+            "UPDATE listener SET label = $1, secret = coalesce($2, secret), required = $3, enabled = $4, updated_at = $5,
+                 version = version + 1
+             WHERE id = $6 AND merchant_id = $7 RETURNING version",
         )
         .bind(text(&draft.label))
         .bind(sealed)
@@ -263,12 +284,14 @@ impl Core {
         .bind(self.clock.now().0)
         .bind(id.0)
         .bind(draft.merchant_id.0)
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
-        if updated.rows_affected() == 0 {
-            return Err(StoreError::NotFound("the listener"));
-        }
-        self.audit(&mut tx, listener_entry(&draft, &actor, "listener.change")).await?;
+        let version = version.ok_or(StoreError::NotFound("the listener"))?;
+        let directory = self.directory.borrow().clone();
+        let before = directory.listeners_of(draft.merchant_id).into_iter().find(|known| known.id == id);
+        let fields = differences::of_listener(before.as_deref(), version, &draft);
+        let change = Some(Changed { id: id.0, version, fields });
+        self.audit(&mut tx, Audit { change, ..listener_entry(&draft, &actor, "listener.change") }).await?;
         self.commit_settings(tx).await
     }
 
@@ -281,7 +304,7 @@ impl Core {
     }
 }
 
-fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
     let state = if draft.enabled { "on" } else { "off" };
     let secret = if draft.secret.is_some() { ", secret set" } else { "" };
     Audit {
@@ -290,6 +313,7 @@ fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static st
         action,
         subject: draft.label.clone(),
         detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
+        change: None,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::{
     },
 };
 use crate::server::store::{
-    BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
+    Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
     bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, LIST_ORDERS, Scope, id_range},
 };
@@ -96,7 +96,7 @@ impl SqliteStore {
         .bind(id.0)
         .bind(merchant_id.0)
         .bind(new.at.0)
-        .bind(&new.actor)
+        .bind(&new.actor.name)
         .bind(&new.request_key)
         .bind(&text)
         .bind(new.order.target.code())
@@ -108,7 +108,8 @@ impl SqliteStore {
         .await?;
         let detail = format!("{{\"filter\":{text},\"target\":\"{}\"}}", new.order.target.code());
         let (action, subject) = ("bulk.start", id.to_string());
-        self.audit(conn, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail }).await?;
+        self.audit(conn, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None })
+            .await?;
         Ok((id, Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] }))
     }
 
@@ -302,7 +303,7 @@ impl SqliteStore {
         &self,
         merchant_id: MerchantId,
         id: BulkId,
-        actor: String,
+        actor: Actor,
     ) -> Result<bool, StoreError> {
         let store = self.clone();
         let cancelled = self
@@ -319,7 +320,14 @@ impl SqliteStore {
                     }
                     sqlx::query("UPDATE bulk_job SET state = 2 WHERE id = ?").bind(id.0).execute(&mut *conn).await?;
                     let (action, subject) = ("bulk.cancel", id.to_string());
-                    let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new() };
+                    let entry = Audit {
+                        actor: &actor,
+                        merchant_id: Some(merchant_id),
+                        action,
+                        subject,
+                        detail: String::new(),
+                        change: None,
+                    };
                     store.audit(conn, entry).await?;
                     Ok((true, Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] }))
                 })

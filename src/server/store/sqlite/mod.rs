@@ -11,6 +11,8 @@
 //!
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
+mod accounts;
+mod audit;
 mod backup;
 mod balance;
 mod bulk;

@@ -212,12 +212,14 @@ impl SqliteStore {
     ) -> Result<(Vec<OrderRow>, bool), StoreError> {
         let end = |text: &str| format!("{text}\u{10ffff}");
         let lower = text.to_lowercase();
+        // Behind a whole address comes nothing that an address can hold.
+        let last_email = if filter.whole_email { format!("{lower}\u{1}") } else { end(&lower) };
         let candidates: Vec<(i64, i64)> = sqlx::query_as(BY_TEXT)
             .bind(merchant_id.0)
             .bind(text)
             .bind(end(text))
             .bind(&lower)
-            .bind(end(&lower))
+            .bind(last_email)
             .bind(CANDIDATES as i64)
             .fetch_all(&self.0.readers)
             .await?;

@@ -7,16 +7,21 @@ use super::{SqliteStore, rows::word};
 use crate::domain::{
     Algorithms, Cause, Terms, Timestamp,
     attempt::UrlCheck,
+    audit::Differences,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
-    Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, StoreError, UrlDraft,
+    Actor, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, StoreError, UrlDraft,
+    acts::Changed,
+    differences,
     slug::slug,
     vault::{Secret, Vault},
 };
 use futures::future::BoxFuture;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 use std::sync::Arc;
+
+pub(super) use crate::server::store::acts::Audit;
 
 fn merchant_place(id: i64) -> String {
     format!("merchant.secret_key/{id}")
@@ -36,13 +41,19 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
     let version: Option<String> =
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
-    for row in sqlx::query("SELECT id, name, slug, secret_key FROM merchant").fetch_all(&mut *tx).await? {
+    for row in sqlx::query("SELECT id, name, slug, secret_key, version FROM merchant").fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
-        merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key });
+        merchants.push(Merchant {
+            id: MerchantId(id),
+            name: row.try_get(1)?,
+            slug: row.try_get(2)?,
+            secret_key,
+            version: row.try_get(4)?,
+        });
     }
     let mut listeners = Vec::new();
-    let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled FROM listener";
+    let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version FROM listener";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         listeners.push(Listener {
@@ -54,11 +65,12 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             secret: unseal(vault, &listener_place(id), row.try_get(5)?)?,
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
+            version: row.try_get(8)?,
         });
     }
     let mut urls = Vec::new();
     let query = "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
-            held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority
+            held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority, version
         FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         urls.push(NotificationUrl {
@@ -80,19 +92,11 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
                 shadow: row.try_get(14)?,
                 authority: row.try_get(15)?,
             },
+            version: row.try_get(16)?,
         });
     }
     let version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(Directory::new(version, merchants, listeners, urls))
-}
-
-/// One line of the audit log.
-pub(super) struct Audit<'a> {
-    pub actor: &'a str,
-    pub merchant_id: Option<MerchantId>,
-    pub action: &'static str,
-    pub subject: String,
-    pub detail: String,
 }
 
 impl SqliteStore {
@@ -137,20 +141,27 @@ impl SqliteStore {
     }
 
     pub(super) async fn audit(&self, conn: &mut SqliteConnection, entry: Audit<'_>) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .bind(self.0.ids.next())
-            .bind(self.0.clock.now().0)
-            .bind(entry.actor)
-            .bind(entry.merchant_id.map(|id| id.0))
-            .bind(entry.action)
-            .bind(entry.subject)
-            .bind(entry.detail)
-            .execute(conn)
-            .await?;
+        sqlx::query(
+            "INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail, address, subject_id, version, changes)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(self.0.ids.next())
+        .bind(self.0.clock.now().0)
+        .bind(&entry.actor.name)
+        .bind(entry.merchant_id.map(|id| id.0))
+        .bind(entry.action)
+        .bind(entry.subject)
+        .bind(entry.detail)
+        .bind(&entry.actor.address)
+        .bind(entry.change.as_ref().map(|change| change.id))
+        .bind(entry.change.as_ref().map(|change| change.version))
+        .bind(entry.change.map(|change| change.json()).unwrap_or_default())
+        .execute(conn)
+        .await?;
         Ok(())
     }
 
-    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: String) -> Result<MerchantId, StoreError> {
+    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: Actor) -> Result<MerchantId, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
@@ -177,6 +188,7 @@ impl SqliteStore {
                     action: "merchant.add",
                     subject,
                     detail: String::new(),
+                    change: None,
                 };
                 store.audit(conn, entry).await?;
                 Ok(merchant_id)
@@ -189,26 +201,28 @@ impl SqliteStore {
         &self,
         merchant_id: MerchantId,
         key: Secret,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let name: Option<String> =
-                    sqlx::query_scalar("UPDATE merchant SET secret_key = ?, updated_at = ? WHERE id = ? RETURNING name")
+                let known = sqlx::query_scalar("SELECT version FROM merchant WHERE id = ?").bind(merchant_id.0);
+                actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
+                let changed: Option<(String, i64)> =
+                    sqlx::query_as("UPDATE merchant SET secret_key = ?, updated_at = ?, version = version + 1 WHERE id = ? RETURNING name, version")
                         .bind(store.0.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
                         .bind(store.0.clock.now().0)
                         .bind(merchant_id.0)
                         .fetch_optional(&mut *conn)
                         .await?;
-                let subject = name.ok_or(StoreError::NotFound("the merchant"))?;
+                let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;
+                let fields = Differences::default().secret("Secret key", true).end();
                 let entry = Audit {
                     actor: &actor,
                     merchant_id: Some(merchant_id),
                     action: "merchant.secret-key",
                     subject,
-                    detail: String::new(),
-                };
+                    detail: String::new(), change: Some(Changed { id: merchant_id.0, version, fields }) };
                 store.audit(conn, entry).await
             })
         })
@@ -219,7 +233,7 @@ impl SqliteStore {
         &self,
         draft: ListenerDraft,
         path_key: String,
-        actor: String,
+        actor: Actor,
     ) -> Result<ListenerId, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
@@ -255,15 +269,20 @@ impl SqliteStore {
         &self,
         id: ListenerId,
         draft: ListenerDraft,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let sealed = draft.secret.as_ref().map(|secret| store.0.vault.seal(&listener_place(id.0), secret.reveal()));
-                let updated = sqlx::query(
-                    "UPDATE listener SET label = ?, secret = coalesce(?, secret), required = ?, enabled = ?, updated_at = ?
-                     WHERE id = ? AND merchant_id = ?",
+                let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = ? AND merchant_id = ?")
+                    .bind(id.0)
+                    .bind(draft.merchant_id.0);
+                actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
+                let version: Option<i64> = sqlx::query_scalar(
+                    "UPDATE listener SET label = ?, secret = coalesce(?, secret), required = ?, enabled = ?, updated_at = ?,
+                         version = version + 1
+                     WHERE id = ? AND merchant_id = ? RETURNING version",
                 )
                 .bind(&draft.label)
                 .bind(sealed)
@@ -272,24 +291,25 @@ impl SqliteStore {
                 .bind(store.0.clock.now().0)
                 .bind(id.0)
                 .bind(draft.merchant_id.0)
-                .execute(&mut *conn)
+                .fetch_optional(&mut *conn)
                 .await?;
-                if updated.rows_affected() == 0 {
-                    return Err(StoreError::NotFound("the listener"));
-                }
-                store.audit(conn, listener_entry(&draft, &actor, "listener.change")).await
+                let version = version.ok_or(StoreError::NotFound("the listener"))?;
+                let before = store.settings().listeners_of(draft.merchant_id).into_iter().find(|known| known.id == id);
+                let fields = differences::of_listener(before.as_deref(), version, &draft);
+                let change = Some(Changed { id: id.0, version, fields });
+                store.audit(conn, Audit { change, ..listener_entry(&draft, &actor, "listener.change") }).await
             })
         })
         .await
     }
 
-    pub(in crate::server::store) async fn add_url(&self, draft: UrlDraft, actor: String) -> Result<UrlId, StoreError> {
+    pub(in crate::server::store) async fn add_url(&self, draft: UrlDraft, actor: Actor) -> Result<UrlId, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let id = store.0.ids.next();
                 let now = store.0.clock.now().0;
-                demote_default(conn, &draft).await?;
+                demote_default(conn, &draft, id).await?;
                 sqlx::query(
                     "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order,
                          held, held_at, max_in_flight, rate_per_second, retries, shadow, authority,
@@ -326,22 +346,27 @@ impl SqliteStore {
         .await
     }
 
-    pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: Actor) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                demote_default(conn, &draft).await?;
+                let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE id = ? AND merchant_id = ?")
+                    .bind(id.0)
+                    .bind(draft.merchant_id.0);
+                actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
+                demote_default(conn, &draft, id.0).await?;
                 let now = store.0.clock.now().0;
                 // What is on hold stays so for the reason and since the moment it was; a release forgets both.
-                let updated = sqlx::query(
+                let version: Option<i64> = sqlx::query_scalar(
                     "UPDATE notification_url SET label = ?1, url = ?2, is_default = ?3, algorithms = ?4, concurrent = ?5,
                          order_in_order = ?6, held = ?7,
                          held_at = CASE WHEN ?7 = 0 THEN NULL WHEN held = 1 THEN held_at ELSE ?8 END,
                          held_cause = CASE WHEN ?7 = 1 AND held = 1 THEN held_cause END,
                          max_in_flight = ?9, rate_per_second = ?10, retries = ?11, shadow = ?12, authority = ?13,
                          check_status = coalesce(?14, check_status), check_note = coalesce(?15, check_note),
-                         checked_at = coalesce(?16, checked_at), updated_at = ?8
-                     WHERE id = ?17 AND merchant_id = ?18 AND removed_at IS NULL",
+                         checked_at = coalesce(?16, checked_at), updated_at = ?8,
+                         version = version + 1
+                     WHERE id = ?17 AND merchant_id = ?18 AND removed_at IS NULL RETURNING version",
                 )
                 .bind(&draft.label)
                 .bind(&draft.url)
@@ -361,12 +386,13 @@ impl SqliteStore {
                 .bind(draft.check.as_ref().map(|check| check.at.0))
                 .bind(id.0)
                 .bind(draft.merchant_id.0)
-                .execute(&mut *conn)
+                .fetch_optional(&mut *conn)
                 .await?;
-                if updated.rows_affected() == 0 {
-                    return Err(StoreError::NotFound("the notification URL"));
-                }
-                store.audit(conn, url_entry(&draft, &actor, "url.change")).await
+                let version = version.ok_or(StoreError::NotFound("the notification URL"))?;
+                let settings = store.settings();
+                let fields = differences::of_url(settings.url(id).map(|url| &**url), version, &draft);
+                let change = Some(Changed { id: id.0, version, fields });
+                store.audit(conn, Audit { change, ..url_entry(&draft, &actor, "url.change") }).await
             })
         })
         .await
@@ -378,14 +404,14 @@ impl SqliteStore {
         id: UrlId,
         address: String,
         cause: Cause,
-        actor: String,
+        actor: Actor,
     ) -> Result<bool, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let merchant: Option<i64> = sqlx::query_scalar(
-                    "UPDATE notification_url SET held = 1, held_at = ?1, held_cause = ?2, updated_at = ?1
-                     WHERE id = ?3 AND url = ?4 AND held = 0 AND removed_at IS NULL RETURNING merchant_id",
+                let changed: Option<(i64, i64)> = sqlx::query_as(
+                    "UPDATE notification_url SET held = 1, held_at = ?1, held_cause = ?2, updated_at = ?1, version = version + 1
+                     WHERE id = ?3 AND url = ?4 AND held = 0 AND removed_at IS NULL RETURNING merchant_id, version",
                 )
                 .bind(store.0.clock.now().0)
                 .bind(cause.code())
@@ -393,11 +419,54 @@ impl SqliteStore {
                 .bind(&address)
                 .fetch_optional(&mut *conn)
                 .await?;
-                let Some(merchant) = merchant else { return Ok(false) };
+                let Some((merchant, version)) = changed else { return Ok(false) };
+                let fields = Differences::default().flag("On hold", false, true).end();
+                let change = Some(Changed { id: id.0, version, fields });
                 let (merchant_id, detail) = (Some(MerchantId(merchant)), cause.label().to_owned());
-                let entry = Audit { actor: &actor, merchant_id, action: "url.hold", subject: address, detail };
+                let entry = Audit { actor: &actor, merchant_id, action: "url.hold", subject: address, detail, change };
                 store.audit(conn, entry).await?;
                 Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// Puts a URL on hold, or releases it, whatever else somebody changes about it at the same time.
+    pub(in crate::server::store) async fn hold_url(
+        &self,
+        merchant_id: MerchantId,
+        id: UrlId,
+        held: bool,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let known: Option<bool> = sqlx::query_scalar(
+                    "SELECT held FROM notification_url WHERE id = ? AND merchant_id = ? AND removed_at IS NULL",
+                )
+                .bind(id.0)
+                .bind(merchant_id.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+                if known.ok_or(StoreError::NotFound("the notification URL"))? == held {
+                    return Ok(());
+                }
+                let (subject, version): (String, i64) = sqlx::query_as(
+                    "UPDATE notification_url SET held = ?1, held_at = CASE WHEN ?1 = 1 THEN ?2 END, held_cause = NULL,
+                         updated_at = ?2, version = version + 1
+                     WHERE id = ?3 RETURNING url, version",
+                )
+                .bind(held)
+                .bind(store.0.clock.now().0)
+                .bind(id.0)
+                .fetch_one(&mut *conn)
+                .await?;
+                let fields = Differences::default().flag("On hold", !held, held).end();
+                let change = Some(Changed { id: id.0, version, fields });
+                let action = if held { "url.hold" } else { "url.release" };
+                let (merchant_id, detail) = (Some(merchant_id), String::new());
+                store.audit(conn, Audit { actor: &actor, merchant_id, action, subject, detail, change }).await
             })
         })
         .await
@@ -408,14 +477,14 @@ impl SqliteStore {
         &self,
         merchant_id: MerchantId,
         id: UrlId,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let now = store.0.clock.now().0;
                 let url: Option<String> = sqlx::query_scalar(
-                    "UPDATE notification_url SET removed_at = ?, updated_at = ?, is_default = 0
+                    "UPDATE notification_url SET removed_at = ?, updated_at = ?, is_default = 0, version = version + 1
                      WHERE id = ? AND merchant_id = ? AND removed_at IS NULL RETURNING url",
                 )
                 .bind(now)
@@ -425,8 +494,14 @@ impl SqliteStore {
                 .fetch_optional(&mut *conn)
                 .await?;
                 let subject = url.ok_or(StoreError::NotFound("the notification URL"))?;
-                let entry =
-                    Audit { actor: &actor, merchant_id: Some(merchant_id), action: "url.remove", subject, detail: String::new() };
+                let entry = Audit {
+                    actor: &actor,
+                    merchant_id: Some(merchant_id),
+                    action: "url.remove",
+                    subject,
+                    detail: String::new(),
+                    change: None,
+                };
                 store.audit(conn, entry).await
             })
         })
@@ -444,12 +519,16 @@ impl SqliteStore {
 }
 
 /// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
-async fn demote_default(conn: &mut SqliteConnection, draft: &UrlDraft) -> Result<(), StoreError> {
+async fn demote_default(conn: &mut SqliteConnection, draft: &UrlDraft, id: i64) -> Result<(), StoreError> {
     if draft.is_default {
-        sqlx::query("UPDATE notification_url SET is_default = 0 WHERE merchant_id = ? AND is_default = 1")
-            .bind(draft.merchant_id.0)
-            .execute(conn)
-            .await?;
+        sqlx::query(
+            "UPDATE notification_url SET is_default = 0, version = version + 1
+             WHERE merchant_id = ? AND is_default = 1 AND id <> ?",
+        )
+        .bind(draft.merchant_id.0)
+        .bind(id)
+        .execute(conn)
+        .await?;
     }
     Ok(())
 }
@@ -458,7 +537,7 @@ fn check_word(check: &UrlCheck) -> &'static str {
     check.cause.map_or("ok", |cause| cause.code())
 }
 
-fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
     let state = if draft.enabled { "on" } else { "off" };
     let secret = if draft.secret.is_some() { ", secret set" } else { "" };
     Audit {
@@ -467,10 +546,11 @@ fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static st
         action,
         subject: draft.label.clone(),
         detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
+        change: None,
     }
 }
 
-fn url_entry<'a>(draft: &UrlDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+fn url_entry<'a>(draft: &UrlDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
     let mut detail = draft.algorithms.to_string();
     for (flag, word) in [
         (draft.is_default, "default"),
@@ -492,7 +572,7 @@ fn url_entry<'a>(draft: &UrlDraft, actor: &'a str, action: &'static str) -> Audi
         detail.push_str(&format!(", {rate} a second"));
     }
     detail.push_str(&format!(", retries {}", draft.terms.retries));
-    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail }
+    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail, change: None }
 }
 
 /// A name in addresses of pages, with a number where that is taken.

@@ -28,6 +28,7 @@ fn url(id: i64) -> NotificationUrl {
         held_at: None,
         held_cause: None,
         terms: Terms::default(),
+        version: 1,
     }
 }
 
