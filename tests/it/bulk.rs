@@ -45,7 +45,10 @@ impl Shop {
 
     async fn start_bulk(&self, filter: &DeliveryFilter, key: &str) -> BulkId {
         let target = BulkTarget::Same;
-        self.services.start_bulk(&self.merchant, filter, target, key.to_owned(), "support@example.com").await.unwrap()
+        self.services
+            .start_bulk(&self.merchant, filter, target, key.to_owned(), "support@example.com", Duration::ZERO)
+            .await
+            .unwrap()
     }
 
     async fn wait_for_bulk(&self, id: BulkId, fits: impl Fn(&BulkPage) -> bool) -> BulkPage {

@@ -150,6 +150,7 @@ impl Full {
             actor: "support@example.com".to_owned(),
             request_key: "many".to_owned(),
             at: START,
+            starts_at: START,
         };
         store.add_bulk(self.merchant, bulk).await.unwrap();
         let refusal = NewRefusal {

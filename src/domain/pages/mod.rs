@@ -6,9 +6,13 @@
 pub mod bulk;
 pub mod dashboard;
 pub mod deliveries;
+pub mod filter;
 pub mod flash;
+pub mod inbound;
 pub mod listeners;
 pub mod live;
 pub mod orders;
 pub mod people;
+pub mod search;
 pub mod settings;
+pub mod views;

@@ -1,7 +1,10 @@
 //! Renders pages and calls server functions, with what both need in their context.
 
 use super::{Panel, assets, cookies};
-use crate::ui::shell::{Look, shell};
+use crate::{
+    domain::Zone,
+    ui::shell::{Look, shell},
+};
 use axum::{
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
@@ -34,6 +37,7 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
         has_script: !manifest.script.is_empty(),
         theme: cookies::theme(request.headers()),
         now: panel.services.clock.now(),
+        zone: zone_of(&panel, request.uri().path()),
         heard: panel.hub.latest(),
     };
     let services = panel.services;
@@ -51,6 +55,13 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
     };
     let render = leptos_axum::render_app_async_with_context(context, move || shell(options.clone()));
     render(request).await
+}
+
+/// The zone that the times of a page are told in: that of the merchant whom its address names.
+fn zone_of(panel: &Panel, path: &str) -> Zone {
+    let slug = path.strip_prefix("/m/").and_then(|rest| rest.split('/').next());
+    let settings = panel.services.store.settings();
+    slug.and_then(|slug| settings.merchant_named(slug)).map(|merchant| merchant.zone.clone()).unwrap_or_default()
 }
 
 fn clear_flash() -> HeaderValue {

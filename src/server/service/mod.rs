@@ -7,14 +7,17 @@
 pub mod bulk;
 pub mod dashboard;
 pub mod deliveries;
+pub mod export;
 pub mod fields;
 pub mod listeners;
 pub mod merchants;
 pub mod orders;
 pub mod people;
+pub mod search;
 pub mod terms;
 pub mod test_order;
 pub mod urls;
+pub mod views;
 pub mod wire_order;
 
 use crate::domain::{AppError, pages::dashboard::MerchantRef};

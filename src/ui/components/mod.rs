@@ -18,4 +18,4 @@ pub use parts::{Address, Copy, Empty, Notice, Tone, fact};
 pub use standing::{HoldNote, PauseNote};
 pub use states::{DeliveryBadge, OrderBadge, ShadowBadge, Summary, TestBadge};
 pub use text_area::TextArea;
-pub use time::{Ago, Moment, now};
+pub use time::{Ago, Moment, now, zone};

@@ -101,7 +101,7 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
     let row = &attempt.attempt;
     view! {
         <dl class="facts panel">
-            {fact("Started (UTC)", view! { <Moment at=row.started_at/> })}
+            {fact("Started", view! { <Moment at=row.started_at/> })}
             {fact("URL", view! { <Address text=attempt.delivery.url.clone() what="URL"/> })}
             {fact("Address", row.address.clone().unwrap_or_else(|| "none reached".to_owned()))}
             {fact("Status", row.status.map_or_else(|| "none".to_owned(), |status| status.to_string()))}

@@ -247,8 +247,13 @@ impl World {
     /// The settings as the dispatcher gets them.
     pub fn directory(&mut self) -> Arc<Directory> {
         self.version += 1;
-        let merchant =
-            |id: &MerchantId| Merchant { id: *id, name: id.to_string(), slug: id.to_string(), secret_key: Secret::new(KEY) };
+        let merchant = |id: &MerchantId| Merchant {
+            id: *id,
+            name: id.to_string(),
+            slug: id.to_string(),
+            secret_key: Secret::new(KEY),
+            zone: Default::default(),
+        };
         let urls = self.sites.values().filter(|site| !site.removed).map(|site| site.url.clone()).collect();
         Arc::new(Directory::new(self.version, self.merchants.iter().map(merchant).collect(), Vec::new(), urls))
     }

@@ -12,11 +12,13 @@
 //! come in as data.
 
 mod accept;
+mod activity;
 mod balance;
 mod bulk;
 mod bus;
 mod connect;
 mod deliveries;
+mod inbound;
 mod intake;
 mod jobs;
 mod keeper;
@@ -34,11 +36,13 @@ mod resend;
 mod results;
 mod retention;
 mod rows;
+mod search;
 mod segments;
 mod settings;
 mod sweeps;
 mod urls;
 mod verify;
+mod views;
 
 pub use connect::PgAddress;
 pub(in crate::server::store) use connect::{UNFINISHED, prepare};

@@ -9,7 +9,7 @@ use super::{
     rows::{moment, small, taken, text, word},
 };
 use crate::domain::{
-    Algorithms, Cause, Terms,
+    Algorithms, Cause, Terms, Zone,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
@@ -38,10 +38,12 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     let version: Option<String> =
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
-    for row in sqlx::query("SELECT id, name, slug, secret_key FROM merchant").fetch_all(&mut *tx).await? {
+    for row in sqlx::query("SELECT id, name, slug, secret_key, time_zone FROM merchant").fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
-        merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key });
+        // A zone that this machine does not know does not keep the server from starting.
+        let zone = Zone::parse(row.try_get(4)?).unwrap_or_default();
+        merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key, zone });
     }
     let mut listeners = Vec::new();
     let query = sqlx::query("SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled FROM listener");

@@ -11,10 +11,12 @@
 //!
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
+mod activity;
 mod backup;
 mod balance;
 mod bulk;
 mod deliveries;
+mod inbound;
 mod intake;
 mod jobs;
 mod journal;
@@ -29,10 +31,12 @@ mod refusals;
 mod resend;
 mod retention;
 mod rows;
+mod search;
 mod segments;
 mod settings;
 mod upkeep;
 mod verify;
+mod views;
 mod writer;
 
 use self::{
