@@ -64,6 +64,24 @@ fn zone_of(panel: &Panel, path: &str) -> Zone {
     slug.and_then(|slug| settings.merchant_named(slug)).map(|merchant| merchant.zone.clone()).unwrap_or_default()
 }
 
+/// The page for when the database cannot be read, and so no page can be rendered.
+pub fn out_of_order() -> Response {
+    let style = &assets::manifest().style;
+    let page = format!(
+        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
+         initial-scale=1\"><title>Please try again · Quittance</title><link rel=\"stylesheet\" href=\"/pkg/{style}\"></head><body>\
+         <main class=\"plain-page\"><p class=\"brand\">Quittance</p><h1>Please try again</h1><p>The database cannot be read at the \
+         moment. Messages from gateways are not lost meanwhile: what cannot be stored is not acknowledged, and gateways send it \
+         again.</p><p><a class=\"button primary\" href=\"\">Try again</a></p></main></body></html>\n"
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::RETRY_AFTER, "5"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
+    ];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, page).into_response()
+}
+
 fn clear_flash() -> HeaderValue {
     HeaderValue::from_str(&cookies::end_flash_cookie()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -56,7 +56,7 @@ impl Services {
                 names.push(Hit { merchant: reference.clone(), found: Found::Merchant });
             }
             for url in settings.urls_of(merchant.id) {
-                if contains(&url.label) || contains(&url.url) || contains(&url.id.to_string()) {
+                if contains(&url.label) || contains(&url.url) || url.id.to_string() == text {
                     let found =
                         Found::Url { id: url.id, label: url.label.clone(), url: url.url.clone(), is_default: url.is_default };
                     urls.push(Hit { merchant: reference.clone(), found });
@@ -65,7 +65,7 @@ impl Services {
             for listener in settings.listeners_of(merchant.id) {
                 // What somebody pastes is the whole address.
                 let path = format!("/ipn/{}", listener.path_key);
-                if contains(&listener.label) || text.ends_with(&path.to_lowercase()) || contains(&listener.id.to_string()) {
+                if contains(&listener.label) || text.ends_with(&path.to_lowercase()) || listener.id.to_string() == text {
                     let found = Found::Listener { id: listener.id, label: listener.label.clone(), path };
                     listeners.push(Hit { merchant: reference.clone(), found });
                 }

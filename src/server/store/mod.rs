@@ -14,6 +14,7 @@ mod directory;
 mod error;
 mod exchanges;
 mod feed;
+mod found;
 mod ids;
 mod inbound;
 mod indexes;
@@ -32,6 +33,7 @@ pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, cop
 pub use directory::{Directory, Listener, Merchant, NotificationUrl};
 pub use error::StoreError;
 pub use feed::Feed;
+pub use found::*;
 pub use postgres::PgAddress;
 pub use records::*;
 pub use vault::{Secret, random};

@@ -8,12 +8,9 @@ use crate::domain::{
     order::OrderFacts,
     pages::{
         bulk::BulkTarget,
-        deliveries::{DeliveryFilter, DeliveryRow},
-        inbound::InboundRow,
+        deliveries::DeliveryFilter,
         listeners::RefusalRow,
         orders::{AttemptRow, NotificationView},
-        search::Found,
-        views::ListKind,
     },
 };
 use bytes::Bytes;
@@ -216,20 +213,6 @@ pub enum BulkStep {
     Worked,
 }
 
-/// Deliveries that fit a filter, the newest first.
-#[derive(Debug, Clone, Default)]
-pub struct FoundDeliveries {
-    pub rows: Vec<DeliveryRow>,
-    /// Where older ones go on; `None` at the end.
-    pub next: Option<DeliveryId>,
-    /// Where newer ones go on; `None` at the newest.
-    pub previous: Option<DeliveryId>,
-    /// Where more rows would have had to be looked at: all back to this moment were.
-    pub looked_back_to: Option<Timestamp>,
-    /// The text fits more orders than were looked at.
-    pub truncated: bool,
-}
-
 /// Something that open pages may want to read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
@@ -368,49 +351,6 @@ impl UrlState {
     pub const fn is_failing(&self) -> bool {
         self.retrying > 0 || self.expired > 0
     }
-}
-
-/// What a listener refused lately, of one reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RefusedLately {
-    pub merchant_id: MerchantId,
-    pub listener_id: ListenerId,
-    pub reason: RefusalReason,
-    /// Since the moment asked for.
-    pub count: u64,
-    /// In a time as long before it.
-    pub before: u64,
-}
-
-/// Messages that fit a filter, the newest first.
-#[derive(Debug, Clone, Default)]
-pub struct FoundInbound {
-    pub rows: Vec<InboundRow>,
-    /// Where older ones go on; `None` at the end.
-    pub next: Option<NotificationId>,
-    /// Where newer ones go on; `None` at the newest.
-    pub previous: Option<NotificationId>,
-    /// Where more rows would have had to be looked at: all back to this moment were.
-    pub looked_back_to: Option<Timestamp>,
-    /// The text fits more orders than were looked at.
-    pub truncated: bool,
-}
-
-/// Something that a search found, and whose it is.
-#[derive(Debug, Clone)]
-pub struct FoundByText {
-    pub merchant_id: MerchantId,
-    pub found: Found,
-}
-
-/// A filter to keep under a name.
-#[derive(Debug, Clone)]
-pub struct NewView {
-    pub user_id: UserId,
-    pub merchant_id: MerchantId,
-    pub list: ListKind,
-    pub name: String,
-    pub query: String,
 }
 
 /// A session to begin.
