@@ -43,14 +43,14 @@ async fn the_dashboard_tells_what_needs_somebody_and_draws_the_day() {
     let page = support.get("/m/shop").await.text();
     assert!(page.contains("Nothing has come in at"), "{page}");
     assert!(page.contains("There is no notification URL"), "{page}");
-    assert!(!page.contains("<svg class=\"chart\""), "there is nothing to draw");
+    assert!(!page.contains("class=\"chart\""), "there is nothing to draw");
 
     let url = shop.url_as(&merchant.url(), |draft| draft.label = "<i>Main</i>".to_owned()).await;
     let order = shop.order("1").await;
     shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
     shop.post_signed(&Message::small("2", "COMPLETE", "20260301120009"), &[]).await;
     let page = support.get("/m/shop").await.text();
-    assert!(page.contains("<svg class=\"chart\"") && page.contains("1 notifications accepted, 1 deliveries confirmed"), "{page}");
+    assert!(page.contains("class=\"chart\"") && page.contains("1 notifications accepted, 1 deliveries confirmed"), "{page}");
     assert!(page.contains("refused 1 message in the last 24 hours. Mostly: No signature."), "{page}");
     assert!(page.contains("/m/shop/inbound?outcome=refused&amp;listener="), "a way to see them");
     assert!(page.contains("There is no default URL") && !page.contains("Nothing has come in"), "{page}");
@@ -173,7 +173,7 @@ async fn views_are_kept_under_a_name_and_can_be_sent_to_others() {
     let reply = support.form("/rpc/views/save", &save("<Late>", "?state=expired&evil=1")).await;
     assert_eq!((reply.status, reply.header("location")), (302, "/m/shop/deliveries?state=expired&evil=1"));
     let page = support.get("/m/shop/deliveries").await.text();
-    assert!(page.contains("href=\"/m/shop/deliveries?state=expired\"") && page.contains("&lt;Late>"), "{page}");
+    assert!(page.contains("href=\"/m/shop/deliveries?state=expired\"") && page.contains("&lt;Late&gt;"), "{page}");
     support.form("/rpc/views/save", &save(" ", "?state=expired")).await;
     assert!(support.get("/m/shop/deliveries?state=expired&test=none").await.text().contains("Enter a name for the view"));
     support.form("/rpc/views/save", &save("Nothing", "?state=nonsense")).await;
@@ -183,7 +183,7 @@ async fn views_are_kept_under_a_name_and_can_be_sent_to_others() {
     let page = support.get("/m/shop/deliveries?state=expired").await.text();
     let id = page.split("name=\"view\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     support.form("/rpc/views/remove", &[("merchant", "shop"), ("list", "deliveries"), ("view", id)]).await;
-    assert!(!support.get("/m/shop/deliveries").await.text().contains("&lt;Late>"));
+    assert!(!support.get("/m/shop/deliveries").await.text().contains("&lt;Late&gt;"));
 }
 
 #[tokio::test]

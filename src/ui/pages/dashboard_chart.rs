@@ -133,7 +133,7 @@ fn group(place: usize, hour: &HourCount, top: u64, zone: &Zone) -> AnyView {
         .map(|(bar, ((class, _), value))| {
             let high = height(value, top);
             let x = x + bar * (BAR + GAP);
-            view! { <rect class=format!("bar {class}") x=x.to_string() y=(BASE - high).to_string() width=BAR.to_string() height=high.to_string() rx="1"></rect> }
+            view! { <rect class=format!("column {class}") x=x.to_string() y=(BASE - high).to_string() width=BAR.to_string() height=high.to_string() rx="1"></rect> }
         })
         .collect();
     let named = place.is_multiple_of(NAMED).then(|| {

@@ -193,12 +193,12 @@ fn row(slug: &str, message: &InboundRow, listeners: &[ListenerChoice]) -> AnyVie
             let shown = if message_id.is_empty() { row.vendor_status.clone() } else { message_id.clone() };
             view! {
                 <tr id=id>
-                    <td><div class="url-line"><a class="code" href=address>{shown}</a><span>{row.signatures.to_string()}</span></div></td>
+                    <td><div class="url-line"><a class="code" href=address>{shown}</a><span class="muted nowrap">{row.signatures.labels()}</span></div></td>
                     <td data-label="Outcome"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span>{times}</td>
                     <td data-label="What it says">
                         <div class="url-line">
-                            <span>"Order "<a class="code quiet-link" href=order>{row.reference.clone()}</a>" "<TestBadge test=row.test/></span>
-                            <OrderBadge status=row.status vendor=row.vendor_status.clone()/>
+                            <span>"Order "<a class="code quiet-link" href=order>{row.reference.clone()}</a></span>
+                            <span class="badges"><OrderBadge status=row.status vendor=row.vendor_status.clone()/><TestBadge test=row.test/></span>
                         </div>
                     </td>
                     <td data-label="Listener">{listener}</td>

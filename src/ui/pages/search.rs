@@ -80,7 +80,7 @@ fn found(results: &SearchResults, shows_merchant: bool) -> AnyView {
         })
         .collect();
     let more = results.more_orders.then(|| {
-        view! { <Notice tone=Tone::Calm title="More orders fit"><p>"The newest are shown. Type more of the reference, or look in the list of orders."</p></Notice> }
+        view! { <Notice tone=Tone::Calm title="More orders fit"><p>"Some of them are shown. Type more of the reference, or look in the list of orders."</p></Notice> }
     });
     view! { {more}{groups} }.into_any()
 }

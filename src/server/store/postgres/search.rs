@@ -102,7 +102,7 @@ impl Core {
                 None => {}
             }
         }
-        // The newest first.
+        // Of those that were found the newest first.
         let rows = sqlx::query(BY_IDS).bind(&orders).bind(i64::from(most)).fetch_all(&self.pool).await?;
         for row in &rows {
             let merchant_id = MerchantId(row.try_get(13)?);

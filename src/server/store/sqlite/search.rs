@@ -102,7 +102,7 @@ impl SqliteStore {
                 None => {}
             }
         }
-        // The newest first.
+        // Of those that were found the newest first.
         let rows = sqlx::query(BY_IDS).bind(json(&orders)?).bind(most).fetch_all(&self.0.readers).await?;
         for row in &rows {
             let merchant_id = MerchantId(row.try_get(13)?);
