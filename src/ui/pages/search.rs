@@ -42,8 +42,11 @@ pub fn SearchPage() -> impl IntoView {
     })
 }
 
+/// What a kind is called, and what is of it.
+type Kind = (&'static str, fn(&Found) -> bool);
+
 /// The kinds, in the order in which people look for them.
-const KINDS: [(&str, fn(&Found) -> bool); 7] = [
+const KINDS: [Kind; 7] = [
     ("Orders", |found| matches!(found, Found::Order(_))),
     ("Messages", |found| matches!(found, Found::Notification { .. })),
     ("Deliveries", |found| matches!(found, Found::Delivery { .. })),
