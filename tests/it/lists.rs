@@ -131,6 +131,12 @@ async fn lists_are_taken_along_as_files_of_any_length() {
     assert!(inbound.contains("+00:00,Shop,accepted,,,\"'@SUM(1,2)\""), "{inbound}");
     assert_eq!(lines(&support.get("/m/shop/inbound.csv").await.text()).len(), 502);
 
+    let mut packing = support.clone();
+    packing.headers.push(("accept-encoding", "gzip".to_owned()));
+    let packed = packing.get("/m/shop/deliveries.csv").await;
+    assert_eq!((packed.status, packed.header("content-encoding")), (200, "gzip"), "compressed to its end");
+    assert!(packed.body.len() > 1_000);
+
     assert_eq!(support.get("/m/shop/deliveries.csv?state=nonsense").await.status, 400, "not a longer list");
     assert_eq!(stranger.get("/m/shop/deliveries.csv").await.status, 404);
     assert_eq!(Browser::new(app.address).get("/m/shop/deliveries.csv").await.status, 303);

@@ -20,7 +20,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use std::io;
 
 type Fields = Query<Vec<(String, String)>>;
@@ -81,7 +81,8 @@ async fn answer(
         Ok(export) => export,
         Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", app_error(error))).into_response(),
     };
-    let stream = stream::unfold(Some(export), part);
+    // Whoever compresses it asks again after its end.
+    let stream = stream::unfold(Some(export), part).fuse();
     let disposition = HeaderValue::from_str(&file).unwrap_or(HeaderValue::from_static("attachment"));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present")),
