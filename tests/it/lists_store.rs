@@ -73,6 +73,7 @@ impl Shop {
             body: "x".into(),
             size: 1,
             suppressed,
+            reference: String::new(),
         };
         test.store.refuse(new).await.unwrap();
     }
@@ -221,6 +222,7 @@ async fn what_came_in_is_one_sequence(mut test: TestStore) {
         body: "a=b".into(),
         size: 3,
         suppressed: 0,
+        reference: String::new(),
     };
     let id = test.store.refuse(stray).await.unwrap();
     assert_eq!(shop.inbound(&test, none()).await.len(), 4);

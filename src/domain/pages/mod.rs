@@ -15,4 +15,5 @@ pub mod orders;
 pub mod people;
 pub mod search;
 pub mod settings;
+pub mod story;
 pub mod views;

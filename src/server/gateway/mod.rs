@@ -56,6 +56,14 @@ pub fn verify<'a>(gateway: Gateway, credentials: Credentials<'_>, body: &'a [u8]
     }
 }
 
+/// The reference of the order that a body names, whether or not anything else of it is right; empty where it names none.
+/// Nobody has proved it.
+pub fn reference(gateway: Gateway, body: &[u8]) -> String {
+    match gateway {
+        Gateway::TwoCheckout => twocheckout::named(body),
+    }
+}
+
 /// The answer for a message that is stored, now or before. `date` is the moment of the answer as `YYYYMMDDHHMMSS`.
 pub fn acknowledge(gateway: Gateway, credentials: Credentials<'_>, verified: &Verified<'_>, date: &str) -> Acknowledgement {
     match gateway {

@@ -49,6 +49,11 @@ pub fn acknowledge(credentials: Credentials<'_>, verified: &Verified<'_>, date: 
     Acknowledgement { status: 200, content_type: "text/html; charset=utf-8", body: receipt.unwrap_or_default() }
 }
 
+/// The order that a body names, nothing else of which need be right; empty where it names none.
+pub fn named(body: &[u8]) -> String {
+    Form::parse(body).ok().and_then(|form| facts(&form)).map(|facts| facts.reference.to_string()).unwrap_or_default()
+}
+
 /// What the message says about its order; `None` where it names none.
 pub fn facts(form: &Form<'_>) -> Option<OrderFacts> {
     let text = |name: &str| shown(&form.text(name));

@@ -205,6 +205,7 @@ impl<K: Keeper> ListenerState<K> {
         let listener_id = listener.map(|listener| listener.id);
         let Some(suppressed) = self.refusals.admit(listener_id, inbound.received_at) else { return };
         let new = NewRefusal {
+            reference: listener.map(|listener| gateway::reference(listener.gateway, &body)).unwrap_or_default(),
             merchant_id: listener.map(|listener| listener.merchant_id),
             listener_id,
             at: inbound.received_at,

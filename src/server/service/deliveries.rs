@@ -1,6 +1,6 @@
 //! The lists of deliveries and of what came in.
 
-use super::{ServiceResult, Services, orders::decoded};
+use super::{ServiceResult, Services, shown};
 use crate::domain::{
     AppError,
     id::{NotificationId, RefusalId},
@@ -67,7 +67,7 @@ impl Services {
         Ok(StrayPage {
             refusal: stored.row,
             head: stored.head,
-            fields: decoded(&stored.body),
+            fields: shown::fields(&stored.body),
             body: String::from_utf8_lossy(&stored.body).into_owned(),
         })
     }

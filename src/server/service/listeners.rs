@@ -1,6 +1,6 @@
 //! Listeners: making them, and what came in.
 
-use super::{ServiceResult, Services, fields, merchant_ref, orders::decoded};
+use super::{ServiceResult, Services, fields, merchant_ref, shown};
 use crate::domain::{
     Algorithms, AppError, Gateway, Timestamp,
     id::{ListenerId, RefusalId},
@@ -85,8 +85,8 @@ impl Services {
             listener: row(&listener, (None, Some(stored.row.at))),
             refusal: stored.row,
             head: stored.head,
-            fields: decoded(&stored.body),
-            body: String::from_utf8_lossy(&stored.body).into_owned(),
+            fields: shown::fields(&stored.body),
+            body: shown::text(&stored.body),
         })
     }
 }

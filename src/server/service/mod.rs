@@ -5,15 +5,20 @@
 //! HTML; who may do it (the caller has checked).
 
 pub mod bulk;
+pub mod compare;
 pub mod dashboard;
 pub mod deliveries;
+pub mod exchanges;
 pub mod export;
 pub mod fields;
 pub mod listeners;
 pub mod merchants;
 pub mod orders;
 pub mod people;
+pub mod resend;
 pub mod search;
+pub mod shown;
+pub mod story;
 pub mod terms;
 pub mod test_order;
 pub mod urls;

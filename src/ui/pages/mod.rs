@@ -11,6 +11,8 @@ mod dashboard_matters;
 pub mod deliveries;
 pub mod delivery;
 pub mod entry;
+pub mod exchanges;
+mod handover;
 pub mod inbound;
 pub mod listeners;
 pub mod merchants;
@@ -19,9 +21,10 @@ pub mod notification;
 pub mod order;
 pub mod orders;
 pub mod refusal;
-mod resend;
+pub mod resend;
 pub mod search;
 pub mod settings;
+mod story;
 pub mod strays;
 pub mod test_order;
 pub mod time_zone;
@@ -53,6 +56,7 @@ fn failed(error: &AppError) -> AnyView {
         AppError::SignIn => (StatusCode::UNAUTHORIZED, "Please sign in"),
         AppError::Forbidden => (StatusCode::FORBIDDEN, "Not allowed"),
         AppError::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
+        AppError::Gone(_) => (StatusCode::GONE, "Not kept any more"),
         AppError::Invalid(_) => (StatusCode::BAD_REQUEST, "Not understood"),
         AppError::Unavailable | AppError::Connection => (StatusCode::SERVICE_UNAVAILABLE, "Please try again"),
         AppError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
@@ -85,6 +89,7 @@ fn failed(error: &AppError) -> AnyView {
             <p><a class="button primary" href=again>"Try again"</a></p>
         }
         .into_any(),
+        AppError::Gone(_) => ().into_any(),
         AppError::SignIn => view! { <p><a class="button primary" href="/sign-in">"Sign in"</a></p> }.into_any(),
         AppError::Invalid(mistakes) => {
             mistakes.iter().map(|mistake| view! { <p>{mistake.message.clone()}</p> }).collect::<Vec<_>>().into_any()

@@ -326,6 +326,7 @@ pub(super) const TABLES: [Table; 22] = [
             ("size", Integer),
             ("bytes", Bytes),
             ("suppressed", Integer),
+            ("reference", Text),
         ],
     },
     Table { name: "journal_stuck", target: "journal_stuck", columns: &[("id", Integer), ("events", Bytes), ("segments", Bytes)] },

@@ -39,6 +39,7 @@ mod rows;
 mod search;
 mod segments;
 mod settings;
+mod story;
 mod sweeps;
 mod urls;
 mod verify;

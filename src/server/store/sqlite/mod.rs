@@ -34,6 +34,7 @@ mod rows;
 mod search;
 mod segments;
 mod settings;
+mod story;
 mod upkeep;
 mod verify;
 mod views;
