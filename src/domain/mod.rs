@@ -20,6 +20,7 @@ pub mod refusal;
 pub mod role;
 pub mod terms;
 pub mod time;
+pub mod zone;
 
 pub use algorithm::{Algorithm, Algorithms};
 pub use cause::Cause;
@@ -32,3 +33,4 @@ pub use refusal::RefusalReason;
 pub use role::Role;
 pub use terms::{RetrySchedule, Terms};
 pub use time::Timestamp;
+pub use zone::Zone;

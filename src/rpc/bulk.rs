@@ -21,6 +21,10 @@ use {
     crate::domain::role::Permission,
 };
 
+/// So long a bulk resend can be stopped before anything is made.
+#[cfg(feature = "ssr")]
+const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Searches the deliveries of a merchant.
 #[server(prefix = "/rpc", endpoint = "deliveries/find", input = Json)]
 pub async fn find_deliveries(merchant: String, deliveries: DeliveryFilter) -> Result<DeliveryList, AppError> {
@@ -65,6 +69,7 @@ pub async fn start_bulk(
     #[server(default)] state: String,
     #[server(default)] cause: String,
     #[server(default)] url: String,
+    #[server(default)] via: String,
     #[server(default)] from: String,
     #[server(default)] until: String,
     #[server(default)] since: String,
@@ -75,6 +80,7 @@ pub async fn start_bulk(
         ("state", state),
         ("cause", cause),
         ("url", url),
+        ("via", via),
         ("from", from),
         ("until", until),
         ("since", since),
@@ -92,7 +98,8 @@ pub async fn start_bulk(
         }
         let target = BulkTarget::from_code(&target)
             .ok_or_else(|| AppError::field("target", "Choose the URLs that the deliveries went to, or all current ones."))?;
-        let id = caller.services.start_bulk(&merchant, &filter, target, request_key, caller.actor()).await.map_err(app_error)?;
+        let started = caller.services.start_bulk(&merchant, &filter, target, request_key, caller.actor(), GRACE).await;
+        let id = started.map_err(app_error)?;
         Ok(Done { page: format!("/m/{}/resends/{id}", merchant.slug), ..Done::default() })
     };
     sent.end(result.await)

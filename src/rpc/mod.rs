@@ -9,6 +9,7 @@ pub mod audit;
 pub mod bulk;
 pub mod dashboard;
 pub mod listeners;
+pub mod lists;
 pub mod merchants;
 pub mod orders;
 pub mod people;

@@ -79,8 +79,13 @@ impl App {
         let store = Store::open(&settings.database, open, feed).await?;
         store.introduce(&address.to_string()).await?;
         let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), roots, limits));
-        let workshop =
-            Workshop { store: store.clone(), client: client.clone(), clock: settings.clock.clone(), metrics: metrics.clone() };
+        let workshop = Workshop {
+            store: store.clone(),
+            client: client.clone(),
+            clock: settings.clock.clone(),
+            metrics: metrics.clone(),
+            certificates: Default::default(),
+        };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs, announced_due);
         let retention = tokio::spawn(retention::run(store.clone(), settings.clock.clone(), settings.keep));
         let balance = tokio::spawn(balance::run(store.clone(), settings.clock.clone(), metrics.clone()));

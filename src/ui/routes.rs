@@ -33,6 +33,11 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant/notifications/:notification/resend") view=resend::ResendPage/>
                 <Route path=path!("/m/:merchant/notifications/:notification") view=notification::NotificationPage/>
                 <Route path=path!("/m/:merchant/deliveries") view=deliveries::DeliveriesPage/>
+                <Route path=path!("/m/:merchant/inbound") view=inbound::InboundPage/>
+                <Route path=path!("/m/:merchant/settings/time-zone") view=time_zone::TimeZonePage/>
+                <Route path=path!("/search") view=search::SearchPage/>
+                <Route path=path!("/unknown") view=strays::StraysPage/>
+                <Route path=path!("/unknown/:stray") view=strays::StrayPage/>
                 <Route path=path!("/m/:merchant/resends") view=bulk::BulkListPage/>
                 <Route path=path!("/m/:merchant/resends/new") view=bulk_plan::BulkPlanPage/>
                 <Route path=path!("/m/:merchant/resends/:bulk") view=bulk::BulkPage/>

@@ -545,7 +545,13 @@ async fn a_message_that_cannot_be_read_for_a_moment_is_not_given_up() {
     let directory = test.store.settings();
     test.store.close().await;
     let client = Client::new(Resolver::Table(Arc::default()), Guard::default(), Vec::new(), Limits::default());
-    let workshop = Workshop { store: test.store, client: Arc::new(client), clock: test.clock, metrics: Arc::default() };
+    let workshop = Workshop {
+        store: test.store,
+        client: Arc::new(client),
+        clock: test.clock,
+        metrics: Arc::default(),
+        certificates: Default::default(),
+    };
     let attempted = workshop.attempt(&Job { body: None, ..job }, &directory).await;
     assert!(attempted.is_none(), "it is tried again later: {attempted:?}");
 }

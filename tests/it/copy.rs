@@ -13,14 +13,14 @@ use crate::support::{
 };
 use quittance::{
     domain::{
-        Cause, DeliveryState, RefusalReason, Role,
+        Cause, DeliveryState, RefusalReason, Role, Zone,
         attempt::{Timings, VerdictDetail},
         id::{ListenerId, MerchantId, OrderId, UrlId},
-        pages::{bulk::BulkTarget, deliveries::DeliveryFilter},
+        pages::{bulk::BulkTarget, deliveries::DeliveryFilter, views::ListKind},
     },
     server::store::{
         self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, Link, NewBulk, NewRefusal,
-        NewResend, NewUser, Next, OpenAs, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
+        NewResend, NewUser, NewView, Next, OpenAs, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
     },
 };
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -150,8 +150,11 @@ impl Full {
             actor: "support@example.com".into(),
             request_key: "many".to_owned(),
             at: START,
+            starts_at: START,
         };
         store.add_bulk(self.merchant, bulk).await.unwrap();
+        store.note_certificate(self.url, "https://shop.example.com/ipn".to_owned(), START).await.unwrap();
+        store.set_time_zone(self.merchant, Zone::parse("Asia/Ho_Chi_Minh").unwrap(), "test".to_owned()).await.unwrap();
         let refusal = NewRefusal {
             merchant_id: Some(self.merchant),
             listener_id: Some(self.listener),
@@ -171,6 +174,14 @@ impl Full {
         {
             let user = NewUser { email: email.to_owned(), password_hash: "hash".to_owned(), role, merchants };
             let user_id = store.add_user(user, false, "test".to_owned()).await.unwrap();
+            let view = NewView {
+                user_id,
+                merchant_id: self.merchant,
+                list: ListKind::Inbound,
+                name: "Refused".to_owned(),
+                query: "?outcome=refused".to_owned(),
+            };
+            assert!(store.save_view(view).await.unwrap());
             let mut token_hash = [0; 32];
             token_hash[..email.len()].copy_from_slice(email.as_bytes());
             let expires_at = START.plus(MINUTE * 60);

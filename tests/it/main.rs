@@ -7,6 +7,8 @@ mod copy;
 mod delivery;
 mod doctor;
 mod inbound;
+mod lists;
+mod lists_store;
 mod live;
 mod metrics;
 mod nodes;

@@ -120,6 +120,14 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("reference", String::new()),
         ("current", PASSWORD.to_owned()),
         ("password", "another long password".to_owned()),
+        ("via", String::new()),
+        ("inbound", "{}".to_owned()),
+        ("stray", refused[0].id.to_string()),
+        ("after", order.to_string()),
+        ("list", "deliveries".to_owned()),
+        ("view", order.to_string()),
+        ("query", "?state=expired".to_owned()),
+        ("time_zone", "Europe/Bucharest".to_owned()),
         ("token", "0".repeat(64)),
         ("theme", "dark".to_owned()),
         ("next", "/".to_owned()),
@@ -142,7 +150,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
 async fn ended_bulk(shop: &Shop) -> BulkId {
     let filter = DeliveryFilter { state: Some(StateFilter::Expired), ..DeliveryFilter::default() };
     let key = format!("of {}", shop.merchant.slug);
-    let id = shop.services.start_bulk(&shop.merchant, &filter, BulkTarget::Same, key, "test").await.unwrap();
+    let id = shop.services.start_bulk(&shop.merchant, &filter, BulkTarget::Same, key, "test", Duration::ZERO).await.unwrap();
     until("a bulk resend to end", || async {
         let page = shop.services.bulk_page(&shop.merchant, id, true).await.unwrap();
         (page.job.state == BulkState::Done).then_some(id)
@@ -232,7 +240,19 @@ async fn lists_hold_only_what_is_ones_own() {
     let dashboard = browser.call("GET", "/rpc/dashboard", &[]).await;
     assert_eq!(dashboard.status, 200);
     assert!(!dashboard.text().contains("\"shop\""), "{}", dashboard.text());
-    for page in ["", "/orders", "/deliveries", "/resends", "/resends/new", "/settings/ipn", "/listeners"] {
+    for page in [
+        "",
+        "/orders",
+        "/deliveries",
+        "/inbound",
+        "/settings/time-zone",
+        "/deliveries.csv",
+        "/inbound.csv",
+        "/resends",
+        "/resends/new",
+        "/settings/ipn",
+        "/listeners",
+    ] {
         let reply = browser.get(&format!("/m/shop{page}")).await;
         assert_eq!(reply.status, 404, "{page}: {}", reply.text());
     }
@@ -243,14 +263,15 @@ async fn support_reads_and_resends_and_changes_no_settings() {
     let house = house().await;
     let mut browser = house.browser("support").await;
     let before = house.app.dump().await;
-    let may = ["orders/resend", "bulk/start", "bulk/cancel", "reveal"];
+    let may = ["orders/resend", "bulk/start", "bulk/cancel", "views/save", "views/remove", "reveal"];
+    let others = ["merchants", "merchants/zones", "inbound/strays", "inbound/stray", "users", "users/page", "audit", "audit/all"];
     for endpoint in endpoints::all() {
         let name = endpoint.name.as_str();
         if OPEN.contains(&name) || OWN.contains(&name) || may.contains(&name) {
             continue;
         }
         let reply = endpoint.call(&mut browser, &house.values).await;
-        if endpoint.input == Input::Form || ["merchants", "users", "users/page", "audit", "audit/all"].contains(&name) {
+        if endpoint.input == Input::Form || others.contains(&name) {
             assert_error(&reply, "forbidden", &endpoint);
         } else {
             assert_eq!(reply.status, 200, "{name}: {}", reply.text());
@@ -296,7 +317,7 @@ async fn every_function_asks_the_table_that_people_read() {
 async fn a_merchant_may_change_his_own_settings_and_adds_no_merchants() {
     let house = house().await;
     let mut browser = house.browser("owner").await;
-    for name in ["merchants", "merchants/add"] {
+    for name in ["merchants", "merchants/add", "inbound/strays", "inbound/stray"] {
         let endpoint = endpoints::all().into_iter().find(|endpoint| endpoint.name == name).unwrap();
         assert_error(&endpoint.call(&mut browser, &house.values).await, "forbidden", &endpoint);
     }

@@ -7,14 +7,18 @@ pub mod audit;
 pub mod bulk;
 pub mod dashboard;
 pub mod deliveries;
+pub mod filter;
 pub mod flash;
+pub mod inbound;
 pub mod listeners;
 pub mod live;
 pub mod orders;
 pub mod people;
 mod personal;
+pub mod search;
 pub mod settings;
 pub mod story;
+pub mod views;
 
 /// A value as the query of an address carries it.
 fn encoded(value: &str) -> String {

@@ -4,9 +4,11 @@ use super::{
     audit::AuditLog,
     bulk::{BulkList, BulkPage},
     dashboard::Dashboard,
-    deliveries::DeliveryList,
+    deliveries::{DeliveryList, DeliveryRow},
+    inbound::{InboundList, InboundMessage, InboundRow, StrayList, StrayPage},
     listeners::{ListenerPage, RefusalPage},
     orders::{AttemptPage, DeliveryPage, NotificationPage, OrderList, OrderRow},
+    search::{Found, SearchResults},
     story::{Comparison, Happening, ResendPage, StoryPage, WatchPage, Watched},
 };
 use crate::domain::{
@@ -153,6 +155,47 @@ impl Personal for ListenerPage {
     }
 }
 
+impl Personal for InboundRow {
+    fn mask(&mut self) {
+        if let InboundMessage::Refused(row) = &mut self.message {
+            row.detail = text(&row.detail, &Known::default());
+        }
+    }
+}
+
+impl Personal for InboundList {
+    fn mask(&mut self) {
+        self.rows.iter_mut().for_each(Personal::mask);
+    }
+}
+
+impl Personal for StrayList {
+    fn mask(&mut self) {
+        for row in &mut self.rows {
+            row.detail = text(&row.detail, &Known::default());
+        }
+    }
+}
+
+impl Personal for StrayPage {
+    fn mask(&mut self) {
+        let known = Known::of(&self.fields);
+        self.refusal.detail = text(&self.refusal.detail, &known);
+        self.head = mask_head(&self.head, &known);
+        mask_body(&mut self.body, &mut self.fields, &known);
+    }
+}
+
+impl Personal for SearchResults {
+    fn mask(&mut self) {
+        for hit in &mut self.hits {
+            if let Found::Order(order) = &mut hit.found {
+                order.mask();
+            }
+        }
+    }
+}
+
 /// What holds nothing of customers says so here, so that every page passes the same gate and a new field is thought of.
 macro_rules! holds_nothing {
     ($($page:ty),+) => {$(
@@ -162,4 +205,4 @@ macro_rules! holds_nothing {
     )+};
 }
 
-holds_nothing!(AuditLog, BulkList, BulkPage, Dashboard, DeliveryList, DeliveryPage);
+holds_nothing!(AuditLog, BulkList, BulkPage, Dashboard, DeliveryList, DeliveryRow, DeliveryPage);

@@ -4,6 +4,7 @@
 
 mod assets;
 pub mod cookies;
+mod export;
 mod guard;
 mod live;
 pub mod metrics;
@@ -53,6 +54,8 @@ pub fn router(panel: Panel) -> Router {
     let session = middleware::from_fn_with_state(panel.services.clone(), session::current_user);
     let pages = Router::new()
         .route("/rpc/{*function}", any(pages::server_function))
+        .route("/m/{merchant}/deliveries.csv", get(export::deliveries))
+        .route("/m/{merchant}/inbound.csv", get(export::inbound))
         .fallback(pages::page)
         .layer(
             ServiceBuilder::new()

@@ -11,6 +11,7 @@ use crate::domain::{
     },
 };
 use crate::server::store::{Actor, BulkOrder, Merchant, NewBulk};
+use std::time::Duration;
 
 impl Services {
     /// What a bulk resend of a list would make, for the page before it.
@@ -29,14 +30,15 @@ impl Services {
             let message = "Deliveries that are queued or held are on their way already; choose those that failed.";
             return Err(AppError::field("state", message).into());
         }
-        if !filter.text.is_empty() && self.store.find_deliveries(merchant.id, &filter.whole()).await?.truncated {
+        if !filter.text.is_empty() && self.store.find_deliveries(merchant.id, &filter.whole(), 1).await?.truncated {
             let message = "More than 1,000 orders begin like this; type more of the reference, or choose days instead.";
             return Err(AppError::field("text", message).into());
         }
         Ok(self.store.count_bulk(merchant.id, &BulkOrder { filter: filter.whole(), target }).await?)
     }
 
-    /// Asks for a bulk resend; the same request key gives the one of the first time.
+    /// Asks for a bulk resend, which can be stopped for a while before anything is made; the same request key gives the one of
+    /// the first time.
     pub async fn start_bulk(
         &self,
         merchant: &Merchant,
@@ -44,6 +46,7 @@ impl Services {
         target: BulkTarget,
         request_key: String,
         actor: impl Into<Actor> + Send,
+        grace: Duration,
     ) -> ServiceResult<BulkId> {
         let count = self.count_bulk(merchant, filter, target).await?;
         let new = NewBulk {
@@ -52,6 +55,7 @@ impl Services {
             actor: actor.into(),
             request_key,
             at: self.clock.now(),
+            starts_at: self.clock.now().plus(grace),
         };
         Ok(self.store.add_bulk(merchant.id, new).await?)
     }

@@ -3,7 +3,7 @@
 
 use super::vault::Secret;
 use crate::domain::{
-    Algorithms, Cause, Gateway, Terms, Timestamp,
+    Algorithms, Cause, Gateway, Terms, Timestamp, Zone,
     id::{ListenerId, MerchantId, UrlId},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -19,6 +19,8 @@ pub struct Merchant {
     pub secret_key: Secret,
     /// Grows with every change.
     pub version: i64,
+    /// In which its moments are told.
+    pub zone: Zone,
 }
 
 /// An inbound page for one gateway connection.
@@ -93,6 +95,11 @@ impl Directory {
     /// A merchant by id.
     pub fn merchant(&self, id: MerchantId) -> Option<&Arc<Merchant>> {
         self.merchants.get(&id)
+    }
+
+    /// The zone of a merchant.
+    pub fn zone_of(&self, id: MerchantId) -> Zone {
+        self.merchant(id).map(|merchant| merchant.zone.clone()).unwrap_or_default()
     }
 
     /// A merchant by the name in page addresses, or by its full name in either case.

@@ -6,6 +6,7 @@
 //!
 //! Must not live here: protocol rules, HTTP, schedules. They come in as data.
 
+mod activity;
 mod acts;
 mod brake;
 mod bulk;
@@ -15,7 +16,9 @@ mod directory;
 mod error;
 mod exchanges;
 mod feed;
+mod found;
 mod ids;
+mod inbound;
 mod indexes;
 mod pack;
 mod postgres;
@@ -34,23 +37,26 @@ pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, cop
 pub use directory::{Directory, Listener, Merchant, NotificationUrl};
 pub use error::StoreError;
 pub use feed::Feed;
+pub use found::*;
 pub use postgres::PgAddress;
 pub use records::*;
 pub use story::{StandingRow, StoryEvent, StoryPart, StoryRows, StoryScope};
 pub use vault::{Secret, random};
 
 use crate::domain::{
-    Cause, Role, Timestamp,
-    id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId},
+    Cause, Role, Timestamp, Zone,
+    id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId, ViewId},
     pages::{
         audit::{AuditFilter, AuditRow},
         bulk::{BulkCount, BulkRow, BulkStanding},
-        dashboard::Counts,
+        dashboard::{Counts, HourCount, UrlActivity},
         deliveries::{Counted, DeliveryFilter},
+        inbound::InboundFilter,
         listeners::{ReceivedRow, RefusalRow},
         orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow},
         people::UserFilter,
         story::StoryTurn,
+        views::{ListKind, SavedView},
     },
 };
 use crate::server::clock::Clock;
@@ -312,6 +318,9 @@ forward! {
     /// Cancels some open or held deliveries of a removed URL; gives how many.
     pub async fn cancel_open(&self, url_id: UrlId) -> u64;
 
+    /// Notes when the certificate ends that the server of a URL's address showed.
+    pub async fn note_certificate(&self, id: UrlId, address: String, ends_at: Timestamp) -> ();
+
     // Retention.
 
     /// Removes the next few things that are older than the horizon; gives what went, and where to go on or `None` at the
@@ -361,8 +370,8 @@ forward! {
 
     /// Orders that fit a filter: the rows, whether there are more, whether the text fits too many to look at all.
     pub async fn find_orders(&self, merchant_id: MerchantId, filter: &OrderFilter) -> (Vec<OrderRow>, bool, bool);
-    /// Deliveries that fit a filter, from the newest on or after a place.
-    pub async fn find_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter) -> FoundDeliveries;
+    /// Deliveries that fit a filter, from the newest on, or after or before a place; at most so many.
+    pub async fn find_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter, most: u32) -> FoundDeliveries;
     /// How many deliveries fit a filter, up to a limit; all pages of its list together.
     pub async fn count_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter) -> Counted;
     pub async fn order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
@@ -397,6 +406,31 @@ forward! {
     /// What a listener refused last.
     pub async fn refused_by(&self, listener_id: ListenerId) -> Vec<RefusalRow>;
     pub async fn refusal(&self, merchant_id: MerchantId, id: RefusalId) -> Option<StoredRefusal>;
+    /// Messages that fit a filter, accepted and refused, from the newest on, or after or before a place; at most so many.
+    pub async fn find_inbound(&self, merchant_id: MerchantId, filter: &InboundFilter, most: u32) -> FoundInbound;
+    /// Messages that were posted to addresses which no listener has, before a place; the newest first, at most so many.
+    pub async fn strays(&self, after: Option<NotificationId>, most: u32) -> Vec<RefusalRow>;
+    /// Such a message.
+    pub async fn stray(&self, id: RefusalId) -> Option<StoredRefusal>;
+    /// Orders, messages and what has an id that a text names, of some merchants; at most so many of a kind.
+    pub async fn search(&self, merchants: &[MerchantId], text: &str, id: Option<i64>, most: u32) -> Vec<FoundByText>;
+    /// What happened in each hour since a moment, over some merchants; hours in which nothing did are left out.
+    pub async fn hours(&self, merchants: &[MerchantId], since: Timestamp) -> Vec<HourCount>;
+    /// How the URLs of some merchants answered since a moment (rounded down to its hour).
+    pub async fn url_activity(&self, merchants: &[MerchantId], since: Timestamp) -> HashMap<UrlId, UrlActivity>;
+    /// What listeners refused since a moment, and from another moment until then.
+    pub async fn refused_lately(&self, merchants: &[MerchantId], since: Timestamp, before: Timestamp) -> Vec<RefusedLately>;
+    /// Listeners that are switched on, and never got a message.
+    pub async fn silent_listeners(&self, merchants: &[MerchantId]) -> Vec<ListenerId>;
+
+    // What somebody keeps, and takes along.
+
+    /// The views of a list that a user keeps, by name.
+    pub async fn views(&self, user_id: UserId, merchant_id: MerchantId, list: ListKind) -> Vec<SavedView>;
+    /// Keeps a view; one of the same name is replaced. `false` where there are too many.
+    pub async fn save_view(&self, new: NewView) -> bool;
+    /// Forgets a view of a user; `false` where he has none of that id.
+    pub async fn remove_view(&self, user_id: UserId, merchant_id: MerchantId, id: ViewId) -> bool;
 
     // Proof.
 
@@ -415,6 +449,8 @@ forward_acts! {
     pub async fn cancel_bulk(&self, merchant_id: MerchantId, id: BulkId; actor) -> bool;
     pub async fn add_merchant(&self, new: NewMerchant; actor) -> MerchantId;
     pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret; actor) -> ();
+    /// Sets the zone in which a merchant's moments are told.
+    pub async fn set_time_zone(&self, merchant_id: MerchantId, zone: Zone; actor) -> ();
     pub async fn add_listener(&self, draft: ListenerDraft, path_key: String; actor) -> ListenerId;
     pub async fn update_listener(&self, id: ListenerId, draft: ListenerDraft; actor) -> ();
     pub async fn add_url(&self, draft: UrlDraft; actor) -> UrlId;
@@ -442,6 +478,8 @@ forward_acts! {
     pub async fn set_disabled(&self, id: UserId, disabled: bool; actor) -> ();
     /// Ends the sessions of a user but one; gives how many.
     pub async fn end_other_sessions(&self, id: UserId, kept: [u8; 32]; actor) -> u64;
+    /// Notes in the audit log that somebody took a list along.
+    pub async fn note_export(&self, merchant_id: MerchantId, list: ListKind, query: String; actor) -> ();
     /// Writes something down in the audit log that changes nothing else.
     pub async fn note(&self, note: Note; actor) -> ();
 }

@@ -8,7 +8,7 @@ use crate::domain::{
     order::OrderFacts,
     pages::{
         bulk::BulkTarget,
-        deliveries::{DeliveryFilter, DeliveryRow},
+        deliveries::DeliveryFilter,
         listeners::RefusalRow,
         orders::{AttemptRow, NotificationView},
     },
@@ -200,6 +200,8 @@ pub struct NewBulk {
     /// The same wish under the same key is one bulk resend.
     pub request_key: String,
     pub at: Timestamp,
+    /// Until then it can be stopped before anything is made.
+    pub starts_at: Timestamp,
 }
 
 /// What a step at the bulk resends came to.
@@ -211,18 +213,6 @@ pub enum BulkStep {
     Waiting,
     /// Something was done.
     Worked,
-}
-
-/// Deliveries that fit a filter, the newest first.
-#[derive(Debug, Clone, Default)]
-pub struct FoundDeliveries {
-    pub rows: Vec<DeliveryRow>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<DeliveryId>,
-    /// Where more rows would have had to be looked at: all back to this moment were.
-    pub looked_back_to: Option<Timestamp>,
-    /// The text fits more orders than were looked at.
-    pub truncated: bool,
 }
 
 /// Something that open pages may want to read again.
@@ -329,6 +319,8 @@ pub struct UrlState {
     pub failing_cause: Option<Cause>,
     pub last_confirmed_at: Option<Timestamp>,
     pub next_try: Option<Timestamp>,
+    /// When the certificate that its server showed last ends.
+    pub certificate_ends_at: Option<Timestamp>,
 }
 
 impl UrlState {

@@ -22,4 +22,4 @@ pub use personal::{Masked, MaskedNote, Reveal, Revealed};
 pub use standing::{HoldNote, PauseNote};
 pub use states::{DeliveryBadge, OrderBadge, ShadowBadge, Summary, TestBadge};
 pub use text_area::{ReadArea, TextArea};
-pub use time::{Ago, Moment, now};
+pub use time::{Ago, Moment, now, zone};

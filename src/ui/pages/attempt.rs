@@ -200,7 +200,7 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
     view! {
         <dl class="facts panel">
             {attempt.url_removed.then(|| wide("Note", "The URL was removed from the settings; nothing is sent there any more."))}
-            {fact("Started (UTC)", view! { <Moment at=row.started_at/> })}
+            {fact("Started", view! { <Moment at=row.started_at/> })}
             {wide("URL", view! { <WholeAddress text=handover::address(attempt) what="URL"/> })}
             {fact("Address", row.address.clone().unwrap_or_else(|| "none reached".to_owned()))}
             {fact("Status", row.status.map_or_else(|| "none".to_owned(), |status| status.to_string()))}

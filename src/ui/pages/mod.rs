@@ -7,11 +7,14 @@ pub mod bulk;
 pub mod bulk_plan;
 mod curl;
 pub mod dashboard;
+mod dashboard_chart;
+mod dashboard_matters;
 pub mod deliveries;
 pub mod delivery;
 pub mod entry;
 pub mod exchanges;
 mod handover;
+pub mod inbound;
 pub mod join;
 pub mod listeners;
 pub mod merchants;
@@ -24,21 +27,25 @@ pub mod person;
 pub mod refusal;
 pub mod resend;
 pub mod roles;
+pub mod search;
 pub mod settings;
 mod story;
+pub mod strays;
 pub mod test_order;
+pub mod time_zone;
 mod url_form;
+mod views;
 
-use super::shell::Plain;
+use super::shell::{Plain, SearchField};
 use crate::{
     domain::{
         AppError,
         pages::{dashboard::MerchantRef, flash::Flash, people::Viewer},
     },
-    rpc::{orders::request_key, people::read_viewer},
+    rpc::{CurrentUser, orders::request_key, people::read_viewer},
     ui::components::Hidden,
 };
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header, request::Parts};
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 use leptos_router::hooks::{use_params_map, use_query_map};
@@ -65,10 +72,47 @@ fn failed(error: &AppError) -> AnyView {
         response.set_status(status);
     }
     let sentence = error.to_string();
+    let viewer = use_context::<Parts>().and_then(|parts| parts.extensions.get::<CurrentUser>().cloned());
+    let is_known = viewer.is_some_and(|user| user.0.is_some());
+    let again = use_context::<Parts>().and_then(|parts| parts.uri.path_and_query().map(ToString::to_string));
+    // Two slashes would lead to another site.
+    let again = again.filter(|address| !address.starts_with("//")).unwrap_or_else(|| "/".to_owned());
+    let help = match error {
+        AppError::NotFound => view! {
+            <p>"An address that was typed or sent may have lost a part; what is older than records are kept is gone. Look for the order, message or delivery instead:"</p>
+        }
+        .into_any(),
+        AppError::Forbidden => view! {
+            <p>"Administrators may do everything, merchants what concerns their own settings, support reads and resends. An administrator can change your role."</p>
+        }
+        .into_any(),
+        AppError::Unavailable | AppError::Connection => view! {
+            <p>"Messages from gateways are not lost meanwhile: what cannot be stored is not acknowledged, and gateways send it again."</p>
+            <p><a class="button primary" href=again>"Try again"</a></p>
+        }
+        .into_any(),
+        AppError::Internal(_) => view! {
+            <p>"Trying again may help. If it does not, give this number to whoever runs the server: the log has the cause under it."</p>
+            <p><a class="button primary" href=again>"Try again"</a></p>
+        }
+        .into_any(),
+        AppError::Gone(_) | AppError::Changed(_) => ().into_any(),
+        AppError::SignIn => view! { <p><a class="button primary" href="/sign-in">"Sign in"</a></p> }.into_any(),
+        AppError::Invalid(mistakes) => {
+            mistakes.iter().map(|mistake| view! { <p>{mistake.message.clone()}</p> }).collect::<Vec<_>>().into_any()
+        }
+    };
+    if matches!(error, AppError::Unavailable | AppError::Connection)
+        && let Some(response) = use_context::<ResponseOptions>()
+    {
+        response.insert_header(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
     view! {
         <Plain title=title>
             <p>{sentence}</p>
-            <p><a class="button primary" href="/">"To the dashboard"</a></p>
+            {help}
+            {is_known.then(|| view! { <SearchField/> })}
+            <p><a class="button" href="/">"To the dashboard"</a></p>
         </Plain>
     }
     .into_any()

@@ -47,7 +47,7 @@ pub fn NotificationPage() -> impl IntoView {
                     <dl class="facts panel">
                         {fact("Status", view! { <span class="badges"><OrderBadge status=notification.status vendor=notification.vendor_status.clone()/><TestBadge test=notification.test/></span> })}
                         {fact("Gateway's word", view! { <span class="code">{notification.vendor_status.clone()}</span> })}
-                        {fact("Received (UTC)", view! { <Moment at=notification.received_at/> })}
+                        {fact("Received", view! { <Moment at=notification.received_at/> })}
                         {fact("By", source)}
                         {fact("From", notification.peer.clone())}
                         {fact("Signed with", notification.signatures.labels())}

@@ -43,7 +43,7 @@ pub fn RefusalPage() -> impl IntoView {
                         <p><strong>"What to do: "</strong>{row.reason.cure()}</p>
                     </Notice>
                     <dl class="facts panel">
-                        {fact("Refused (UTC)", view! { <Moment at=row.at/> })}
+                        {fact("Refused", view! { <Moment at=row.at/> })}
                         {fact("From", row.peer.clone())}
                         {fact("Answered with", row.reason.status().to_string())}
                         {fact("Size", bytes(row.size))}

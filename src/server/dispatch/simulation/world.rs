@@ -254,6 +254,7 @@ impl World {
             slug: id.to_string(),
             secret_key: Secret::new(KEY),
             version: 1,
+            zone: Default::default(),
         };
         let urls = self.sites.values().filter(|site| !site.removed).map(|site| site.url.clone()).collect();
         Arc::new(Directory::new(self.version, self.merchants.iter().map(merchant).collect(), Vec::new(), urls))

@@ -32,7 +32,7 @@ pub(super) struct Table {
 use Kind::{Bytes, Flag, Integer, Node, Page, Rank, Sealed, Text};
 
 /// Everything that is copied row by row.
-pub(super) const TABLES: [Table; 19] = [
+pub(super) const TABLES: [Table; 22] = [
     Table {
         name: "merchant",
         target: "merchant",
@@ -41,6 +41,7 @@ pub(super) const TABLES: [Table; 19] = [
             ("name", Text),
             ("slug", Text),
             ("secret_key", Sealed("merchant.secret_key")),
+            ("time_zone", Text),
             ("created_at", Integer),
             ("updated_at", Integer),
             ("version", Integer),
@@ -120,6 +121,18 @@ pub(super) const TABLES: [Table; 19] = [
             ("expires_at", Integer),
             ("address", Text),
             ("agent", Text),
+        ],
+    },
+    Table {
+        name: "saved_view",
+        target: "saved_view",
+        columns: &[
+            ("id", Integer),
+            ("user_id", Integer),
+            ("merchant_id", Integer),
+            ("list", Text),
+            ("name", Text),
+            ("query", Text),
         ],
     },
     Table {
@@ -221,6 +234,7 @@ pub(super) const TABLES: [Table; 19] = [
             ("without_bytes", Integer),
             ("turn", Integer),
             ("finished_at", Integer),
+            ("starts_at", Integer),
         ],
     },
     Table {
@@ -293,6 +307,23 @@ pub(super) const TABLES: [Table; 19] = [
             ("failed", Integer),
             ("expired", Integer),
         ],
+    },
+    Table {
+        name: "url_tally",
+        target: "url_tally",
+        columns: &[
+            ("url_id", Integer),
+            ("hour", Integer),
+            ("bucket", Integer),
+            ("page", Page),
+            ("confirmed", Integer),
+            ("failed", Integer),
+        ],
+    },
+    Table {
+        name: "url_certificate",
+        target: "url_certificate",
+        columns: &[("url_id", Integer), ("url", Text), ("ends_at", Integer), ("seen_at", Integer)],
     },
     Table {
         name: "refusal",

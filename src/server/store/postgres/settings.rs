@@ -9,7 +9,7 @@ use super::{
     rows::{moment, small, taken, text, word},
 };
 use crate::domain::{
-    Algorithms, Cause, Terms,
+    Algorithms, Cause, Terms, Zone,
     audit::Differences,
     id::{ListenerId, MerchantId, UrlId},
 };
@@ -43,7 +43,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     let version: Option<String> =
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
-    for row in sqlx::query("SELECT id, name, slug, secret_key, version FROM merchant").fetch_all(&mut *tx).await? {
+    for row in sqlx::query("SELECT id, name, slug, secret_key, version, time_zone FROM merchant").fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
         merchants.push(Merchant {
@@ -52,6 +52,8 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             slug: row.try_get(2)?,
             secret_key,
             version: row.try_get(4)?,
+            // A zone that this machine does not know does not keep the server from starting.
+            zone: Zone::parse(row.try_get(5)?).unwrap_or_default(),
         });
     }
     let mut listeners = Vec::new();

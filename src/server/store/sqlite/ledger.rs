@@ -10,7 +10,7 @@ use crate::domain::{
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
     order::Standing,
 };
-use crate::server::store::{Change, Next, StoreError, settle::settle};
+use crate::server::store::{Change, Next, StoreError, activity::bucket, settle::settle};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::{
     collections::{BTreeMap, HashSet, btree_map},
@@ -174,6 +174,8 @@ struct Chunk<'a> {
     attempts: Vec<(u32, &'a Attempted)>,
     books: BTreeMap<UrlId, Book>,
     hours: BTreeMap<(MerchantId, i64), Hour>,
+    /// Attempts confirmed and failed by URL, hour and the range of the answer's time.
+    answers: BTreeMap<(UrlId, i64, i64), (i64, i64)>,
     changed: HashSet<Change>,
 }
 
@@ -293,6 +295,10 @@ impl<'a> Chunk<'a> {
         if cause.is_none() {
             book.confirmed_at = Some(event.finished_at);
         }
+        let range = bucket(event.status.is_some(), event.started_at, event.finished_at);
+        let answers = self.answers.entry((event.url_id, event.finished_at.hour(), range)).or_default();
+        answers.0 += i64::from(cause.is_none());
+        answers.1 += i64::from(cause.is_some());
         if !event.shadow {
             let hour = self.hours.entry((event.merchant_id, event.finished_at.hour())).or_default();
             hour.failed += i64::from(cause.is_some());
@@ -309,7 +315,8 @@ impl<'a> Chunk<'a> {
         self.write_deliveries(tx)?;
         self.write_attempts(tx)?;
         self.write_books(tx)?;
-        self.write_hours(tx)
+        self.write_hours(tx)?;
+        self.write_answers(tx)
     }
 
     fn write_orders(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
@@ -486,6 +493,18 @@ impl<'a> Chunk<'a> {
                 book.confirmed_at.map(|at| at.0),
                 book.attempted_at.map(|at| at.0),
             ])?;
+        }
+        Ok(())
+    }
+
+    fn write_answers(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        let mut upsert = tx.prepare_cached(
+            "INSERT INTO url_tally (url_id, hour, bucket, confirmed, failed) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (url_id, hour, bucket) DO UPDATE SET confirmed = confirmed + excluded.confirmed,
+                 failed = failed + excluded.failed",
+        )?;
+        for ((url, hour, bucket), (confirmed, failed)) in &self.answers {
+            upsert.execute(params![url.0, hour, bucket, confirmed, failed])?;
         }
         Ok(())
     }

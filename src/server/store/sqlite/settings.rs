@@ -5,7 +5,7 @@
 
 use super::{SqliteStore, rows::word};
 use crate::domain::{
-    Algorithms, Cause, Terms, Timestamp,
+    Algorithms, Cause, Terms, Timestamp, Zone,
     attempt::UrlCheck,
     audit::Differences,
     id::{ListenerId, MerchantId, UrlId},
@@ -41,7 +41,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
     let version: Option<String> =
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
-    for row in sqlx::query("SELECT id, name, slug, secret_key, version FROM merchant").fetch_all(&mut *tx).await? {
+    for row in sqlx::query("SELECT id, name, slug, secret_key, version, time_zone FROM merchant").fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
         merchants.push(Merchant {
@@ -50,6 +50,8 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             slug: row.try_get(2)?,
             secret_key,
             version: row.try_get(4)?,
+            // A zone that this machine does not know does not keep the server from starting.
+            zone: Zone::parse(row.try_get(5)?).unwrap_or_default(),
         });
     }
     let mut listeners = Vec::new();
@@ -117,7 +119,7 @@ impl SqliteStore {
     }
 
     /// Runs a change of settings and brings the directory up to date.
-    async fn change_settings<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(super) async fn change_settings<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
