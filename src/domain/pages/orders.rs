@@ -92,6 +92,8 @@ impl DeliverySummary {
 pub struct OrderPage {
     pub merchant: MerchantRef,
     pub order: OrderRow,
+    /// The gateway's name for people.
+    pub gateway: String,
     /// The newest first.
     pub notifications: Vec<NotificationView>,
     /// Where a resend can go.

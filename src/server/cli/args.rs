@@ -2,7 +2,7 @@
 
 use super::since::Since;
 use crate::domain::{
-    Algorithm, Algorithms, Gateway, RetrySchedule, Role,
+    Algorithm, Algorithms, Gateway, OrderStatus, RetrySchedule, Role,
     id::BulkId,
     terms::{MAX_IN_FLIGHT, MAX_RATE},
 };
@@ -35,12 +35,19 @@ pub enum Command {
     /// Add and list listeners: the pages that gateways post to.
     #[command(subcommand)]
     Listener(ListenerCommand),
+    /// Show the gateways whose notifications a listener can take.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
     /// Add and list notification URLs: where notifications are delivered to.
     #[command(subcommand)]
     Url(UrlCommand),
     /// Add users of the control panel.
     #[command(subcommand)]
     User(UserCommand),
+    /// Post a message as a gateway would, signed with a listener's own secret, and show the acknowledgement.
+    ///
+    /// The message is taken like a real one: it makes or changes an order, and is delivered.
+    Simulate(SimulateArgs),
     /// Deliver the latest notification of an order again.
     ///
     /// The resend is stored at once; the running server sends it within a second. Without a running server it is sent when one
@@ -87,6 +94,53 @@ pub enum ListenerCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum GatewayCommand {
+    /// List gateways with what a listener of each needs.
+    List(GatewayListArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct GatewayListArgs {
+    #[command(flatten)]
+    pub gateways: GatewaysArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SimulateArgs {
+    /// The gateway: the one of the listener.
+    pub gateway: Gateway,
+    /// The listener that it posts to: its path (/ipn/…) or its id.
+    #[arg(long, value_name = "PATH|ID")]
+    pub listener: String,
+    /// What has become of the payment: paid, pending, refunded …
+    #[arg(long, value_name = "STATUS", default_value = "paid", value_parser = status())]
+    pub status: OrderStatus,
+    /// The order's number; digits, because some gateways know nothing else [default: a new one]
+    #[arg(long, value_name = "REFERENCE")]
+    pub order: Option<String>,
+    /// The amount, such as 49.90
+    #[arg(long, value_name = "AMOUNT", default_value = "50000")]
+    pub amount: String,
+    /// A code of three letters [default: the gateway's usual one]
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<String>,
+    /// The customer's address.
+    #[arg(long, value_name = "EMAIL", default_value = "buyer@example.com")]
+    pub email: String,
+    /// Where the server runs.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    pub server: String,
+    #[command(flatten)]
+    pub gateways: GatewaysArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum UrlCommand {
     /// Add a notification URL.
     Add(UrlAddArgs),
@@ -125,6 +179,14 @@ pub struct DatabaseArgs {
     pub key_file: Option<PathBuf>,
 }
 
+/// Which gateways there are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GatewaysArgs {
+    /// A folder with descriptions (*.toml) of further gateways.
+    #[arg(long = "gateways", env = "QUITTANCE_GATEWAYS", value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct OutputArgs {
     /// Print one line of JSON.
@@ -139,6 +201,8 @@ pub struct ServeArgs {
     pub listen: SocketAddr,
     #[command(flatten)]
     pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub gateways: GatewaysArgs,
     /// Deliver into this network although it is private, local or reserved; may be given several times.
     #[arg(long, env = "QUITTANCE_ALLOW_NETWORK", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub allow_network: Vec<IpNet>,
@@ -229,12 +293,17 @@ pub struct ListenerAddArgs {
     /// The merchant: its name, or its name in addresses.
     #[arg(long, value_name = "NAME")]
     pub merchant: String,
-    /// Who posts to it.
-    #[arg(long, value_parser = gateways())]
+    /// Who posts to it: 2checkout, stripe, vnpay … `quittance gateway list` shows all.
+    #[arg(long, value_name = "KIND")]
     pub gateway: Gateway,
     /// The secret key from the gateway's settings, which checks what comes in.
     #[arg(long, value_name = "KEY")]
     pub secret: String,
+    /// What else the gateway needs, such as access-key=…; may be given several times.
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
+    pub options: Vec<(String, String)>,
+    #[command(flatten)]
+    pub gateways: GatewaysArgs,
     /// A name for lists [default: the gateway's]
     #[arg(long, default_value = "", hide_default_value = true)]
     pub label: String,
@@ -389,12 +458,13 @@ fn roles() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::name)).try_map(|name| name.parse::<Role>())
 }
 
-fn gateways() -> impl TypedValueParser<Value = Gateway> {
-    // "avangate" is what many merchants still call it.
-    let values = Gateway::ALL.map(|gateway| match gateway {
-        Gateway::TwoCheckout => PossibleValue::new(gateway.name()).alias("avangate"),
-    });
-    PossibleValuesParser::new(values).try_map(|name| name.parse::<Gateway>())
+fn status() -> impl TypedValueParser<Value = OrderStatus> {
+    PossibleValuesParser::new(OrderStatus::ALL.map(OrderStatus::code)).map(|code| OrderStatus::from_code(&code))
+}
+
+fn option(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("write NAME=VALUE, such as access-key=…, not {text:?}"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 fn algorithms() -> impl TypedValueParser<Value = Algorithm> {

@@ -8,6 +8,7 @@ pub mod bulk;
 pub mod dashboard;
 pub mod deliveries;
 pub mod fields;
+pub mod gateways;
 pub mod listeners;
 pub mod merchants;
 pub mod orders;
@@ -22,6 +23,7 @@ use crate::server::{
     auth::{Passwords, Throttle},
     clock::Clock,
     dispatch::{Board, client::Client},
+    gateway::Gateways,
     store::{Merchant, Store, StoreError},
     telemetry::Metrics,
 };
@@ -40,6 +42,8 @@ pub struct Services {
     pub throttle: Arc<Throttle>,
     /// What the server counts; nothing where none runs.
     pub metrics: Arc<Metrics>,
+    /// Which there are.
+    pub gateways: Arc<Gateways>,
     /// How the outside reaches this server: `https://ipn.example.com`.
     pub base: String,
 }

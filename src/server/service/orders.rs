@@ -48,7 +48,8 @@ impl Services {
         let order = self.order(merchant, id).await?;
         let notifications = self.store.notifications_of(id).await?;
         let urls = self.url_choices(merchant);
-        Ok(OrderPage { merchant: merchant_ref(merchant), order, notifications, urls, may_resend })
+        let gateway = self.gateways.label(order.gateway);
+        Ok(OrderPage { merchant: merchant_ref(merchant), order, gateway, notifications, urls, may_resend })
     }
 
     async fn order(&self, merchant: &Merchant, id: OrderId) -> ServiceResult<OrderRow> {

@@ -68,6 +68,7 @@ impl Services {
             peer: Default::default(),
             head: format!("TEST order placed by {actor}\r\n"),
             body: message.encode().into(),
+            outgoing: None,
             facts,
         };
         let accepted = self.store.accept(new).await?;

@@ -13,6 +13,7 @@ mod directory;
 mod error;
 mod exchanges;
 mod feed;
+mod identity;
 mod ids;
 mod indexes;
 mod pack;
@@ -35,7 +36,7 @@ pub use records::*;
 pub use vault::{Secret, random};
 
 use crate::domain::{
-    Cause, Timestamp,
+    Cause, Gateway, Money, Timestamp,
     id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId},
     pages::{
         bulk::{BulkCount, BulkRow, BulkStanding},
@@ -279,7 +280,7 @@ forward! {
     pub async fn next_due(&self, url_id: UrlId, backlog: Backlog, after: (Timestamp, DeliveryId)) -> Option<Timestamp>;
     /// Open and held deliveries of a URL with an attempt behind them: what later ones of their order wait for.
     pub async fn unfinished(&self, url_id: UrlId) -> Vec<(OrderId, DeliveryId)>;
-    /// The received bodies of notifications.
+    /// What is sent on of notifications: the received bodies, or what was made of them.
     pub async fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
     /// URLs whose deliveries do not fit their setting yet: the URL, whether it is on hold, whether it was removed.
     pub async fn unsettled_urls(&self) -> Vec<(UrlId, bool, bool)>;
@@ -338,6 +339,8 @@ forward! {
     /// How many deliveries fit a filter, up to a limit; all pages of its list together.
     pub async fn count_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter) -> Counted;
     pub async fn order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
+    /// The amount of an order, where it is known.
+    pub async fn amount_of(&self, merchant_id: MerchantId, gateway: Gateway, reference: &str) -> Option<Money>;
     /// The order with this reference or external reference.
     pub async fn order_by_reference(&self, merchant_id: MerchantId, reference: &str) -> Option<OrderId>;
     /// The notifications of an order with their deliveries, the newest first.

@@ -46,7 +46,7 @@ fn content(page: &Order) -> AnyView {
     let notifications: Vec<_> = page.notifications.iter().map(|notification| card(page, notification)).collect();
     let is_empty = notifications.is_empty();
     view! {
-        {facts(&page.order)}
+        {facts(&page.order, &page.gateway)}
         <section aria-labelledby="notifications" class="stack">
             <h2 id="notifications">"Notifications"</h2>
             {is_empty.then(|| view! { <Empty title="No notifications are kept any more"><p>"Their retention time is over."</p></Empty> })}
@@ -56,7 +56,7 @@ fn content(page: &Order) -> AnyView {
     .into_any()
 }
 
-fn facts(order: &OrderRow) -> AnyView {
+fn facts(order: &OrderRow, gateway: &str) -> AnyView {
     let copied = |text: &str, what: &'static str| match text {
         "" => view! { "—" }.into_any(),
         text => view! { <span>{text.to_owned()}</span><Copy text what/> }.into_any(),
@@ -78,7 +78,7 @@ fn facts(order: &OrderRow) -> AnyView {
             {fact("External reference", copied(&order.external, "external reference"))}
             {fact("Customer", customer)}
             {fact("E-mail", copied(&order.email, "e-mail address"))}
-            {fact("Gateway", order.gateway.label())}
+            {fact("Gateway", gateway.to_owned())}
             {fact("First seen", view! { <Moment at=order.created_at/> })}
             {fact("Last change", view! { <Ago at=order.updated_at/> })}
         </dl>

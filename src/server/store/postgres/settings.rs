@@ -9,7 +9,7 @@ use super::{
     rows::{moment, small, taken, text, word},
 };
 use crate::domain::{
-    Algorithms, Cause, Terms,
+    Algorithms, Cause, GatewayOptions, Terms,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
@@ -28,6 +28,24 @@ fn listener_place(id: i64) -> String {
     format!("listener.secret/{id}")
 }
 
+fn options_place(id: i64) -> String {
+    format!("listener.options/{id}")
+}
+
+/// Opens what else a listener's gateway needs.
+fn options(vault: &Vault, id: i64, sealed: Option<&[u8]>) -> Result<GatewayOptions, StoreError> {
+    let Some(sealed) = sealed else { return Ok(GatewayOptions::default()) };
+    let place = options_place(id);
+    let opened = unseal(vault, &place, sealed)?;
+    serde_json::from_slice(opened.reveal()).map_err(|error| StoreError::Corrupt(format!("{place}: {error}")))
+}
+
+/// Seals what else a listener's gateway needs.
+fn seal_options(vault: &Vault, id: i64, options: &GatewayOptions) -> Result<Vec<u8>, StoreError> {
+    let text = serde_json::to_vec(options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(vault.seal(&options_place(id), &text))
+}
+
 fn unseal(vault: &Vault, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
     vault.unseal(place, sealed).ok_or_else(|| StoreError::Corrupt(format!("{place} does not open with the key file")))
 }
@@ -44,7 +62,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
         merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key });
     }
     let mut listeners = Vec::new();
-    let query = sqlx::query("SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled FROM listener");
+    let query = sqlx::query("SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, options FROM listener");
     for row in query.fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         listeners.push(Listener {
@@ -56,6 +74,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             secret: unseal(vault, &listener_place(id), row.try_get(5)?)?,
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
+            options: options(vault, id, row.try_get(8)?)?,
         });
     }
     let mut urls = Vec::new();
@@ -224,8 +243,8 @@ impl Core {
         let id = self.ids.next();
         let secret = draft.secret.clone().unwrap_or_default();
         sqlx::query(
-            "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+            "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at, options)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
         )
         .bind(id)
         .bind(draft.merchant_id.0)
@@ -236,6 +255,7 @@ impl Core {
         .bind(draft.required.bits())
         .bind(draft.enabled)
         .bind(self.clock.now().0)
+        .bind(draft.options.as_ref().map(|options| seal_options(&self.vault, id, options)).transpose()?)
         .execute(&mut *tx)
         .await
         .map_err(|error| taken(error, "this listener address"))?;
@@ -253,7 +273,8 @@ impl Core {
         let mut tx = self.pool.begin().await?;
         let sealed = draft.secret.as_ref().map(|secret| self.vault.seal(&listener_place(id.0), secret.reveal()));
         let updated = sqlx::query(
-            "UPDATE listener SET label = $1, secret = coalesce($2, secret), required = $3, enabled = $4, updated_at = $5
+            "UPDATE listener SET label = $1, secret = coalesce($2, secret), required = $3, enabled = $4, updated_at = $5,
+                 options = coalesce($8, options)
              WHERE id = $6 AND merchant_id = $7",
         )
         .bind(text(&draft.label))
@@ -263,6 +284,7 @@ impl Core {
         .bind(self.clock.now().0)
         .bind(id.0)
         .bind(draft.merchant_id.0)
+        .bind(draft.options.as_ref().map(|options| seal_options(&self.vault, id.0, options)).transpose()?)
         .execute(&mut *tx)
         .await?;
         if updated.rows_affected() == 0 {

@@ -4,11 +4,11 @@
 //! row in its final state), then written in one transaction. This is where most of the store's time goes, so it runs
 //! on a thread with prepared statements, one row a call.
 
-use super::journal::{Accepted, Attempted, Entry, Event, Repeated, Unreadable, said_at};
+use super::journal::{Accepted, Attempted, Entry, Event, Repeated, Translated, Unreadable, said_at};
 use crate::domain::{
     DeliveryState, OrderStatus, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
-    order::Standing,
+    order::{Refund, Refunds, Standing},
 };
 use crate::server::store::{Change, Next, StoreError, settle::settle};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
@@ -55,7 +55,11 @@ impl Ledger {
         let mut chunk = Chunk::default();
         for event in entries.iter().flat_map(|entry| &entry.events) {
             match event {
-                Event::Accepted(accepted) => chunk.accepted(&tx, accepted)?,
+                Event::Accepted(accepted) => chunk.accepted(&tx, accepted, None)?,
+                Event::Translated(Translated { accepted, refund }) => {
+                    chunk.translated.insert(accepted.id);
+                    chunk.accepted(&tx, accepted, *refund)?;
+                }
                 Event::Repeated(repeated) => chunk.repeated(repeated),
                 Event::Attempted(attempted) => chunk.attempted(&tx, attempted)?,
             }
@@ -133,6 +137,24 @@ struct Order<'a> {
     standing: Option<Standing>,
     set_by: Option<&'a Accepted>,
     touched_at: Timestamp,
+    /// As far as known before the messages of the chunk.
+    amount: Option<i64>,
+    refunds: Refunds,
+    /// A message of the chunk told of a refund.
+    refund_told: bool,
+}
+
+impl Order<'_> {
+    fn unknown() -> Self {
+        let (standing, amount, refunds) = (None, None, Refunds::default());
+        Self { standing, set_by: None, touched_at: Timestamp::default(), amount, refunds, refund_told: false }
+    }
+
+    /// Its status, with what refunds and the amount make of it.
+    fn status(&self) -> Option<OrderStatus> {
+        let amount = self.set_by.and_then(|event| event.facts.amount).map(|money| money.minor).or(self.amount);
+        Some(self.refunds.settle(self.standing?.status, amount))
+    }
 }
 
 /// How the chunk changes the books of one URL.
@@ -159,6 +181,8 @@ struct Hour {
 struct Chunk<'a> {
     orders: BTreeMap<OrderId, Order<'a>>,
     notifications: Vec<&'a Accepted>,
+    /// Those that are sent on in another form.
+    translated: HashSet<NotificationId>,
     repeats: BTreeMap<NotificationId, (i64, Timestamp)>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
     attempts: Vec<(u32, &'a Attempted)>,
@@ -172,18 +196,19 @@ impl<'a> Chunk<'a> {
     fn order(&mut self, tx: &Transaction<'_>, id: OrderId, is_new: bool) -> Result<&mut Order<'a>, StoreError> {
         Ok(match self.orders.entry(id) {
             btree_map::Entry::Occupied(known) => known.into_mut(),
-            btree_map::Entry::Vacant(place) if is_new => {
-                place.insert(Order { standing: None, set_by: None, touched_at: Timestamp::default() })
-            }
+            btree_map::Entry::Vacant(place) if is_new => place.insert(Order::unknown()),
             btree_map::Entry::Vacant(place) => {
-                let standing = tx
-                    .prepare_cached("SELECT status, event_at FROM orders WHERE id = ?")?
+                let query = "SELECT status, event_at, event_told, amount, refunded, refunded_total FROM orders WHERE id = ?";
+                let known = tx
+                    .prepare_cached(query)?
                     .query_row([id.0], |row| {
                         let status = OrderStatus::from_code(row.get_ref(0)?.as_str()?);
-                        Ok(Standing { status, event_at: Timestamp(row.get(1)?) })
+                        let standing = Standing { status, event_at: Timestamp(row.get(1)?), told: row.get(2)? };
+                        let refunds = Refunds { parts: row.get(4)?, total: row.get(5)? };
+                        Ok(Order { standing: Some(standing), amount: row.get(3)?, refunds, ..Order::unknown() })
                     })
                     .optional()?;
-                place.insert(Order { standing, set_by: None, touched_at: Timestamp::default() })
+                place.insert(known.unwrap_or_else(Order::unknown))
             }
         })
     }
@@ -215,12 +240,16 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    fn accepted(&mut self, tx: &Transaction<'_>, event: &'a Accepted) -> Result<(), StoreError> {
-        let message = Standing { status: event.facts.status, event_at: event.facts.event_at.unwrap_or(event.received_at) };
+    fn accepted(&mut self, tx: &Transaction<'_>, event: &'a Accepted, refund: Option<Refund>) -> Result<(), StoreError> {
+        let message = Standing::of(&event.facts, event.received_at);
         let order = self.order(tx, event.order_id, event.begins_order)?;
         order.touched_at = order.touched_at.max(event.received_at);
+        if refund.is_some() {
+            order.refunds = order.refunds.and(refund);
+            order.refund_told = true;
+        }
         if order.standing.is_none_or(|standing| standing.is_replaced_by(message)) {
-            order.standing = Some(message);
+            order.standing = Some(order.standing.map_or(message, |standing| standing.after(message)));
             order.set_by = Some(event);
         }
         for (delivery_id, url_id, held) in &event.deliveries {
@@ -306,20 +335,29 @@ impl<'a> Chunk<'a> {
         // A later message may come without tags that an earlier one had: what is known of an order stays known.
         let mut upsert = tx.prepare_cached(
             "INSERT INTO orders (id, merchant_id, gateway, reference, external, email, customer, status, vendor_status,
-                 amount, currency, test, event_at, created_at, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 amount, currency, test, event_at, event_told, refunded, refunded_total, created_at, updated_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (id) DO UPDATE SET
                  external = CASE WHEN excluded.external = '' THEN external ELSE excluded.external END,
                  email = CASE WHEN excluded.email = '' THEN email ELSE excluded.email END,
                  customer = CASE WHEN excluded.customer = '' THEN customer ELSE excluded.customer END,
                  status = excluded.status, vendor_status = excluded.vendor_status,
                  amount = coalesce(excluded.amount, amount), currency = coalesce(excluded.currency, currency),
-                 test = excluded.test, event_at = excluded.event_at, updated_at = excluded.updated_at",
+                 test = excluded.test, event_at = excluded.event_at, event_told = excluded.event_told,
+                 refunded = excluded.refunded, refunded_total = excluded.refunded_total, updated_at = excluded.updated_at",
         )?;
         let mut touch = tx.prepare_cached("UPDATE orders SET updated_at = ? WHERE id = ?")?;
+        let mut refund =
+            tx.prepare_cached("UPDATE orders SET updated_at = ?, status = ?, refunded = ?, refunded_total = ? WHERE id = ?")?;
         for (id, order) in &self.orders {
             let Some((event, standing)) = order.set_by.zip(order.standing) else {
-                touch.execute(params![order.touched_at.0, id.0])?;
+                match order.status().filter(|_| order.refund_told) {
+                    Some(status) => {
+                        let Refunds { parts, total } = order.refunds;
+                        refund.execute(params![order.touched_at.0, status.code(), parts, total, id.0])?
+                    }
+                    None => touch.execute(params![order.touched_at.0, id.0])?,
+                };
                 continue;
             };
             let facts = &event.facts;
@@ -331,12 +369,15 @@ impl<'a> Chunk<'a> {
                 facts.external.as_str(),
                 facts.email.as_str(),
                 facts.customer.as_str(),
-                facts.status.code(),
+                order.status().unwrap_or(facts.status).code(),
                 facts.vendor_status.as_str(),
                 facts.amount.map(|money| money.minor),
                 facts.amount.as_ref().map(|money| money.currency.code()),
                 facts.test,
                 standing.event_at.0,
+                standing.told,
+                order.refunds.parts,
+                order.refunds.total,
                 event.received_at.0,
                 order.touched_at.0,
             ])?;
@@ -347,8 +388,8 @@ impl<'a> Chunk<'a> {
     fn write_notifications(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         let mut insert = tx.prepare_cached(
             "INSERT INTO notification (id, merchant_id, listener_id, order_id, received_at, event_at, digest, status,
-                 vendor_status, message_id, signatures, test, peer, size, segment_id, part)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 vendor_status, message_id, signatures, test, peer, size, segment_id, part, translated)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         for event in &self.notifications {
             insert.execute(params![
@@ -368,6 +409,7 @@ impl<'a> Chunk<'a> {
                 event.size as i64,
                 event.place.segment,
                 event.place.part,
+                self.translated.contains(&event.id),
             ])?;
         }
         let mut repeat = tx.prepare_cached("UPDATE notification SET repeats = repeats + ?, repeated_at = ? WHERE id = ?")?;

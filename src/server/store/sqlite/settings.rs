@@ -5,7 +5,7 @@
 
 use super::{SqliteStore, rows::word};
 use crate::domain::{
-    Algorithms, Cause, Terms, Timestamp,
+    Algorithms, Cause, GatewayOptions, Terms, Timestamp,
     attempt::UrlCheck,
     id::{ListenerId, MerchantId, UrlId},
 };
@@ -26,6 +26,24 @@ fn listener_place(id: i64) -> String {
     format!("listener.secret/{id}")
 }
 
+fn options_place(id: i64) -> String {
+    format!("listener.options/{id}")
+}
+
+/// Opens what else a listener's gateway needs.
+fn options(vault: &Vault, id: i64, sealed: Option<&[u8]>) -> Result<GatewayOptions, StoreError> {
+    let Some(sealed) = sealed else { return Ok(GatewayOptions::default()) };
+    let place = options_place(id);
+    let opened = unseal(vault, &place, sealed)?;
+    serde_json::from_slice(opened.reveal()).map_err(|error| StoreError::Corrupt(format!("{place}: {error}")))
+}
+
+/// Seals what else a listener's gateway needs.
+fn seal_options(vault: &Vault, id: i64, options: &GatewayOptions) -> Result<Vec<u8>, StoreError> {
+    let text = serde_json::to_vec(options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(vault.seal(&options_place(id), &text))
+}
+
 fn unseal(vault: &Vault, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
     vault.unseal(place, sealed).ok_or_else(|| StoreError::Corrupt(format!("{place} does not open with the key file")))
 }
@@ -42,7 +60,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
         merchants.push(Merchant { id: MerchantId(id), name: row.try_get(1)?, slug: row.try_get(2)?, secret_key });
     }
     let mut listeners = Vec::new();
-    let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled FROM listener";
+    let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, options FROM listener";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         listeners.push(Listener {
@@ -54,6 +72,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             secret: unseal(vault, &listener_place(id), row.try_get(5)?)?,
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
+            options: options(vault, id, row.try_get(8)?)?,
         });
     }
     let mut urls = Vec::new();
@@ -228,8 +247,9 @@ impl SqliteStore {
                 let now = store.0.clock.now().0;
                 let secret = draft.secret.clone().unwrap_or_default();
                 sqlx::query(
-                    "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, options, required, enabled,
+                         created_at, updated_at)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )
                 .bind(id)
                 .bind(draft.merchant_id.0)
@@ -237,6 +257,7 @@ impl SqliteStore {
                 .bind(&draft.label)
                 .bind(path_key)
                 .bind(store.0.vault.seal(&listener_place(id), secret.reveal()))
+                .bind(draft.options.as_ref().map(|options| seal_options(&store.0.vault, id, options)).transpose()?)
                 .bind(draft.required.bits())
                 .bind(draft.enabled)
                 .bind(now)
@@ -262,11 +283,13 @@ impl SqliteStore {
             Box::pin(async move {
                 let sealed = draft.secret.as_ref().map(|secret| store.0.vault.seal(&listener_place(id.0), secret.reveal()));
                 let updated = sqlx::query(
-                    "UPDATE listener SET label = ?, secret = coalesce(?, secret), required = ?, enabled = ?, updated_at = ?
+                    "UPDATE listener SET label = ?, secret = coalesce(?, secret), options = coalesce(?, options), required = ?,
+                         enabled = ?, updated_at = ?
                      WHERE id = ? AND merchant_id = ?",
                 )
                 .bind(&draft.label)
                 .bind(sealed)
+                .bind(draft.options.as_ref().map(|options| seal_options(&store.0.vault, id.0, options)).transpose()?)
                 .bind(draft.required.bits())
                 .bind(draft.enabled)
                 .bind(store.0.clock.now().0)
