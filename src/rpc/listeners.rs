@@ -4,11 +4,10 @@
 use crate::domain::{
     AppError,
     id::{ListenerId, RefusalId},
-    pages::listeners::{ListenerList, ListenerPage, NewListener, RefusalPage},
+    pages::listeners::{EnteredOptions, ListenerList, ListenerPage, NewListener, RefusalPage},
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
-use std::collections::BTreeMap;
 
 #[cfg(feature = "ssr")]
 use {
@@ -62,7 +61,7 @@ pub async fn save_listener(
     secret: String,
     /// What else the gateway asks for, by name; empty secrets stay as they are.
     #[server(default)]
-    options: BTreeMap<String, String>,
+    options: EnteredOptions,
     #[server(default)] md5: bool,
     #[server(default)] sha2: bool,
     #[server(default)] sha3: bool,
@@ -87,8 +86,8 @@ pub async fn save_listener(
         let gateway = gateway.parse().map_err(|message: String| AppError::field("gateway", message))?;
         let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
         let required: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
-        shown_again = caller.services.shown_again(gateway, &options);
-        let form = ListenerForm { gateway, label, secret, options, required, enabled };
+        shown_again = caller.services.shown_again(gateway, &options.0);
+        let form = ListenerForm { gateway, label, secret, options: options.0, required, enabled };
         let (id, notice) = if id.is_empty() {
             let listener = caller.services.add_listener(&merchant, &form, caller.actor()).await.map_err(app_error)?;
             (listener.id, "Created. What to enter where at the gateway stands below.")

@@ -1,6 +1,6 @@
 //! What messages make of their order: both engines apply the one rule of the domain, whatever the story.
 
-use crate::support::stores::{self, START, TestStore, on_every_engine};
+use crate::support::stores::{START, TestStore, on_every_engine};
 use quittance::{
     domain::{
         Algorithms, Gateway, Money, OrderStatus, Timestamp,
@@ -15,6 +15,7 @@ on_every_engine! {
     stories_end_as_the_rule_says,
     numbered_messages_are_told_apart_by_their_number,
     what_is_sent_on_survives_a_restart,
+    what_was_said_once_stays_known,
 }
 
 /// Numbers that are the same in every run.
@@ -67,7 +68,7 @@ async fn shop(test: &TestStore) -> (MerchantId, ListenerId) {
     (merchant, test.listener(merchant).await)
 }
 
-async fn stories_end_as_the_rule_says(mut test: TestStore) {
+async fn stories_end_as_the_rule_says(test: TestStore) {
     let place = shop(&test).await;
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for story in 0..60u64 {
@@ -105,7 +106,7 @@ async fn stories_end_as_the_rule_says(mut test: TestStore) {
     assert!(findings.iter().all(|finding| finding.ok), "{findings:#?}");
 }
 
-async fn numbered_messages_are_told_apart_by_their_number(mut test: TestStore) {
+async fn numbered_messages_are_told_apart_by_their_number(test: TestStore) {
     let place = shop(&test).await;
     let first = test.accept(message(place, "1", 1, |_| {})).await;
     let mut same = message(place, "1", 1, |_| {});
@@ -128,7 +129,7 @@ async fn numbered_messages_are_told_apart_by_their_number(mut test: TestStore) {
     assert_eq!(test.store.amount_of(place.0, Gateway::TwoCheckout, "1").await.unwrap(), None, "of another gateway");
 }
 
-async fn what_is_sent_on_survives_a_restart(mut test: TestStore) {
+async fn what_is_sent_on_survives_a_restart(test: TestStore) {
     let place = shop(&test).await;
     let accepted = test.accept(message(place, "1", 1, |_| {})).await;
     test.store.settled().await.unwrap();
@@ -136,4 +137,29 @@ async fn what_is_sent_on_survives_a_restart(mut test: TestStore) {
     assert_eq!(bodies[&accepted.notification_id], "REFNO=1&NUMBER=1");
     let stored = test.store.notification(place.0, accepted.notification_id).await.unwrap().unwrap();
     assert_eq!(stored.body, b"{\"try\":1}", "the bytes as they came");
+}
+
+/// Also of messages that are carried into the ledger together.
+async fn what_was_said_once_stays_known(test: TestStore) {
+    let place = shop(&test).await;
+    let second = |number: u64| Some(Timestamp::from_seconds(1_772_366_400 + number as i64));
+    let stories = (0..50u64).map(|story| {
+        let reference = format!("order-{story}");
+        let full = message(place, &reference, story * 10, |facts| facts.event_at = second(1));
+        let bare = message(place, &reference, story * 10 + 1, |facts| {
+            (facts.event_at, facts.amount) = (second(2), None);
+            (facts.external, facts.email, facts.customer) = Default::default();
+        });
+        async { tokio::join!(test.store.accept(full), test.store.accept(bare)) }
+    });
+    for (full, bare) in futures::future::join_all(stories).await {
+        assert!(full.is_ok() && bare.is_ok());
+    }
+    test.store.settled().await.unwrap();
+    for story in 0..50 {
+        let id = test.store.order_by_reference(place.0, &format!("order-{story}")).await.unwrap().unwrap();
+        let order = test.store.order(place.0, id).await.unwrap().unwrap();
+        assert_eq!((order.email.as_str(), order.external.as_str(), order.customer.as_str()), ("buyer@example.com", "web", "Ana"));
+        assert_eq!(order.amount, Some(usd(100)));
+    }
 }

@@ -5,7 +5,11 @@ use crate::domain::{
     Algorithms, Gateway, OrderStatus, RefusalReason, Timestamp,
     id::{ListenerId, NotificationId, OrderId, RefusalId},
 };
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor},
+};
+use std::{collections::BTreeMap, fmt};
 
 /// A listener as a line of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +94,40 @@ pub struct GatewayAsk {
     pub value: String,
     /// Something is stored.
     pub is_set: bool,
+}
+
+/// What was entered beside the secret, by name. A form without such fields sends nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct EnteredOptions(pub BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for EnteredOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = BTreeMap<String, String>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("names and values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    fields.insert(name, value);
+                }
+                Ok(fields)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                if text.is_empty() { Ok(BTreeMap::new()) } else { Err(E::invalid_type(de::Unexpected::Str(text), &self)) }
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+                Ok(BTreeMap::new())
+            }
+        }
+        deserializer.deserialize_any(Fields).map(Self)
+    }
 }
 
 /// What to enter where at a gateway.

@@ -563,7 +563,7 @@ mod tests {
                 "[possible values: admin, merchant, support]",
             ),
             ("quittance user add a@b.example --role admin", "--password-stdin", "required"),
-            ("quittance listener add --merchant A --gateway x --secret s", "--gateway", "[possible values: 2checkout]"),
+            ("quittance listener add --merchant A --gateway a_b --secret s", "--gateway", "such as 2checkout"),
             (
                 "quittance url add https://a.example/ --merchant A --algorithms md5,sha1",
                 "--algorithms",

@@ -15,7 +15,7 @@ use serde_json::json;
 
 /// Adds a listener.
 pub async fn add(args: &ListenerAddArgs) -> Result<Report, CliError> {
-    let services = args.database.open_for(true, &args.gateways).await?;
+    let services = args.database.open_for(true, args.gateways.with(args.gateway)?).await?;
     let added = add_to(&services, args).await;
     services.store.close().await;
     added

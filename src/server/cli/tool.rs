@@ -4,6 +4,7 @@ use super::{
     CliError,
     args::{Cli, DatabaseArgs, GatewaysArgs},
 };
+use crate::domain::Gateway;
 use crate::server::{
     auth::{Passwords, Throttle},
     clock::Clock,
@@ -39,8 +40,8 @@ impl DatabaseArgs {
     }
 
     /// Opens the database for a command that is about gateways.
-    pub async fn open_for(&self, create: bool, gateways: &GatewaysArgs) -> Result<Services, CliError> {
-        self.open_as(create, Vec::new(), gateways.read()?).await
+    pub async fn open_for(&self, create: bool, gateways: Arc<Gateways>) -> Result<Services, CliError> {
+        self.open_as(create, Vec::new(), gateways).await
     }
 
     /// Opens the database for a command that acts as a gateway: it may post wherever the server runs.
@@ -75,6 +76,17 @@ impl GatewaysArgs {
             Some(folder) => Ok(Arc::new(Gateways::with_folder(Some(folder))?)),
             None => Ok(Gateways::shared()),
         }
+    }
+
+    /// The gateways; one that is not among them was typed wrongly, and ends the program like everything that was.
+    pub fn with(&self, gateway: Gateway) -> Result<Arc<Gateways>, CliError> {
+        let gateways = self.read()?;
+        if gateways.get(gateway).is_none() {
+            let names: Vec<_> = gateways.all().iter().map(|preset| preset.id.to_string()).collect();
+            let text = format!("invalid value '{gateway}' for '--gateway <KIND>': there are {}", names.join(", "));
+            Cli::command().error(ErrorKind::InvalidValue, text).exit();
+        }
+        Ok(gateways)
     }
 }
 

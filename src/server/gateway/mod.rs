@@ -128,8 +128,9 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
     let parsed = preset.parse(request)?;
     let mut events = Vec::new();
     let mut is_ignored = false;
-    let scopes = preset.scopes(&parsed.fields)?;
-    for scope in scopes {
+    // Where the signature stands in a header it is that of the whole request.
+    let signs_each = preset.signs_each_item();
+    for (number, scope) in preset.scopes(&parsed.fields)?.into_iter().enumerate() {
         let id = preset.signatures.iter().find_map(|signature| signature.id_of(request)).unwrap_or_default();
         let source = Source {
             scope,
@@ -145,7 +146,10 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
         };
         let ignored = preset.is_ignored(&source);
         if !(ignored && preset.ignore.as_ref().is_some_and(|ignore| ignore.unsigned)) {
-            preset.prove(scope, parsed.raw, credentials, request)?;
+            if number == 0 || signs_each {
+                preset.prove(scope, parsed.raw, credentials, request)?;
+            }
+            preset.settled(scope, credentials)?;
         }
         if ignored {
             is_ignored = true;

@@ -68,6 +68,9 @@ impl Preset {
         let Some(items) = &self.items else { return Ok(vec![whole]) };
         let missing = || Refused { reason: RefusalReason::Malformed, detail: format!("There is no list {}.", items.within) };
         let Some(Json::List(list)) = whole.json(&items.within) else { return Err(missing()) };
+        if list.is_empty() {
+            return Err(missing());
+        }
         if list.len() > MAX_ITEMS {
             return Err(Refused::because(RefusalReason::TooManyFields));
         }
@@ -78,7 +81,7 @@ impl Preset {
         list.iter().map(|item| Ok(Scope { fields, item: Some(message(item).ok_or_else(missing)?) })).collect()
     }
 
-    /// Checks signature, time stamp and settled fields of one message.
+    /// Checks signature and time stamp of one message.
     pub fn prove(&self, scope: Scope<'_, '_>, raw: &[u8], credentials: Credentials<'_>, request: &Request<'_>) -> Result<(), Refused> {
         let secrets = secrets(&credentials);
         let mut is_there = false;
@@ -127,7 +130,7 @@ impl Preset {
             if let Some(tolerance) = signature.tolerance {
                 fresh(time.as_deref(), tolerance, request.now)?;
             }
-            return self.settled(scope, credentials);
+            return Ok(());
         }
         Err(if is_there {
             Refused { reason: RefusalReason::Malformed, detail: "The signature has not the form that this gateway uses.".to_owned() }
@@ -137,7 +140,13 @@ impl Preset {
         })
     }
 
-    fn settled(&self, scope: Scope<'_, '_>, credentials: Credentials<'_>) -> Result<(), Refused> {
+    /// Whether each message of a request is signed by itself.
+    pub fn signs_each_item(&self) -> bool {
+        self.signatures.iter().any(|signature| matches!(signature.from, Origin::Field(_)))
+    }
+
+    /// Whether fields are what the listener's options say.
+    pub fn settled(&self, scope: Scope<'_, '_>, credentials: Credentials<'_>) -> Result<(), Refused> {
         for check in &self.checks {
             let Some(expected) = credentials.options.get(&check.option) else { continue };
             let found = scope.text(&check.field).unwrap_or_default();

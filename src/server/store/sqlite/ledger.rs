@@ -6,7 +6,7 @@
 
 use super::journal::{Accepted, Attempted, Entry, Event, Repeated, Translated, Unreadable, said_at};
 use crate::domain::{
-    DeliveryState, OrderStatus, Timestamp,
+    DeliveryState, Money, OrderStatus, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
     order::{Refund, Refunds, Standing},
 };
@@ -137,6 +137,11 @@ struct Order<'a> {
     standing: Option<Standing>,
     set_by: Option<&'a Accepted>,
     touched_at: Timestamp,
+    /// What messages of the chunk said; a later one may come without what an earlier one said.
+    external: &'a str,
+    email: &'a str,
+    customer: &'a str,
+    money: Option<Money>,
     /// As far as known before the messages of the chunk.
     amount: Option<i64>,
     refunds: Refunds,
@@ -146,13 +151,23 @@ struct Order<'a> {
 
 impl Order<'_> {
     fn unknown() -> Self {
-        let (standing, amount, refunds) = (None, None, Refunds::default());
-        Self { standing, set_by: None, touched_at: Timestamp::default(), amount, refunds, refund_told: false }
+        Self {
+            standing: None,
+            set_by: None,
+            touched_at: Timestamp::default(),
+            external: "",
+            email: "",
+            customer: "",
+            money: None,
+            amount: None,
+            refunds: Refunds::default(),
+            refund_told: false,
+        }
     }
 
     /// Its status, with what refunds and the amount make of it.
     fn status(&self) -> Option<OrderStatus> {
-        let amount = self.set_by.and_then(|event| event.facts.amount).map(|money| money.minor).or(self.amount);
+        let amount = self.money.map(|money| money.minor).or(self.amount);
         Some(self.refunds.settle(self.standing?.status, amount))
     }
 }
@@ -251,6 +266,17 @@ impl<'a> Chunk<'a> {
         if order.standing.is_none_or(|standing| standing.is_replaced_by(message)) {
             order.standing = Some(order.standing.map_or(message, |standing| standing.after(message)));
             order.set_by = Some(event);
+            let facts = &event.facts;
+            for (known, said) in [
+                (&mut order.external, &facts.external),
+                (&mut order.email, &facts.email),
+                (&mut order.customer, &facts.customer),
+            ] {
+                if !said.is_empty() {
+                    *known = said;
+                }
+            }
+            order.money = facts.amount.or(order.money);
         }
         for (delivery_id, url_id, held) in &event.deliveries {
             let state = if *held { DeliveryState::Held } else { DeliveryState::Queued };
@@ -366,13 +392,13 @@ impl<'a> Chunk<'a> {
                 event.merchant_id.0,
                 event.gateway.name(),
                 facts.reference.as_str(),
-                facts.external.as_str(),
-                facts.email.as_str(),
-                facts.customer.as_str(),
+                order.external,
+                order.email,
+                order.customer,
                 order.status().unwrap_or(facts.status).code(),
                 facts.vendor_status.as_str(),
-                facts.amount.map(|money| money.minor),
-                facts.amount.as_ref().map(|money| money.currency.code()),
+                order.money.map(|money| money.minor),
+                order.money.as_ref().map(|money| money.currency.code()),
                 facts.test,
                 standing.event_at.0,
                 standing.told,
