@@ -23,10 +23,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What there is, and whether it belongs to a run that names nothing. `search-all` goes to ten million orders and takes half an
 /// hour.
-const SCENARIOS: [(&str, bool); 8] = [
+const SCENARIOS: [(&str, bool); 10] = [
     ("acknowledge", true),
     ("acknowledge-postgres", true),
     ("deliver", true),
+    ("nodes", true),
+    ("disk", true),
     ("steady", true),
     ("neighbours", true),
     ("outstanding", true),
@@ -56,6 +58,8 @@ fn main() {
                 "acknowledge" => acknowledge::run(Engine::Sqlite).await,
                 "acknowledge-postgres" => acknowledge::run(Engine::Postgres { nodes: 1 }).await,
                 "deliver" => deliver::run().await,
+                "nodes" => deliver::nodes().await,
+                "disk" => deliver::disk().await,
                 "steady" => steady::run().await,
                 "neighbours" => neighbours::run().await,
                 "outstanding" => outstanding::run().await,

@@ -154,8 +154,11 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         let read = async {
             let mut found = self.store.bodies(&[job.notification_id]).await?;
             if found.is_empty() {
-                self.store.settled().await?;
+                let settled = self.store.settled().await;
                 found = self.store.bodies(&[job.notification_id]).await?;
+                if found.is_empty() {
+                    settled?;
+                }
             }
             Ok::<_, StoreError>(found.remove(&job.notification_id))
         };

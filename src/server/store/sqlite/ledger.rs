@@ -18,6 +18,11 @@ use std::{
     time::Duration,
 };
 
+/// How long a statement waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(5);
+/// How long the writer waits for readers of the write-ahead log when that is to start over.
+const START_OVER_WAIT: Duration = Duration::from_millis(100);
+
 /// The ledger's own connection.
 pub(super) struct Ledger(Connection);
 
@@ -25,7 +30,7 @@ impl Ledger {
     /// Opens a database that exists and has this version's shape.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let conn = Connection::open(path)?;
-        conn.busy_timeout(Duration::from_secs(5))?;
+        conn.busy_timeout(BUSY)?;
         // The ends of all tables and indexes, and what one transaction changes, must stay in memory.
         conn.execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA foreign_keys = 0; PRAGMA temp_store = memory;
@@ -94,9 +99,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// Moves what is left in the write-ahead log into the database, so that the log starts over.
-    pub fn checkpoint(&self) -> Result<(), StoreError> {
-        Ok(self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
+    /// Moves what is left in the write-ahead log into the database, so that the log starts over; gives whether it does.
+    /// Under load somebody always reads in the log, and it would grow for as long as that goes on: so this waits for them,
+    /// for a moment. A long reader (a backup) is not waited for.
+    pub fn start_over(&self) -> Result<bool, StoreError> {
+        self.0.busy_timeout(START_OVER_WAIT)?;
+        let done = self.0.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+        self.0.busy_timeout(BUSY)?;
+        Ok(done? == 0)
     }
 }
 

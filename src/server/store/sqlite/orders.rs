@@ -111,6 +111,14 @@ pub(super) const NEWEST_OF_STATUS: &str = concat!(
                  WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND status = ?4 AND (?5 IS NULL OR test = ?5)
                  ORDER BY id DESC LIMIT ?6"
 );
+/// TEST orders of one status.
+pub(super) const NEWEST_TEST_OF_STATUS: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders INDEXED BY orders_test_status
+                 WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND status = ?4 AND test = 1 AND ?5 IS NOT NULL
+                 ORDER BY id DESC LIMIT ?6"
+);
 /// TEST orders.
 pub(super) const NEWEST_TEST: &str = concat!(
     "SELECT ",
@@ -179,6 +187,7 @@ impl SqliteStore {
         let (from, until) = id_range(filter);
         // One statement for each index that can serve the list; the planner cannot choose behind `OR … IS NULL`.
         let query = match (filter.status, filter.test) {
+            (Some(_), Some(true)) => sqlx::query(NEWEST_TEST_OF_STATUS),
             (Some(_), _) => sqlx::query(NEWEST_OF_STATUS),
             (None, Some(true)) => sqlx::query(NEWEST_TEST),
             (None, _) => sqlx::query(NEWEST),

@@ -5,7 +5,7 @@ use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 /// What is asked for, the statement, and every index that its plan must name.
-const HOT: [(&str, &str, &[&str]); 18] = [
+const HOT: [(&str, &str, &[&str]); 19] = [
     ("recognising a repeat", intake::SAME_MESSAGE, &["notification_once"]),
     ("finding the order of a message", intake::SAME_ORDER, &["orders_reference"]),
     ("what URLs have outstanding", queue::LANES, &["delivery_fresh", "delivery_again"]),
@@ -18,6 +18,7 @@ const HOT: [(&str, &str, &[&str]); 18] = [
     ("counting against the books", balance::COUNT_INDEXED, &["delivery_fresh", "delivery_held", "delivery_expired"]),
     ("the list of orders", orders::NEWEST, &["orders_newest"]),
     ("orders of a status", orders::NEWEST_OF_STATUS, &["orders_status"]),
+    ("TEST orders of a status", orders::NEWEST_TEST_OF_STATUS, &["orders_test_status"]),
     ("TEST orders", orders::NEWEST_TEST, &["orders_test"]),
     ("searching orders", orders::BY_TEXT, &["orders_reference", "orders_external", "orders_email"]),
     ("how deliveries of orders stand", orders::SUMMARIES, &["notification_of_order", "delivery_of_notification"]),

@@ -15,8 +15,10 @@ const WATCH_EVERY: Duration = Duration::from_millis(250);
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 /// A write-ahead log smaller than this is not worth a checkpoint.
 const CHECKPOINT_FROM: u64 = 4 << 20;
-/// From this size on the writer itself copies the rest, so that the log can start over.
+/// From this size on the writer itself copies the rest and waits for the log's readers, so that it starts over.
 const START_OVER_FROM: u64 = 64 << 20;
+/// Bytes of a page of the database.
+const PAGE: u64 = 4_096;
 
 const KEY_CHECK: &str = "key-check";
 
@@ -84,9 +86,9 @@ pub(super) async fn checkpoints(store: Weak<Inner>) {
         match sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(checkpointer).await {
             Ok(row) => {
                 let frames: i64 = row.try_get(1).unwrap_or(0);
-                let copied: i64 = row.try_get(2).unwrap_or(0);
                 copied_to = size;
-                if size >= START_OVER_FROM && frames > 0 && copied < frames {
+                // The file stays long when the log has started over: what counts is how much of it is in use.
+                if frames.unsigned_abs() * PAGE >= START_OVER_FROM {
                     let store = SqliteStore(inner);
                     let _ = store.write(LedgerOp::Checkpoint).await;
                 }
@@ -142,5 +144,50 @@ pub(super) fn fold(path: &Path) {
             Ok(_) => tracing::info!(file = %file.display(), "its write-ahead log is in use and stays beside it"),
             Err(error) => tracing::warn!(%error, file = %file.display(), "its write-ahead log stays beside it"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::Ledger;
+    use rusqlite::Connection;
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    #[test]
+    fn a_write_ahead_log_starts_over_although_somebody_always_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("busy.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE lines (text BLOB)").unwrap();
+        let write = |rows: usize| {
+            for _ in 0..rows {
+                writer.execute("INSERT INTO lines VALUES (randomblob(4000))", []).unwrap();
+            }
+        };
+        write(200);
+        let ledger = Ledger::open(&path).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // Readers whose moments overlap: one always looks into the log.
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let reader = Connection::open(&path).unwrap();
+                    while !is_over.load(Ordering::Relaxed) {
+                        let rows: i64 = reader.query_row("SELECT sum(length(text)) FROM lines", [], |row| row.get(0)).unwrap();
+                        assert!(rows > 0);
+                    }
+                });
+            }
+            // A machine may be busy for longer than a checkpoint waits.
+            let started_over = (0..50).any(|_| ledger.start_over().unwrap());
+            write(1);
+            is_over.store(true, Ordering::Relaxed);
+            assert!(started_over);
+        });
+        let frames: i64 = writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)).unwrap();
+        assert!(frames < 20, "{frames} pages are still in the log");
     }
 }

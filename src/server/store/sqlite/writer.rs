@@ -152,7 +152,7 @@ impl Writer {
                         let _ = reply.send(Ok(()));
                     }
                     LedgerOp::Checkpoint(reply) => {
-                        let _ = reply.send(self.on_ledger(|ledger| ledger.checkpoint()).await);
+                        let _ = reply.send(self.on_ledger(|ledger| ledger.start_over()).await.map(drop));
                     }
                     LedgerOp::Close(reply) => {
                         queue.close();
