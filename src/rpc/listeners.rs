@@ -68,7 +68,14 @@ pub async fn save_listener(
     #[server(default)] enabled: bool,
 ) -> Result<(), AppError> {
     let flag = |value: bool| if value { "true".to_owned() } else { String::new() };
-    let page = if id.is_empty() { format!("/m/{merchant}/listeners/new?gateway={}", url::form_urlencoded::byte_serialize(gateway.as_bytes()).collect::<String>()) } else { format!("/m/{merchant}/listeners/{id}") };
+    let page = if id.is_empty() {
+        format!(
+            "/m/{merchant}/listeners/new?gateway={}",
+            url::form_urlencoded::byte_serialize(gateway.as_bytes()).collect::<String>()
+        )
+    } else {
+        format!("/m/{merchant}/listeners/{id}")
+    };
     let sent = Sent {
         form: "listener",
         page,

@@ -34,7 +34,12 @@ fn usd(minor: i64) -> Money {
     Money { minor, currency: Currency::parse("USD").unwrap() }
 }
 
-fn message(place: (MerchantId, ListenerId), reference: &str, number: u64, facts: impl FnOnce(&mut OrderFacts)) -> NewNotification {
+fn message(
+    place: (MerchantId, ListenerId),
+    reference: &str,
+    number: u64,
+    facts: impl FnOnce(&mut OrderFacts),
+) -> NewNotification {
     let mut told = OrderFacts {
         reference: reference.into(),
         external: "web".into(),

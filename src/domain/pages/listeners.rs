@@ -66,7 +66,11 @@ impl GatewayChoice {
     pub fn fits(&self, text: &str) -> bool {
         let text = text.trim().to_lowercase();
         let has = |own: &str| own.to_lowercase().contains(&text);
-        text.is_empty() || has(&self.label) || has(self.gateway.name()) || has(&self.group) || self.aliases.iter().any(|one| has(one))
+        text.is_empty()
+            || has(&self.label)
+            || has(self.gateway.name())
+            || has(&self.group)
+            || self.aliases.iter().any(|one| has(one))
     }
 }
 

@@ -101,7 +101,9 @@ fn mistake(mistake: &FieldError) -> String {
         "merchant" => "--merchant",
         "gateway" => "--gateway",
         "option" => "--option",
-        field if field.starts_with("options[") => return format!("--option {}: {}", field[8..].trim_end_matches(']'), mistake.message),
+        field if field.starts_with("options[") => {
+            return format!("--option {}: {}", field[8..].trim_end_matches(']'), mistake.message);
+        }
         "order" => "--order",
         "url" => "URL",
         "max_in_flight" => "--max-in-flight",

@@ -2,7 +2,7 @@
 
 use super::{
     CliError,
-    args::GatewayListArgs,
+    gateway_args::GatewayListArgs,
     report::{Report, table},
 };
 use serde_json::json;

@@ -2,7 +2,8 @@
 
 use super::{
     CliError,
-    args::{ListenerAddArgs, MerchantListArgs, set},
+    args::{MerchantListArgs, set},
+    gateway_args::ListenerAddArgs,
     report::{Report, table, tick},
     tool::{self, ACTOR},
 };

@@ -13,6 +13,7 @@ mod bulk;
 mod copy;
 mod doctor;
 mod error;
+mod gateway_args;
 mod gateways;
 mod listeners;
 mod merchants;
@@ -28,7 +29,8 @@ mod users;
 pub use error::CliError;
 
 use self::{
-    args::{BulkCommand, Cli, Command, GatewayCommand, ListenerCommand, MerchantCommand, UrlCommand, UserCommand},
+    args::{BulkCommand, Cli, Command, ListenerCommand, MerchantCommand, UrlCommand, UserCommand},
+    gateway_args::GatewayCommand,
     report::Report,
 };
 use crate::server::telemetry;

@@ -1,6 +1,6 @@
 //! `quittance simulate …`
 
-use super::{CliError, args::SimulateArgs, report::Report};
+use super::{CliError, gateway_args::SimulateArgs, report::Report};
 use crate::domain::{Money, money::Currency};
 use crate::server::{
     dispatch::client::{Outbound, Target},
@@ -29,7 +29,8 @@ async fn run_with(services: &Services, args: &SimulateArgs) -> Result<Report, Cl
     }
     let preset = services.preset(listener.gateway).map_err(|error| wrong(error.to_string()))?;
     let code = args.currency.as_deref().unwrap_or_else(|| simulate::currency(preset));
-    let currency = Currency::parse(code).ok_or_else(|| wrong(format!("--currency: {code:?} is no code of three letters, such as USD")))?;
+    let currency =
+        Currency::parse(code).ok_or_else(|| wrong(format!("--currency: {code:?} is no code of three letters, such as USD")))?;
     let amount = Money::parse(&args.amount, currency).filter(|amount| amount.minor > 0);
     let amount = amount.ok_or_else(|| {
         wrong(format!("--amount: {:?} is no amount of {code}; write it with a point, such as 49.90", args.amount))
@@ -41,9 +42,9 @@ async fn run_with(services: &Services, args: &SimulateArgs) -> Result<Report, Cl
         return Err(wrong(format!("--order: {reference:?} must be 1 to 40 digits")));
     }
     let address = format!("{}/ipn/{}", args.server.trim_end_matches('/'), listener.path_key);
-    let wish =
-        Wish { status: args.status, reference: &reference, amount, email: &args.email, address: &address, now, number };
-    let posted = simulate::sign(preset, listener.secret.reveal(), &listener.options, &wish).map_err(|error| wrong(error.to_string()))?;
+    let wish = Wish { status: args.status, reference: &reference, amount, email: &args.email, address: &address, now, number };
+    let posted =
+        simulate::sign(preset, listener.secret.reveal(), &listener.options, &wish).map_err(|error| wrong(error.to_string()))?;
     let (status, answer) = post(services, &address, &posted).await?;
     let ok = (200..300).contains(&status);
     let shown = String::from_utf8_lossy(&answer).into_owned();
@@ -69,7 +70,8 @@ async fn post(services: &Services, address: &str, posted: &Posted) -> Result<(u1
     let target = Target::parse(&url).map_err(|note| CliError::Simulate(format!("--server: {note}")))?;
     let headers = posted.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let body = Bytes::from(posted.body.clone());
-    let exchange = services.client.send(&Outbound { target: &target, authority: "", method: posted.method.clone(), headers, body }).await;
+    let exchange =
+        services.client.send(&Outbound { target: &target, authority: "", method: posted.method.clone(), headers, body }).await;
     match exchange.failure {
         Some(failure) => Err(CliError::Simulate(format!(
             "the server did not answer: {} {} Is it running, and is --server right?",

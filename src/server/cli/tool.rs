@@ -2,7 +2,8 @@
 
 use super::{
     CliError,
-    args::{Cli, DatabaseArgs, GatewaysArgs},
+    args::{Cli, DatabaseArgs},
+    gateway_args::GatewaysArgs,
 };
 use crate::domain::Gateway;
 use crate::server::{

@@ -52,7 +52,8 @@ impl FromStr for Path {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no path; write names with points between them, such as data.object.id or items[0].id");
+        let wrong =
+            || format!("{text:?} is no path; write names with points between them, such as data.object.id or items[0].id");
         let (from, rest) = if let Some(rest) = text.strip_prefix("$.") {
             (From::Root, rest)
         } else if let Some(rest) = text.strip_prefix('!') {

@@ -105,11 +105,14 @@ pub fn sign(preset: &Preset, secret: &[u8], options: &GatewayOptions, wish: &Wis
     let values = values(preset, &case.values, options, wish);
     let is_form = preset.body == BodyForm::Form;
     let unsigned = fill(text, &values, is_form);
-    let signature = preset
-        .signatures
-        .iter()
-        .find(|signature| signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_bytes())))
-        .ok_or_else(|| wrong("no signature goes with this secret"))?;
+    let fits = |signature: &&Signature| {
+        let stands_there = match &signature.from {
+            Origin::Header(_) => true,
+            Origin::Field(path) => path.to_string().rsplit('.').next().is_some_and(|name| text.contains(name)),
+        };
+        stands_there && signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_bytes()))
+    };
+    let signature = preset.signatures.iter().find(fits).ok_or_else(|| wrong("no signature goes with this secret"))?;
 
     let is_get = preset.method != Verb::Post;
     let mut posted = Posted {

@@ -278,9 +278,7 @@ impl Pairs {
                 };
                 raw.map(split).collect()
             }
-            (Fields::Form(form), _) => {
-                form.fields.iter().map(|field| (field.name.to_vec(), field.value.to_vec())).collect()
-            }
+            (Fields::Form(form), _) => form.fields.iter().map(|field| (field.name.to_vec(), field.value.to_vec())).collect(),
             (Fields::Json { root, .. }, _) => {
                 let object = match &self.within {
                     Some(path) => source.scope.json(path),
@@ -291,9 +289,7 @@ impl Pairs {
             }
             (Fields::None, _) => return,
         };
-        pairs.retain(|(name, value)| {
-            self.is_wanted(&String::from_utf8_lossy(name)) && (self.keep_empty || !value.is_empty())
-        });
+        pairs.retain(|(name, value)| self.is_wanted(&String::from_utf8_lossy(name)) && (self.keep_empty || !value.is_empty()));
         pairs.sort_by(|a, b| a.0.cmp(&b.0));
         let encoded = |text: &[u8], out: &mut Vec<u8>| match self.encode {
             PairEncoding::Rfc3986 => percent(text, out),

@@ -144,7 +144,9 @@ fn customer(first: &str, last: &str, company: &str) -> CompactString {
 /// that some accounts' notifications carry too; the words after those of 2Checkout are PayU's.
 fn status(vendor: &str) -> OrderStatus {
     match vendor.to_ascii_uppercase().as_str() {
-        "PENDING" | "PENDING_APPROVAL" | "PURCHASE_PENDING" | "SUSPECT" | "WAITING_PAYMENT" | "IN_PROGRESS" => OrderStatus::Pending,
+        "PENDING" | "PENDING_APPROVAL" | "PURCHASE_PENDING" | "SUSPECT" | "WAITING_PAYMENT" | "IN_PROGRESS" => {
+            OrderStatus::Pending
+        }
         "PAYMENT_AUTHORIZED" | "PENDING_ORDER_APPROVAL" | "AUTHRECEIVED" => OrderStatus::Authorized,
         "PAYMENT_RECEIVED" | "COMPLETE" | "CASH" | "TEST" => OrderStatus::Paid,
         "REFUND" => OrderStatus::Refunded,

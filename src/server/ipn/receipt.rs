@@ -272,7 +272,12 @@ mod tests {
     const DATE: &str = "20050303123434";
 
     fn facts() -> ReceiptFacts {
-        ReceiptFacts { product_id: b"1".to_vec(), product_name: b"Software program".to_vec(), ipn_date: DATE.into(), is_licence: false }
+        ReceiptFacts {
+            product_id: b"1".to_vec(),
+            product_name: b"Software program".to_vec(),
+            ipn_date: DATE.into(),
+            is_licence: false,
+        }
     }
 
     fn confirmed(body: &str) -> bool {

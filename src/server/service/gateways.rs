@@ -123,9 +123,10 @@ pub(super) fn gateway_guide(preset: Option<&Arc<Preset>>, address: &str) -> Gate
 
 /// Checks the secret as the gateway writes it.
 pub(super) fn check_secret(preset: &Preset, secret: &str) -> Result<(), String> {
-    let fits = preset.signatures.iter().filter(|signature| {
-        signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_str()))
-    });
+    let fits = preset
+        .signatures
+        .iter()
+        .filter(|signature| signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_str())));
     let mut wrong = None;
     for signature in fits {
         match signature.key_of(secret.as_bytes()) {
@@ -165,7 +166,9 @@ pub(super) fn options(
         }
         match value {
             Some(value) => drop(options.0.insert(ask.name.clone(), value)),
-            None if ask.required => mistakes.add(&field, format!("Enter the {}; {} cannot be checked without it.", ask.label, preset.label)),
+            None if ask.required => {
+                mistakes.add(&field, format!("Enter the {}; {} cannot be checked without it.", ask.label, preset.label))
+            }
             None => {}
         }
     }

@@ -71,8 +71,10 @@ impl Services {
     pub async fn listener_list(&self, merchant: &Merchant, may_change: bool) -> ServiceResult<ListenerList> {
         let activity = self.store.listener_activity(merchant.id).await?;
         let listeners = self.store.settings().listeners_of(merchant.id);
-        let rows =
-            listeners.iter().map(|listener| self.row(listener, activity.get(&listener.id).copied().unwrap_or_default())).collect();
+        let rows = listeners
+            .iter()
+            .map(|listener| self.row(listener, activity.get(&listener.id).copied().unwrap_or_default()))
+            .collect();
         Ok(ListenerList { merchant: merchant_ref(merchant), rows, base: self.base.clone(), may_change })
     }
 
@@ -138,7 +140,9 @@ fn listener_draft(
     };
     let secret = match form.secret.trim() {
         "" if known.is_some() => None,
-        secret => mistakes.take("secret", fields::secret(secret).and_then(|secret| check_secret(preset, &secret).map(|()| secret))),
+        secret => {
+            mistakes.take("secret", fields::secret(secret).and_then(|secret| check_secret(preset, &secret).map(|()| secret)))
+        }
     };
     let options =
         options(preset, &form.options, &known.map(|listener| listener.options.clone()).unwrap_or_default(), &mut mistakes);

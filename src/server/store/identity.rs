@@ -8,6 +8,9 @@ use sha2::{Digest as _, Sha256};
 pub(super) const DIGEST_BYTES: usize = 16;
 pub(super) type Digest = [u8; DIGEST_BYTES];
 
+/// What the doctor reads of a notification: segment, part, id, digest, whether it was translated, its number, its size.
+pub(super) type Proof<Part> = (i64, Part, i64, Vec<u8>, bool, String, i64);
+
 /// The digest of a message on its way in.
 pub(super) fn digest(new: &NewNotification) -> Digest {
     of(identifying(new.outgoing.is_some(), &new.facts.message_id, &new.body))

@@ -268,7 +268,8 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
     let required = listener.as_ref().map_or(Algorithms::ALL, |listener| listener.required);
     let (label, id) = listener.map_or_else(Default::default, |listener| (listener.label, listener.id.to_string()));
     let kept = "Leave it empty to keep the one that is stored.";
-    let secret_hint = if is_new { format!("{} It is kept encrypted and never shown.", form.secret_hint) } else { kept.to_owned() };
+    let secret_hint =
+        if is_new { format!("{} It is kept encrypted and never shown.", form.secret_hint) } else { kept.to_owned() };
     let options: Vec<_> = form.options.into_iter().map(|ask| option_field(ask, &flash)).collect();
     let algorithms = form.has_algorithms.then(|| {
         view! {
@@ -296,7 +297,8 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
 /// A field for something that the gateway needs beside the secret.
 fn option_field(ask: GatewayAsk, flash: &Flash) -> AnyView {
     let name = format!("options[{}]", ask.name);
-    let hint = if ask.secret && ask.is_set { format!("{} Leave it empty to keep the one that is stored.", ask.hint) } else { ask.hint };
+    let hint =
+        if ask.secret && ask.is_set { format!("{} Leave it empty to keep the one that is stored.", ask.hint) } else { ask.hint };
     let value = if ask.secret { String::new() } else { flash.value(&name).map_or(ask.value, str::to_owned) };
     let error = flash.error(&name).map(str::to_owned);
     let (is_wrong, focus) = (error.is_some(), flash.errors.first().is_some_and(|first| first.field == name));
@@ -326,7 +328,8 @@ fn option_field(ask: GatewayAsk, flash: &Flash) -> AnyView {
 
 fn traffic(page: &Page) -> AnyView {
     let base = format!("/m/{}", page.merchant.slug);
-    let received: Vec<_> = page.received.iter().take(RECEIVED_SHOWN).map(|row| received_row(&base, row, &page.guide.proof)).collect();
+    let received: Vec<_> =
+        page.received.iter().take(RECEIVED_SHOWN).map(|row| received_row(&base, row, &page.guide.proof)).collect();
     let refused: Vec<_> = page.refused.iter().map(|row| refused_row(&base, row)).collect();
     view! {
         <section aria-labelledby="received">

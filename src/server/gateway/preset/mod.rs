@@ -335,7 +335,11 @@ impl<'de> Deserialize<'de> for Clock {
             "unix-millis" => Self::UnixMillis,
             "iso" => Self::Iso,
             form if form.contains('%') => Self::Civil(text),
-            _ => return Err(D::Error::custom(format!("{text:?} is no form of a time: unix, unix-millis, iso, or such as %Y%m%d%H%M%S"))),
+            _ => {
+                return Err(D::Error::custom(format!(
+                    "{text:?} is no form of a time: unix, unix-millis, iso, or such as %Y%m%d%H%M%S"
+                )));
+            }
         })
     }
 }

@@ -6,11 +6,7 @@ use crate::domain::{
     money::Currency,
     order::{OrderFacts, Refund},
 };
-use crate::server::gateway::{
-    fields::Path,
-    reference, shown,
-    template::Source,
-};
+use crate::server::gateway::{fields::Path, reference, shown, template::Source};
 use jiff::{
     civil::DateTime,
     fmt::temporal::DateTimeParser,
@@ -74,7 +70,9 @@ impl Preset {
                 amount: amount.filter(|_| !matches!(refund, Some(Refund::Part(_)))),
                 test: order.test.iter().any(|condition| {
                     let told = match &condition.origin {
-                        Origin::Header(name) => source.headers.get(name.as_str()).map(|value| String::from_utf8_lossy(value.as_bytes())),
+                        Origin::Header(name) => {
+                            source.headers.get(name.as_str()).map(|value| String::from_utf8_lossy(value.as_bytes()))
+                        }
                         Origin::Field(path) => scope.text(path),
                     };
                     told.is_some_and(|text| text.trim().eq_ignore_ascii_case(&condition.value))
@@ -183,7 +181,11 @@ mod tests {
         let civil = || Clock::Civil("%Y%m%d%H%M%S".to_owned());
         assert_eq!(at("20231115051320", civil(), Some("+07:00")), Some(1_700_000_000_000_000));
         for wrong in ["", "yesterday", "99999999999999999999", "20231315051320"] {
-            assert_eq!(at(wrong, Clock::Unix, None).or(at(wrong, Clock::Iso, None)).or(at(wrong, civil(), None)), None, "{wrong}");
+            assert_eq!(
+                at(wrong, Clock::Unix, None).or(at(wrong, Clock::Iso, None)).or(at(wrong, civil(), None)),
+                None,
+                "{wrong}"
+            );
         }
     }
 

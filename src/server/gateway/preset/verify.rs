@@ -82,13 +82,18 @@ impl Preset {
     }
 
     /// Checks signature and time stamp of one message.
-    pub fn prove(&self, scope: Scope<'_, '_>, raw: &[u8], credentials: Credentials<'_>, request: &Request<'_>) -> Result<(), Refused> {
+    pub fn prove(
+        &self,
+        scope: Scope<'_, '_>,
+        raw: &[u8],
+        credentials: Credentials<'_>,
+        request: &Request<'_>,
+    ) -> Result<(), Refused> {
         let secrets = secrets(&credentials);
         let mut is_there = false;
         for signature in &self.signatures {
-            let allowed = |secret: &&[u8]| {
-                signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_bytes()))
-            };
+            let allowed =
+                |secret: &&[u8]| signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_bytes()));
             let secrets: Vec<&[u8]> = secrets.iter().copied().filter(allowed).collect();
             if secrets.is_empty() {
                 continue;
@@ -133,7 +138,10 @@ impl Preset {
             return Ok(());
         }
         Err(if is_there {
-            Refused { reason: RefusalReason::Malformed, detail: "The signature has not the form that this gateway uses.".to_owned() }
+            Refused {
+                reason: RefusalReason::Malformed,
+                detail: "The signature has not the form that this gateway uses.".to_owned(),
+            }
         } else {
             let places: Vec<_> = self.signatures.iter().map(|signature| signature.place()).collect();
             Refused { reason: RefusalReason::NoSignature, detail: format!("Expected in {}.", places.join(" or ")) }

@@ -2,7 +2,12 @@
 
 use super::{Core, nodes::DEAD_AFTER, plans};
 use crate::domain::{DeliveryState, id::UrlId};
-use crate::server::store::{Finding, StoreError, exchanges::Exchanges, identity::is_unaltered, pack::unpack};
+use crate::server::store::{
+    Finding, StoreError,
+    exchanges::Exchanges,
+    identity::{Proof, is_unaltered},
+    pack::unpack,
+};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 /// After its death a node's deliveries must have been taken over within this.
@@ -216,7 +221,7 @@ async fn digests(conn: &mut PgConnection) -> Result<Finding, StoreError> {
     loop {
         // Notifications lie in nearly the order of their segments, so with a page of them sorted here each segment is
         // read about once, and neither the rows nor their bytes are ever in memory all together.
-        let mut rows: Vec<(i64, i64, i64, Vec<u8>, bool, String, i64)> = sqlx::query_as(
+        let mut rows: Vec<Proof<i64>> = sqlx::query_as(
             "SELECT segment_id, part, id, digest, translated, message_id, size FROM notification WHERE id > $1 ORDER BY id
              LIMIT $2",
         )

@@ -4,11 +4,14 @@
 //! row in its final state), then written in one transaction. This is where most of the store's time goes, so it runs
 //! on a thread with prepared statements, one row a call.
 
-use super::journal::{Accepted, Attempted, Entry, Event, Repeated, Translated, Unreadable, said_at};
+use super::{
+    journal::{Accepted, Attempted, Entry, Event, Repeated, Translated, Unreadable, said_at},
+    standing::Order,
+};
 use crate::domain::{
-    DeliveryState, Money, OrderStatus, Timestamp,
+    DeliveryState, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
-    order::{Refund, Refunds, Standing},
+    order::{Refund, Standing},
 };
 use crate::server::store::{Change, Next, StoreError, settle::settle};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
@@ -142,46 +145,6 @@ struct Delivery {
     finished_at: Option<Timestamp>,
 }
 
-/// An order in the chunk: its standing, and the message that set it, if one of the chunk did.
-struct Order<'a> {
-    standing: Option<Standing>,
-    set_by: Option<&'a Accepted>,
-    touched_at: Timestamp,
-    /// What messages of the chunk said; a later one may come without what an earlier one said.
-    external: &'a str,
-    email: &'a str,
-    customer: &'a str,
-    money: Option<Money>,
-    /// As far as known before the messages of the chunk.
-    amount: Option<i64>,
-    refunds: Refunds,
-    /// A message of the chunk told of a refund.
-    refund_told: bool,
-}
-
-impl Order<'_> {
-    fn unknown() -> Self {
-        Self {
-            standing: None,
-            set_by: None,
-            touched_at: Timestamp::default(),
-            external: "",
-            email: "",
-            customer: "",
-            money: None,
-            amount: None,
-            refunds: Refunds::default(),
-            refund_told: false,
-        }
-    }
-
-    /// Its status, with what refunds and the amount make of it.
-    fn status(&self) -> Option<OrderStatus> {
-        let amount = self.money.map(|money| money.minor).or(self.amount);
-        Some(self.refunds.settle(self.standing?.status, amount))
-    }
-}
-
 /// How the chunk changes the books of one URL.
 #[derive(Default)]
 struct Book {
@@ -222,19 +185,7 @@ impl<'a> Chunk<'a> {
         Ok(match self.orders.entry(id) {
             btree_map::Entry::Occupied(known) => known.into_mut(),
             btree_map::Entry::Vacant(place) if is_new => place.insert(Order::unknown()),
-            btree_map::Entry::Vacant(place) => {
-                let query = "SELECT status, event_at, event_told, amount, refunded, refunded_total FROM orders WHERE id = ?";
-                let known = tx
-                    .prepare_cached(query)?
-                    .query_row([id.0], |row| {
-                        let status = OrderStatus::from_code(row.get_ref(0)?.as_str()?);
-                        let standing = Standing { status, event_at: Timestamp(row.get(1)?), told: row.get(2)? };
-                        let refunds = Refunds { parts: row.get(4)?, total: row.get(5)? };
-                        Ok(Order { standing: Some(standing), amount: row.get(3)?, refunds, ..Order::unknown() })
-                    })
-                    .optional()?;
-                place.insert(known.unwrap_or_else(Order::unknown))
-            }
+            btree_map::Entry::Vacant(place) => place.insert(Order::read(tx, id)?),
         })
     }
 
@@ -268,26 +219,7 @@ impl<'a> Chunk<'a> {
     fn accepted(&mut self, tx: &Transaction<'_>, event: &'a Accepted, refund: Option<Refund>) -> Result<(), StoreError> {
         let message = Standing::of(&event.facts, event.received_at);
         let order = self.order(tx, event.order_id, event.begins_order)?;
-        order.touched_at = order.touched_at.max(event.received_at);
-        if refund.is_some() {
-            order.refunds = order.refunds.and(refund);
-            order.refund_told = true;
-        }
-        if order.standing.is_none_or(|standing| standing.is_replaced_by(message)) {
-            order.standing = Some(order.standing.map_or(message, |standing| standing.after(message)));
-            order.set_by = Some(event);
-            let facts = &event.facts;
-            for (known, said) in [
-                (&mut order.external, &facts.external),
-                (&mut order.email, &facts.email),
-                (&mut order.customer, &facts.customer),
-            ] {
-                if !said.is_empty() {
-                    *known = said;
-                }
-            }
-            order.money = facts.amount.or(order.money);
-        }
+        order.told(event, message, refund);
         for (delivery_id, url_id, held) in &event.deliveries {
             let state = if *held { DeliveryState::Held } else { DeliveryState::Queued };
             let fresh = Some((event.id, event.order_id, event.merchant_id, event.node, event.received_at));
@@ -359,66 +291,12 @@ impl<'a> Chunk<'a> {
     }
 
     fn write(&mut self, tx: &Transaction<'_>) -> Result<(), StoreError> {
-        self.write_orders(tx)?;
+        super::standing::write(tx, &self.orders)?;
         self.write_notifications(tx)?;
         self.write_deliveries(tx)?;
         self.write_attempts(tx)?;
         self.write_books(tx)?;
         self.write_hours(tx)
-    }
-
-    fn write_orders(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
-        // A later message may come without tags that an earlier one had: what is known of an order stays known.
-        let mut upsert = tx.prepare_cached(
-            "INSERT INTO orders (id, merchant_id, gateway, reference, external, email, customer, status, vendor_status,
-                 amount, currency, test, event_at, event_told, refunded, refunded_total, created_at, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (id) DO UPDATE SET
-                 external = CASE WHEN excluded.external = '' THEN external ELSE excluded.external END,
-                 email = CASE WHEN excluded.email = '' THEN email ELSE excluded.email END,
-                 customer = CASE WHEN excluded.customer = '' THEN customer ELSE excluded.customer END,
-                 status = excluded.status, vendor_status = excluded.vendor_status,
-                 amount = coalesce(excluded.amount, amount), currency = coalesce(excluded.currency, currency),
-                 test = excluded.test, event_at = excluded.event_at, event_told = excluded.event_told,
-                 refunded = excluded.refunded, refunded_total = excluded.refunded_total, updated_at = excluded.updated_at",
-        )?;
-        let mut touch = tx.prepare_cached("UPDATE orders SET updated_at = ? WHERE id = ?")?;
-        let mut refund =
-            tx.prepare_cached("UPDATE orders SET updated_at = ?, status = ?, refunded = ?, refunded_total = ? WHERE id = ?")?;
-        for (id, order) in &self.orders {
-            let Some((event, standing)) = order.set_by.zip(order.standing) else {
-                match order.status().filter(|_| order.refund_told) {
-                    Some(status) => {
-                        let Refunds { parts, total } = order.refunds;
-                        refund.execute(params![order.touched_at.0, status.code(), parts, total, id.0])?
-                    }
-                    None => touch.execute(params![order.touched_at.0, id.0])?,
-                };
-                continue;
-            };
-            let facts = &event.facts;
-            upsert.execute(params![
-                id.0,
-                event.merchant_id.0,
-                event.gateway.name(),
-                facts.reference.as_str(),
-                order.external,
-                order.email,
-                order.customer,
-                order.status().unwrap_or(facts.status).code(),
-                facts.vendor_status.as_str(),
-                order.money.map(|money| money.minor),
-                order.money.as_ref().map(|money| money.currency.code()),
-                facts.test,
-                standing.event_at.0,
-                standing.told,
-                order.refunds.parts,
-                order.refunds.total,
-                event.received_at.0,
-                order.touched_at.0,
-            ])?;
-        }
-        Ok(())
     }
 
     fn write_notifications(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {

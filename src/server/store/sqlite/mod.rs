@@ -31,6 +31,7 @@ mod retention;
 mod rows;
 mod segments;
 mod settings;
+mod standing;
 mod upkeep;
 mod verify;
 mod writer;

@@ -2,7 +2,12 @@
 
 use super::{NODE, SqliteStore, plans};
 use crate::domain::DeliveryState;
-use crate::server::store::{Finding, StoreError, exchanges::Exchanges, identity::is_unaltered, pack::unpack};
+use crate::server::store::{
+    Finding, StoreError,
+    exchanges::Exchanges,
+    identity::{Proof, is_unaltered},
+    pack::unpack,
+};
 use sqlx::{Row as _, SqliteConnection};
 
 impl SqliteStore {
@@ -183,7 +188,7 @@ async fn digests(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
     loop {
         // Notifications lie in nearly the order of their segments, so with a page of them sorted here each segment is
         // read about once, and neither the rows nor their bytes are ever in memory all together.
-        let mut rows: Vec<(i64, u32, i64, Vec<u8>, bool, String, i64)> = sqlx::query_as(
+        let mut rows: Vec<Proof<u32>> = sqlx::query_as(
             "SELECT segment_id, part, id, digest, translated, message_id, size FROM notification WHERE id > ? ORDER BY id
              LIMIT ?",
         )
