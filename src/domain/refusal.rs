@@ -22,13 +22,15 @@ pub enum RefusalReason {
     /// It is about another merchant's account.
     WrongMerchant,
     WrongMethod,
+    /// A test at a listener for real messages, or the other way round.
+    WrongMode,
     /// Nothing here describes the listener's gateway.
     UnknownGateway,
 }
 
 impl RefusalReason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::UnknownListener,
         Self::ListenerOff,
         Self::TooLarge,
@@ -42,6 +44,7 @@ impl RefusalReason {
         Self::Stale,
         Self::WrongMerchant,
         Self::WrongMethod,
+        Self::WrongMode,
         Self::UnknownGateway,
     ];
 
@@ -61,6 +64,7 @@ impl RefusalReason {
             Self::Stale => "stale",
             Self::WrongMerchant => "wrong-merchant",
             Self::WrongMethod => "wrong-method",
+            Self::WrongMode => "wrong-mode",
             Self::UnknownGateway => "unknown-gateway",
         }
     }
@@ -79,6 +83,7 @@ impl RefusalReason {
             Self::TooSlow => 408,
             Self::Malformed | Self::FieldMissing => 400,
             Self::NoSignature | Self::RequiredSignatureMissing | Self::WrongSignature | Self::Stale | Self::WrongMerchant => 403,
+            Self::WrongMode => 403,
             Self::WrongMethod => 405,
             // Not the sender's fault; but it must come again.
             Self::UnknownGateway => 421,
@@ -101,6 +106,7 @@ impl RefusalReason {
             Self::Stale => "Time stamp too far off",
             Self::WrongMerchant => "Another account",
             Self::WrongMethod => "Wrong method",
+            Self::WrongMode => "Test or real",
             Self::UnknownGateway => "Gateway not described",
         }
     }
@@ -123,6 +129,7 @@ impl RefusalReason {
             Self::Stale => "The signature is right, but its time stamp is too old, or ahead of this server's clock.",
             Self::WrongMerchant => "The signature is right, but the message is about another account than this listener expects.",
             Self::WrongMethod => "The message came by another HTTP method than this gateway uses.",
+            Self::WrongMode => "It is a test message at a listener that takes real ones, or the other way round.",
             Self::UnknownGateway => "The server was started without a description of this listener's gateway.",
         }
     }
@@ -153,6 +160,7 @@ impl RefusalReason {
                 "Compare this server's clock with the time; a message that was repeated by somebody else is rightly refused."
             }
             Self::WrongMerchant => "Compare the account number in this listener's settings with the one at the gateway.",
+            Self::WrongMode => "Give the gateway's test mode a listener of its own, or empty the mode of this one.",
             Self::WrongMethod => "Check that the listener's gateway is the one that posts to it.",
             Self::UnknownGateway => "Start the server with --gateways and the folder in which the gateway's file lies.",
         }

@@ -173,6 +173,9 @@ async fn an_amount_that_differs_is_told_where_the_gateway_knows_a_word_for_it() 
     };
     assert!(code(50_000, 1).await.contains("\"00\""));
     assert!(code(60_000, 2).await.contains("\"04\""));
+    let received = app.services.store.received_by(listener.id).await.unwrap();
+    let stored = app.services.store.notification(shop.merchant.id, received[0].id).await.unwrap().unwrap();
+    assert!(stored.body.starts_with(b"vnp_Amount="), "what came in the query is kept as the message");
     let probe = gateway::get(app.address, &path(&listener)).await;
     assert_eq!((probe.status, probe.text().contains("GET")), (200, true), "without a query it is only a look");
     app.stop().await;
@@ -255,5 +258,29 @@ async fn an_operator_adds_a_gateway_of_his_own() {
     let refused = app.services.store.refused_by(listener.id).await.unwrap();
     assert_eq!(refused[0].reason, RefusalReason::UnknownGateway);
     app.services.listener_page(&shop.merchant, listener.id, true).await.unwrap();
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_for_real_messages_takes_no_tests() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let preset = app.services.gateways.get("stripe".parse().unwrap()).unwrap().clone();
+    let form = |mode: &str| ListenerForm {
+        gateway: preset.id,
+        secret: "whsec_x".to_owned(),
+        options: [("mode".to_owned(), mode.to_owned())].into(),
+        label: String::new(),
+        ..listener_form()
+    };
+    let wrong = format!("{:?}", shop.services.add_listener(&shop.merchant, &form("lively"), "test").await.unwrap_err());
+    assert!(wrong.contains("live or test"), "{wrong}");
+    let listener = shop.services.add_listener(&shop.merchant, &form("test"), "test").await.unwrap();
+    let message = signed(&app, &listener, OrderStatus::Paid, "100200300", 1);
+    assert_eq!(post(&app, &listener, &message).await.status, 400, "a real one");
+    let refused = app.services.store.refused_by(listener.id).await.unwrap();
+    assert_eq!(refused[0].reason, RefusalReason::WrongMode);
+    let page = app.services.refusal_page(&shop.merchant, refused[0].id).await.unwrap();
+    assert!(page.fields.iter().any(|(path, value)| path == "data.object.id" && value == "pi_100200300"), "{:?}", page.fields);
     app.stop().await;
 }

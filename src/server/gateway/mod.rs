@@ -18,7 +18,7 @@ mod translate;
 mod trials;
 pub mod twocheckout;
 
-pub use preset::{ADDRESS, Adapter, Ask, Case, PREVIOUS_SECRET, Preset};
+pub use preset::{ADDRESS, Adapter, Ask, Case, MODE, PREVIOUS_SECRET, Preset};
 pub use registry::{Gateways, PresetError};
 
 use self::template::Source;
@@ -154,6 +154,7 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
         if ignored {
             is_ignored = true;
         } else if let Some(reading) = preset.read_order(&source) {
+            preset.fits_mode(&reading.facts, credentials)?;
             let outgoing = translate::translate(preset, &reading, request.now).into();
             events.push(Event { facts: reading.facts, outgoing: Some(outgoing) });
         }
@@ -181,7 +182,8 @@ pub fn answer(preset: &Preset, outcome: Outcome) -> Option<Acknowledgement> {
             | RefusalReason::RequiredSignatureMissing
             | RefusalReason::WrongSignature
             | RefusalReason::Stale
-            | RefusalReason::WrongMerchant,
+            | RefusalReason::WrongMerchant
+            | RefusalReason::WrongMode,
         ) => own(&answers.refused),
         Outcome::Refused(RefusalReason::Malformed | RefusalReason::TooManyFields) => own(&answers.malformed),
         Outcome::Refused(_) => None,
@@ -190,6 +192,30 @@ pub fn answer(preset: &Preset, outcome: Outcome) -> Option<Acknowledgement> {
 
 fn acknowledgement(answer: &preset::Answer) -> Acknowledgement {
     Acknowledgement { status: answer.status, content_type: answer.content_type.clone().into(), body: answer.body.clone() }
+}
+
+/// The values of a JSON message with the paths that lead to them; `None` where it is no JSON.
+pub fn json_fields(body: &[u8]) -> Option<Vec<(String, String)>> {
+    fn walk(at: &str, value: &json::Json<'_>, found: &mut Vec<(String, String)>) {
+        match value {
+            json::Json::Object(members) => {
+                for (name, value) in members {
+                    let path = if at.is_empty() { name.to_string() } else { format!("{at}.{name}") };
+                    walk(&path, value, found);
+                }
+            }
+            json::Json::List(items) => {
+                for (number, value) in items.iter().enumerate() {
+                    walk(&format!("{at}[{number}]"), value, found);
+                }
+            }
+            value => found.push((at.to_owned(), value.text().unwrap_or_default().to_owned())),
+        }
+    }
+    let root = json::Json::parse(body).ok()?;
+    let mut found = Vec::new();
+    walk("", &root, &mut found);
+    Some(found)
 }
 
 /// A text as lists show it.

@@ -148,6 +148,8 @@ async fn receive<K: Keeper>(
     let listener = state.keeper.listener(&key);
     let is_known = listener.as_ref().is_some_and(|listener| listener.enabled);
     let body = match read_body(body, if is_known { MAX_BODY } else { REFUSED_BODY_KEPT }).await {
+        // Of a message that comes by GET the query is what tells.
+        Ok(_) if parts.method == Method::GET => Bytes::copy_from_slice(parts.uri.query().unwrap_or_default().as_bytes()),
         Ok(body) => body,
         Err(ReadError { reason: Some(reason), kept, size }) => {
             let reason = match &listener {

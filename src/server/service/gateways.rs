@@ -5,7 +5,7 @@ use crate::domain::{
     AppError, Gateway, GatewayOptions,
     pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener},
 };
-use crate::server::gateway::{ADDRESS, Ask, PREVIOUS_SECRET, Preset};
+use crate::server::gateway::{ADDRESS, Ask, MODE, PREVIOUS_SECRET, Preset};
 use std::{collections::BTreeMap, sync::Arc};
 
 impl Services {
@@ -51,6 +51,15 @@ fn asks(preset: &Preset) -> Vec<Ask> {
             name: ADDRESS.to_owned(),
             label: "Address as the gateway knows it".to_owned(),
             hint: "It is part of what is signed. Left empty, the address of this listener as this page shows it.".to_owned(),
+            secret: false,
+            required: false,
+        });
+    }
+    if preset.adapter.is_none() && !preset.order.test.is_empty() {
+        asks.push(Ask {
+            name: MODE.to_owned(),
+            label: "Mode".to_owned(),
+            hint: "live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked.".to_owned(),
             secret: false,
             required: false,
         });
@@ -158,6 +167,9 @@ pub(super) fn options(
             None | Some("") => before.map(str::to_owned),
             Some(text) => mistakes.take(&field, fields::secret(text)),
         };
+        if value.as_ref().is_some_and(|value| ask.name == MODE && !matches!(value.as_str(), "live" | "test")) {
+            mistakes.add(&field, "Enter live or test, or leave it empty.");
+        }
         if let Some(value) = &value
             && ask.name == PREVIOUS_SECRET
             && let Err(reason) = check_secret(preset, value)

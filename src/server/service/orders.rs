@@ -7,6 +7,7 @@ use crate::domain::{
     pages::orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList, OrderPage, OrderRow},
 };
 use crate::server::{
+    gateway,
     ipn::Form,
     store::{Merchant, NewResend, ResendOutcome},
 };
@@ -176,8 +177,11 @@ impl Services {
     }
 }
 
-/// A form's fields for people; nothing where the body is no form.
+/// A message's fields for people, of JSON with the paths that lead to them; nothing where it is neither that nor a form.
 pub fn decoded(body: &[u8]) -> Vec<(String, String)> {
+    if let Some(b'{' | b'[') = body.trim_ascii_start().first() {
+        return gateway::json_fields(body).unwrap_or_default();
+    }
     let Ok(form) = Form::parse(body) else { return Vec::new() };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     form.fields.iter().map(|field| (text(&field.name), text(&field.value))).collect()

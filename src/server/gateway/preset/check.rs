@@ -1,11 +1,11 @@
 //! Whether a description makes sense, before a listener depends on it.
 
-use super::{ADDRESS, BodyForm, Clock, PREVIOUS_SECRET, Preset};
+use super::{ADDRESS, BodyForm, Clock, MODE, PREVIOUS_SECRET, Preset};
 use crate::domain::money::Currency;
 use jiff::tz::Offset;
 
 /// Names that every listener has.
-const TAKEN: [&str; 3] = ["secret", PREVIOUS_SECRET, ADDRESS];
+const TAKEN: [&str; 4] = ["secret", PREVIOUS_SECRET, ADDRESS, MODE];
 
 /// Everything that a file can have wrong without being unreadable.
 pub(super) fn check(preset: &Preset) -> Result<(), String> {

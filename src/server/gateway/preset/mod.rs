@@ -491,5 +491,7 @@ impl Preset {
 
 /// What a listener may have beside what its gateway asks for.
 pub const PREVIOUS_SECRET: &str = "previous-secret";
+/// Which messages are taken, where the gateway tells tests from real ones: `live`, `test`, or both where it is empty.
+pub const MODE: &str = "mode";
 /// The address that the gateway knows, where it is part of what is signed.
 pub const ADDRESS: &str = "address";

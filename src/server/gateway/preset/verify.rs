@@ -1,7 +1,7 @@
 //! Whether a request is what it claims to be.
 
-use super::{ADDRESS, BodyForm, List, Origin, PREVIOUS_SECRET, Preset, Signature, Verb};
-use crate::domain::{RefusalReason, Timestamp};
+use super::{ADDRESS, BodyForm, List, MODE, Origin, PREVIOUS_SECRET, Preset, Signature, Verb};
+use crate::domain::{RefusalReason, Timestamp, order::OrderFacts};
 use crate::server::gateway::{
     Credentials, Refused, Request,
     fields::{Fields, Scope},
@@ -151,6 +151,20 @@ impl Preset {
     /// Whether each message of a request is signed by itself.
     pub fn signs_each_item(&self) -> bool {
         self.signatures.iter().any(|signature| matches!(signature.from, Origin::Field(_)))
+    }
+
+    /// Whether a test message came to a listener for real ones, or the other way round.
+    pub fn fits_mode(&self, facts: &OrderFacts, credentials: Credentials<'_>) -> Result<(), Refused> {
+        let wanted = match credentials.options.get(MODE) {
+            Some("live") => false,
+            Some("test") => true,
+            _ => return Ok(()),
+        };
+        if facts.test == wanted {
+            return Ok(());
+        }
+        let detail = if facts.test { "It is a test; this listener takes real ones." } else { "It is real; this listener takes tests." };
+        Err(Refused { reason: RefusalReason::WrongMode, detail: detail.to_owned() })
     }
 
     /// Whether fields are what the listener's options say.
