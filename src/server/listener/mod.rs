@@ -31,6 +31,7 @@ use axum::{
 };
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString as _};
+use futures::future::join_all;
 use jiff::fmt::strtime;
 use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Instant};
 
@@ -235,8 +236,7 @@ impl<K: Keeper> ListenerState<K> {
             };
             gateway::verify(preset, credentials, &request)?
         };
-        let (mut repeats, mut differs) = (0, false);
-        let events = verified.events.len();
+        let (mut differs, mut waiting) = (false, Vec::with_capacity(verified.events.len()));
         for event in verified.events {
             differs |= self.differs(preset, listener, &event).await;
             let new = NewNotification {
@@ -251,21 +251,18 @@ impl<K: Keeper> ListenerState<K> {
                 outgoing: event.outgoing,
                 facts: event.facts,
             };
-            let acceptance = self.keeper.accept(new).await.map_err(NotTaken::NotStored)?;
-            repeats += usize::from(acceptance.repeated);
+            waiting.push(self.keeper.accept(new));
         }
-        let repeated = events > 0 && repeats == events;
+        // All messages of a request share a commit, or few; the request is answered when the last of them is safe.
+        let accepted = join_all(waiting).await.into_iter().collect::<Result<Vec<_>, _>>().map_err(NotTaken::NotStored)?;
+        let repeated = !accepted.is_empty() && accepted.iter().all(|one| one.repeated);
         // Computed from the message before it was handed over; sent only after it is stored.
-        let acknowledgement = verified.receipt.or_else(|| {
-            gateway::answer(
-                preset,
-                match () {
-                    () if repeated => Outcome::Repeated,
-                    () if differs => Outcome::Differs,
-                    () => Outcome::Stored,
-                },
-            )
-        });
+        let outcome = match (repeated, differs) {
+            (true, _) => Outcome::Repeated,
+            (false, true) => Outcome::Differs,
+            (false, false) => Outcome::Stored,
+        };
+        let acknowledgement = verified.receipt.or_else(|| gateway::answer(preset, outcome));
         Ok((acknowledgement.unwrap_or_else(gateway::Acknowledgement::plain), repeated))
     }
 
