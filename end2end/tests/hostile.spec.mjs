@@ -53,19 +53,21 @@ test("hostile text is shown as text on every page that has it", async ({ page, o
     await expect(page.getByRole("heading", { level: 1 })).toHaveText(`Order ${TITLE}-1`);
     await expect(page).toHaveTitle(`Order ${TITLE}-1 · Demo Shop · Quittance`);
     await expect(page.locator(".facts").first()).toContainText(IMAGE);
-    await expect(page.getByRole("article")).toContainText("<i>STATUS</i>");
-    await expect(page.getByRole("article")).toContainText(`<b>Script</b> "quoted"`);
+    await expect(page.locator(".story")).toContainText("<i>STATUS</i>");
+    await expect(page.locator(".story")).toContainText(`<b>Script</b> "quoted"`);
     await nothingRan(page);
     await sound();
     await fitsEverywhere(page, isMobile);
     const order = page.url();
 
     await page.locator("[data-resend]").click();
-    await expect(page.getByRole("dialog")).toBeVisible();
+    await expect(page.getByRole("heading", { name: "Resend a notification" })).toBeVisible();
     await sound();
-    await page.getByRole("dialog").getByRole("button", { name: "Resend for debug" }).click();
+    await page.getByRole("button", { name: "Resend for debug" }).click();
     await expect(page.getByRole("region", { name: "Request" })).toBeVisible();
-    await page.getByText("fields, decoded").click();
+    await nothingRan(page);
+    await page.getByRole("link", { name: "Attempt in full" }).click();
+    await expect(page.getByRole("heading", { name: "For the developer" })).toBeVisible();
     await expect(page.locator(".fields")).toContainText(MARK);
     await nothingRan(page);
     await sound();
@@ -80,7 +82,7 @@ test("hostile text is shown as text on every page that has it", async ({ page, o
     await fitsEverywhere(page, isMobile);
 
     await open(new URL(order).pathname);
-    await page.getByRole("article").locator("tbody a").first().click();
+    await page.locator(".scripts a").first().click();
     await expect(page.getByRole("heading", { level: 1 })).toContainText("<b>Script</b>");
     await nothingRan(page);
     await sound();
@@ -133,7 +135,7 @@ test("what a script answers is shown as text, however hostile and long", async (
     await expect.poll(() => shop.received.length).toBe(1);
     await open("/m/demo-shop/orders");
     await page.getByRole("link", { name: "1000002", exact: true }).click();
-    await page.getByRole("article").locator("tbody a").first().click();
+    await page.locator(".scripts a").first().click();
     await page.getByRole("link", { name: "Attempt 1" }).click();
     const answer = page.getByRole("region", { name: "Answer" });
     await expect(answer).toContainText("</pre><script>window.ran=1</script>");

@@ -70,6 +70,12 @@ pub struct VerdictDetail {
     /// One sentence about the compression that was taken off the answer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub compression: String,
+    /// The URL as it was set then; empty in attempts that were made before it was kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub url: String,
+    /// The fingerprint of the key that signed; empty as above.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
 }
 
 /// Of a sentence about an attempt as much is kept. Parts of it come from the other side.
@@ -86,6 +92,8 @@ impl VerdictDetail {
             source: bounded(self.source, MOST_SOURCE, usize::MAX),
             expected: bounded_note(self.expected),
             compression: bounded_note(self.compression),
+            url: bounded_note(self.url),
+            key: self.key,
         }
     }
 }
@@ -133,7 +141,9 @@ mod tests {
             found: long.clone(),
             source: long.clone(),
             expected: long.clone(),
-            compression: long,
+            compression: long.clone(),
+            url: long,
+            key: String::new(),
         };
         let bounded = detail.bounded();
         for text in [&bounded.note, &bounded.found, &bounded.expected] {

@@ -24,6 +24,9 @@ pub enum AppError {
     Forbidden,
     #[error("There is nothing here. It may have been removed, or it belongs to another merchant.")]
     NotFound,
+    /// It was here, and is not kept any more; the text says why.
+    #[error("{0}")]
+    Gone(String),
     #[error("Please correct what is marked.")]
     Invalid(Vec<FieldError>),
     #[error("The database is busy or cannot be written at the moment. Nothing was changed; please try again.")]

@@ -1,9 +1,12 @@
-//! Orders: search, story, resend, TEST orders.
+//! Orders: search, story, exchanges, resend, TEST orders.
 
 use crate::domain::{
     AppError,
     id::{DeliveryId, NotificationId, OrderId},
-    pages::orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList, OrderPage},
+    pages::{
+        orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList},
+        story::{ResendPage, StoryPage, WatchPage},
+    },
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
@@ -14,8 +17,12 @@ use {
         Caller, app_error,
         form::{Done, Sent},
     },
-    crate::domain::{FieldError, role::Permission},
-    crate::server::service::{orders::ResendWish, test_order::TestOrderForm},
+    crate::domain::{
+        FieldError,
+        pages::story::{MOST_WATCHED, StoryTurn, watched_ids},
+        role::Permission,
+    },
+    crate::server::service::{resend::ResendWish, test_order::TestOrderForm},
 };
 
 /// Searches the orders of a merchant.
@@ -25,20 +32,33 @@ pub async fn find_orders(merchant: String, filter: OrderFilter) -> Result<OrderL
     caller.services.find_orders(&merchant, &filter).await.map_err(app_error)
 }
 
-/// The story of an order.
-#[server(prefix = "/rpc", endpoint = "orders/page", input = GetUrl)]
-pub async fn read_order(merchant: String, order: OrderId) -> Result<OrderPage, AppError> {
+/// The story of an order, a page of it. `newest_first` reads it backwards, `after` goes on behind an entry.
+#[server(prefix = "/rpc", endpoint = "orders/story", input = GetUrl)]
+pub async fn read_story(
+    merchant: String,
+    order: OrderId,
+    #[server(default)] newest_first: bool,
+    #[server(default)] after: String,
+) -> Result<StoryPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
-    let may_resend = caller.may(Permission::Resend);
-    caller.services.order_page(&merchant, order, may_resend).await.map_err(app_error)
+    let after = match after.as_str() {
+        "" => None,
+        place => Some(place.parse().map_err(|()| AppError::field("after", "This place in the story is not known; begin anew."))?),
+    };
+    let turn = StoryTurn { newest_first, after };
+    caller.services.story(&merchant, order, turn, caller.may(Permission::Resend)).await.map_err(app_error)
 }
 
-/// A delivery with its attempts.
+/// A delivery with its attempts, the newest first; from a number on down where one is named.
 #[server(prefix = "/rpc", endpoint = "orders/delivery", input = GetUrl)]
-pub async fn read_delivery(merchant: String, delivery: DeliveryId) -> Result<DeliveryPage, AppError> {
+pub async fn read_delivery(
+    merchant: String,
+    delivery: DeliveryId,
+    #[server(default)] attempts_until: Option<u32>,
+) -> Result<DeliveryPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.delivery_page(&merchant, delivery, may_resend).await.map_err(app_error)
+    caller.services.delivery_page(&merchant, delivery, attempts_until, may_resend).await.map_err(app_error)
 }
 
 /// One attempt, byte for byte.
@@ -53,7 +73,23 @@ pub async fn read_attempt(merchant: String, delivery: DeliveryId, number: u32) -
 #[server(prefix = "/rpc", endpoint = "orders/notification", input = GetUrl)]
 pub async fn read_notification(merchant: String, notification: NotificationId) -> Result<NotificationPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
-    caller.services.notification_page(&merchant, notification).await.map_err(app_error)
+    let may_resend = caller.may(Permission::Resend);
+    caller.services.notification_page(&merchant, notification, may_resend).await.map_err(app_error)
+}
+
+/// Where a notification can be resent to.
+#[server(prefix = "/rpc", endpoint = "orders/resend-choices", input = GetUrl)]
+pub async fn read_resend(merchant: String, notification: NotificationId) -> Result<ResendPage, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
+    caller.services.resend_page(&merchant, notification).await.map_err(app_error)
+}
+
+/// Deliveries that were made for debug, with their exchanges as far as they are; their ids with dashes between them.
+#[server(prefix = "/rpc", endpoint = "orders/exchanges", input = GetUrl)]
+pub async fn read_exchanges(merchant: String, order: OrderId, exchanges: String) -> Result<WatchPage, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let ids = watched_ids(&exchanges).ok_or(AppError::NotFound)?;
+    caller.services.watch_page(&merchant, order, &ids, caller.may(Permission::Resend)).await.map_err(app_error)
 }
 
 /// A key that makes a second click on the same resend form the same wish; fresh with each rendering.
@@ -62,45 +98,40 @@ pub fn request_key() -> String {
     hex::encode(crate::server::store::random::<8>())
 }
 
-/// Delivers a notification again: to one URL or to all, or at once and for debug. An empty `url` means all.
+/// Delivers a notification again: to each of the URLs that are named, or once, at once and for debug.
 #[server(prefix = "/rpc", endpoint = "orders/resend")]
 pub async fn resend(
     merchant: String,
     order: OrderId,
     notification: NotificationId,
-    #[server(default)] url: String,
+    #[server(default)] urls: Vec<String>,
     #[server(default)] debug: bool,
     request_key: String,
 ) -> Result<(), AppError> {
-    let page = format!("/m/{merchant}/orders/{order}");
-    let sent = Sent { form: "resend", page, values: Vec::new() };
+    let page = format!("/m/{merchant}/notifications/{notification}/resend");
+    let sent = Sent { form: "resend", page, values: vec![("urls", urls.join(" "))] };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
-        let url_id = match url.as_str() {
-            "" => None,
-            id => Some(id.parse().map_err(|_| AppError::field("url", "This URL is not in use any more; choose another."))?),
-        };
-        if debug && url_id.is_none() {
-            return Err(AppError::field("url", "Choose one URL to resend to for debug."));
+        if urls.is_empty() {
+            return Err(AppError::field("urls", "Choose at least one URL to resend to."));
         }
-        let wish = ResendWish { order_id: order, notification_id: Some(notification), url_id, debug, request_key };
+        if debug && urls.len() > MOST_WATCHED {
+            return Err(AppError::field("urls", format!("Choose at most {MOST_WATCHED} URLs to resend to for debug.")));
+        }
+        let gone = |_| AppError::field("urls", "This URL is not in use any more; choose another.");
+        let url_ids = urls.iter().map(|id| id.parse().map_err(gone)).collect::<Result<_, _>>()?;
+        let wish = ResendWish { order_id: order, notification_id: Some(notification), url_ids, debug, request_key };
         let outcome = caller.services.resend(&merchant, wish, caller.actor()).await.map_err(app_error)?;
-        let first = *outcome.delivery_ids.first().ok_or(AppError::NotFound)?;
-        if !debug {
-            let count = outcome.delivery_ids.len();
-            let notice = if count == 1 { "Resent to one URL.".to_owned() } else { format!("Resent to {count} URLs.") };
-            return Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), notice));
+        if debug {
+            let ids: Vec<_> = outcome.delivery_ids.iter().map(ToString::to_string).collect();
+            let page = format!("/m/{}/orders/{order}/exchanges/{}", merchant.slug, ids.join("-"));
+            return Ok(Done { page, ..Done::default() });
         }
-        let attempt = caller.services.wait_for_attempt(&merchant, first).await.map_err(app_error)?;
-        Ok(match attempt {
-            Some(number) => Done { page: format!("/m/{}/deliveries/{first}/{number}", merchant.slug), ..Done::default() },
-            None => Done::at(
-                format!("/m/{}/deliveries/{first}", merchant.slug),
-                "The attempt has not ended yet; this page shows it when it has.",
-            ),
-        })
+        let count = outcome.delivery_ids.len();
+        let notice = if count == 1 { "Resent to one URL.".to_owned() } else { format!("Resent to {count} URLs.") };
+        Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), notice))
     };
-    // The dialog has closed, and the page has no field that could be marked: what is wrong is said at its top.
+    // There is no single field that could be marked: what is wrong is said at the top of the form.
     sent.end(result.await.map_err(|error| match error {
         AppError::Invalid(errors) => {
             AppError::Invalid(errors.into_iter().map(|error| FieldError { field: String::new(), ..error }).collect())

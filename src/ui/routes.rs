@@ -23,6 +23,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant") view=dashboard::DashboardPage/>
                 <Route path=path!("/m/:merchant/orders") view=orders::OrdersPage/>
                 <Route path=path!("/m/:merchant/orders/:order") view=order::OrderPage/>
+                <Route path=path!("/m/:merchant/orders/:order/exchanges/:exchanges") view=exchanges::ExchangesPage/>
+                <Route path=path!("/m/:merchant/notifications/:notification/resend") view=resend::ResendPage/>
                 <Route path=path!("/m/:merchant/notifications/:notification") view=notification::NotificationPage/>
                 <Route path=path!("/m/:merchant/deliveries") view=deliveries::DeliveriesPage/>
                 <Route path=path!("/m/:merchant/resends") view=bulk::BulkListPage/>

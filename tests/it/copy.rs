@@ -163,6 +163,7 @@ impl Full {
             body: "REFNO=1".into(),
             size: 7,
             suppressed: 3,
+            reference: String::new(),
         };
         store.refuse(refusal).await.unwrap();
         for (email, role, merchants) in
@@ -217,8 +218,8 @@ async fn shown(store: &Store, full: &Full) -> String {
         let notifications = store.notifications_of(order.id).await.unwrap();
         text.push_str(&format!("{order:#?}\n{notifications:#?}\n"));
         for delivery in notifications.iter().flat_map(|notification| &notification.deliveries) {
-            for attempt in store.attempts_of(delivery.id).await.unwrap() {
-                text.push_str(&format!("{:#?}\n", store.exchange(delivery.id, attempt.number).await.unwrap()));
+            for attempt in store.attempts_of(delivery.id, None).await.unwrap() {
+                text.push_str(&format!("{:#?}\n", store.exchanges(&[(delivery.id, attempt.number)]).await.unwrap()));
             }
         }
         for notification in &notifications {

@@ -146,7 +146,7 @@ async fn request_and_answer_are_kept_byte_for_byte() {
     let url = shop.url(&merchant.url()).await;
     let order = shop.accepted(&Message::full("1001", "COMPLETE")).await;
     let delivery = shop.wait_for_attempts(order, url, 1).await;
-    let exchange = app.services.store.exchange(delivery.id, 1).await.unwrap().unwrap();
+    let exchange = app.services.store.exchanges(&[(delivery.id, 1)]).await.unwrap().remove(0).1;
     let visit = &merchant.visits()[0];
     assert_eq!(exchange.request_body, visit.body);
     assert_eq!(exchange.request_head.trim_end().to_lowercase(), visit.head.trim_end().to_lowercase());

@@ -143,15 +143,17 @@ async fn several_messages_of_one_request_are_told_apart() {
     let reply = gateway::send(app.address, request(&[&authorised, &captured])).await;
     assert_eq!(reply.text(), "[accepted]");
     let order = shop.order_named("PSP100200300").await;
-    let page = app.services.order_page(&shop.merchant, order, true).await.unwrap();
-    assert_eq!((page.notifications.len(), page.order.status), (2, OrderStatus::Paid));
+    let story = async || app.services.story(&shop.merchant, order, Default::default(), true).await.unwrap();
+    let messages = async || app.services.store.notifications_of(order).await.unwrap().len();
+    let page = story().await;
+    assert_eq!((messages().await, page.order.status), (2, OrderStatus::Paid));
     assert_eq!(page.gateway, "Adyen");
     // One of them again, with one that is new.
     let reply = gateway::send(app.address, request(&[&captured, &refunded])).await;
     assert_eq!(reply.text(), "[accepted]");
     shop.order_named("PSP100200300").await;
-    let page = app.services.order_page(&shop.merchant, order, true).await.unwrap();
-    assert_eq!((page.notifications.len(), page.order.status), (3, OrderStatus::Refunded), "all of it was given back");
+    let page = story().await;
+    assert_eq!((messages().await, page.order.status), (3, OrderStatus::Refunded), "all of it was given back");
     assert_eq!(page.order.amount.unwrap().minor, 50_000, "the order's amount stays");
     app.assert_healthy().await;
     app.stop().await;
@@ -242,7 +244,7 @@ async fn an_operator_adds_a_gateway_of_his_own() {
     let reply = gateway::send(app.address, request).await;
     assert_eq!((reply.status, reply.text()), (202, "noted".to_owned()));
     let order = shop.order_named("C-1").await;
-    let page = app.services.order_page(&shop.merchant, order, true).await.unwrap();
+    let page = app.services.story(&shop.merchant, order, Default::default(), true).await.unwrap();
     assert_eq!((page.order.status, page.order.amount.unwrap().minor), (OrderStatus::Paid, 1_250));
     let shown = app.services.listener_page(&shop.merchant, listener.id, true).await.unwrap();
     assert!(shown.guide.steps[0].contains(&path(&listener)), "{:?}", shown.guide.steps);

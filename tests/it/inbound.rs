@@ -107,8 +107,8 @@ async fn the_same_message_again_is_acknowledged_again_and_stored_once() {
         assert_receipt(&shop.post_body(body.clone()).await, "sha3", &body);
     }
     let order = shop.order_named("1001").await;
-    let page = shop.services.order_page(&shop.merchant, order, true).await.unwrap();
-    assert_eq!((page.notifications.len(), page.notifications[0].repeats), (1, 2));
+    let notifications = shop.services.store.notifications_of(order).await.unwrap();
+    assert_eq!((notifications.len(), notifications[0].repeats), (1, 2));
     app.assert_healthy().await;
 }
 
@@ -320,9 +320,10 @@ async fn values_are_taken_byte_for_byte() {
     let body = message.body(GATEWAY_KEY, &["sha3"]).replace("%5B%5D", "[]").replace('+', "%20");
     assert_receipt(&shop.post_body(body.clone()).await, "sha3", &body);
     let order = shop.order_named("2").await;
-    let page = shop.services.order_page(&shop.merchant, order, true).await.unwrap();
+    let page = shop.services.story(&shop.merchant, order, Default::default(), true).await.unwrap();
     assert_eq!(page.order.customer, "R. Álvaro 漢字 🎈");
-    let notification = shop.services.notification_page(&shop.merchant, page.notifications[0].id).await.unwrap();
+    let notifications = shop.services.store.notifications_of(order).await.unwrap();
+    let notification = shop.services.notification_page(&shop.merchant, notifications[0].id, true).await.unwrap();
     assert_eq!(notification.body, body, "kept as it came");
 }
 
@@ -361,8 +362,8 @@ async fn secrets_of_the_request_are_not_kept() {
     let body = Bytes::from(small().body(GATEWAY_KEY, &["md5"])).into();
     assert_eq!(gateway::send(app.address, request.body(body).unwrap()).await.status, 200);
     let order = shop.order_named("1000037").await;
-    let page = shop.services.order_page(&shop.merchant, order, true).await.unwrap();
-    let head = shop.services.notification_page(&shop.merchant, page.notifications[0].id).await.unwrap().head;
+    let notifications = shop.services.store.notifications_of(order).await.unwrap();
+    let head = shop.services.notification_page(&shop.merchant, notifications[0].id, true).await.unwrap().head;
     assert!(head.contains("authorization: (not kept)") && !head.contains("hush"), "{head}");
 }
 

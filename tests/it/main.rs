@@ -20,5 +20,7 @@ mod rooms;
 mod standing;
 mod statements;
 mod store;
+mod story;
+mod story_store;
 mod support;
 mod wire;

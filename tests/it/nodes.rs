@@ -203,9 +203,9 @@ async fn the_identical_message_at_two_nodes_is_stored_once() {
             assert!(reply.status == 200 && reply.has_receipt(), "{}", reply.text());
         }
         let order = shop.order_named(&round.to_string()).await;
-        let page = shop.services.order_page(&shop.merchant, order, true).await.unwrap();
-        assert_eq!((page.notifications.len(), page.notifications[0].repeats), (1, 3));
-        assert_eq!(page.notifications[0].deliveries.len(), 1);
+        let notifications = shop.services.store.notifications_of(order).await.unwrap();
+        assert_eq!((notifications.len(), notifications[0].repeats), (1, 3));
+        assert_eq!(notifications[0].deliveries.len(), 1);
     }
     wait_until_confirmed(&mut installation.connection().await, 25, Duration::from_secs(10)).await;
     assert_eq!(merchant.visits().len(), 25);

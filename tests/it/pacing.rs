@@ -319,7 +319,7 @@ async fn a_shadow_gets_copies_and_its_failures_count_nowhere() {
     let seen = dashboard(&shop).await;
     assert!(seen.troubles.is_empty());
     assert_eq!((seen.counts.confirmed, seen.counts.expired), (1, 0));
-    let page = app.services.order_page(&shop.merchant, order, false).await.unwrap();
+    let page = app.services.story(&shop.merchant, order, Default::default(), false).await.unwrap();
     assert_eq!((page.order.deliveries.confirmed, page.order.deliveries.expired), (1, 0));
     assert_eq!(bad.visits()[0].body, good.visits()[0].body);
     app.assert_healthy().await;

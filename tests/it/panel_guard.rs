@@ -73,7 +73,11 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("id", url.to_string()),
         ("listeners/save.id", shop.listener_id().to_string()),
         ("url", merchant.url()),
-        ("orders/resend.url", String::new()),
+        ("urls[]", url.to_string()),
+        ("exchanges", delivery.id.to_string()),
+        ("after", String::new()),
+        ("newest_first", "true".to_owned()),
+        ("attempts_until", "1".to_owned()),
         ("bulk", bulk.to_string()),
         ("deliveries", "{\"state\":\"expired\"}".to_owned()),
         ("target", "same".to_owned()),
@@ -195,11 +199,12 @@ async fn things_of_another_merchant_are_not_reached_through_ones_own() {
     // An order of one's own does not open a notification or a URL of another's either.
     let own_order: OrderId = house.other.order_named("1").await;
     let resend = endpoints::all().into_iter().find(|endpoint| endpoint.name == "orders/resend").unwrap();
-    let own = with(&values, "order", &own_order.to_string());
-    assert_error(&resend.call(&mut browser, &own).await, "not-found", &resend);
     let deliveries = house.other.deliveries(own_order).await;
+    let own = with(&values, "order", &own_order.to_string());
+    let own = with(&own, "urls[]", &deliveries[0].url_id.to_string());
+    assert_error(&resend.call(&mut browser, &own).await, "not-found", &resend);
     let own = with(&own, "notification", &deliveries[0].notification_id.to_string());
-    let reply = resend.call(&mut browser, &with(&own, "orders/resend.url", &house.values["id"])).await;
+    let reply = resend.call(&mut browser, &with(&own, "urls[]", &house.values["id"])).await;
     assert!(reply.text().contains("choose another"), "{reply:?}");
     assert_eq!(house.app.dump().await, before);
 }

@@ -56,7 +56,7 @@ async fn the_documented_schedule_is_kept_until_two_days_have_passed() {
     assert!(last <= 48 * HOUR && last + HOUR > 47 * HOUR, "{last}");
     let delivery = shop.wait_for_state(order, url, DeliveryState::Expired).await;
     assert_eq!((delivery.last_cause, delivery.due_at), (Some(Cause::ServerError), None));
-    let page = app.services.delivery_page(&shop.merchant, delivery.id, true).await.unwrap();
+    let page = app.services.delivery_page(&shop.merchant, delivery.id, None, true).await.unwrap();
     let mut made: Vec<u64> = page.attempts.iter().map(|attempt| attempt.started_at.since(START).as_secs()).collect();
     made.reverse();
     assert_eq!(made, tries, "each attempt was made when it was due");

@@ -73,7 +73,7 @@ on_sqlite! {
     a_crash_after_long_answers_loses_nothing,
 }
 
-fn facts(reference: &str, status: OrderStatus, second: i64) -> OrderFacts {
+pub fn facts(reference: &str, status: OrderStatus, second: i64) -> OrderFacts {
     OrderFacts {
         reference: reference.into(),
         external: format!("web-{reference}").into(),
@@ -89,7 +89,7 @@ fn facts(reference: &str, status: OrderStatus, second: i64) -> OrderFacts {
     }
 }
 
-fn notification(merchant_id: MerchantId, listener_id: ListenerId, facts: OrderFacts) -> NewNotification {
+pub fn notification(merchant_id: MerchantId, listener_id: ListenerId, facts: OrderFacts) -> NewNotification {
     NewNotification {
         merchant_id,
         listener_id: Some(listener_id),
@@ -104,13 +104,13 @@ fn notification(merchant_id: MerchantId, listener_id: ListenerId, facts: OrderFa
     }
 }
 
-struct Shop {
-    merchant: MerchantId,
-    listener: ListenerId,
-    url: UrlId,
+pub struct Shop {
+    pub merchant: MerchantId,
+    pub listener: ListenerId,
+    pub url: UrlId,
 }
 
-async fn shop(test: &TestStore) -> Shop {
+pub async fn shop(test: &TestStore) -> Shop {
     let merchant = test.merchant("Shop").await;
     let listener = test.listener(merchant).await;
     let url = test.url(merchant, "https://shop.example.com/ipn").await;
@@ -118,7 +118,7 @@ async fn shop(test: &TestStore) -> Shop {
 }
 
 impl Shop {
-    async fn accept(&self, test: &mut TestStore, reference: &str) -> Job {
+    pub async fn accept(&self, test: &mut TestStore, reference: &str) -> Job {
         let new = notification(self.merchant, self.listener, facts(reference, OrderStatus::Paid, 100));
         let acceptance = test.accept(new).await;
         loop {
@@ -132,7 +132,7 @@ impl Shop {
     }
 }
 
-fn attempt(job: &Job, next: Next) -> AttemptRecord {
+pub fn attempt(job: &Job, next: Next) -> AttemptRecord {
     let cause = (next != Next::Confirmed).then_some(Cause::ServerError);
     AttemptRecord {
         delivery_id: job.delivery_id,
@@ -156,7 +156,7 @@ fn attempt(job: &Job, next: Next) -> AttemptRecord {
     }
 }
 
-async fn assert_healthy(test: &TestStore) {
+pub async fn assert_healthy(test: &TestStore) {
     let findings = test.store.verify().await.unwrap();
     let wrong: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -264,9 +264,9 @@ async fn attempts_move_deliveries_and_books(mut test: TestStore) {
     test.record(vec![attempt(&first, Next::Confirmed)]).await;
     let (delivery, ..) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Expired, 4));
-    let attempts = test.store.attempts_of(first.delivery_id).await.unwrap();
+    let attempts = test.store.attempts_of(first.delivery_id, None).await.unwrap();
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [4, 3, 2, 1]);
-    let exchange = test.store.exchange(first.delivery_id, 2).await.unwrap().unwrap();
+    let exchange = test.store.exchanges(&[(first.delivery_id, 2)]).await.unwrap().remove(0).1;
     assert_eq!((exchange.request_body, exchange.answer_body), (b"REFNO=1".to_vec(), vec![0, 159, 146, 150]));
     assert_eq!((exchange.detail.note.as_str(), exchange.attempt.timings.total), ("noted", 40_000));
     let counts = test.store.counts(&[shop.merchant], START).await.unwrap();
@@ -522,6 +522,7 @@ async fn refusals_are_kept_within_bounds(test: TestStore) {
         body: "REFNO=1".into(),
         size: 7,
         suppressed: 3,
+        reference: String::new(),
     };
     let first = test.store.refuse(new.clone()).await.unwrap();
     let stored = test.store.refusal(shop.merchant, first).await.unwrap().unwrap();
@@ -716,8 +717,8 @@ async fn what_is_old_goes_and_what_is_waited_for_stays(mut test: TestStore) {
     // The bytes of both lie together where they were committed together; what somebody waits for keeps them.
     let removed = everything(&test, 90, 400).await;
     assert_eq!((removed.attempts, removed.notifications, removed.orders), (2, 0, 0));
-    assert!(test.store.attempts_of(done.delivery_id).await.unwrap().is_empty());
-    assert_eq!(test.store.attempts_of(waiting.delivery_id).await.unwrap().len(), 1);
+    assert!(test.store.attempts_of(done.delivery_id, None).await.unwrap().is_empty());
+    assert_eq!(test.store.attempts_of(waiting.delivery_id, None).await.unwrap().len(), 1);
     let bodies = test.store.bodies(&[waiting.notification_id, fresh.notification_id]).await.unwrap();
     assert!(bodies.len() == 2 && bodies.values().all(|body| !body.is_empty()), "{bodies:?}");
     assert_healthy(&test).await;
@@ -808,7 +809,7 @@ async fn a_crash_after_long_answers_loses_nothing(mut test: TestStore) {
     test.address = Address::Sqlite(crashed.path().join("quittance.db"));
     test.folder = crashed;
     test.store = test.second(OpenAs::Server).await.unwrap();
-    assert_eq!(test.store.attempts_of(job.delivery_id).await.unwrap().len(), 200);
+    assert_eq!(test.store.attempts_of(job.delivery_id, None).await.unwrap().len(), 200);
     assert_healthy(&test).await;
 }
 

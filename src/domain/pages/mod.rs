@@ -12,3 +12,4 @@ pub mod live;
 pub mod orders;
 pub mod people;
 pub mod settings;
+pub mod story;

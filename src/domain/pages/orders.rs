@@ -1,6 +1,6 @@
 //! Orders, their notifications, deliveries and attempts.
 
-use super::dashboard::MerchantRef;
+use super::{dashboard::MerchantRef, story::Comparison};
 use crate::domain::{
     Algorithms, Cause, DeliveryState, Gateway, Money, OrderStatus, Timestamp,
     attempt::{Origin, Timings, VerdictDetail},
@@ -87,21 +87,6 @@ impl DeliverySummary {
     }
 }
 
-/// Everything about one order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderPage {
-    pub merchant: MerchantRef,
-    pub order: OrderRow,
-    /// The gateway's name for people.
-    pub gateway: String,
-    /// The newest first.
-    pub notifications: Vec<NotificationView>,
-    /// Where a resend can go.
-    pub urls: Vec<UrlChoice>,
-    /// Whether the viewer may resend.
-    pub may_resend: bool,
-}
-
 /// A URL to choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UrlChoice {
@@ -161,8 +146,13 @@ pub struct DeliveryPage {
     pub reference: String,
     pub vendor_status: String,
     pub delivery: DeliveryView,
-    /// The newest first.
+    /// The newest first, or from a number on down.
     pub attempts: Vec<AttemptRow>,
+    /// The attempt below the last of these, where there is one.
+    pub next: Option<u32>,
+    /// Its URL is not in the settings any more.
+    pub url_removed: bool,
+    /// The viewer may resend, and there is something to resend and where to.
     pub may_resend: bool,
 }
 
@@ -183,6 +173,8 @@ pub struct AttemptPage {
     pub merchant: MerchantRef,
     pub order_id: OrderId,
     pub reference: String,
+    /// The gateway's word for the status that was sent.
+    pub vendor_status: String,
     pub delivery: DeliveryView,
     pub attempt: AttemptRow,
     pub detail: VerdictDetail,
@@ -192,6 +184,12 @@ pub struct AttemptPage {
     pub fields: Vec<(String, String)>,
     pub answer_head: String,
     pub answer_body: String,
+    /// Only the beginning of the answer is kept.
+    pub answer_cut: bool,
+    /// What was sent beside what a resend would send now; without the viewer's right to resend, too.
+    pub comparison: Comparison,
+    /// Its URL is not in the settings any more.
+    pub url_removed: bool,
     pub may_resend: bool,
 }
 
@@ -205,6 +203,9 @@ pub struct NotificationPage {
     pub head: String,
     pub body: String,
     pub fields: Vec<(String, String)>,
+    /// Its bytes are older than they are kept.
+    pub bytes_removed: bool,
+    pub may_resend: bool,
 }
 
 /// Statuses that a TEST order can have, as the gateway names them, with what each means.

@@ -11,7 +11,7 @@ use crate::domain::{
     pages::orders::AttemptPage,
 };
 use crate::server::{
-    service::{Services, orders::ResendWish},
+    service::{Services, resend::ResendWish},
     store::{Merchant, random},
 };
 use serde_json::{Value, json};
@@ -32,8 +32,13 @@ async fn resend(services: &Services, args: &ResendArgs) -> Result<Report, CliErr
     if args.debug && !served {
         return Err(CliError::NotServed(args.database.address().to_string()));
     }
-    let wish =
-        ResendWish { order_id, notification_id: None, url_id, debug: args.debug, request_key: hex::encode(random::<16>()) };
+    let wish = ResendWish {
+        order_id,
+        notification_id: None,
+        url_ids: url_id.into_iter().collect(),
+        debug: args.debug,
+        request_key: hex::encode(random::<16>()),
+    };
     let outcome = services.resend(&merchant, wish, ACTOR).await?;
     let mut report = if args.debug {
         debug(services, &merchant, &outcome.delivery_ids).await?
@@ -67,7 +72,7 @@ async fn stored(services: &Services, merchant: &Merchant, ids: &[DeliveryId], se
     let mut text = String::new();
     let mut targets = Vec::new();
     for id in ids {
-        let delivery = services.delivery_page(merchant, *id, false).await?.delivery;
+        let delivery = services.delivery_page(merchant, *id, None, false).await?.delivery;
         text.push_str(&format!("{id}  {}  {} ({})\n", delivery.state.label(), delivery.url_label, delivery.url));
         targets.push(json!({ "delivery": id, "state": delivery.state, "url": delivery.url, "label": delivery.url_label }));
     }

@@ -8,18 +8,22 @@ use super::{
     sign::{Outgoing, sign},
     verdict::{AnswerView, Expectation, Verdict, judge},
 };
-use crate::domain::{Cause, Timestamp, attempt::Origin};
+use crate::domain::{
+    Cause, Timestamp,
+    attempt::{Origin, VerdictDetail},
+    id::{DeliveryId, NotificationId},
+};
 use crate::server::{
     clock::Clock,
     store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, Store, StoreError},
     telemetry::Metrics,
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, Version, header};
 use std::sync::Arc;
 
 /// Of an answer as much is kept.
-const KEPT_ANSWER: usize = 64 << 10;
+pub const KEPT_ANSWER: usize = 64 << 10;
 /// How requests introduce themselves.
 pub const USER_AGENT: &str = concat!("Quittance/", env!("CARGO_PKG_VERSION"), " (payment notifications)");
 
@@ -106,7 +110,9 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         let mut not_before = None;
         let verdict = match outgoing(&received, &url, &merchant) {
             Ok((target, outgoing)) => {
-                let outbound = outbound(job, &target, &url.terms.authority, outgoing.body.clone());
+                let numbers =
+                    Numbers { delivery_id: job.delivery_id, notification_id: job.notification_id, attempt: job.attempts + 1 };
+                let outbound = outbound(numbers, &target, &url.terms.authority, outgoing.body.clone());
                 record.request_body = outgoing.body.clone();
                 let mut exchange = self.client.send(&outbound).await;
                 record.request_head = outbound.head(exchange.version);
@@ -123,7 +129,8 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         record.finished_at = self.clock.now();
         record.cause = verdict.cause;
         self.metrics.attempted(record.cause);
-        record.detail = verdict.detail.bounded();
+        let kept = VerdictDetail { url: url.url.clone(), key: merchant.secret_key.fingerprint(), ..verdict.detail };
+        record.detail = kept.bounded();
         record.next = match (record.cause, job.origin) {
             (None, _) => Next::Confirmed,
             (Some(_), Origin::Debug) => Next::Closed,
@@ -223,16 +230,38 @@ fn outgoing(received: &[u8], url: &NotificationUrl, merchant: &Merchant) -> Resu
     Ok((target, outgoing))
 }
 
-fn outbound<'a>(job: &Job, target: &'a Target, authority: &'a str, body: Bytes) -> Outbound<'a> {
+/// What the request of an attempt names.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbers {
+    pub delivery_id: DeliveryId,
+    pub notification_id: NotificationId,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// The request that an attempt would send now, as text; over HTTP/1.1, because what a server speaks is not known before.
+/// An error tells why nothing could be sent.
+pub fn prepared(
+    numbers: Numbers,
+    received: &[u8],
+    url: &NotificationUrl,
+    merchant: &Merchant,
+) -> Result<(String, Bytes), (Cause, String)> {
+    let (target, outgoing) = outgoing(received, url, merchant)?;
+    let outbound = outbound(numbers, &target, &url.terms.authority, outgoing.body);
+    Ok((outbound.head(Version::HTTP_11), outbound.body))
+}
+
+fn outbound<'a>(numbers: Numbers, target: &'a Target, authority: &'a str, body: Bytes) -> Outbound<'a> {
     let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     let headers = vec![
         (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
         (header::ACCEPT, HeaderValue::from_static("*/*")),
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
         // The same for every attempt, so that a script can tell a repeat.
-        (HeaderName::from_static("quittance-delivery"), text(job.delivery_id.to_string())),
-        (HeaderName::from_static("quittance-notification"), text(job.notification_id.to_string())),
-        (HeaderName::from_static("quittance-attempt"), text((job.attempts + 1).to_string())),
+        (HeaderName::from_static("quittance-delivery"), text(numbers.delivery_id.to_string())),
+        (HeaderName::from_static("quittance-notification"), text(numbers.notification_id.to_string())),
+        (HeaderName::from_static("quittance-attempt"), text(numbers.attempt.to_string())),
     ];
     Outbound { target, authority, method: Method::POST, headers, body }
 }

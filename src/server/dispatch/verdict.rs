@@ -120,7 +120,7 @@ fn wrong(found: &FoundReceipt, expected: &Expectation<'_>) -> Verdict {
         found: shown(found),
         source: String::from_utf8_lossy(&source).into_owned(),
         expected: signature::sign(found.algorithm, expected.key, &source),
-        compression: String::new(),
+        ..VerdictDetail::default()
     };
     let verdict = |cause, note: String| Verdict { cause: Some(cause), detail: VerdictDetail { note, ..detail.clone() } };
     let is = |algorithm, key: &[u8], source: &[u8]| signature::verify(algorithm, key, source, &found.hash);

@@ -116,6 +116,15 @@ pub enum Outcome {
     NotStored,
 }
 
+/// The reference of the order that a message names, whether or not anything else of it is right; empty where it names none.
+/// Nobody has proved it.
+pub fn named(preset: &Preset, message: &[u8]) -> String {
+    if preset.adapter.is_some() {
+        return twocheckout::named(message);
+    }
+    preset.named(message).map(|text| reference(&text).to_string()).unwrap_or_default()
+}
+
 /// Checks a request against a listener's settings, and reads it.
 pub fn verify(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>) -> Result<Verified, Refused> {
     match preset.adapter {

@@ -103,6 +103,11 @@ fn licence(form: &Form<'_>) -> Option<OrderFacts> {
     })
 }
 
+/// The order that a body names, nothing else of which need be right; empty where it names none.
+pub fn named(body: &[u8]) -> String {
+    Form::parse(body).ok().and_then(|form| facts(&form)).map(|facts| facts.reference.to_string()).unwrap_or_default()
+}
+
 /// What the message says about its order; `None` where it names none.
 pub fn facts(form: &Form<'_>) -> Option<OrderFacts> {
     let text = |name: &str| shown(&form.text(name));

@@ -286,10 +286,12 @@ impl<K: Keeper> ListenerState<K> {
         size: u64,
         refused: Refused,
     ) {
+        let preset = listener.and_then(|listener| self.house.gateways.get(listener.gateway));
         self.house.metrics.refused(refused.reason);
         let listener_id = listener.map(|listener| listener.id);
         let Some(suppressed) = self.refusals.admit(listener_id, inbound.received_at) else { return };
         let new = NewRefusal {
+            reference: preset.map(|preset| gateway::named(preset, &body)).unwrap_or_default(),
             merchant_id: listener.map(|listener| listener.merchant_id),
             listener_id,
             at: inbound.received_at,

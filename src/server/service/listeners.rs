@@ -3,8 +3,7 @@
 use super::{
     ServiceResult, Services, fields,
     gateways::{check_secret, gateway_form, gateway_guide, options, unknown_form},
-    merchant_ref,
-    orders::decoded,
+    merchant_ref, shown,
 };
 use crate::domain::{
     Algorithms, AppError, Gateway, Timestamp,
@@ -121,8 +120,8 @@ impl Services {
             listener: self.row(&listener, (None, Some(stored.row.at))),
             refusal: stored.row,
             head: stored.head,
-            fields: decoded(&stored.body),
-            body: String::from_utf8_lossy(&stored.body).into_owned(),
+            fields: shown::fields(&stored.body),
+            body: shown::text(&stored.body),
         })
     }
 }

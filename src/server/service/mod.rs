@@ -5,14 +5,19 @@
 //! HTML; who may do it (the caller has checked).
 
 pub mod bulk;
+pub mod compare;
 pub mod dashboard;
 pub mod deliveries;
+pub mod exchanges;
 pub mod fields;
 pub mod gateways;
 pub mod listeners;
 pub mod merchants;
 pub mod orders;
 pub mod people;
+pub mod resend;
+pub mod shown;
+pub mod story;
 pub mod terms;
 pub mod test_order;
 pub mod urls;

@@ -23,6 +23,7 @@ mod scope;
 mod settle;
 mod slug;
 mod sqlite;
+mod story;
 mod vault;
 mod wanted;
 
@@ -33,6 +34,7 @@ pub use error::StoreError;
 pub use feed::Feed;
 pub use postgres::PgAddress;
 pub use records::*;
+pub use story::{StandingRow, StoryEvent, StoryPart, StoryRows, StoryScope};
 pub use vault::{Secret, random};
 
 use crate::domain::{
@@ -44,6 +46,7 @@ use crate::domain::{
         deliveries::{Counted, DeliveryFilter},
         listeners::{ReceivedRow, RefusalRow},
         orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow},
+        story::StoryTurn,
     },
 };
 use crate::server::clock::Clock;
@@ -341,6 +344,14 @@ forward! {
     pub async fn order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
     /// The amount of an order, where it is known.
     pub async fn amount_of(&self, merchant_id: MerchantId, gateway: Gateway, reference: &str) -> Option<Money>;
+    /// The order without how its deliveries stand.
+    pub async fn bare_order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
+    /// How the messages of an order stand at each URL; of one message where one is named.
+    pub async fn standings(&self, order_id: OrderId, notification_id: Option<NotificationId>) -> Vec<StandingRow>;
+    /// What happened to an order, from a place on, so many entries of it.
+    pub async fn story_events(&self, scope: &StoryScope, turn: StoryTurn, limit: u32) -> Vec<StoryEvent>;
+    /// What the events of a page are about.
+    pub async fn story_rows(&self, part: &StoryPart) -> StoryRows;
     /// The order with this reference or external reference.
     pub async fn order_by_reference(&self, merchant_id: MerchantId, reference: &str) -> Option<OrderId>;
     /// The notifications of an order with their deliveries, the newest first.
@@ -348,10 +359,10 @@ forward! {
     pub async fn notification(&self, merchant_id: MerchantId, id: NotificationId) -> Option<StoredNotification>;
     /// A delivery with its order and the gateway's word for the notification's status.
     pub async fn delivery(&self, merchant_id: MerchantId, id: DeliveryId) -> Option<(DeliveryView, OrderId, String)>;
-    /// The attempts of a delivery, the newest first.
-    pub async fn attempts_of(&self, id: DeliveryId) -> Vec<AttemptRow>;
-    /// One attempt with everything that was sent and received.
-    pub async fn exchange(&self, id: DeliveryId, number: u32) -> Option<Exchange>;
+    /// The attempts of a delivery, the newest first, or from a number on down; 200 of them.
+    pub async fn attempts_of(&self, id: DeliveryId, until: Option<u32>) -> Vec<AttemptRow>;
+    /// Attempts, by their deliveries and numbers, with everything that was sent and received; without those that are not there.
+    pub async fn exchanges(&self, wanted: &[(DeliveryId, u32)]) -> Vec<(DeliveryId, Exchange)>;
     /// Counts since a moment (rounded down to its hour) and of now.
     pub async fn counts(&self, merchants: &[MerchantId], since: Timestamp) -> Counts;
     /// How the URLs of some merchants stand; deliveries given up since a moment are counted.

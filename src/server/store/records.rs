@@ -70,6 +70,8 @@ pub struct NewRefusal {
     pub size: u64,
     /// How many like it were not kept since the last one that was.
     pub suppressed: u32,
+    /// The order that it names, which nobody has proved; or empty.
+    pub reference: String,
 }
 
 /// The two kinds of open deliveries, read apart from the table.

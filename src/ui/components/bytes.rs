@@ -27,13 +27,20 @@ pub fn Octets(label: &'static str, #[prop(into)] text: String) -> impl IntoView 
 
 /// The fields of a form, decoded.
 #[component]
-pub fn Fields(fields: Vec<(String, String)>) -> impl IntoView {
+pub fn Fields(
+    fields: Vec<(String, String)>,
+    /// Shown without a click.
+    #[prop(optional)]
+    open: bool,
+) -> impl IntoView {
     let count = fields.len();
     (count > 0).then(|| {
-        let rows: Vec<_> =
-            fields.into_iter().map(|(name, value)| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> }).collect();
+        let rows: Vec<_> = fields
+            .into_iter()
+            .map(|(name, value)| view! { <tr><th scope="row"><bdi>{name}</bdi></th><td><bdi>{value}</bdi></td></tr> })
+            .collect();
         view! {
-            <details class="fields">
+            <details class="fields" open=open>
                 <summary>{format!("{count} fields, decoded")}</summary>
                 <table><tbody>{rows}</tbody></table>
             </details>

@@ -61,6 +61,17 @@ pub fn Address(#[prop(into)] text: String, what: &'static str) -> impl IntoView 
     }
 }
 
+/// An address in its whole length, with its copy button: where it must be read to its end.
+#[component]
+pub fn WholeAddress(#[prop(into)] text: String, what: &'static str) -> impl IntoView {
+    view! {
+        <span class="address">
+            <span class="url">{text.clone()}</span>
+            <Copy text what/>
+        </span>
+    }
+}
+
 /// What stands where there is nothing yet: what would be here, and what to do next.
 #[component]
 pub fn Empty(#[prop(into)] title: String, children: Children) -> impl IntoView {
@@ -70,6 +81,11 @@ pub fn Empty(#[prop(into)] title: String, children: Children) -> impl IntoView {
             {children()}
         </div>
     }
+}
+
+/// A name and a value that takes the whole width of a list of facts.
+pub fn wide(name: &'static str, value: impl IntoView) -> impl IntoView {
+    view! { <div class="fact wide"><dt>{name}</dt><dd>{value}</dd></div> }
 }
 
 /// A name and a value in a list of facts.

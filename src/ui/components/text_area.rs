@@ -41,6 +41,14 @@ pub fn TextArea(
     }
 }
 
+/// A text to be read and copied: a click or a tab leads into it, and select-all selects it alone, without any script.
+#[component]
+pub fn ReadArea(label: &'static str, text: String, #[prop(default = 12)] rows: u32) -> impl IntoView {
+    view! {
+        <textarea class="read-area" aria-label=label rows=rows.to_string() readonly="" spellcheck="false" autocomplete="off">{escaped(&text)}</textarea>
+    }
+}
+
 /// A text as the content of a text area. The renderer does not escape what stands in one. Browsers drop a line break at
 /// its beginning, so there is one to drop.
 fn escaped(text: &str) -> String {

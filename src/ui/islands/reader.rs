@@ -91,6 +91,10 @@ async fn refresh() -> Result<(), JsValue> {
         // The session has ended, or the page has moved: let the browser go there.
         return window().location().reload();
     }
+    if matches!(response.status(), 403 | 404 | 410) && address()? == asked {
+        // What the page told of has gone, or it is not the viewer's any more: the page that says so has nothing that is live.
+        return window().location().reload();
+    }
     let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
     // Another search has begun meanwhile; its own reading follows.
     if WISH.get() != wish || address()? != asked {

@@ -1,15 +1,18 @@
 //! One attempt: what was sent and what came back, side by side, and what it means.
 
-use super::{any_flash, curl, page, param, param_as, resend::ResendTo, viewer_at};
+use super::{any_flash, curl, handover, page, param, param_as, resend::ResendTo, viewer_at};
 use crate::{
     domain::{
         attempt::{Origin, Timings},
-        pages::orders::AttemptPage as Attempt,
+        pages::{
+            orders::AttemptPage as Attempt,
+            story::{Compared, Comparison},
+        },
     },
     rpc::orders::read_attempt,
     ui::{
-        components::{Address, Fields, FormNotes, Moment, Notice, Octets, Tone, fact},
-        format::{bytes, span},
+        components::{Copy, Fields, FormNotes, Icon, Moment, Notice, Octets, ReadArea, Tone, WholeAddress, fact, wide},
+        format::{bytes, counted, span},
         shell::{Frame, Section},
     },
 };
@@ -39,23 +42,14 @@ pub fn AttemptPage() -> impl IntoView {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs actions>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
+                    {others(&attempt)}
                     {verdict(&attempt)}
                     {facts(&attempt)}
                     {receipt(&attempt)}
-                    <div class="side-by-side">
-                        <section class="panel" aria-labelledby="request">
-                            <h2 id="request">"Request"</h2>
-                            <Octets label="Head" text=attempt.request_head.clone()/>
-                            <Octets label="Body" text=attempt.request_body.clone()/>
-                            <Fields fields=attempt.fields.clone()/>
-                        </section>
-                        <section class="panel" aria-labelledby="answer">
-                            <h2 id="answer">"Answer"</h2>
-                            <Octets label="Head" text=attempt.answer_head.clone()/>
-                            {(!attempt.detail.compression.is_empty()).then(|| view! { <p class="muted">{attempt.detail.compression.clone()}</p> })}
-                            <Octets label="Body" text=attempt.answer_body.clone()/>
-                        </section>
-                    </div>
+                    {request(&attempt)}
+                    {answer(&attempt)}
+                    {compared(&attempt)}
+                    {hand_over(&attempt)}
                     {again(&attempt)}
                 </div>
             </Frame>
@@ -64,15 +58,106 @@ pub fn AttemptPage() -> impl IntoView {
     })
 }
 
+/// The attempts before and after this one, and the parts of the page.
+fn others(attempt: &Attempt) -> impl IntoView + use<> {
+    let base = format!("/m/{}/deliveries/{}", attempt.merchant.slug, attempt.delivery.id);
+    let number = attempt.attempt.number;
+    let link = |number: u32| view! { <a href=format!("{base}/{number}")>{format!("Attempt {number}")}</a> };
+    let before = (number > 1).then(|| link(number - 1));
+    let after = (number < attempt.delivery.attempts).then(|| link(number + 1));
+    (before.is_some() || after.is_some()).then(|| {
+        view! { <nav class="others" aria-label="Other attempts"><span>{before.map(|link| view! { "← "{link} })}</span><span>{after.map(|link| view! { {link}" →" })}</span></nav> }
+    })
+}
+
+fn request(attempt: &Attempt) -> impl IntoView + use<> {
+    view! {
+        <section class="panel" aria-labelledby="request">
+            <h2 id="request">"Request"</h2>
+            {attempt.request_head.is_empty().then(|| view! { <p class="muted">"None was made."</p> })}
+            <Octets label="Head" text=attempt.request_head.clone()/>
+            <div class="side-by-side">
+                <Octets label="Body" text=attempt.request_body.clone()/>
+                <Fields fields=attempt.fields.clone() open=true/>
+            </div>
+        </section>
+    }
+}
+
+fn answer(attempt: &Attempt) -> impl IntoView + use<> {
+    view! {
+        <section class="panel" aria-labelledby="answer">
+            <h2 id="answer">"Answer"</h2>
+            {attempt.answer_head.is_empty().then(|| view! { <p class="muted">"None came."</p> })}
+            <Octets label="Head" text=attempt.answer_head.clone()/>
+            {(!attempt.detail.compression.is_empty()).then(|| view! { <p class="muted">{attempt.detail.compression.clone()}</p> })}
+            <Octets label="Body" text=attempt.answer_body.clone()/>
+            {attempt.answer_cut.then(|| view! { <p class="muted">"Only the first 64 KiB of the answer are kept."</p> })}
+        </section>
+    }
+}
+
+/// What was sent then beside what a resend would send now.
+fn compared(attempt: &Attempt) -> impl IntoView + use<> {
+    let content = match &attempt.comparison {
+        Comparison::Impossible(why) => view! { <p class="muted">{why.clone()}</p> }.into_any(),
+        Comparison::Made(lines) => {
+            let differing = lines.iter().filter(|line| line.differs).count();
+            let words = match differing {
+                0 => "A resend would send the same: nothing differs.".to_owned(),
+                count => format!(
+                    "A resend would not send the same: {} from what was sent.",
+                    counted(count as u64, "thing differs", "things differ")
+                ),
+            };
+            let rows: Vec<_> = lines.iter().map(line).collect();
+            view! {
+                <p>{words}</p>
+                <div class="table">
+                    <table class="stacking compared">
+                        <thead><tr><th scope="col">"What"</th><th scope="col">"Then"</th><th scope="col">"Now"</th></tr></thead>
+                        <tbody>{rows}</tbody>
+                    </table>
+                </div>
+            }
+            .into_any()
+        }
+    };
+    view! { <section class="panel" aria-labelledby="compared"><h2 id="compared">"Then and now"</h2>{content}</section> }
+}
+
+fn line(line: &Compared) -> impl IntoView + use<> {
+    let (tone, icon, word) = if line.differs { ("warn", "alert", "differs") } else { ("quiet", "check", "the same") };
+    view! {
+        <tr>
+            <th scope="row"><bdi>{line.what.clone()}</bdi>" "<span class=format!("badge {tone}")><Icon name=icon/>{word}</span></th>
+            <td data-label="Then" class="code"><bdi>{line.then.clone()}</bdi></td>
+            <td data-label="Now" class="code"><bdi>{line.now.clone()}</bdi></td>
+        </tr>
+    }
+}
+
+/// A ready message for the script's developer, to be copied with a script or without.
+fn hand_over(attempt: &Attempt) -> impl IntoView + use<> {
+    let text = handover::message(attempt);
+    view! {
+        <section class="panel hand-over" aria-labelledby="hand-over">
+            <h2 id="hand-over">"For the developer"<Copy text=text.clone() what="message for the developer"/></h2>
+            <p class="muted">"A message that can be sent as it is: it holds no key, and values of headers that carry secrets are left out. The body may hold personal data."</p>
+            <ReadArea label="Message for the developer" text rows=14/>
+        </section>
+    }
+}
+
 /// The same request as a command, for whoever looks for the fault on the other side.
 fn again(attempt: &Attempt) -> impl IntoView + use<> {
     let line = (!attempt.request_head.is_empty())
-        .then(|| curl::command(&attempt.delivery.url, &attempt.request_head, &attempt.request_body));
+        .then(|| curl::command(&handover::address(attempt), &attempt.request_head, &attempt.request_body));
     line.map(|text| {
         view! {
             <section class="panel" aria-labelledby="again">
                 <h2 id="again">"From a command line"</h2>
-                <p class="muted">"The same request again, signature included, to the address that the URL has now. Your script may take it for a new message."</p>
+                <p class="muted">"The same request again, signature included. Your script may take it for a new message."</p>
                 <Octets label="Command" text/>
             </section>
         }
@@ -101,8 +186,9 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
     let row = &attempt.attempt;
     view! {
         <dl class="facts panel">
+            {attempt.url_removed.then(|| wide("Note", "The URL was removed from the settings; nothing is sent there any more."))}
             {fact("Started (UTC)", view! { <Moment at=row.started_at/> })}
-            {fact("URL", view! { <Address text=attempt.delivery.url.clone() what="URL"/> })}
+            {wide("URL", view! { <WholeAddress text=handover::address(attempt) what="URL"/> })}
             {fact("Address", row.address.clone().unwrap_or_else(|| "none reached".to_owned()))}
             {fact("Status", row.status.map_or_else(|| "none".to_owned(), |status| status.to_string()))}
             {fact("Body sent", bytes(u64::try_from(attempt.request_body.len()).unwrap_or(u64::MAX)))}
@@ -112,7 +198,7 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
     }
 }
 
-/// The phases of time as a bar; its table is its description.
+/// The phases of time as a bar; the list below it says the same in words.
 fn phases(timings: Timings) -> impl IntoView {
     let phases = [
         ("look up the name", timings.resolve),
@@ -132,7 +218,12 @@ fn phases(timings: Timings) -> impl IntoView {
             view! { <rect class=format!("phase-{at}") x=start.to_string() y="0" width=width.to_string() height="10"></rect> },
         );
         start += width;
-        words.push(view! { <span class="phase"><svg class="swatch" aria-hidden="true" viewBox="0 0 1 1"><rect class=format!("phase-{at}") width="1" height="1"></rect></svg>{format!("{name} {}", span(micros))}</span> });
+        words.push(view! {
+            <li class="phase">
+                <svg class="swatch" aria-hidden="true" viewBox="0 0 1 1"><rect class=format!("phase-{at}") width="1" height="1"></rect></svg>
+                {format!("{name} {}", span(micros))}
+            </li>
+        });
     }
     (!bars.is_empty()).then(|| {
         view! {
@@ -140,7 +231,7 @@ fn phases(timings: Timings) -> impl IntoView {
                 <dt>"Phases"</dt>
                 <dd>
                     <svg class="phases" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">{bars}</svg>
-                    <span class="phase-words">{words}</span>
+                    <ul class="phase-words">{words}</ul>
                 </dd>
             </div>
         }

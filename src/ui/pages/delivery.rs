@@ -3,7 +3,7 @@
 use super::{
     any_flash,
     order::{asked_by, when},
-    page, param, param_as,
+    page, param, param_as, query,
     resend::ResendTo,
     viewer_at,
 };
@@ -14,7 +14,7 @@ use crate::{
     },
     rpc::orders::read_delivery,
     ui::{
-        components::{Address, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, Tone, fact},
+        components::{DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, Tone, WholeAddress, fact, wide},
         format::{counted, span},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -26,9 +26,10 @@ use leptos::prelude::*;
 #[component]
 pub fn DeliveryPage() -> impl IntoView {
     let (slug, id) = (param("merchant"), param_as("delivery"));
+    let until = query("attempt").and_then(|number| number.trim().parse().ok());
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
-        let delivery = read_delivery(slug.clone(), id?).await?;
+        let delivery = read_delivery(slug.clone(), id?, until).await?;
         let title = format!("Delivery to {}", delivery.delivery.url_label);
         let crumbs = vec![
             ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
@@ -72,7 +73,8 @@ fn content(page: &Delivery) -> AnyView {
             {fact("State", view! { <DeliveryBadge state=delivery.state/> })}
             {fact("When", when(delivery))}
             {fact("To", view! { {delivery.url_label.clone()} {delivery.shadow.then(|| view! { <ShadowBadge/> })} })}
-            {fact("URL", view! { <Address text=delivery.url.clone() what="URL"/> })}
+            {wide("URL", view! { <WholeAddress text=delivery.url.clone() what="URL"/> })}
+            {page.url_removed.then(|| wide("Note", "The URL was removed from the settings; nothing is sent there any more."))}
             {fact("Status sent", view! { <span class="code">{page.vendor_status.clone()}</span> })}
             {fact("Created", view! { <Moment at=delivery.created_at/> {asked_by(delivery)} })}
         </dl>
@@ -85,6 +87,12 @@ fn content(page: &Delivery) -> AnyView {
 }
 
 fn attempts(page: &Delivery) -> AnyView {
+    if page.attempts.is_empty() && page.delivery.attempts > 0 {
+        let made = counted(u64::from(page.delivery.attempts), "attempt was", "attempts were");
+        let words =
+            format!("{made} made. What was sent and what came back was removed, because it is older than exchanges are kept.");
+        return view! { <Empty title="Its attempts are not kept any more"><p>{words}</p></Empty> }.into_any();
+    }
     if page.attempts.is_empty() {
         return view! { <Empty title="Not tried yet"><p>"The first attempt shows here as soon as it has ended."</p></Empty> }
             .into_any();
@@ -107,8 +115,31 @@ fn attempts(page: &Delivery) -> AnyView {
                 <tbody>{rows}</tbody>
             </table>
         </div>
+        {pager(page)}
     }
     .into_any()
+}
+
+/// The way to further attempts, and to any of them by its number.
+fn pager(page: &Delivery) -> AnyView {
+    let base = format!("/m/{}/deliveries/{}", page.merchant.slug, page.delivery.id);
+    let is_whole = page.attempts.len() as u64 >= u64::from(page.delivery.attempts);
+    (!is_whole)
+        .then(|| {
+            let most = page.delivery.attempts;
+            view! {
+                <nav class="pager" aria-label="Pages of attempts">
+                    <form class="jump" method="get" action=base.clone()>
+                        <label for="attempt">{format!("From attempt (1 to {most})")}</label>
+                        <input id="attempt" name="attempt" type="number" min="1" max=most.to_string() required/>
+                        <button class="button small">"Go"</button>
+                    </form>
+                    <a class="button" href=base.clone()>"Newest"</a>
+                    {page.next.map(|next| view! { <a class="button" rel="next" href=format!("{base}?attempt={next}")>"Earlier"<Icon name="next"/></a> })}
+                </nav>
+            }
+        })
+        .into_any()
 }
 
 fn row(base: &str, attempt: &AttemptRow) -> AnyView {

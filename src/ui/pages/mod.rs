@@ -9,6 +9,8 @@ pub mod dashboard;
 pub mod deliveries;
 pub mod delivery;
 pub mod entry;
+pub mod exchanges;
+mod handover;
 pub mod listeners;
 pub mod merchants;
 pub mod missing;
@@ -16,8 +18,9 @@ pub mod notification;
 pub mod order;
 pub mod orders;
 pub mod refusal;
-mod resend;
+pub mod resend;
 pub mod settings;
+mod story;
 pub mod test_order;
 mod url_form;
 
@@ -46,6 +49,7 @@ fn failed(error: &AppError) -> AnyView {
         AppError::SignIn => (StatusCode::UNAUTHORIZED, "Please sign in"),
         AppError::Forbidden => (StatusCode::FORBIDDEN, "Not allowed"),
         AppError::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
+        AppError::Gone(_) => (StatusCode::GONE, "Not kept any more"),
         AppError::Invalid(_) => (StatusCode::BAD_REQUEST, "Not understood"),
         AppError::Unavailable | AppError::Connection => (StatusCode::SERVICE_UNAVAILABLE, "Please try again"),
         AppError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),

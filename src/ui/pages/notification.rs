@@ -1,10 +1,10 @@
 //! One notification as it was received.
 
-use super::{page, param, param_as, viewer_at};
+use super::{page, param, param_as, resend::ResendLink, viewer_at};
 use crate::{
     rpc::orders::read_notification,
     ui::{
-        components::{Fields, Moment, Octets, OrderBadge, TestBadge, fact},
+        components::{Fields, Moment, Notice, Octets, OrderBadge, TestBadge, Tone, fact},
         format::bytes,
         shell::{Frame, Section},
     },
@@ -23,12 +23,14 @@ pub fn NotificationPage() -> impl IntoView {
             ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
             (format!("Order {}", found.reference), format!("/m/{slug}/orders/{}", found.order_id)),
         ];
+        let (to, id) = (slug.clone(), notification.id);
+        let actions = found.may_resend.then(|| view! { <ResendLink slug=to notification=id/> }.into_any());
         let source = match &notification.listener {
             Some((id, label)) => view! { <a href=format!("/m/{slug}/listeners/{id}")>{label.clone()}</a> }.into_any(),
             None => view! { "TEST order placed here" }.into_any(),
         };
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Notification as received" crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Notification as received" crumbs actions>
                 <div class="stack">
                     <dl class="facts panel">
                         {fact("Status", view! { <span class="badges"><OrderBadge status=notification.status vendor=notification.vendor_status.clone()/><TestBadge test=notification.test/></span> })}
@@ -40,6 +42,11 @@ pub fn NotificationPage() -> impl IntoView {
                         {fact("Size", bytes(notification.size))}
                         {fact("Message id", view! { <span class="code">{notification.message_id.clone()}</span> })}
                     </dl>
+                    {found.bytes_removed.then(|| view! {
+                        <Notice tone=Tone::Calm title="Its bytes are not kept any more">
+                            <p>"They were removed, because the message is older than bytes are kept. It cannot be sent again."</p>
+                        </Notice>
+                    })}
                     <section class="panel">
                         <Octets label="Head" text=found.head.clone()/>
                         <Octets label="Body" text=found.body.clone()/>

@@ -1,56 +1,178 @@
-//! The resend forms.
+//! Resending: the way to the form, the form, and the two small buttons for one URL.
 
+use super::{any_flash, page, param, param_as, viewer_at};
 use crate::{
     domain::{
+        DeliveryState,
         id::{NotificationId, OrderId, UrlId},
-        pages::orders::UrlChoice,
+        pages::{
+            flash::Flash,
+            orders::DeliveryView,
+            story::{ResendChoice, ResendPage as Choices},
+        },
     },
-    rpc::orders::request_key,
-    ui::components::{Hidden, Icon},
+    rpc::orders::{read_resend, request_key},
+    ui::{
+        components::{
+            DeliveryBadge, Empty, FormNotes, Hidden, Icon, Moment, Notice, OrderBadge, ShadowBadge, TestBadge, Tone, fact,
+        },
+        format::counted,
+        shell::{Frame, Section},
+    },
 };
 use leptos::prelude::*;
 
-/// *Resend* of a notification, to one URL or all, or for debug.
+/// The link to the form. The key `r` follows the first of a page.
 #[component]
-pub fn Resend(merchant: String, order: OrderId, notification: NotificationId, urls: Vec<UrlChoice>) -> impl IntoView {
-    let id = format!("resend-{notification}");
-    let many = urls.len() > 1;
-    let options: Vec<_> = urls
-        .into_iter()
-        .map(|url| {
-            let hold = if url.held { " (on hold: it is kept until released)" } else { "" };
-            view! { <option value=url.id.to_string()>{format!("{}: {}{hold}", url.label, url.url)}</option> }
+pub fn ResendLink(slug: String, notification: NotificationId) -> impl IntoView {
+    view! {
+        <a class="button small" href=format!("/m/{slug}/notifications/{notification}/resend") data-resend="">
+            <Icon name="retry"/>"Resend…"
+        </a>
+    }
+}
+
+/// `/m/{merchant}/notifications/{notification}/resend`
+#[component]
+pub fn ResendPage() -> impl IntoView {
+    let (slug, id) = (param("merchant"), param_as("notification"));
+    page(async move {
+        let (viewer, merchant) = viewer_at(&slug).await?;
+        let found = read_resend(slug.clone(), id?).await?;
+        let crumbs = vec![
+            ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
+            (format!("Order {}", found.order.reference), format!("/m/{slug}/orders/{}", found.order.id)),
+        ];
+        let flash = any_flash();
+        Ok(view! {
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Resend a notification" crumbs>
+                <div class="stack narrow">
+                    <FormNotes flash=flash.clone()/>
+                    {facts(&found)}
+                    {form(&found, &flash)}
+                    {gone(&found)}
+                </div>
+            </Frame>
+        }
+        .into_any())
+    })
+}
+
+fn facts(found: &Choices) -> impl IntoView + use<> {
+    let notification = &found.notification;
+    let status = view! {
+        <span class="badges">
+            <OrderBadge status=notification.status vendor=notification.vendor_status.clone()/>
+            <TestBadge test=notification.test/>
+        </span>
+    };
+    let is_old = notification.status != found.order.status;
+    let (now, then) = (found.order.status.label().to_lowercase(), notification.status.label().to_lowercase());
+    let words = format!("It is {now} now. A script that does not look at the dates may take the order back to {then}.");
+    view! {
+        <dl class="facts panel">
+            {fact("Notification", status)}
+            {fact("Gateway's word", view! { <span class="code">{notification.vendor_status.clone()}</span> })}
+            {fact("Received (UTC)", view! { <Moment at=notification.received_at/> })}
+        </dl>
+        {is_old.then(|| view! {
+            <Notice tone=Tone::Warn title="The order has another status by now">
+                <p>{words}</p>
+            </Notice>
+        })}
+    }
+}
+
+fn form(found: &Choices, flash: &Flash) -> AnyView {
+    if found.bytes_removed {
+        return view! {
+            <Empty title="It cannot be sent again"><p>"The bytes of this notification were removed, because it is older than they are kept."</p></Empty>
+        }
+        .into_any();
+    }
+    if found.choices.is_empty() {
+        let settings = format!("/m/{}/settings/urls", found.merchant.slug);
+        return view! {
+            <Empty title="There is no URL to send to">
+                <p>"Every notification URL was removed from the settings."</p>
+                <p><a class="button primary" href=settings>"To the notification URLs"</a></p>
+            </Empty>
+        }
+        .into_any();
+    }
+    let chosen = flash.value("urls").map(|ids| ids.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    let mut choices: Vec<_> = found.choices.iter().collect();
+    choices.sort_by_key(|choice| choice.then.is_none());
+    let went = choices.iter().filter(|choice| choice.then.is_some()).count();
+    let is_ticked = |choice: &ResendChoice| match &chosen {
+        Some(ids) => ids.contains(&choice.id.to_string()),
+        // The URLs of then; where none of them is left, the only one there is.
+        None => choice.then.is_some() || (went == 0 && found.choices.len() == 1),
+    };
+    let group = |title: &'static str, part: &[&ResendChoice]| {
+        let rows: Vec<_> = part.iter().map(|choice| row(choice, is_ticked(choice))).collect();
+        (!rows.is_empty()).then(|| view! { <fieldset class="choices"><legend>{title}</legend>{rows}</fieldset> })
+    };
+    view! {
+        <form method="post" action="/rpc/orders/resend" class="stack panel">
+            <Hidden name="merchant" value=found.merchant.slug.clone()/>
+            <Hidden name="order" value=found.order.id.to_string()/>
+            <Hidden name="notification" value=found.notification.id.to_string()/>
+            <Hidden name="request_key" value=request_key()/>
+            {group("The URLs of then, as they are set now", &choices[..went])}
+            {group(if went == 0 { "The URLs of now" } else { "Other URLs of now" }, &choices[went..])}
+            <Notice tone=Tone::Warn title="The script may act twice">
+                <p>"It gets the notification again, with the same fields and a new signature. A script that does not check whether it knows the message may ship or book a second time."</p>
+            </Notice>
+            <div class="actions">
+                <button class="button primary"><Icon name="retry"/>"Resend"</button>
+                <button class="button" name="debug" value="true"><Icon name="debug"/>"Resend for debug"</button>
+                <a class="button plain" href=format!("/m/{}/orders/{}", found.merchant.slug, found.order.id)>"Leave it"</a>
+            </div>
+            <p class="hint">
+                "Resend puts it into the queue of each URL and tries it by the URL's schedule. For debug it is sent once, at once, beside any request under way and also to a URL on hold, and you see request and answer side by side."
+            </p>
+        </form>
+    }
+    .into_any()
+}
+
+fn row(choice: &ResendChoice, checked: bool) -> impl IntoView + use<> {
+    let then = choice.then.as_ref().map(|delivery| {
+        let tries = counted(u64::from(delivery.attempts), "attempt", "attempts");
+        view! { <span class="then"><DeliveryBadge state=delivery.state/>{format!(" after {tries}")}{delivery.shadow.then(|| view! { " "<ShadowBadge/> })}</span> }
+    });
+    view! {
+        <label class="check">
+            <input type="checkbox" name="urls[]" value=choice.id.to_string() checked=checked/>
+            <span>
+                <bdi>{choice.label.clone()}</bdi>
+                <span class="hint url">{choice.url.clone()}</span>
+                {choice.held.then(|| view! { <span class="hint">"On hold: it is kept until the URL is released; for debug it is sent all the same."</span> })}
+                {then}
+            </span>
+        </label>
+    }
+}
+
+fn gone(found: &Choices) -> impl IntoView + use<> {
+    let rows: Vec<_> = found
+        .gone
+        .iter()
+        .map(|delivery: &DeliveryView| {
+            let how = if delivery.state == DeliveryState::Confirmed { "confirmed it" } else { "did not confirm it" };
+            view! { <li><bdi>{delivery.url_label.clone()}</bdi>" "<span class="url muted">{delivery.url.clone()}</span>{format!(", {how}")}</li> }
         })
         .collect();
-    let (opens, closes, field) = (id.clone(), id.clone(), format!("{id}-url"));
-    view! {
-        <button type="button" class="button" popovertarget=opens data-resend=""><Icon name="retry"/>"Resend"</button>
-        <div id=id class="dialog" popover="auto" role="dialog" aria-label="Resend this notification">
-            <form method="post" action="/rpc/orders/resend">
-                <h3>"Resend this notification"</h3>
-                <Hidden name="merchant" value=merchant/>
-                <Hidden name="order" value=order.to_string()/>
-                <Hidden name="notification" value=notification.to_string()/>
-                <Hidden name="request_key" value=request_key()/>
-                <div class="field">
-                    <label for=field.clone()>"To"</label>
-                    <select id=field name="url">
-                        {many.then(|| view! { <option value="">"All URLs"</option> })}
-                        {options}
-                    </select>
-                </div>
-                <p class="hint">
-                    "The script gets the notification again, with the same fields and a new signature, and may act on it a second time. "
-                    "For debug it is sent once, to one URL, at once and beside any request under way, and you see request and answer side by side."
-                </p>
-                <div class="actions">
-                    <button class="button primary"><Icon name="retry"/>"Resend"</button>
-                    <button class="button" name="debug" value="true"><Icon name="debug"/>"Resend for debug"</button>
-                    <button type="button" class="button" popovertarget=closes popovertargetaction="hide">"Leave it"</button>
-                </div>
-            </form>
-        </div>
-    }
+    (!rows.is_empty()).then(|| {
+        view! {
+            <section class="panel" aria-labelledby="gone">
+                <h2 id="gone">"It also went to"</h2>
+                <ul class="plain-list">{rows}</ul>
+                <p class="muted">"These URLs were removed from the settings; to send there again, add them anew."</p>
+            </section>
+        }
+    })
 }
 
 /// Resends to the one URL of a delivery: two small buttons.
@@ -61,10 +183,10 @@ pub fn ResendTo(merchant: String, order: OrderId, notification: NotificationId, 
             <Hidden name="merchant" value=merchant/>
             <Hidden name="order" value=order.to_string()/>
             <Hidden name="notification" value=notification.to_string()/>
-            <Hidden name="url" value=url.to_string()/>
+            <Hidden name="urls[]" value=url.to_string()/>
             <Hidden name="request_key" value=request_key()/>
             <button class="button small" title=format!("Resend to {label}")><Icon name="retry"/>"Resend"</button>
-            <button class="button small" name="debug" value="true" title=format!("Send to {label} at once and show request and answer")>
+            <button class="button small" name="debug" value="true" title=format!("Send to {label} at once and show request and answer; its script may act twice")>
                 <Icon name="debug"/>"Debug"
             </button>
         </form>

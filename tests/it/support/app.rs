@@ -17,7 +17,7 @@ use quittance::{
         app::App,
         clock::{Clock, ClockHand},
         dispatch::client::{Limits, Resolver},
-        service::{Services, listeners::ListenerForm, orders::ResendWish},
+        service::{Services, listeners::ListenerForm, resend::ResendWish},
         settings::Settings,
         store::{Address, Listener, Merchant, UrlDraft},
     },
@@ -273,8 +273,8 @@ impl Shop {
     /// The deliveries of an order, the latest notification first.
     pub async fn deliveries(&self, order: OrderId) -> Vec<DeliveryView> {
         self.services.store.settled().await.unwrap();
-        let page = self.services.order_page(&self.merchant, order, true).await.unwrap();
-        page.notifications.into_iter().flat_map(|notification| notification.deliveries).collect()
+        let notifications = self.services.store.notifications_of(order).await.unwrap();
+        notifications.into_iter().flat_map(|notification| notification.deliveries).collect()
     }
 
     /// Waits until a delivery of an order to a URL fits.
@@ -309,7 +309,7 @@ impl Shop {
         let wish = ResendWish {
             order_id: order,
             notification_id: None,
-            url_id: url,
+            url_ids: url.into_iter().collect(),
             debug: origin == Origin::Debug,
             request_key: key.to_owned(),
         };

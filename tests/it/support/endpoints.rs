@@ -47,7 +47,8 @@ pub fn all() -> Vec<Endpoint> {
                 .collect::<String>()
                 .split(',')
                 .filter_map(|argument| argument.split_once(':'))
-                .map(|(name, _)| name.trim().to_owned())
+                // A form repeats the field of a list under this name.
+                .map(|(name, kind)| format!("{}{}", name.trim(), if kind.trim().starts_with("Vec<") { "[]" } else { "" }))
                 .collect();
             found.push(Endpoint { name: name.to_owned(), input, arguments });
         }

@@ -62,6 +62,24 @@ impl Preset {
         Ok(Parsed { fields, raw })
     }
 
+    /// The order that a message names, in the first of several.
+    pub fn named(&self, message: &[u8]) -> Option<String> {
+        let fields = match self.body {
+            BodyForm::Form => Fields::Form(Form::parse(message).ok()?),
+            BodyForm::Json => {
+                let root = Json::parse(message).ok()?;
+                let mut fields = Fields::Json { root, inner: None };
+                let text = self.inner.as_ref().and_then(|path| Scope { fields: &fields, item: None }.text(path).map(Cow::into_owned));
+                if let (Some(text), Fields::Json { inner, .. }) = (text, &mut fields) {
+                    *inner = Json::parse(text.as_bytes()).ok().map(Json::into_owned);
+                }
+                fields
+            }
+        };
+        let scope = self.scopes(&fields).ok()?.into_iter().next()?;
+        Some(scope.first(&self.order.reference).into_owned())
+    }
+
     /// The messages of a request.
     pub fn scopes<'f, 'a>(&self, fields: &'f Fields<'a>) -> Result<Vec<Scope<'f, 'a>>, Refused> {
         let whole = Scope { fields, item: None };

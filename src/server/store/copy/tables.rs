@@ -300,6 +300,7 @@ pub(super) const TABLES: [Table; 19] = [
             ("size", Integer),
             ("bytes", Bytes),
             ("suppressed", Integer),
+            ("reference", Text),
         ],
     },
     Table { name: "journal_stuck", target: "journal_stuck", columns: &[("id", Integer), ("events", Bytes), ("segments", Bytes)] },

@@ -36,6 +36,7 @@ mod retention;
 mod rows;
 mod segments;
 mod settings;
+mod story;
 mod sweeps;
 mod urls;
 mod verify;

@@ -28,7 +28,7 @@ macro_rules! order_columns {
     };
 }
 
-fn order_row(row: &PgRow) -> Result<OrderRow, StoreError> {
+pub(super) fn order_row(row: &PgRow) -> Result<OrderRow, StoreError> {
     Ok(OrderRow {
         id: OrderId(row.try_get(0)?),
         reference: row.try_get(1)?,
@@ -61,7 +61,7 @@ macro_rules! select_delivery {
     };
 }
 
-fn delivery_view(row: &PgRow) -> Result<DeliveryView, StoreError> {
+pub(super) fn delivery_view(row: &PgRow) -> Result<DeliveryView, StoreError> {
     Ok(DeliveryView {
         id: DeliveryId(row.try_get(0)?),
         notification_id: NotificationId(row.try_get(1)?),
@@ -81,7 +81,7 @@ fn delivery_view(row: &PgRow) -> Result<DeliveryView, StoreError> {
     })
 }
 
-fn notification_view(row: &PgRow) -> Result<NotificationView, StoreError> {
+pub(super) fn notification_view(row: &PgRow) -> Result<NotificationView, StoreError> {
     let listener = row.try_get::<Option<i64>, _>(7)?.map(ListenerId);
     let label: Option<String> = row.try_get(8)?;
     Ok(NotificationView {
@@ -347,40 +347,56 @@ impl Core {
         rows.iter().map(delivery_view).collect()
     }
 
-    /// The attempts of a delivery, the newest first.
-    pub(in crate::server::store) async fn attempts_of(&self, id: DeliveryId) -> Result<Vec<AttemptRow>, StoreError> {
+    /// The attempts of a delivery, the newest first, or from a number on down.
+    pub(in crate::server::store) async fn attempts_of(
+        &self,
+        id: DeliveryId,
+        until: Option<u32>,
+    ) -> Result<Vec<AttemptRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT number, started_at, address, status, cause, timings FROM attempt
-             WHERE delivery_id = $1 ORDER BY number DESC LIMIT $2",
+             WHERE delivery_id = $1 AND number <= $2 ORDER BY number DESC LIMIT $3",
         )
         .bind(id.0)
+        .bind(until.map_or(i64::MAX, i64::from))
         .bind(SHOWN_ATTEMPTS)
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(attempt_row).collect()
     }
 
-    /// One attempt with everything that was sent and received.
-    pub(in crate::server::store) async fn exchange(&self, id: DeliveryId, number: u32) -> Result<Option<Exchange>, StoreError> {
-        let row = sqlx::query(
-            "SELECT number, started_at, address, status, cause, timings, detail, segment_id, part FROM attempt
-             WHERE delivery_id = $1 AND number = $2",
+    /// Attempts with everything that was sent and received.
+    pub(in crate::server::store) async fn exchanges(
+        &self,
+        wanted: &[(DeliveryId, u32)],
+    ) -> Result<Vec<(DeliveryId, Exchange)>, StoreError> {
+        let (ids, numbers): (Vec<i64>, Vec<i64>) = wanted.iter().map(|(id, number)| (id.0, i64::from(*number))).unzip();
+        let rows = sqlx::query(
+            "SELECT attempt.number, started_at, address, status, cause, timings, detail, segment_id, part, attempt.delivery_id
+             FROM UNNEST($1::bigint[], $2::bigint[]) AS wanted (delivery_id, number)
+             JOIN attempt ON attempt.delivery_id = wanted.delivery_id AND attempt.number = wanted.number",
         )
-        .bind(id.0)
-        .bind(i64::from(number))
-        .fetch_optional(&self.pool)
+        .bind(ids)
+        .bind(numbers)
+        .fetch_all(&self.pool)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let mut parts = self.parts(&[(row.try_get(7)?, row.try_get(8)?)], 4).await?.into_iter().flatten();
-        let mut part = || parts.next().unwrap_or_default();
-        Ok(Some(Exchange {
-            attempt: attempt_row(&row)?,
-            detail: serde_json::from_str(row.try_get(6)?).unwrap_or_default(),
-            request_head: String::from_utf8_lossy(&part()).into_owned(),
-            request_body: part(),
-            answer_head: String::from_utf8_lossy(&part()).into_owned(),
-            answer_body: part(),
-        }))
+        let places = rows.iter().map(|row| Ok((row.try_get(7)?, row.try_get(8)?))).collect::<Result<Vec<_>, StoreError>>()?;
+        let parts = self.parts(&places, 4).await?;
+        let mut exchanges = Vec::with_capacity(rows.len());
+        for (row, parts) in rows.iter().zip(parts) {
+            let mut parts = parts.into_iter();
+            let mut part = || parts.next().unwrap_or_default();
+            let exchange = Exchange {
+                attempt: attempt_row(row)?,
+                detail: serde_json::from_str(row.try_get(6)?).unwrap_or_default(),
+                request_head: String::from_utf8_lossy(&part()).into_owned(),
+                request_body: part(),
+                answer_head: String::from_utf8_lossy(&part()).into_owned(),
+                answer_body: part(),
+            };
+            exchanges.push((DeliveryId(row.try_get(9)?), exchange));
+        }
+        Ok(exchanges)
     }
 
     /// A notification of a merchant with the bytes received.
@@ -411,7 +427,7 @@ impl Core {
     }
 }
 
-fn attempt_row(row: &PgRow) -> Result<AttemptRow, StoreError> {
+pub(super) fn attempt_row(row: &PgRow) -> Result<AttemptRow, StoreError> {
     Ok(AttemptRow {
         number: small(row, 0)?,
         started_at: Timestamp(row.try_get(1)?),

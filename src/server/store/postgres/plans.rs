@@ -1,12 +1,12 @@
 //! Whether the statements that must stay quick are planned with indexes. The statements are the ones that run.
 
-use super::{accept, balance, connect::MIGRATOR, leases, orders, overview, queue};
+use super::{accept, balance, connect::MIGRATOR, leases, orders, overview, queue, story};
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// What is asked for, the statement, and how many parameters it has.
-const HOT: [(&str, &str, usize); 16] = [
+const HOT: [(&str, &str, usize); 19] = [
     ("recognising a repeat", accept::LOOK_UP, 4),
     ("what URLs have outstanding", queue::LANES, 1),
     ("open deliveries of a URL", queue::LANE, 7),
@@ -20,6 +20,9 @@ const HOT: [(&str, &str, usize); 16] = [
     ("searching orders", orders::BY_TEXT, 6),
     ("how deliveries of orders stand", orders::SUMMARIES, 1),
     ("the page of an order", orders::NOTIFICATIONS_OF, 2),
+    ("the story of an order", story::EVENTS, 13),
+    ("how messages stand at URLs", story::STANDINGS, 2),
+    ("the attempts of a story", story::ATTEMPTS, 2),
     ("the dashboard", overview::URL_STATES, 2),
     ("what a listener received", overview::RECEIVED_BY, 2),
     ("what a listener refused", overview::REFUSED_BY, 2),

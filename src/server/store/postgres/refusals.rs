@@ -13,8 +13,8 @@ impl Core {
         let listener_id = new.listener_id.map(|id| id.0);
         let mut tx = self.pool.begin().await?;
         sqlx::query(
-            "INSERT INTO refusal (id, merchant_id, listener_id, at, reason, detail, peer, size, bytes, suppressed)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO refusal (id, merchant_id, listener_id, at, reason, detail, peer, size, bytes, suppressed, reference)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(id.0)
         .bind(new.merchant_id.map(|id| id.0))
@@ -26,6 +26,7 @@ impl Core {
         .bind(i64::try_from(new.size).unwrap_or(i64::MAX))
         .bind(pack(&[new.head.as_bytes(), &new.body]))
         .bind(i64::from(new.suppressed))
+        .bind(text(&new.reference))
         .execute(&mut *tx)
         .await?;
         // The look-up must see that it is an index' key in both cases.

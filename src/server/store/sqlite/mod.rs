@@ -32,6 +32,7 @@ mod rows;
 mod segments;
 mod settings;
 mod standing;
+mod story;
 mod upkeep;
 mod verify;
 mod writer;

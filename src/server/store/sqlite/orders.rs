@@ -30,7 +30,7 @@ macro_rules! order_columns {
     };
 }
 
-fn order_row(row: &SqliteRow) -> Result<OrderRow, StoreError> {
+pub(super) fn order_row(row: &SqliteRow) -> Result<OrderRow, StoreError> {
     Ok(OrderRow {
         id: OrderId(row.try_get(0)?),
         reference: row.try_get(1)?,
@@ -63,7 +63,7 @@ macro_rules! select_delivery {
     };
 }
 
-fn delivery_view(row: &SqliteRow) -> Result<DeliveryView, StoreError> {
+pub(super) fn delivery_view(row: &SqliteRow) -> Result<DeliveryView, StoreError> {
     let origin: i64 = row.try_get(5)?;
     Ok(DeliveryView {
         id: DeliveryId(row.try_get(0)?),
@@ -84,7 +84,7 @@ fn delivery_view(row: &SqliteRow) -> Result<DeliveryView, StoreError> {
     })
 }
 
-fn notification_view(row: &SqliteRow) -> Result<NotificationView, StoreError> {
+pub(super) fn notification_view(row: &SqliteRow) -> Result<NotificationView, StoreError> {
     let listener = row.try_get::<Option<i64>, _>(7)?.map(ListenerId);
     let label: Option<String> = row.try_get(8)?;
     Ok(NotificationView {
@@ -360,40 +360,55 @@ impl SqliteStore {
         rows.iter().map(delivery_view).collect()
     }
 
-    /// The attempts of a delivery, the newest first.
-    pub(in crate::server::store) async fn attempts_of(&self, id: DeliveryId) -> Result<Vec<AttemptRow>, StoreError> {
+    /// The attempts of a delivery, the newest first, or from a number on down.
+    pub(in crate::server::store) async fn attempts_of(
+        &self,
+        id: DeliveryId,
+        until: Option<u32>,
+    ) -> Result<Vec<AttemptRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT number, started_at, address, status, cause, timings FROM attempt
-             WHERE delivery_id = ? ORDER BY number DESC LIMIT ?",
+             WHERE delivery_id = ? AND number <= ? ORDER BY number DESC LIMIT ?",
         )
         .bind(id.0)
+        .bind(until.map_or(i64::MAX, i64::from))
         .bind(SHOWN_ATTEMPTS)
         .fetch_all(&self.0.readers)
         .await?;
         rows.iter().map(attempt_row).collect()
     }
 
-    /// One attempt with everything that was sent and received.
-    pub(in crate::server::store) async fn exchange(&self, id: DeliveryId, number: u32) -> Result<Option<Exchange>, StoreError> {
-        let row = sqlx::query(
-            "SELECT number, started_at, address, status, cause, timings, detail, segment_id, part FROM attempt
-             WHERE delivery_id = ? AND number = ?",
+    /// Attempts with everything that was sent and received.
+    pub(in crate::server::store) async fn exchanges(
+        &self,
+        wanted: &[(DeliveryId, u32)],
+    ) -> Result<Vec<(DeliveryId, Exchange)>, StoreError> {
+        let numbers: Vec<(i64, u32)> = wanted.iter().map(|(id, number)| (id.0, *number)).collect();
+        let rows = sqlx::query(
+            "SELECT number, started_at, address, status, cause, timings, detail, segment_id, part, delivery_id
+             FROM json_each(?1) AS wanted CROSS JOIN attempt
+             WHERE delivery_id = json_extract(wanted.value, '$[0]') AND number = json_extract(wanted.value, '$[1]')",
         )
-        .bind(id.0)
-        .bind(number)
-        .fetch_optional(&self.0.readers)
+        .bind(json(&numbers)?)
+        .fetch_all(&self.0.readers)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let mut parts = self.parts(&[(row.try_get(7)?, row.try_get(8)?)], 4).await?.into_iter().flatten();
-        let mut part = || parts.next().unwrap_or_default();
-        Ok(Some(Exchange {
-            attempt: attempt_row(&row)?,
-            detail: serde_json::from_str(row.try_get(6)?).unwrap_or_default(),
-            request_head: String::from_utf8_lossy(&part()).into_owned(),
-            request_body: part(),
-            answer_head: String::from_utf8_lossy(&part()).into_owned(),
-            answer_body: part(),
-        }))
+        let places = rows.iter().map(|row| Ok((row.try_get(7)?, row.try_get(8)?))).collect::<Result<Vec<_>, StoreError>>()?;
+        let parts = self.parts(&places, 4).await?;
+        let mut exchanges = Vec::with_capacity(rows.len());
+        for (row, parts) in rows.iter().zip(parts) {
+            let mut parts = parts.into_iter();
+            let mut part = || parts.next().unwrap_or_default();
+            let exchange = Exchange {
+                attempt: attempt_row(row)?,
+                detail: serde_json::from_str(row.try_get(6)?).unwrap_or_default(),
+                request_head: String::from_utf8_lossy(&part()).into_owned(),
+                request_body: part(),
+                answer_head: String::from_utf8_lossy(&part()).into_owned(),
+                answer_body: part(),
+            };
+            exchanges.push((DeliveryId(row.try_get(9)?), exchange));
+        }
+        Ok(exchanges)
     }
 
     /// A notification of a merchant with the bytes received.
@@ -424,7 +439,7 @@ impl SqliteStore {
     }
 }
 
-fn attempt_row(row: &SqliteRow) -> Result<AttemptRow, StoreError> {
+pub(super) fn attempt_row(row: &SqliteRow) -> Result<AttemptRow, StoreError> {
     Ok(AttemptRow {
         number: row.try_get(0)?,
         started_at: Timestamp(row.try_get(1)?),

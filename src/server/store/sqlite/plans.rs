@@ -1,11 +1,11 @@
 //! Whether the statements that must stay quick are planned with their indexes. The statements are the ones that run.
 
-use super::{MIGRATOR, balance, intake, orders, overview, queue, upkeep};
+use super::{MIGRATOR, balance, intake, orders, overview, queue, story, upkeep};
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 /// What is asked for, the statement, and every index that its plan must name.
-const HOT: [(&str, &str, &[&str]); 19] = [
+const HOT: [(&str, &str, &[&str]); 22] = [
     ("recognising a repeat", intake::SAME_MESSAGE, &["notification_once"]),
     ("finding the order of a message", intake::SAME_ORDER, &["orders_reference"]),
     ("what URLs have outstanding", queue::LANES, &["delivery_fresh", "delivery_again"]),
@@ -23,6 +23,13 @@ const HOT: [(&str, &str, &[&str]); 19] = [
     ("searching orders", orders::BY_TEXT, &["orders_reference", "orders_external", "orders_email"]),
     ("how deliveries of orders stand", orders::SUMMARIES, &["notification_of_order", "delivery_of_notification"]),
     ("the page of an order", orders::NOTIFICATIONS_OF, &["notification_of_order"]),
+    (
+        "the story of an order",
+        story::EVENTS,
+        &["notification_of_order", "delivery_of_notification", "refusal_of_order", "audit_of_urls"],
+    ),
+    ("how messages stand at URLs", story::STANDINGS, &["notification_of_order", "delivery_of_notification"]),
+    ("the attempts of a story", story::ATTEMPTS, &["sqlite_autoindex_attempt_1"]),
     ("the dashboard", overview::URL_STATES, &["delivery_retrying", "delivery_expired"]),
     ("the page of a listener", overview::REFUSED_BY, &["refusal_of_listener"]),
 ];

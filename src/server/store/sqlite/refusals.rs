@@ -26,8 +26,8 @@ impl SqliteStore {
 async fn write(conn: &mut SqliteConnection, id: RefusalId, new: &NewRefusal) -> Result<(), StoreError> {
     let listener_id = new.listener_id.map(|id| id.0);
     sqlx::query(
-        "INSERT INTO refusal (id, merchant_id, listener_id, at, reason, detail, peer, size, bytes, suppressed)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO refusal (id, merchant_id, listener_id, at, reason, detail, peer, size, bytes, suppressed, reference)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(id.0)
     .bind(new.merchant_id.map(|id| id.0))
@@ -39,6 +39,7 @@ async fn write(conn: &mut SqliteConnection, id: RefusalId, new: &NewRefusal) -> 
     .bind(i64::try_from(new.size).unwrap_or(i64::MAX))
     .bind(pack(&[new.head.as_bytes(), &new.body]))
     .bind(new.suppressed)
+    .bind(&new.reference)
     .execute(&mut *conn)
     .await?;
     sqlx::query(

@@ -1,0 +1,210 @@
+//! Exchanges byte for byte: an attempt, a notification as it was received, resends for debug as they happen.
+
+use super::{
+    ServiceResult, Services,
+    compare::{Sent, compare},
+    merchant_ref, shown,
+};
+use crate::domain::{
+    AppError, Cause, DeliveryState,
+    id::{DeliveryId, NotificationId, OrderId},
+    pages::{
+        orders::{AttemptPage, DeliveryView, NotificationPage},
+        story::{Comparison, WatchPage, Watched, WatchedAnswer},
+    },
+};
+use crate::server::{
+    dispatch::attempt::{KEPT_ANSWER, Numbers, prepared},
+    store::{Exchange, Merchant, StoryPart},
+};
+use bytes::Bytes;
+use std::collections::HashMap;
+
+/// Of messages that are older than bytes are kept.
+const BYTES_REMOVED: &str =
+    "The bytes of this message were removed, because it is older than they are kept; it cannot be sent again.";
+
+impl Services {
+    /// One attempt, byte for byte.
+    pub async fn attempt_page(
+        &self,
+        merchant: &Merchant,
+        id: DeliveryId,
+        number: u32,
+        may_resend: bool,
+    ) -> ServiceResult<AttemptPage> {
+        let (delivery, order_id, vendor_status) = self.store.delivery(merchant.id, id).await?.ok_or(AppError::NotFound)?;
+        let found = self.store.exchanges(&[(id, number)]).await?.into_iter().next();
+        let exchange = match found {
+            Some((_, exchange)) if is_kept(&exchange) => exchange,
+            _ if number == 0 || number > delivery.attempts => return Err(AppError::NotFound.into()),
+            _ => return Err(attempt_removed(&delivery, number).into()),
+        };
+        let order = self.order_row(merchant, order_id).await?;
+        let received = self.store.bodies(&[delivery.notification_id]).await?.remove(&delivery.notification_id);
+        let url_removed = self.store.settings().url(delivery.url_id).is_none();
+        Ok(AttemptPage {
+            merchant: merchant_ref(merchant),
+            order_id,
+            reference: order.reference,
+            vendor_status,
+            comparison: self.comparison(merchant, &delivery, &exchange, received),
+            attempt: exchange.attempt,
+            detail: exchange.detail,
+            request_head: exchange.request_head,
+            fields: shown::fields(&exchange.request_body),
+            request_body: shown::text(&exchange.request_body),
+            answer_head: exchange.answer_head,
+            answer_cut: exchange.answer_body.len() >= KEPT_ANSWER,
+            answer_body: shown::text(&exchange.answer_body),
+            url_removed,
+            may_resend: may_resend && !url_removed,
+            delivery,
+        })
+    }
+
+    /// What an attempt sent beside what a resend to the same URL would send now.
+    fn comparison(
+        &self,
+        merchant: &Merchant,
+        delivery: &DeliveryView,
+        exchange: &Exchange,
+        received: Option<Bytes>,
+    ) -> Comparison {
+        let settings = self.store.settings();
+        let Some(url) = settings.url(delivery.url_id) else {
+            let why = "Its URL was removed from the settings; nothing is sent there any more.";
+            return Comparison::Impossible(why.to_owned());
+        };
+        let Some(received) = received.filter(|received| !received.is_empty()) else {
+            return Comparison::Impossible(BYTES_REMOVED.to_owned());
+        };
+        // The key may have been changed since the page's merchant was read.
+        let current = settings.merchant(merchant.id).cloned();
+        let key = current.as_ref().map_or(&merchant.secret_key, |merchant| &merchant.secret_key);
+        let numbers = Numbers { delivery_id: delivery.id, notification_id: delivery.notification_id, attempt: 1 };
+        match prepared(numbers, &received, url, current.as_deref().unwrap_or(merchant)) {
+            Err((cause, note)) => Comparison::Impossible(format!("{} {note}", cause.sentence()).trim().to_owned()),
+            Ok((head, body)) => {
+                let then = Sent {
+                    url: &exchange.detail.url,
+                    head: &exchange.request_head,
+                    body: &exchange.request_body,
+                    key: exchange.detail.key.clone(),
+                };
+                let now = Sent { url: &url.url, head: &head, body: &body, key: key.fingerprint() };
+                Comparison::Made(compare(&then, &now, key.reveal()))
+            }
+        }
+    }
+
+    /// A notification as it was received.
+    pub async fn notification_page(
+        &self,
+        merchant: &Merchant,
+        id: NotificationId,
+        may_resend: bool,
+    ) -> ServiceResult<NotificationPage> {
+        let stored = self.store.notification(merchant.id, id).await?.ok_or(AppError::NotFound)?;
+        let order = self.order_row(merchant, stored.order_id).await?;
+        let bytes_removed = stored.body.is_empty() && stored.view.size > 0;
+        Ok(NotificationPage {
+            merchant: merchant_ref(merchant),
+            order_id: stored.order_id,
+            reference: order.reference,
+            notification: stored.view,
+            head: stored.head,
+            fields: shown::fields(&stored.body),
+            body: shown::text(&stored.body),
+            bytes_removed,
+            may_resend: may_resend && !bytes_removed,
+        })
+    }
+
+    /// Deliveries of an order that somebody looks at while they are made: what goes out, and what came back.
+    pub async fn watch_page(
+        &self,
+        merchant: &Merchant,
+        order_id: OrderId,
+        ids: &[DeliveryId],
+        may_resend: bool,
+    ) -> ServiceResult<WatchPage> {
+        let order = self.order_row(merchant, order_id).await?;
+        let part = StoryPart { order_id, notifications: Vec::new(), deliveries: ids.to_vec(), attempts: Vec::new() };
+        let mut deliveries: HashMap<_, _> =
+            self.store.story_rows(&part).await?.deliveries.into_iter().map(|delivery| (delivery.id, delivery)).collect();
+        let wanted: Vec<_> = deliveries.values().map(|delivery| (delivery.id, delivery.attempts)).collect();
+        let mut exchanges: HashMap<_, _> = self.store.exchanges(&wanted).await?.into_iter().collect();
+        let open: Vec<_> = deliveries.values().filter(|delivery| delivery.attempts == 0).map(|one| one.notification_id).collect();
+        let bodies = if open.is_empty() { HashMap::new() } else { self.store.bodies(&open).await? };
+        let mut watched = Vec::new();
+        for id in ids {
+            if let Some(delivery) = deliveries.remove(id) {
+                let received = bodies.get(&delivery.notification_id);
+                watched.push(self.watched(merchant, delivery, exchanges.remove(id), received));
+            }
+        }
+        if watched.is_empty() {
+            return Err(AppError::NotFound.into());
+        }
+        Ok(WatchPage { merchant: merchant_ref(merchant), order, watched, may_resend })
+    }
+
+    fn watched(
+        &self,
+        merchant: &Merchant,
+        delivery: DeliveryView,
+        exchange: Option<Exchange>,
+        received: Option<&Bytes>,
+    ) -> Watched {
+        let url_removed = self.store.settings().url(delivery.url_id).is_none();
+        if let Some(exchange) = exchange.filter(is_kept) {
+            return Watched {
+                url_removed,
+                delivery,
+                request_head: exchange.request_head,
+                request_body: shown::text(&exchange.request_body),
+                answer: Some(WatchedAnswer {
+                    head: exchange.answer_head,
+                    body: shown::text(&exchange.answer_body),
+                    note: exchange.detail.note,
+                    attempt: exchange.attempt,
+                }),
+                trouble: None,
+            };
+        }
+        let settings = self.store.settings();
+        let numbers = Numbers { delivery_id: delivery.id, notification_id: delivery.notification_id, attempt: 1 };
+        let url = settings.url(delivery.url_id);
+        let request = received.zip(url).map(|(received, url)| prepared(numbers, received, url, merchant));
+        let trouble = if delivery.attempts > 0 {
+            Some("This exchange was removed, because it is older than exchanges are kept.".to_owned())
+        } else if delivery.state == DeliveryState::Cancelled {
+            Some("It was cancelled before it was tried.".to_owned())
+        } else if url.is_none() {
+            Some("Its URL was removed from the settings meanwhile; it is not sent.".to_owned())
+        } else {
+            None
+        };
+        let (request_head, request_body) = match request {
+            Some(Ok((head, body))) if delivery.attempts == 0 => (head, shown::text(&body)),
+            _ => Default::default(),
+        };
+        Watched { delivery, request_head, request_body, answer: None, trouble, url_removed }
+    }
+}
+
+/// Whether the bytes of an attempt are still there. Where nothing could be sent there never were any.
+fn is_kept(exchange: &Exchange) -> bool {
+    let was_not_made = matches!(exchange.attempt.cause, Some(Cause::UrlInvalid | Cause::MessageGone));
+    !exchange.request_head.is_empty() || was_not_made
+}
+
+fn attempt_removed(delivery: &DeliveryView, number: u32) -> AppError {
+    AppError::Gone(format!(
+        "Attempt {number} to {} was made, but what was sent and what came back was removed, because it is older than \
+         exchanges are kept. The delivery itself is {}.",
+        delivery.url_label,
+        delivery.state.label().to_lowercase()
+    ))
+}

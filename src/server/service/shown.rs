@@ -1,0 +1,38 @@
+//! The one place where what crossed the wire leaves for a page: bodies as text, forms as fields.
+
+use crate::server::{gateway, ipn::Form};
+use std::fmt::Write as _;
+
+/// Bytes as text. What is not UTF-8 shows as `\xNN`, so that nothing of it is lost.
+pub fn text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+    text
+}
+
+/// A message's fields for people, of JSON with the paths that lead to them; nothing where it is neither that nor a form.
+pub fn fields(body: &[u8]) -> Vec<(String, String)> {
+    if let Some(b'{' | b'[') = body.trim_ascii_start().first() {
+        return gateway::json_fields(body).unwrap_or_default();
+    }
+    let Ok(form) = Form::parse(body) else { return Vec::new() };
+    form.fields.iter().map(|field| (text(&field.name), text(&field.value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_show_as_they_are() {
+        assert_eq!(text("Ána\r\n<b>\u{202e}".as_bytes()), "Ána\r\n<b>\u{202e}");
+        assert_eq!(text(b"caf\xe9 \xff\xfe!"), "caf\\xE9 \\xFF\\xFE!");
+        assert_eq!(fields(b"A[]=%C3%81&B=%E9"), [("A[]".to_owned(), "Á".to_owned()), ("B".to_owned(), "\\xE9".to_owned())]);
+        assert_eq!(fields(b""), []);
+    }
+}
