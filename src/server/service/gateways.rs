@@ -59,7 +59,8 @@ fn asks(preset: &Preset) -> Vec<Ask> {
         asks.push(Ask {
             name: MODE.to_owned(),
             label: "Mode".to_owned(),
-            hint: "live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked.".to_owned(),
+            hint: "live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked."
+                .to_owned(),
             secret: false,
             required: false,
         });

@@ -69,7 +69,8 @@ impl Preset {
             BodyForm::Json => {
                 let root = Json::parse(message).ok()?;
                 let mut fields = Fields::Json { root, inner: None };
-                let text = self.inner.as_ref().and_then(|path| Scope { fields: &fields, item: None }.text(path).map(Cow::into_owned));
+                let text =
+                    self.inner.as_ref().and_then(|path| Scope { fields: &fields, item: None }.text(path).map(Cow::into_owned));
                 if let (Some(text), Fields::Json { inner, .. }) = (text, &mut fields) {
                     *inner = Json::parse(text.as_bytes()).ok().map(Json::into_owned);
                 }
@@ -181,7 +182,8 @@ impl Preset {
         if facts.test == wanted {
             return Ok(());
         }
-        let detail = if facts.test { "It is a test; this listener takes real ones." } else { "It is real; this listener takes tests." };
+        let detail =
+            if facts.test { "It is a test; this listener takes real ones." } else { "It is real; this listener takes tests." };
         Err(Refused { reason: RefusalReason::WrongMode, detail: detail.to_owned() })
     }
 
