@@ -68,7 +68,7 @@ fn asks(preset: &Preset) -> Vec<Ask> {
     if preset.adapter.is_none() {
         asks.push(Ask {
             name: PREVIOUS_SECRET.to_owned(),
-            label: format!("{} before it", preset.secret.label),
+            label: "Previous secret".to_owned(),
             hint: "While the gateway changes its secret: messages signed with either are taken.".to_owned(),
             secret: true,
             required: false,

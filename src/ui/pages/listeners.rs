@@ -168,7 +168,7 @@ fn chooser(slug: &str, choices: &[GatewayChoice], text: &str) -> AnyView {
                 <label for="text">"Which gateway posts to it?"</label>
                 <input id="text" name="text" type="search" value=text.to_owned() placeholder="Stripe, VNPAY, Adyen …" autocomplete="off" autofocus=text.is_empty()/>
             </div>
-            <button class="button"><Icon name="search"/>"Look for it"</button>
+            <button class="button">"Look for it"</button>
         </form>
         <div class="gateways panel">{groups}{nothing}</div>
     }
