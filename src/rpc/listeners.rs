@@ -38,7 +38,7 @@ pub async fn read_listener(merchant: String, listener: ListenerId) -> Result<Lis
 /// The gateways to choose among, and what the chosen one asks.
 #[server(prefix = "/rpc", endpoint = "listeners/new", input = GetUrl)]
 pub async fn read_new_listener(merchant: String, #[server(default)] gateway: String) -> Result<NewListener, AppError> {
-    let (caller, _) = Caller::at(&merchant, Permission::ChangeSettings)?;
+    let (caller, _) = Caller::at(&merchant, Permission::Read)?;
     caller.services.new_listener(&gateway)
 }
 
