@@ -138,11 +138,15 @@ fn adyen() {
     let right = "coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0=";
     let post = |items: &[String]| format!(r#"{{"live":"false","notificationItems":[{}]}}"#, items.join(","));
     let authorised = item(right, "AUTHORISATION");
-    let verified = attempt("adyen", &Try { secret, body: &post(&[authorised.clone()]), ..Try::default() }).unwrap();
+    let verified = attempt("adyen", &Try { secret, body: &post(std::slice::from_ref(&authorised)), ..Try::default() }).unwrap();
     let facts = &verified.events[0].facts;
     assert_eq!((facts.status, facts.test, facts.amount.unwrap().minor), (OrderStatus::Authorized, true, 1_130));
-    let automatic =
-        Try { secret, body: &post(&[authorised.clone()]), options: options(&[("capture", "automatic")]), ..Try::default() };
+    let automatic = Try {
+        secret,
+        body: &post(std::slice::from_ref(&authorised)),
+        options: options(&[("capture", "automatic")]),
+        ..Try::default()
+    };
     assert_eq!(attempt("adyen", &automatic).unwrap().events[0].facts.status, OrderStatus::Paid);
     let two = post(&[authorised.clone(), authorised.clone()]);
     assert_eq!(attempt("adyen", &Try { secret, body: &two, ..Try::default() }).unwrap().events.len(), 2);
