@@ -26,7 +26,7 @@ pub use algorithm::{Algorithm, Algorithms};
 pub use cause::Cause;
 pub use delivery::DeliveryState;
 pub use error::{AppError, FieldError};
-pub use gateway::Gateway;
+pub use gateway::{Gateway, GatewayOptions};
 pub use money::Money;
 pub use order::OrderStatus;
 pub use refusal::RefusalReason;

@@ -43,7 +43,12 @@ impl Done {
 impl Sent {
     /// Ends the function that a form was sent to. A browser is sent to the next page; a script gets the error itself.
     pub fn end(self, result: Result<Done, AppError>) -> Result<(), AppError> {
-        let values = self.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.end_with(Vec::new(), result)
+    }
+
+    /// The same for a form that also has fields of which only this moment knows the names.
+    pub fn end_with(self, more: Vec<(String, String)>, result: Result<Done, AppError>) -> Result<(), AppError> {
+        let values = self.values.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(more).collect();
         let flash = Flash { form: self.form.to_owned(), values, ..Flash::default() };
         match result {
             Ok(Done { check: Some(check), .. }) => self_page(&self.page, &Flash { check: Some(check), ..flash }),

@@ -4,7 +4,7 @@
 use crate::domain::{
     AppError,
     id::{ListenerId, RefusalId},
-    pages::listeners::{ListenerList, ListenerPage, RefusalPage},
+    pages::listeners::{EnteredOptions, ListenerList, ListenerPage, NewListener, RefusalPage},
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
@@ -37,6 +37,13 @@ pub async fn read_listener(merchant: String, listener: ListenerId) -> Result<Lis
     Ok(caller.shown(page))
 }
 
+/// The gateways to choose among, and what the chosen one asks.
+#[server(prefix = "/rpc", endpoint = "listeners/new", input = GetUrl)]
+pub async fn read_new_listener(merchant: String, #[server(default)] gateway: String) -> Result<NewListener, AppError> {
+    let (caller, _) = Caller::at(&merchant, Permission::Read)?;
+    caller.services.new_listener(&gateway)
+}
+
 /// One refused message.
 #[server(prefix = "/rpc", endpoint = "listeners/refusal", input = GetUrl)]
 pub async fn read_refusal(merchant: String, refusal: RefusalId) -> Result<RefusalPage, AppError> {
@@ -55,6 +62,9 @@ pub async fn save_listener(
     /// Empty leaves the secret of a listener as it is.
     #[server(default)]
     secret: String,
+    /// What else the gateway asks for, by name; empty secrets stay as they are.
+    #[server(default)]
+    options: EnteredOptions,
     #[server(default)] md5: bool,
     #[server(default)] sha2: bool,
     #[server(default)] sha3: bool,
@@ -65,7 +75,14 @@ pub async fn save_listener(
     #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let flag = |value: bool| if value { "true".to_owned() } else { String::new() };
-    let page = if id.is_empty() { format!("/m/{merchant}/listeners/new") } else { format!("/m/{merchant}/listeners/{id}") };
+    let page = if id.is_empty() {
+        format!(
+            "/m/{merchant}/listeners/new?gateway={}",
+            url::form_urlencoded::byte_serialize(gateway.as_bytes()).collect::<String>()
+        )
+    } else {
+        format!("/m/{merchant}/listeners/{id}")
+    };
     let sent = Sent {
         form: "listener",
         page,
@@ -77,22 +94,24 @@ pub async fn save_listener(
             ("enabled", flag(enabled)),
         ],
     };
+    let mut shown_again = Vec::new();
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let gateway = gateway.parse().map_err(|message: String| AppError::field("gateway", message))?;
         let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
         let required: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
-        let form = ListenerForm { gateway, label, secret, required, enabled };
+        shown_again = caller.services.shown_again(gateway, &options.0);
+        let form = ListenerForm { gateway, label, secret, options: options.0, required, enabled };
         let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
         once(
             &caller,
             &form_key,
             &sent,
-            &[&form.secret.clone()],
+            &[&form.secret.clone(), &format!("{:?}", form.options)],
             Box::pin(async move {
                 let (id, notice) = if id.is_empty() {
                     let listener = services.add_listener(&merchant, &form, actor).await.map_err(app_error)?;
-                    (listener.id, "Created. Copy its address into the gateway's IPN settings.")
+                    (listener.id, "Created. What to enter where at the gateway stands below.")
                 } else {
                     let id: ListenerId = id.parse().map_err(|_| AppError::NotFound)?;
                     services.change_listener(&merchant, id, &form, actor).await.map_err(app_error)?;
@@ -104,5 +123,5 @@ pub async fn save_listener(
         .await
     };
     let result = result.await;
-    sent.end(result)
+    sent.end_with(shown_again, result)
 }

@@ -108,6 +108,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("request_key", "key".to_owned()),
         ("label", "Changed".to_owned()),
         ("gateway", "2checkout".to_owned()),
+        ("options", String::new()),
         ("secret", "changed".to_owned()),
         ("secret_key", "changed".to_owned()),
         ("generate", "false".to_owned()),

@@ -247,6 +247,7 @@ async fn a_newer_version_is_not_overwritten(test: TestStore) {
         label: label.to_owned(),
         secret: None,
         required: known.required,
+        options: None,
         enabled: true,
     };
     test.store.update_listener(listener, change("One"), seen("ana", 1)).await.unwrap();

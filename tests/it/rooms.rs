@@ -32,6 +32,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "http",
             "dispatch",
+            "gateway",
             "live",
             "service",
             "retention",
@@ -45,7 +46,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["app", "service", "dispatch", "gateway", "ipn", "store", "clock", "domain"]),
-    ("cli", &["demo", "app", "service", "dispatch", "auth", "settings", "telemetry", "store", "clock", "domain"]),
+    ("cli", &["demo", "app", "service", "dispatch", "gateway", "auth", "settings", "telemetry", "store", "clock", "domain"]),
     ("main", &["cli"]),
 ];
 

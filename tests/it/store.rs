@@ -85,6 +85,7 @@ pub fn facts(reference: &str, status: OrderStatus, second: i64) -> OrderFacts {
         test: false,
         event_at: Some(Timestamp::from_seconds(second)),
         message_id: "254498854202".into(),
+        refund: None,
     }
 }
 
@@ -98,6 +99,7 @@ pub fn notification(merchant_id: MerchantId, listener_id: ListenerId, facts: Ord
         peer: "127.0.0.1".into(),
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: format!("REFNO={}&ORDERSTATUS={}&AT={:?}", facts.reference, facts.vendor_status, facts.event_at).into(),
+        outgoing: None,
         facts,
     }
 }

@@ -12,6 +12,7 @@ pub mod deliveries;
 pub mod exchanges;
 pub mod export;
 pub mod fields;
+pub mod gateways;
 pub mod listeners;
 pub mod merchants;
 pub mod orders;
@@ -32,6 +33,7 @@ use crate::server::{
     auth::{Passwords, Throttle},
     clock::Clock,
     dispatch::{Board, client::Client},
+    gateway::Gateways,
     store::{Merchant, Store, StoreError},
     telemetry::Metrics,
 };
@@ -50,6 +52,8 @@ pub struct Services {
     pub throttle: Arc<Throttle>,
     /// What the server counts; nothing where none runs.
     pub metrics: Arc<Metrics>,
+    /// Which there are.
+    pub gateways: Arc<Gateways>,
     /// How the outside reaches this server: `https://ipn.example.com`.
     pub base: String,
 }

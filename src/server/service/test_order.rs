@@ -74,6 +74,7 @@ impl Services {
             peer: Default::default(),
             head: format!("TEST order placed by {}\r\n", actor.name),
             body: message.encode().into(),
+            outgoing: None,
             facts,
         };
         let accepted = self.store.accept(new).await?;

@@ -31,5 +31,6 @@ pub(super) fn of_listener(before: Option<&Listener>, version: i64, draft: &Liste
         .field("Signatures that are enough", listener.required.labels(), draft.required.labels())
         .flag("Open", listener.enabled, draft.enabled)
         .secret("Secret key of the gateway", draft.secret.is_some())
+        .secret("Further values of the gateway", draft.options.as_ref().is_some_and(|options| *options != listener.options))
         .end()
 }

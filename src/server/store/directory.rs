@@ -3,7 +3,7 @@
 
 use super::vault::Secret;
 use crate::domain::{
-    Algorithms, Cause, Gateway, Terms, Timestamp, Zone,
+    Algorithms, Cause, Gateway, GatewayOptions, Terms, Timestamp, Zone,
     id::{ListenerId, MerchantId, UrlId},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -34,6 +34,8 @@ pub struct Listener {
     pub path_key: String,
     /// Checks what comes in.
     pub secret: Secret,
+    /// What else its gateway needs.
+    pub options: GatewayOptions,
     /// At least one of these must have signed.
     pub required: Algorithms,
     pub enabled: bool,
@@ -118,6 +120,11 @@ impl Directory {
     /// The listener of an address.
     pub fn listener(&self, path_key: &str) -> Option<&Arc<Listener>> {
         self.listeners.get(path_key)
+    }
+
+    /// All listeners.
+    pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
+        self.listeners.values()
     }
 
     /// A merchant's listeners by label.

@@ -17,6 +17,7 @@ mod error;
 mod exchanges;
 mod feed;
 mod found;
+mod identity;
 mod ids;
 mod inbound;
 mod indexes;
@@ -44,7 +45,7 @@ pub use story::{StandingRow, StoryEvent, StoryPart, StoryRows, StoryScope};
 pub use vault::{Secret, random};
 
 use crate::domain::{
-    Cause, Role, Timestamp, Zone,
+    Cause, Gateway, Money, Role, Timestamp, Zone,
     id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId, ViewId},
     pages::{
         audit::{AuditFilter, AuditRow},
@@ -307,7 +308,7 @@ forward! {
     pub async fn next_due(&self, url_id: UrlId, backlog: Backlog, after: (Timestamp, DeliveryId)) -> Option<Timestamp>;
     /// Open and held deliveries of a URL with an attempt behind them: what later ones of their order wait for.
     pub async fn unfinished(&self, url_id: UrlId) -> Vec<(OrderId, DeliveryId)>;
-    /// The received bodies of notifications.
+    /// What is sent on of notifications: the received bodies, or what was made of them.
     pub async fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
     /// URLs whose deliveries do not fit their setting yet: the URL, whether it is on hold, whether it was removed.
     pub async fn unsettled_urls(&self) -> Vec<(UrlId, bool, bool)>;
@@ -375,6 +376,8 @@ forward! {
     /// How many deliveries fit a filter, up to a limit; all pages of its list together.
     pub async fn count_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter) -> Counted;
     pub async fn order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
+    /// The amount of an order, where it is known.
+    pub async fn amount_of(&self, merchant_id: MerchantId, gateway: Gateway, reference: &str) -> Option<Money>;
     /// The order without how its deliveries stand.
     pub async fn bare_order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
     /// How the messages of an order stand at each URL; of one message where one is named.

@@ -2,7 +2,7 @@
 
 use super::{StoreError, acts::Actor, vault::Secret};
 use crate::domain::{
-    Algorithms, Cause, DeliveryState, Gateway, RefusalReason, Terms, Timestamp,
+    Algorithms, Cause, DeliveryState, Gateway, GatewayOptions, RefusalReason, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId},
     order::OrderFacts,
@@ -33,7 +33,16 @@ pub struct NewNotification {
     pub head: String,
     /// The bytes as received.
     pub body: Bytes,
+    /// The form that is sent on, where that is another.
+    pub outgoing: Option<Bytes>,
     pub facts: OrderFacts,
+}
+
+impl NewNotification {
+    /// What is sent on.
+    pub fn leaves(&self) -> &Bytes {
+        self.outgoing.as_ref().unwrap_or(&self.body)
+    }
 }
 
 /// What became of a message.
@@ -251,6 +260,8 @@ pub struct ListenerDraft {
     pub label: String,
     /// `None` leaves the secret as it is.
     pub secret: Option<Secret>,
+    /// `None` leaves them as they are.
+    pub options: Option<GatewayOptions>,
     pub required: Algorithms,
     pub enabled: bool,
 }

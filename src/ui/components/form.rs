@@ -27,7 +27,7 @@ pub(super) fn first_wrong(flash: &Flash) -> Option<&str> {
 pub fn TextField(
     flash: Flash,
     name: &'static str,
-    label: &'static str,
+    #[prop(into)] label: String,
     #[prop(default = "text")] kind: &'static str,
     /// What is there already.
     #[prop(optional, into)]

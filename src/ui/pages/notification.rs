@@ -50,7 +50,7 @@ pub fn NotificationPage() -> impl IntoView {
                         {fact("Received", view! { <Moment at=notification.received_at/> })}
                         {fact("By", source)}
                         {fact("From", notification.peer.clone())}
-                        {fact("Signed with", notification.signatures.labels())}
+                        {(!notification.signatures.is_empty()).then(|| fact("Signed with", notification.signatures.labels()))}
                         {fact("Size", bytes(notification.size))}
                         {fact("Message id", view! { <span class="code">{notification.message_id.clone()}</span> })}
                     </dl>

@@ -74,7 +74,7 @@ fn start(after: String, at: &str, newest_first: bool) -> (String, Option<&'stati
 fn content(story: &Story, at: &str, masked: Option<Masked>) -> AnyView {
     view! {
         {concern(story)}
-        {facts(&story.order, masked)}
+        {facts(&story.order, &story.gateway, masked)}
         {scripts(story)}
         <section aria-labelledby="story" class="stack">
             <div class="story-head">
@@ -121,7 +121,7 @@ fn concern(story: &Story) -> AnyView {
     }
 }
 
-fn facts(order: &OrderRow, masked: Option<Masked>) -> AnyView {
+fn facts(order: &OrderRow, gateway: &str, masked: Option<Masked>) -> AnyView {
     let copied = |text: &str, what: &'static str| match text {
         "" => view! { "—" }.into_any(),
         text => view! { <bdi>{text.to_owned()}</bdi><Copy text what/> }.into_any(),
@@ -147,7 +147,7 @@ fn facts(order: &OrderRow, masked: Option<Masked>) -> AnyView {
             {fact("External reference", copied(&order.external, "external reference"))}
             {fact("Customer", personal(&order.customer, "customer", "customer's name"))}
             {fact("E-mail", personal(&order.email, "email", "e-mail address"))}
-            {fact("Gateway", order.gateway.label())}
+            {fact("Gateway", gateway.to_owned())}
             {fact("First seen", view! { <Moment at=order.created_at/> })}
             {fact("Last message", view! { <Ago at=order.updated_at/> })}
         </dl>

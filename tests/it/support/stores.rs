@@ -149,6 +149,7 @@ impl TestStore {
             gateway: Gateway::TwoCheckout,
             label: "Shop".to_owned(),
             secret: Some(Secret::new("gateway-secret")),
+            options: None,
             required: Algorithms::ALL,
             enabled: true,
         };
@@ -188,6 +189,7 @@ pub fn received(merchant_id: MerchantId, listener_id: ListenerId, body: &str) ->
         peer: "127.0.0.1".into(),
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: body.to_owned().into(),
+        outgoing: None,
         facts: quittance::server::gateway::twocheckout::facts(&form).unwrap(),
     }
 }

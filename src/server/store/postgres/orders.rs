@@ -5,7 +5,7 @@ use super::{
     rows::{moment, money, origin, small, state, text as text_of, word},
 };
 use crate::domain::{
-    Algorithms, Cause, OrderStatus, Timestamp, Zone,
+    Algorithms, Cause, Gateway, Money, OrderStatus, Timestamp, Zone,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
     pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow, PAGE_SIZE},
 };
@@ -278,6 +278,23 @@ impl Core {
         .fetch_optional(&self.pool)
         .await?;
         Ok(id.map(OrderId))
+    }
+
+    /// The amount of an order, where it is known.
+    pub(in crate::server::store) async fn amount_of(
+        &self,
+        merchant_id: MerchantId,
+        gateway: Gateway,
+        reference: &str,
+    ) -> Result<Option<Money>, StoreError> {
+        let query = "SELECT amount, currency FROM orders WHERE merchant_id = $1 AND reference = $2 AND gateway = $3";
+        let row: Option<(Option<i64>, Option<String>)> = sqlx::query_as(query)
+            .bind(merchant_id.0)
+            .bind(text_of(reference))
+            .bind(gateway.name())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.and_then(|(minor, currency)| money(minor, currency.as_deref())))
     }
 
     /// The notifications of an order with their deliveries, the newest first.

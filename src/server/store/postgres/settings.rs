@@ -9,7 +9,7 @@ use super::{
     rows::{moment, small, taken, text, word},
 };
 use crate::domain::{
-    Algorithms, Cause, Terms, Zone,
+    Algorithms, Cause, GatewayOptions, Terms, Zone,
     audit::Differences,
     id::{ListenerId, MerchantId, UrlId},
 };
@@ -31,6 +31,24 @@ fn merchant_place(id: i64) -> String {
 
 fn listener_place(id: i64) -> String {
     format!("listener.secret/{id}")
+}
+
+fn options_place(id: i64) -> String {
+    format!("listener.options/{id}")
+}
+
+/// Opens what else a listener's gateway needs.
+fn options(vault: &Vault, id: i64, sealed: Option<&[u8]>) -> Result<GatewayOptions, StoreError> {
+    let Some(sealed) = sealed else { return Ok(GatewayOptions::default()) };
+    let place = options_place(id);
+    let opened = unseal(vault, &place, sealed)?;
+    serde_json::from_slice(opened.reveal()).map_err(|error| StoreError::Corrupt(format!("{place}: {error}")))
+}
+
+/// Seals what else a listener's gateway needs.
+fn seal_options(vault: &Vault, id: i64, options: &GatewayOptions) -> Result<Vec<u8>, StoreError> {
+    let text = serde_json::to_vec(options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(vault.seal(&options_place(id), &text))
 }
 
 fn unseal(vault: &Vault, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
@@ -57,7 +75,9 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
         });
     }
     let mut listeners = Vec::new();
-    let query = sqlx::query("SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version FROM listener");
+    let query = sqlx::query(
+        "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version, options FROM listener",
+    );
     for row in query.fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         listeners.push(Listener {
@@ -70,6 +90,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
             version: row.try_get(8)?,
+            options: options(vault, id, row.try_get(9)?)?,
         });
     }
     let mut urls = Vec::new();
@@ -242,8 +263,8 @@ impl Core {
         let id = self.ids.next();
         let secret = draft.secret.clone().unwrap_or_default();
         sqlx::query(
-            "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+            "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at, options)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
         )
         .bind(id)
         .bind(draft.merchant_id.0)
@@ -254,6 +275,7 @@ impl Core {
         .bind(draft.required.bits())
         .bind(draft.enabled)
         .bind(self.clock.now().0)
+        .bind(draft.options.as_ref().map(|options| seal_options(&self.vault, id, options)).transpose()?)
         .execute(&mut *tx)
         .await
         .map_err(|error| taken(error, "this listener address"))?;
@@ -276,7 +298,7 @@ impl Core {
         actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
         let version: Option<i64> = sqlx::query_scalar(
             "UPDATE listener SET label = $1, secret = coalesce($2, secret), required = $3, enabled = $4, updated_at = $5,
-                 version = version + 1
+                 options = coalesce($8, options), version = version + 1
              WHERE id = $6 AND merchant_id = $7 RETURNING version",
         )
         .bind(text(&draft.label))
@@ -286,6 +308,7 @@ impl Core {
         .bind(self.clock.now().0)
         .bind(id.0)
         .bind(draft.merchant_id.0)
+        .bind(draft.options.as_ref().map(|options| seal_options(&self.vault, id.0, options)).transpose()?)
         .fetch_optional(&mut *tx)
         .await?;
         let version = version.ok_or(StoreError::NotFound("the listener"))?;

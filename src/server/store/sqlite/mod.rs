@@ -36,6 +36,7 @@ mod rows;
 mod search;
 mod segments;
 mod settings;
+mod standing;
 mod story;
 mod upkeep;
 mod verify;

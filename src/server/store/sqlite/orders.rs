@@ -6,7 +6,7 @@ use super::{
     rows::{money, state, word},
 };
 use crate::domain::{
-    Algorithms, Cause, OrderStatus, Timestamp, Zone,
+    Algorithms, Cause, Gateway, Money, OrderStatus, Timestamp, Zone,
     attempt::Origin,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
     pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow, PAGE_SIZE},
@@ -292,6 +292,23 @@ impl SqliteStore {
         .fetch_optional(&self.0.readers)
         .await?;
         Ok(id.map(OrderId))
+    }
+
+    /// The amount of an order, where it is known.
+    pub(in crate::server::store) async fn amount_of(
+        &self,
+        merchant_id: MerchantId,
+        gateway: Gateway,
+        reference: &str,
+    ) -> Result<Option<Money>, StoreError> {
+        let query = "SELECT amount, currency FROM orders WHERE merchant_id = ? AND reference = ? AND gateway = ?";
+        let row: Option<(Option<i64>, Option<String>)> = sqlx::query_as(query)
+            .bind(merchant_id.0)
+            .bind(reference)
+            .bind(gateway.name())
+            .fetch_optional(&self.0.readers)
+            .await?;
+        Ok(row.and_then(|(minor, currency)| money(minor, currency.as_deref())))
     }
 
     /// The notifications of an order with their deliveries, the newest first.

@@ -5,7 +5,7 @@
 
 use super::{SqliteStore, rows::word};
 use crate::domain::{
-    Algorithms, Cause, Terms, Timestamp, Zone,
+    Algorithms, Cause, GatewayOptions, Terms, Timestamp, Zone,
     attempt::UrlCheck,
     audit::Differences,
     id::{ListenerId, MerchantId, UrlId},
@@ -29,6 +29,24 @@ fn merchant_place(id: i64) -> String {
 
 fn listener_place(id: i64) -> String {
     format!("listener.secret/{id}")
+}
+
+fn options_place(id: i64) -> String {
+    format!("listener.options/{id}")
+}
+
+/// Opens what else a listener's gateway needs.
+fn options(vault: &Vault, id: i64, sealed: Option<&[u8]>) -> Result<GatewayOptions, StoreError> {
+    let Some(sealed) = sealed else { return Ok(GatewayOptions::default()) };
+    let place = options_place(id);
+    let opened = unseal(vault, &place, sealed)?;
+    serde_json::from_slice(opened.reveal()).map_err(|error| StoreError::Corrupt(format!("{place}: {error}")))
+}
+
+/// Seals what else a listener's gateway needs.
+fn seal_options(vault: &Vault, id: i64, options: &GatewayOptions) -> Result<Vec<u8>, StoreError> {
+    let text = serde_json::to_vec(options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(vault.seal(&options_place(id), &text))
 }
 
 fn unseal(vault: &Vault, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
@@ -55,7 +73,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
         });
     }
     let mut listeners = Vec::new();
-    let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version FROM listener";
+    let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version, options FROM listener";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         listeners.push(Listener {
@@ -68,6 +86,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
             version: row.try_get(8)?,
+            options: options(vault, id, row.try_get(9)?)?,
         });
     }
     let mut urls = Vec::new();
@@ -244,8 +263,9 @@ impl SqliteStore {
                 let now = store.0.clock.now().0;
                 let secret = draft.secret.clone().unwrap_or_default();
                 sqlx::query(
-                    "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, options, required, enabled,
+                         created_at, updated_at)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )
                 .bind(id)
                 .bind(draft.merchant_id.0)
@@ -253,6 +273,7 @@ impl SqliteStore {
                 .bind(&draft.label)
                 .bind(path_key)
                 .bind(store.0.vault.seal(&listener_place(id), secret.reveal()))
+                .bind(draft.options.as_ref().map(|options| seal_options(&store.0.vault, id, options)).transpose()?)
                 .bind(draft.required.bits())
                 .bind(draft.enabled)
                 .bind(now)
@@ -282,12 +303,13 @@ impl SqliteStore {
                     .bind(draft.merchant_id.0);
                 actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
                 let version: Option<i64> = sqlx::query_scalar(
-                    "UPDATE listener SET label = ?, secret = coalesce(?, secret), required = ?, enabled = ?, updated_at = ?,
-                         version = version + 1
+                    "UPDATE listener SET label = ?, secret = coalesce(?, secret), options = coalesce(?, options), required = ?,
+                         enabled = ?, updated_at = ?, version = version + 1
                      WHERE id = ? AND merchant_id = ? RETURNING version",
                 )
                 .bind(&draft.label)
                 .bind(sealed)
+                .bind(draft.options.as_ref().map(|options| seal_options(&store.0.vault, id.0, options)).transpose()?)
                 .bind(draft.required.bits())
                 .bind(draft.enabled)
                 .bind(store.0.clock.now().0)
