@@ -2,13 +2,17 @@
 
 use divan::Bencher;
 use quittance::{
-    domain::{Algorithms, Gateway, Tags},
+    domain::{Algorithms, GatewayOptions, Money, OrderStatus, Tags, Timestamp, money::Currency},
     server::{
         dispatch::{
             sign::{Outgoing, sign},
             verdict::{AnswerView, Expectation, judge},
         },
-        gateway::{self, Credentials},
+        gateway::{
+            Credentials, Gateways, Request,
+            simulate::{self, Wish},
+            twocheckout, verify as verify_request,
+        },
         ipn::Form,
     },
 };
@@ -55,17 +59,52 @@ fn algorithms(choice: &str) -> Algorithms {
 #[divan::bench(args = CHOICES)]
 fn verify(bencher: Bencher<'_, '_>, choice: &str) {
     let message = signed(algorithms(choice)).body;
-    let credentials = Credentials { secret: KEY, required: Algorithms::ALL };
-    bencher.bench(|| gateway::verify(Gateway::TwoCheckout, credentials, divan::black_box(&message)).is_ok());
+    let options = GatewayOptions::default();
+    let credentials = Credentials { secret: KEY, required: Algorithms::ALL, options: &options };
+    bencher.bench(|| twocheckout::verify(credentials, divan::black_box(&message)).is_ok());
+}
+
+/// A whole message of a gateway, as a listener takes it: parse, check, read, and the form that leaves.
+#[divan::bench(args = ["stripe", "standard-webhooks", "vnpay", "momo", "payos", "zalopay", "onepay", "adyen", "paddle", "2checkout"])]
+fn gateway(bencher: Bencher<'_, '_>, name: &str) {
+    let gateways = Gateways::shared();
+    let preset = gateways.get(name.parse().expect("a name")).expect("a gateway");
+    let (secret, options) = (simulate::trial_secret(preset), simulate::trial_options(preset));
+    let now = Timestamp::from_seconds(1_772_366_400);
+    let currency = Currency::parse(simulate::currency(preset)).expect("a currency");
+    let amount = Money { minor: 1_000_000, currency };
+    let wish = Wish {
+        status: OrderStatus::Paid,
+        reference: "100200300",
+        amount,
+        email: "buyer@example.com",
+        address: "https://ipn.example.com/ipn/bench",
+        now,
+        number: 4_711,
+    };
+    let posted = simulate::sign(preset, secret.as_bytes(), &options, &wish).expect("a message");
+    let credentials = Credentials { secret: secret.as_bytes(), required: Algorithms::ALL, options: &options };
+    let request = Request {
+        method: &posted.method,
+        query: &posted.query,
+        headers: &posted.headers,
+        body: &posted.body,
+        url: ["https://ipn.example.com", "/ipn/bench"],
+        now,
+        date: "20260301120000",
+    };
+    assert!(verify_request(preset, credentials, &request).is_ok(), "{name}");
+    bencher.bench(|| verify_request(preset, credentials, divan::black_box(&request)).is_ok());
 }
 
 /// The read receipt for a verified message.
 #[divan::bench(args = CHOICES)]
 fn acknowledge(bencher: Bencher<'_, '_>, choice: &str) {
     let message = signed(algorithms(choice)).body;
-    let credentials = Credentials { secret: KEY, required: Algorithms::ALL };
-    let Ok(verified) = gateway::verify(Gateway::TwoCheckout, credentials, &message) else { panic!("a right message") };
-    bencher.bench(|| gateway::acknowledge(Gateway::TwoCheckout, credentials, divan::black_box(&verified), "20261121090408"));
+    let options = GatewayOptions::default();
+    let credentials = Credentials { secret: KEY, required: Algorithms::ALL, options: &options };
+    let Ok(verified) = twocheckout::verify(credentials, &message) else { panic!("a right message") };
+    bencher.bench(|| twocheckout::acknowledge(credentials, divan::black_box(&verified), "20261121090408"));
 }
 
 /// Signing anew for one URL.

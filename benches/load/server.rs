@@ -129,8 +129,10 @@ fn bench_listener() -> Listener {
         label: "Bench".to_owned(),
         path_key: "bench".to_owned(),
         secret: Secret::new(KEY),
+        options: Default::default(),
         required: Algorithms::ALL,
         enabled: true,
+        version: 1,
     }
 }
 
@@ -145,6 +147,7 @@ async fn with_store(address: Address, folder: &tempfile::TempDir) -> Router {
         gateway: Gateway::TwoCheckout,
         label: "Bench".to_owned(),
         secret: Some(Secret::new(KEY)),
+        options: None,
         required: Algorithms::ALL,
         enabled: true,
     };

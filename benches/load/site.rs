@@ -71,6 +71,7 @@ impl Site {
                 gateway: Gateway::TwoCheckout,
                 label: "Bench".to_owned(),
                 secret: Some(Secret::new(KEY)),
+                options: None,
                 required: Algorithms::ALL,
                 enabled: true,
             };

@@ -44,6 +44,7 @@ test("what was given up is found from the dashboard, counted, sent again and con
     await sound();
     await page.getByRole("button", { name: "Resend them" }).click();
     await expect(page).toHaveURL(/\/m\/demo-shop\/resends\/[0-9a-z]+$/);
+    await expect(page.getByRole("button", { name: "Stop it" })).toBeVisible();
     await eventually(page, javaScriptEnabled, (options) => expect(page.getByText("3 deliveries are confirmed")).toBeVisible(options));
     expect(shop.received.slice(before).map((fields) => new Map(fields).get("REFNO")).sort()).toEqual(["4000001", "4000002", "4000003"]);
     await sound({ hasMoved: true });
@@ -68,7 +69,7 @@ test("a bulk resend is cancelled in the middle", async ({ page, open, sound, arr
     await expect(page.locator(".choice").first()).toContainText("4 deliveries");
     await page.getByRole("button", { name: "Resend them" }).click();
     // One request at a time: the first is at the script.
-    await expect.poll(() => shop.received.length).toBe(before + 1);
+    await expect.poll(() => shop.received.length, { timeout: 25_000 }).toBe(before + 1);
     await eventually(page, javaScriptEnabled, (options) => expect(page.locator(".tile").filter({ hasText: "Made" }).locator("dd")).toHaveText("4 of 4", options));
     await page.getByRole("button", { name: "Cancel…" }).click();
     const dialog = page.getByRole("dialog", { name: "Cancel this bulk resend?" });

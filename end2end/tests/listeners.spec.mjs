@@ -9,10 +9,15 @@ test("a listener is made, its address copied, and a gateway posts to it", async 
     await sound();
     await page.getByRole("link", { name: "New listener" }).click();
     await sound();
+    await page.getByLabel("Which gateway posts to it?").fill("avangate");
+    await page.getByRole("button", { name: "Look for it" }).click();
+    await page.getByRole("link", { name: "2Checkout (Avangate)" }).click();
+    await sound();
     await page.getByLabel("Name").fill("Second account");
-    await page.getByLabel("Secret key of the gateway").fill("another key");
+    await page.getByLabel("Secret key").fill("another key");
     await page.getByRole("button", { name: "Create listener" }).click();
-    await expect(page.getByText("Created. Copy its address")).toBeVisible();
+    await expect(page.getByText("Created. What to enter where")).toBeVisible();
+    await expect(page.locator(".guide")).toContainText("/ipn/");
     const address = await page.locator(".secret .code").innerText();
     expect(address).toMatch(new RegExp(`^${server.url}/ipn/[0-9a-f]{16,}$`));
     await expect(page.getByText("Nothing received yet")).toBeVisible();
@@ -79,4 +84,25 @@ test("a listener that is switched off refuses, and its settings show what is wro
     await expect(page.getByText("Required: SHA3.")).toBeVisible();
     const body = encoded(signed(order("3000002"), LISTENER_SECRET));
     expect(await arrivesRaw(body)).toMatchObject({ status: 403 });
+});
+
+test("a listener of a gateway with further secrets asks for them and keeps what was typed", async ({ page, open, sound }) => {
+    await open("/m/other-shop/listeners/new");
+    await page.getByRole("link", { name: "MoMo" }).click();
+    await page.getByLabel("Secret key", { exact: false }).first().fill("a secret");
+    await page.getByLabel("Partner code").fill("MOMO1");
+    await page.getByLabel("Access key").fill("a\u0001b");
+    await page.getByRole("button", { name: "Create listener" }).click();
+    await expect(page.getByText("Nothing was saved.")).toBeVisible();
+    await expect(page.getByLabel("Partner code")).toHaveValue("MOMO1");
+    await expect(page.getByLabel("Access key")).toHaveValue("");
+    await sound();
+    await page.getByLabel("Secret key", { exact: false }).first().fill("a secret");
+    await page.getByLabel("Access key").fill("an access key");
+    await page.getByRole("button", { name: "Create listener" }).click();
+    await expect(page.getByRole("heading", { level: 1, name: "MoMo" })).toBeVisible();
+    await expect(page.locator(".guide li").first()).toContainText("M4B");
+    await page.getByText("More about this gateway").click();
+    await expect(page.getByText("HMAC-SHA256")).toBeVisible();
+    await sound();
 });

@@ -16,7 +16,9 @@ const EMPTY = [
     ["/m/other-shop/settings/urls", "No notification URLs yet"],
     ["/m/other-shop/settings/urls/new", "Allow concurrent requests"],
     ["/m/other-shop/listeners", "2Checkout (Avangate)"],
-    ["/m/other-shop/listeners/new", "Secret key of the gateway"],
+    ["/m/other-shop/listeners/new", "Which gateway posts to it?"],
+    ["/m/other-shop/listeners/new?text=nothing-like-it", "No gateway fits"],
+    ["/m/other-shop/listeners/new?gateway=momo", "Access key"],
 ];
 
 test("every page is sound before anything has happened", async ({ page, open, sound }) => {

@@ -3,6 +3,7 @@
 //! Nothing of an inner error's text ever gets in here: a page needs to know what kind of thing happened and, for a
 //! person's mistake, which field and what to do.
 
+use super::pages::audit::Conflict;
 use serde::{Deserialize, Serialize};
 
 /// A mistake in one field of a form.
@@ -29,6 +30,9 @@ pub enum AppError {
     Gone(String),
     #[error("Please correct what is marked.")]
     Invalid(Vec<FieldError>),
+    /// Somebody else changed the same after the form was made.
+    #[error("Somebody else has changed this meanwhile. Nothing was saved.")]
+    Changed(Box<Conflict>),
     #[error("The database is busy or cannot be written at the moment. Nothing was changed; please try again.")]
     Unavailable,
     #[error("Something went wrong on our side. It was logged under {0}.")]

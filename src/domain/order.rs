@@ -96,15 +96,87 @@ impl OrderStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     pub status: OrderStatus,
-    /// When the gateway says the event happened.
+    /// When the gateway says the event happened; where it does not say, when its message came.
     pub event_at: Timestamp,
+    /// The gateway said when.
+    pub told: bool,
 }
 
 impl Standing {
+    /// What a message says that came at a moment.
+    pub fn of(facts: &OrderFacts, received_at: Timestamp) -> Self {
+        Self { status: facts.status, event_at: facts.event_at.unwrap_or(received_at), told: facts.event_at.is_some() }
+    }
+
     /// Whether a message changes what is known: a later event always does, an earlier one never does, and of the
-    /// same second the one further along does.
+    /// same second the one further along does. Messages of gateways that do not say when can have overtaken each
+    /// other: they only move an order on. A word that nobody has mapped never takes the place of one that is known.
+    ///
+    /// PostgreSQL decides the same in its statement (`store/postgres/accept`).
     pub fn is_replaced_by(self, message: Self) -> bool {
-        (message.event_at, message.status.rank()) >= (self.event_at, self.status.rank())
+        match (self.status, message.status) {
+            (OrderStatus::Unmapped, OrderStatus::Unmapped) => message.event_at >= self.event_at,
+            (OrderStatus::Unmapped, _) => true,
+            (_, OrderStatus::Unmapped) => false,
+            _ if message.told => (message.event_at, message.status.rank()) >= (self.event_at, self.status.rank()),
+            _ => message.status.rank() >= self.status.rank(),
+        }
+    }
+
+    /// What is known after a message.
+    #[must_use]
+    pub fn after(self, message: Self) -> Self {
+        if !self.is_replaced_by(message) {
+            return self;
+        }
+        // A message without a time of its own must not make those with one look late.
+        let event_at = if message.told { message.event_at } else { message.event_at.max(self.event_at) };
+        Self { event_at, ..message }
+    }
+}
+
+/// Money that a message gives back, in smallest units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refund {
+    /// By this message alone.
+    Part(i64),
+    /// So far.
+    Total(i64),
+}
+
+/// What was given back of an order so far: gateways tell each refund, or the sum, or both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Refunds {
+    /// Of single refunds, summed up.
+    pub parts: i64,
+    /// The largest sum that was told.
+    pub total: i64,
+}
+
+impl Refunds {
+    /// With one more message.
+    #[must_use]
+    pub fn and(self, refund: Option<Refund>) -> Self {
+        match refund {
+            Some(Refund::Part(part)) => Self { parts: self.parts.saturating_add(part.max(0)), ..self },
+            Some(Refund::Total(total)) => Self { total: self.total.max(total), ..self },
+            None => self,
+        }
+    }
+
+    /// Smallest units given back.
+    pub fn sum(self) -> i64 {
+        self.parts.max(self.total)
+    }
+
+    /// Whether a refund was of all or of a part, where the amount and the refunds tell; else what the gateway said.
+    pub fn settle(self, told: OrderStatus, amount: Option<i64>) -> OrderStatus {
+        match (told, amount) {
+            (OrderStatus::Refunded | OrderStatus::PartiallyRefunded, Some(amount)) if amount > 0 && self.sum() > 0 => {
+                if self.sum() >= amount { OrderStatus::Refunded } else { OrderStatus::PartiallyRefunded }
+            }
+            _ => told,
+        }
     }
 }
 
@@ -129,14 +201,22 @@ pub struct OrderFacts {
     pub event_at: Option<Timestamp>,
     /// The gateway's number for the message, or empty.
     pub message_id: CompactString,
+    /// Money given back, where the gateway says how much. Written beside the rest, because rows of the journal are older.
+    #[serde(skip)]
+    pub refund: Option<Refund>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn at(status: OrderStatus, second: i64) -> Standing {
-        Standing { status, event_at: Timestamp::from_seconds(second) }
+        Standing { status, event_at: Timestamp::from_seconds(second), told: true }
+    }
+
+    fn untimed(status: OrderStatus, second: i64) -> Standing {
+        Standing { told: false, ..at(status, second) }
     }
 
     #[test]
@@ -154,5 +234,82 @@ mod tests {
             assert_eq!(OrderStatus::from_code(status.code()), status);
         }
         assert_eq!(OrderStatus::from_code("PAID!"), OrderStatus::Unmapped);
+    }
+
+    #[test]
+    fn without_times_an_order_only_moves_on() {
+        let paid = at(OrderStatus::Paid, 100);
+        assert!(!paid.is_replaced_by(untimed(OrderStatus::Pending, 200)), "it may have been overtaken");
+        assert!(paid.is_replaced_by(untimed(OrderStatus::Reversed, 200)));
+        assert_eq!(paid.after(untimed(OrderStatus::Refunded, 50)).event_at, Timestamp::from_seconds(100));
+    }
+
+    #[test]
+    fn a_chargeback_that_was_won_is_paid_again() {
+        let story = [at(OrderStatus::Paid, 1), at(OrderStatus::Reversed, 2), at(OrderStatus::Paid, 3)];
+        let end = story.into_iter().reduce(Standing::after).unwrap();
+        assert_eq!(end.status, OrderStatus::Paid);
+    }
+
+    #[test]
+    fn an_unknown_word_hides_nothing() {
+        let paid = at(OrderStatus::Paid, 1);
+        assert_eq!(paid.after(at(OrderStatus::Unmapped, 9)), paid);
+        assert_eq!(at(OrderStatus::Unmapped, 9).after(paid), paid, "whatever its time");
+    }
+
+    #[test]
+    fn refunds_sum_up() {
+        let parts = Refunds::default().and(Some(Refund::Part(40))).and(Some(Refund::Part(60)));
+        assert_eq!(parts.settle(OrderStatus::PartiallyRefunded, Some(100)), OrderStatus::Refunded);
+        let total = Refunds::default().and(Some(Refund::Total(40))).and(Some(Refund::Total(30)));
+        assert_eq!((total.sum(), total.settle(OrderStatus::Refunded, Some(100))), (40, OrderStatus::PartiallyRefunded));
+        assert_eq!(total.settle(OrderStatus::Refunded, None), OrderStatus::Refunded, "nothing to compare with");
+        assert_eq!(total.settle(OrderStatus::Paid, Some(10)), OrderStatus::Paid);
+        assert_eq!(Refunds::default().settle(OrderStatus::Refunded, Some(100)), OrderStatus::Refunded, "as told");
+    }
+
+    fn any_standing() -> impl Strategy<Value = Standing> {
+        (0..OrderStatus::ALL.len(), 0i64..4).prop_map(|(status, second)| at(OrderStatus::ALL[status], second))
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_arrival_does_not_matter(
+            (story, shuffled) in proptest::collection::vec(any_standing(), 1..8)
+                .prop_flat_map(|story| (Just(story.clone()), Just(story).prop_shuffle()))
+        ) {
+            let end = |story: Vec<Standing>| story.into_iter().reduce(Standing::after).unwrap();
+            prop_assert_eq!(end(story), end(shuffled));
+        }
+
+        #[test]
+        fn paid_comes_only_from_a_message_that_says_so(
+            story in proptest::collection::vec((any_standing(), any::<bool>()), 1..8)
+        ) {
+            let story: Vec<_> = story.into_iter().map(|(one, told)| Standing { told, ..one }).collect();
+            let end = story.iter().copied().reduce(Standing::after).unwrap();
+            prop_assert!(story.iter().any(|one| one.status == end.status));
+        }
+
+        #[test]
+        fn without_times_ranks_never_sink(story in proptest::collection::vec(any_standing(), 1..8)) {
+            let mut standing = Standing { told: false, ..story[0] };
+            for one in &story {
+                let next = standing.after(Standing { told: false, ..*one });
+                prop_assert!(next.status.rank() >= standing.status.rank() && next.event_at >= standing.event_at);
+                standing = next;
+            }
+        }
+
+        #[test]
+        fn refunds_do_not_depend_on_their_order(
+            (refunds, shuffled) in proptest::collection::vec(
+                prop_oneof![(0i64..1_000).prop_map(Refund::Part), (0i64..1_000).prop_map(Refund::Total)], 0..8)
+                .prop_flat_map(|refunds| (Just(refunds.clone()), Just(refunds).prop_shuffle()))
+        ) {
+            let sum = |refunds: Vec<Refund>| refunds.into_iter().fold(Refunds::default(), |sum, one| sum.and(Some(one)));
+            prop_assert_eq!(sum(refunds), sum(shuffled));
+        }
     }
 }

@@ -17,11 +17,20 @@ pub enum RefusalReason {
     RequiredSignatureMissing,
     WrongSignature,
     FieldMissing,
+    /// The time stamp of the signature is too far off.
+    Stale,
+    /// It is about another merchant's account.
+    WrongMerchant,
+    WrongMethod,
+    /// A test at a listener for real messages, or the other way round.
+    WrongMode,
+    /// Nothing here describes the listener's gateway.
+    UnknownGateway,
 }
 
 impl RefusalReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::UnknownListener,
         Self::ListenerOff,
         Self::TooLarge,
@@ -32,6 +41,11 @@ impl RefusalReason {
         Self::RequiredSignatureMissing,
         Self::WrongSignature,
         Self::FieldMissing,
+        Self::Stale,
+        Self::WrongMerchant,
+        Self::WrongMethod,
+        Self::WrongMode,
+        Self::UnknownGateway,
     ];
 
     /// The code in databases and logs.
@@ -47,6 +61,11 @@ impl RefusalReason {
             Self::RequiredSignatureMissing => "required-signature-missing",
             Self::WrongSignature => "wrong-signature",
             Self::FieldMissing => "field-missing",
+            Self::Stale => "stale",
+            Self::WrongMerchant => "wrong-merchant",
+            Self::WrongMethod => "wrong-method",
+            Self::WrongMode => "wrong-mode",
+            Self::UnknownGateway => "unknown-gateway",
         }
     }
 
@@ -63,7 +82,11 @@ impl RefusalReason {
             Self::TooLarge | Self::TooManyFields => 413,
             Self::TooSlow => 408,
             Self::Malformed | Self::FieldMissing => 400,
-            Self::NoSignature | Self::RequiredSignatureMissing | Self::WrongSignature => 403,
+            Self::NoSignature | Self::RequiredSignatureMissing | Self::WrongSignature | Self::Stale | Self::WrongMerchant => 403,
+            Self::WrongMode => 403,
+            Self::WrongMethod => 405,
+            // Not the sender's fault; but it must come again.
+            Self::UnknownGateway => 421,
         }
     }
 
@@ -75,11 +98,16 @@ impl RefusalReason {
             Self::TooLarge => "Message too large",
             Self::TooManyFields => "Too many fields",
             Self::TooSlow => "Message came too slowly",
-            Self::Malformed => "Not a form",
+            Self::Malformed => "Not readable",
             Self::NoSignature => "No signature",
             Self::RequiredSignatureMissing => "Required signature missing",
             Self::WrongSignature => "Wrong signature",
-            Self::FieldMissing => "A field is missing",
+            Self::FieldMissing => "Names no order",
+            Self::Stale => "Time stamp too far off",
+            Self::WrongMerchant => "Another account",
+            Self::WrongMethod => "Wrong method",
+            Self::WrongMode => "Test or real",
+            Self::UnknownGateway => "Gateway not described",
         }
     }
 
@@ -91,13 +119,18 @@ impl RefusalReason {
             Self::TooLarge => "The message is larger than 256 KiB.",
             Self::TooManyFields => "The message has more than 5,000 fields.",
             Self::TooSlow => "The message did not arrive completely in time.",
-            Self::Malformed => "The body is not a form (application/x-www-form-urlencoded).",
-            Self::NoSignature => "The message carries none of HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256.",
+            Self::Malformed => "The message has not the form in which this gateway writes.",
+            Self::NoSignature => "The message carries no signature where this gateway puts it.",
             Self::RequiredSignatureMissing => {
                 "The message is signed, but with none of the algorithms that this listener requires."
             }
             Self::WrongSignature => "A signature in the message does not fit its contents and the secret key of this listener.",
-            Self::FieldMissing => "The message names no order: REFNO and REFNOEXT are both missing or empty.",
+            Self::FieldMissing => "The message names no order: the fields that this gateway names it in are missing or empty.",
+            Self::Stale => "The signature is right, but its time stamp is too old, or ahead of this server's clock.",
+            Self::WrongMerchant => "The signature is right, but the message is about another account than this listener expects.",
+            Self::WrongMethod => "The message came by another HTTP method than this gateway uses.",
+            Self::WrongMode => "It is a test message at a listener that takes real ones, or the other way round.",
+            Self::UnknownGateway => "The server was started without a description of this listener's gateway.",
         }
     }
 
@@ -108,15 +141,28 @@ impl RefusalReason {
             Self::ListenerOff => "Switch the listener on if these messages are wanted.",
             Self::TooLarge | Self::TooManyFields => "Untick response tags that nobody needs in the gateway's IPN settings.",
             Self::TooSlow => "The gateway will send it again; if this repeats, look at the network or the proxy in front.",
-            Self::Malformed => "Check that the address is entered as an IPN URL, and that no proxy rewrites the body.",
-            Self::NoSignature => "Choose at least one hashing algorithm for this URL in the gateway's IPN settings.",
+            Self::Malformed => {
+                "Check that the address is entered where this gateway's notifications go, and that no proxy rewrites the body."
+            }
+            Self::NoSignature => {
+                "Switch signatures on for this address in the gateway's settings (at 2Checkout: choose a hashing algorithm)."
+            }
             Self::RequiredSignatureMissing => {
                 "Tick a required algorithm for this URL at the gateway, or require another one here."
             }
             Self::WrongSignature => {
                 "Copy the secret key from the gateway's settings into this listener again; check that no proxy rewrites the body."
             }
-            Self::FieldMissing => "Tick REFNO under the response tags of the gateway's IPN settings.",
+            Self::FieldMissing => {
+                "Have the gateway send the order's number (at 2Checkout: tick REFNO under the response tags); events that are about no order can be switched off there."
+            }
+            Self::Stale => {
+                "Compare this server's clock with the time; a message that was repeated by somebody else is rightly refused."
+            }
+            Self::WrongMerchant => "Compare the account number in this listener's settings with the one at the gateway.",
+            Self::WrongMode => "Give the gateway's test mode a listener of its own, or empty the mode of this one.",
+            Self::WrongMethod => "Check that the listener's gateway is the one that posts to it.",
+            Self::UnknownGateway => "Start the server with --gateways and the folder in which the gateway's file lies.",
         }
     }
 }

@@ -21,12 +21,17 @@ use {
     crate::domain::role::Permission,
 };
 
+/// So long a bulk resend can be stopped before anything is made.
+#[cfg(feature = "ssr")]
+const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Searches the deliveries of a merchant.
 #[server(prefix = "/rpc", endpoint = "deliveries/find", input = Json)]
 pub async fn find_deliveries(merchant: String, deliveries: DeliveryFilter) -> Result<DeliveryList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.find_deliveries(&merchant, &deliveries, may_resend).await.map_err(app_error)
+    let list = caller.services.find_deliveries(&merchant, &deliveries, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(list))
 }
 
 /// Counts what a bulk resend would make.
@@ -41,7 +46,8 @@ pub async fn plan_bulk(merchant: String, deliveries: DeliveryFilter, target: Bul
 pub async fn list_bulk(merchant: String) -> Result<BulkList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.bulk_list(&merchant, may_resend).await.map_err(app_error)
+    let list = caller.services.bulk_list(&merchant, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(list))
 }
 
 /// One bulk resend.
@@ -49,7 +55,8 @@ pub async fn list_bulk(merchant: String) -> Result<BulkList, AppError> {
 pub async fn read_bulk(merchant: String, bulk: BulkId) -> Result<BulkPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.bulk_page(&merchant, bulk, may_resend).await.map_err(app_error)
+    let page = caller.services.bulk_page(&merchant, bulk, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// Starts a bulk resend of the list that the fields of a filter describe.
@@ -62,6 +69,7 @@ pub async fn start_bulk(
     #[server(default)] state: String,
     #[server(default)] cause: String,
     #[server(default)] url: String,
+    #[server(default)] via: String,
     #[server(default)] from: String,
     #[server(default)] until: String,
     #[server(default)] since: String,
@@ -72,6 +80,7 @@ pub async fn start_bulk(
         ("state", state),
         ("cause", cause),
         ("url", url),
+        ("via", via),
         ("from", from),
         ("until", until),
         ("since", since),
@@ -89,7 +98,8 @@ pub async fn start_bulk(
         }
         let target = BulkTarget::from_code(&target)
             .ok_or_else(|| AppError::field("target", "Choose the URLs that the deliveries went to, or all current ones."))?;
-        let id = caller.services.start_bulk(&merchant, &filter, target, request_key, caller.actor()).await.map_err(app_error)?;
+        let started = caller.services.start_bulk(&merchant, &filter, target, request_key, caller.actor(), GRACE).await;
+        let id = started.map_err(app_error)?;
         Ok(Done { page: format!("/m/{}/resends/{id}", merchant.slug), ..Done::default() })
     };
     sent.end(result.await)

@@ -1,13 +1,18 @@
 //! Who calls a server function, and what he may do.
 
-use crate::domain::{AppError, role::Permission};
+use crate::domain::{AppError, personal::Personal, role::Permission};
 use crate::server::{
+    auth::Place,
     service::{ServiceError, Services},
-    store::{Merchant, UserRecord, random},
+    store::{Actor, Merchant, UserRecord, random},
 };
-use http::request::Parts;
+use axum::extract::ConnectInfo;
+use http::{header, request::Parts};
 use leptos::prelude::use_context;
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 /// The signed-in user, put into each request by the HTTP layer.
 #[derive(Clone)]
@@ -17,6 +22,7 @@ pub struct CurrentUser(pub Option<UserRecord>);
 pub struct Caller {
     pub services: Services,
     pub user: UserRecord,
+    actor: Actor,
 }
 
 impl Caller {
@@ -24,7 +30,10 @@ impl Caller {
     pub fn current() -> Result<Self, AppError> {
         let user = use_context::<Parts>().and_then(|parts| parts.extensions.get::<CurrentUser>().cloned());
         match user.and_then(|user| user.0) {
-            Some(user) => Ok(Self { services: services()?, user }),
+            Some(user) => {
+                let actor = Actor::at(user.email.clone(), place().address.to_canonical());
+                Ok(Self { services: services()?, user, actor })
+            }
             None => Err(AppError::SignIn),
         }
     }
@@ -48,9 +57,33 @@ impl Caller {
         self.user.role.may(permission)
     }
 
-    /// His name in the audit log.
-    pub fn actor(&self) -> &str {
-        &self.user.email
+    /// Who he is in the audit log, and where.
+    pub const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The same, having seen a version of what he changes, as its form names it; nothing where it names none.
+    pub fn having_seen(&self, version: &str) -> Actor {
+        self.actor.clone().having_seen(version.trim().parse().ok())
+    }
+
+    /// What he may see of something: as it is, or with the data of customers masked.
+    pub fn shown<T: Personal>(&self, mut page: T) -> T {
+        if !self.may(Permission::SeePersonalData) {
+            page.mask();
+        }
+        page
+    }
+}
+
+/// Where the request comes from.
+pub fn place() -> Place {
+    let parts = use_context::<Parts>();
+    let peer = parts.as_ref().and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().copied());
+    let agent = parts.as_ref().and_then(|parts| parts.headers.get(header::USER_AGENT)).and_then(|agent| agent.to_str().ok());
+    Place {
+        address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip()),
+        agent: agent.unwrap_or_default().to_owned(),
     }
 }
 

@@ -22,5 +22,5 @@ pub async fn read_dashboard(merchant: Option<String>) -> Result<Dashboard, AppEr
     };
     let mut dashboard = caller.services.dashboard(&merchants).await.map_err(app_error)?;
     dashboard.books_differ &= caller.may(Permission::ManageMerchants);
-    Ok(dashboard)
+    Ok(caller.shown(dashboard))
 }

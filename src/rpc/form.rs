@@ -1,11 +1,12 @@
 //! Answering forms: redirect to the page after the form, and tell it what happened.
 
 use super::caller::services;
-use crate::domain::{AppError, pages::flash::Flash};
+use crate::domain::{AppError, attempt::UrlCheck, pages::flash::Flash};
 use crate::server::http::cookies::flash_cookie;
 use http::{HeaderValue, header, request::Parts};
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
+use serde::{Deserialize, Serialize};
 
 /// A form that was sent.
 pub struct Sent {
@@ -18,30 +19,53 @@ pub struct Sent {
 }
 
 /// Where to go after a form that worked, and what to say there.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Done {
     pub page: String,
     pub notice: Option<String>,
     /// A secret key that is shown this once.
     pub secret: Option<String>,
+    /// A link that is shown this once, and whom it is for.
+    pub link: Option<(String, String)>,
+    /// A masked value that is shown this once, by its name.
+    pub revealed: Option<(String, String)>,
+    /// It was not done, because the URL does not answer as it should.
+    pub check: Option<UrlCheck>,
+    /// It was not done, because another URL leads to the same address: its name.
+    pub twin: Option<String>,
 }
 
 impl Done {
+    /// Whether it was not done, and whoever asked has to decide.
+    pub const fn is_question(&self) -> bool {
+        self.check.is_some() || self.twin.is_some()
+    }
+
     /// Go there and say this.
     pub fn at(page: impl Into<String>, notice: impl Into<String>) -> Self {
-        Self { page: page.into(), notice: Some(notice.into()), secret: None }
+        Self { page: page.into(), notice: Some(notice.into()), ..Self::default() }
     }
 }
 
 impl Sent {
     /// Ends the function that a form was sent to. A browser is sent to the next page; a script gets the error itself.
     pub fn end(self, result: Result<Done, AppError>) -> Result<(), AppError> {
-        let values = self.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let flash = Flash { form: self.form.to_owned(), values, ..Flash::default() };
+        self.end_with(Vec::new(), result)
+    }
+
+    /// The same for a form that also has fields of which only this moment knows the names.
+    pub fn end_with(self, more: Vec<(String, String)>, result: Result<Done, AppError>) -> Result<(), AppError> {
+        let values = self.values.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(more).collect();
+        let mut flash = Flash { form: self.form.to_owned(), values, ..Flash::default() };
         match result {
+            Ok(done) if done.is_question() => {
+                flash.values.extend(done.twin.map(|label| ("twin".to_owned(), label)));
+                self_page(&self.page, &Flash { check: done.check, ..flash })
+            }
             Ok(done) => {
-                if done.notice.is_some() || done.secret.is_some() {
-                    tell(&Flash { values: Vec::new(), notice: done.notice, secret: done.secret, ..flash });
+                let Done { notice, secret, link, revealed, .. } = done;
+                if notice.is_some() || secret.is_some() || link.is_some() || revealed.is_some() {
+                    tell(&Flash { values: Vec::new(), notice, secret, link, revealed, ..flash });
                 }
                 go(&done.page);
                 Ok(())
@@ -51,17 +75,10 @@ impl Sent {
                 go("/sign-in");
                 Ok(())
             }
+            Err(AppError::Changed(conflict)) => self_page(&self.page, &Flash { conflict: Some(*conflict), ..flash }),
             Err(AppError::Invalid(errors)) => self_page(&self.page, &Flash { errors, ..flash }),
             Err(error) => self_page(&self.page, &Flash { problem: Some(error.to_string()), ..flash }),
         }
-    }
-
-    /// Back to the form, with something to say that is no error of the form.
-    pub fn back(self, fill: impl FnOnce(&mut Flash)) -> Result<(), AppError> {
-        let values = self.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let mut flash = Flash { form: self.form.to_owned(), values, ..Flash::default() };
-        fill(&mut flash);
-        self_page(&self.page, &flash)
     }
 }
 

@@ -9,6 +9,7 @@ use {
     super::{
         Caller, app_error,
         form::{Done, Sent},
+        once,
     },
     crate::domain::role::Permission,
 };
@@ -22,17 +23,33 @@ pub async fn read_merchants() -> Result<Vec<MerchantRow>, AppError> {
 
 /// Adds a merchant; its secret key is shown once, on the page after.
 #[server(prefix = "/rpc", endpoint = "merchants/add")]
-pub async fn add_merchant(name: String, #[server(default)] secret_key: String) -> Result<(), AppError> {
+pub async fn add_merchant(
+    name: String,
+    #[server(default)] secret_key: String,
+    #[server(default)] form_key: String,
+) -> Result<(), AppError> {
     let sent = Sent { form: "merchant", page: "/merchants".to_owned(), values: vec![("name", name.clone())] };
     let result = async {
         let caller = Caller::who_may(Permission::ManageMerchants)?;
-        let key = Some(secret_key.as_str()).filter(|key| !key.trim().is_empty());
-        let (merchant, key) = caller.services.add_merchant(&name, key, caller.actor()).await.map_err(app_error)?;
-        Ok(Done {
-            page: format!("/m/{}/settings/ipn", merchant.slug),
-            notice: Some("Merchant added. Enter the URL of its script below.".to_owned()),
-            secret: Some(key),
-        })
+        let (services, actor) = (caller.services.clone(), caller.actor().clone());
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[&secret_key.clone()],
+            Box::pin(async move {
+                let key = Some(secret_key.as_str()).filter(|key| !key.trim().is_empty());
+                let (merchant, key) = services.add_merchant(&name, key, actor).await.map_err(app_error)?;
+                Ok(Done {
+                    page: format!("/m/{}/settings/ipn", merchant.slug),
+                    notice: Some("Merchant added. Enter the URL of its script below.".to_owned()),
+                    secret: Some(key),
+                    ..Done::default()
+                })
+            }),
+        )
+        .await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }

@@ -5,22 +5,29 @@
 //! Functions that change something are the targets of plain forms: they answer with a redirect to the page after the
 //! form, and what that page has to say travels in a sealed cookie, so they work with and without JavaScript.
 
+pub mod audit;
 pub mod bulk;
 pub mod dashboard;
 pub mod listeners;
+pub mod lists;
 pub mod merchants;
 pub mod orders;
 pub mod people;
 pub mod settings;
 pub mod urls;
+pub mod users;
 
 #[cfg(feature = "ssr")]
 mod caller;
 #[cfg(feature = "ssr")]
 pub mod form;
+#[cfg(feature = "ssr")]
+mod once;
 
 #[cfg(feature = "ssr")]
-pub use caller::{Caller, CurrentUser, app_error};
+pub use caller::{Caller, CurrentUser, app_error, place};
+#[cfg(feature = "ssr")]
+use once::once;
 
 use crate::domain::AppError;
 use leptos::server_fn::{

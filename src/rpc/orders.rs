@@ -18,6 +18,7 @@ use {
     super::{
         Caller, app_error,
         form::{Done, Sent},
+        once,
     },
     crate::domain::{
         FieldError,
@@ -34,7 +35,9 @@ use {
 #[server(prefix = "/rpc", endpoint = "orders/find", input = Json)]
 pub async fn find_orders(merchant: String, filter: OrderFilter) -> Result<OrderList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
-    caller.services.find_orders(&merchant, &filter).await.map_err(app_error)
+    let whole_email = !caller.may(Permission::SeePersonalData);
+    let list = caller.services.find_orders(&merchant, &OrderFilter { whole_email, ..filter }).await.map_err(app_error)?;
+    Ok(caller.shown(list))
 }
 
 /// The story of an order, a page of it. `newest_first` reads it backwards, `after` goes on behind an entry.
@@ -51,7 +54,8 @@ pub async fn read_story(
         place => Some(place.parse().map_err(|()| AppError::field("after", "This place in the story is not known; begin anew."))?),
     };
     let turn = StoryTurn { newest_first, after };
-    caller.services.story(&merchant, order, turn, caller.may(Permission::Resend)).await.map_err(app_error)
+    let page = caller.services.story(&merchant, order, turn, caller.may(Permission::Resend)).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// A delivery with its attempts, the newest first; from a number on down where one is named.
@@ -63,7 +67,8 @@ pub async fn read_delivery(
 ) -> Result<DeliveryPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.delivery_page(&merchant, delivery, attempts_until, may_resend).await.map_err(app_error)
+    let page = caller.services.delivery_page(&merchant, delivery, attempts_until, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// One attempt, byte for byte.
@@ -71,7 +76,8 @@ pub async fn read_delivery(
 pub async fn read_attempt(merchant: String, delivery: DeliveryId, number: u32) -> Result<AttemptPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.attempt_page(&merchant, delivery, number, may_resend).await.map_err(app_error)
+    let page = caller.services.attempt_page(&merchant, delivery, number, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// A notification as it was received.
@@ -79,14 +85,16 @@ pub async fn read_attempt(merchant: String, delivery: DeliveryId, number: u32) -
 pub async fn read_notification(merchant: String, notification: NotificationId) -> Result<NotificationPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
-    caller.services.notification_page(&merchant, notification, may_resend).await.map_err(app_error)
+    let page = caller.services.notification_page(&merchant, notification, may_resend).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// Where a notification can be resent to.
 #[server(prefix = "/rpc", endpoint = "orders/resend-choices", input = GetUrl)]
 pub async fn read_resend(merchant: String, notification: NotificationId) -> Result<ResendPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
-    caller.services.resend_page(&merchant, notification).await.map_err(app_error)
+    let page = caller.services.resend_page(&merchant, notification).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// Deliveries that were made for debug, with their exchanges as far as they are; their ids with dashes between them.
@@ -94,7 +102,8 @@ pub async fn read_resend(merchant: String, notification: NotificationId) -> Resu
 pub async fn read_exchanges(merchant: String, order: OrderId, exchanges: String) -> Result<WatchPage, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let ids = watched_ids(&exchanges).ok_or(AppError::NotFound)?;
-    caller.services.watch_page(&merchant, order, &ids, caller.may(Permission::Resend)).await.map_err(app_error)
+    let page = caller.services.watch_page(&merchant, order, &ids, caller.may(Permission::Resend)).await.map_err(app_error)?;
+    Ok(caller.shown(page))
 }
 
 /// A key that makes a second click on the same resend form the same wish; fresh with each rendering.
@@ -160,6 +169,7 @@ pub async fn place_test_order(
     #[server(default)] email: String,
     #[server(default)] reference: String,
     #[server(default)] to: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let form =
         TestOrderForm { status, product, amount, quantity, more_products, currency, first_name, last_name, email, reference, to };
@@ -170,38 +180,50 @@ pub async fn place_test_order(
     };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
-        let placed = caller.services.place_test_order(&merchant, &form, caller.actor()).await.map_err(app_error)?;
-        let slug = &merchant.slug;
-        Ok(match placed {
-            Placed::Order(order) => {
-                Done::at(format!("/m/{slug}/orders/{order}"), "TEST order placed; its notification is on its way.")
-            }
-            Placed::To(delivery, Some(number)) => Done::at(
-                format!("/m/{slug}/deliveries/{delivery}/{number}"),
-                "This is what was sent, and what came back. It went to this URL alone.",
-            ),
-            Placed::To(delivery, None) => Done::at(
-                format!("/m/{slug}/deliveries/{delivery}"),
-                "The attempt has not ended yet; this page shows it when it has.",
-            ),
-            Placed::Received(order, answer) => {
-                Done::at(format!("/m/{slug}/orders/{order}"), format!("The listener took it, and answered the gateway: {answer}"))
-            }
-        })
+        let (services, actor) = (caller.services.clone(), caller.actor().clone());
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[],
+            Box::pin(async move {
+                let placed = services.place_test_order(&merchant, &form, actor).await.map_err(app_error)?;
+                let slug = &merchant.slug;
+                Ok(match placed {
+                    Placed::Order(order) => {
+                        Done::at(format!("/m/{slug}/orders/{order}"), "TEST order placed; its notification is on its way.")
+                    }
+                    Placed::To(delivery, Some(number)) => Done::at(
+                        format!("/m/{slug}/deliveries/{delivery}/{number}"),
+                        "This is what was sent, and what came back. It went to this URL alone.",
+                    ),
+                    Placed::To(delivery, None) => Done::at(
+                        format!("/m/{slug}/deliveries/{delivery}"),
+                        "The attempt has not ended yet; this page shows it when it has.",
+                    ),
+                    Placed::Received(order, answer) => Done::at(
+                        format!("/m/{slug}/orders/{order}"),
+                        format!("The listener took it, and answered the gateway: {answer}"),
+                    ),
+                })
+            }),
+        )
+        .await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }
 
 /// What a TEST order would look like on the wire.
 #[server(prefix = "/rpc", endpoint = "orders/test/preview", input = Json)]
 pub async fn preview_test_order(merchant: String, draft: OrderDraft) -> Result<OrderPreview, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
-    caller.services.preview_test_order(&merchant, &draft)
+    Ok(caller.shown(caller.services.preview_test_order(&merchant, &draft)?))
 }
 
 /// Looks at a message, a signature or an answer that a developer pasted.
 #[server(prefix = "/rpc", endpoint = "orders/check", input = Json)]
 pub async fn check_message(merchant: String, pasted: CheckForm) -> Result<CheckResult, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
-    caller.services.check_message(&merchant, &pasted)
+    Ok(caller.shown(caller.services.check_message(&merchant, &pasted)?))
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::{
     AppError,
-    pages::people::{FirstRun, Viewer},
+    pages::people::{FirstRun, LinkState, OwnSession, Viewer},
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
@@ -11,13 +11,12 @@ use leptos::server_fn::codec::GetUrl;
 use {
     super::{
         Caller, app_error,
-        caller::services,
+        caller::{place, services},
         form::{Done, Sent, set_cookie},
     },
+    crate::server::auth::Token,
     crate::server::http::cookies::{end_session_cookie, session_cookie, session_token, theme_cookie},
-    axum::extract::ConnectInfo,
     http::request::Parts,
-    std::net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 /// The signed-in user.
@@ -40,7 +39,7 @@ pub async fn set_up(token: String, email: String, password: String) -> Result<()
     let sent = Sent { form: "set-up", page, values: vec![("email", email.clone())] };
     let result = async {
         let services = services()?;
-        let session = services.set_up(&token, &email, &password).await.map_err(app_error)?;
+        let session = services.set_up(&token, &email, &password, &place()).await.map_err(app_error)?;
         set_cookie(&session_cookie(session.reveal(), &services.base));
         Ok(Done::at("/merchants", "Welcome. Begin with a merchant: its notifications, URLs and orders belong together."))
     };
@@ -55,18 +54,63 @@ pub async fn sign_in(email: String, password: String, #[server(default)] next: S
     let sent = Sent { form: "sign-in", page: format!("/sign-in{query}"), values: vec![("email", email.clone())] };
     let result = async {
         let services = services()?;
-        let session = services.sign_in(&email, &password, peer_address()).await.map_err(app_error)?;
+        let session = services.sign_in(&email, &password, &place()).await.map_err(app_error)?;
         set_cookie(&session_cookie(session.reveal(), &services.base));
         Ok(Done { page: next, ..Done::default() })
     };
     sent.end(result.await)
 }
 
-/// Where the request comes from.
+/// Whether a link to choose a password works, and for whom.
+#[server(prefix = "/rpc", endpoint = "link", input = GetUrl)]
+pub async fn read_link(token: String) -> Result<LinkState, AppError> {
+    services()?.link_state(&token).await.map_err(app_error)
+}
+
+/// Sets the password of whoever has a link, and signs him in.
+#[server(prefix = "/rpc", endpoint = "join")]
+pub async fn join(token: String, password: String) -> Result<(), AppError> {
+    let page = format!("/join?token={}", token.chars().filter(char::is_ascii_hexdigit).collect::<String>());
+    let sent = Sent { form: "join", page, values: Vec::new() };
+    let result = async {
+        let services = services()?;
+        let session = services.use_link(&token, &password, &place()).await.map_err(app_error)?;
+        set_cookie(&session_cookie(session.reveal(), &services.base));
+        Ok(Done::at("/", "Your password is set, and you are signed in."))
+    };
+    sent.end(result.await)
+}
+
+/// One's own sessions.
+#[server(prefix = "/rpc", endpoint = "sessions", input = GetUrl)]
+pub async fn read_sessions() -> Result<Vec<OwnSession>, AppError> {
+    let caller = Caller::current()?;
+    caller.services.own_sessions(&caller.user, &own_token(&caller)).await.map_err(app_error)
+}
+
+/// Ends one's other sessions.
+#[server(prefix = "/rpc", endpoint = "sessions/end-others")]
+pub async fn end_other_sessions() -> Result<(), AppError> {
+    let sent = Sent { form: "sessions", page: "/account".to_owned(), values: Vec::new() };
+    let result = async {
+        let caller = Caller::current()?;
+        let own = Token::hash_of(&own_token(&caller));
+        let ended = caller.services.store.end_other_sessions(caller.user.id, own, caller.actor()).await;
+        let notice = match ended.map_err(|error| app_error(error.into()))? {
+            0 => "There was no other session.".to_owned(),
+            1 => "Your other session has ended.".to_owned(),
+            ended => format!("Your {ended} other sessions have ended."),
+        };
+        Ok(Done::at("/account", notice))
+    };
+    sent.end(result.await)
+}
+
+/// What the cookie of the request holds.
 #[cfg(feature = "ssr")]
-fn peer_address() -> IpAddr {
-    let peer = use_context::<Parts>().and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().copied());
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
+fn own_token(caller: &Caller) -> String {
+    let parts = use_context::<Parts>();
+    parts.and_then(|parts| session_token(&parts.headers, &caller.services.base)).unwrap_or_default()
 }
 
 /// Signs out.
@@ -75,11 +119,8 @@ pub async fn sign_out() -> Result<(), AppError> {
     let sent = Sent { form: "sign-out", page: "/sign-in".to_owned(), values: Vec::new() };
     let result = async {
         let caller = Caller::current()?;
-        let token = use_context::<Parts>().and_then(|parts| session_token(&parts.headers, &caller.services.base));
-        if let Some(token) = token {
-            let ended = crate::server::auth::end_session(&caller.services.store, &token).await;
-            ended.map_err(|error| app_error(error.into()))?;
-        }
+        let ended = crate::server::auth::end_session(&caller.services.store, &own_token(&caller)).await;
+        ended.map_err(|error| app_error(error.into()))?;
         set_cookie(&end_session_cookie(&caller.services.base));
         Ok(Done::at("/sign-in", "You are signed out."))
     };
@@ -92,7 +133,7 @@ pub async fn change_password(current: String, password: String) -> Result<(), Ap
     let sent = Sent { form: "password", page: "/account".to_owned(), values: Vec::new() };
     let result = async {
         let caller = Caller::current()?;
-        let session = caller.services.change_password(&caller.user, &current, &password, peer_address()).await;
+        let session = caller.services.change_password(&caller.user, &current, &password, &place()).await;
         let session = session.map_err(app_error)?;
         set_cookie(&session_cookie(session.reveal(), &caller.services.base));
         Ok(Done::at("/account", "Your password is changed. Other sessions of yours have ended."))

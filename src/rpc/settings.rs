@@ -9,8 +9,9 @@ use {
     super::{
         Caller, app_error,
         form::{Done, Sent},
+        once,
     },
-    crate::domain::role::Permission,
+    crate::domain::{Cause, role::Permission},
     crate::server::service::content::ContentForm,
 };
 
@@ -24,6 +25,10 @@ pub async fn save_content(
     only: bool,
     #[server(default)] tags: Ticked,
     #[server(default)] other_tags: String,
+    /// The version that the form was made from.
+    #[server(default)]
+    version: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/content");
     let form = ContentForm { triggers: triggers.joined(), only, tags: tags.joined(), other_tags };
@@ -40,10 +45,21 @@ pub async fn save_content(
     };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        caller.services.save_content(&merchant, &form, caller.actor()).await.map_err(app_error)?;
-        Ok(Done::at(page, "Saved. It holds for everything that is sent from now on."))
+        let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[],
+            Box::pin(async move {
+                services.save_content(&merchant, &form, actor).await.map_err(app_error)?;
+                Ok(Done::at(page, "Saved. It holds for everything that is sent from now on."))
+            }),
+        )
+        .await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }
 
 /// Gives a merchant a new secret key: the one entered, or, where that is asked for, a made one.
@@ -55,16 +71,31 @@ pub async fn change_key(
     /// Seconds that the key before is valid.
     #[server(default)]
     overlap: String,
+    /// The version that the form was made from.
+    #[server(default)]
+    version: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/key");
     let sent = Sent { form: "key", page: page.clone(), values: vec![("overlap", overlap.clone())] };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        let entered = (!generate).then_some(secret_key.as_str());
-        let key = caller.services.change_key(&merchant, entered, &overlap, caller.actor()).await.map_err(app_error)?;
-        Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key) })
+        let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[if generate { "generate" } else { "" }, &secret_key.clone()],
+            Box::pin(async move {
+                let entered = (!generate).then_some(secret_key.as_str());
+                let key = services.change_key(&merchant, entered, &overlap, actor).await.map_err(app_error)?;
+                Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key), ..Done::default() })
+            }),
+        )
+        .await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }
 
 /// Ends the validity of the key before, ahead of its time.
@@ -89,7 +120,7 @@ pub async fn reveal_key(merchant: String) -> Result<(), AppError> {
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let key = caller.services.reveal_key(&merchant, caller.actor()).await.map_err(app_error)?;
-        Ok(Done { page, notice: None, secret: Some(key) })
+        Ok(Done { page, secret: Some(key), ..Done::default() })
     };
     sent.end(result.await)
 }
@@ -99,7 +130,8 @@ pub async fn reveal_key(merchant: String) -> Result<(), AppError> {
 pub async fn read_alerts(merchant: String) -> Result<AlertSettings, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_change = caller.may(Permission::ChangeSettings);
-    caller.services.alert_settings(&merchant, may_change).await.map_err(app_error)
+    let alerts = caller.services.alert_settings(&merchant, may_change).await.map_err(app_error)?;
+    Ok(caller.shown(alerts))
 }
 
 /// Sets where a merchant is told of trouble.
@@ -110,17 +142,35 @@ pub async fn save_alerts(
     /// Minutes.
     #[server(default)]
     after: String,
+    /// The version that the form was made from.
+    #[server(default)]
+    version: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/alerts");
     let sent = Sent { form: "alerts", page: page.clone(), values: vec![("url", url.clone()), ("after", after.clone())] };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        caller.services.save_alerts(&merchant, &url, &after, caller.actor()).await.map_err(app_error)?;
-        let notice =
-            if url.trim().is_empty() { "Saved. Nobody is alerted." } else { "Saved. Send a test to see whether it arrives." };
-        Ok(Done::at(page, notice))
+        let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[],
+            Box::pin(async move {
+                services.save_alerts(&merchant, &url, &after, actor).await.map_err(app_error)?;
+                let notice = if url.trim().is_empty() {
+                    "Saved. Nobody is alerted."
+                } else {
+                    "Saved. Send a test to see whether it arrives."
+                };
+                Ok(Done::at(page, notice))
+            }),
+        )
+        .await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }
 
 /// Sends an alert that says that it is a test.
@@ -130,16 +180,13 @@ pub async fn test_alert(merchant: String) -> Result<(), AppError> {
     let sent = Sent { form: "alert-test", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        caller.services.test_alert(&merchant).await.map_err(app_error)
+        let row = caller.services.test_alert(&merchant).await.map_err(app_error)?;
+        let told =
+            |cause: Cause| format!("The test did not arrive. {} {} What to do: {}", cause.sentence(), row.note, cause.cure());
+        match row.cause {
+            None => Ok(Done::at(page, format!("The test arrived: status {}.", row.status.unwrap_or_default()))),
+            Some(cause) => Err(AppError::field("", told(cause))),
+        }
     };
-    match result.await {
-        Ok(row) => match row.cause {
-            None => sent.end(Ok(Done::at(page, format!("The test arrived: status {}.", row.status.unwrap_or_default())))),
-            Some(cause) => sent.back(|flash| {
-                flash.problem =
-                    Some(format!("The test did not arrive. {} {} What to do: {}", cause.sentence(), row.note, cause.cure()));
-            }),
-        },
-        Err(error) => sent.end(Err(error)),
-    }
+    sent.end(result.await)
 }

@@ -15,6 +15,7 @@ use {
     super::{
         Caller, app_error,
         form::{Done, Sent},
+        once,
     },
     crate::domain::{Algorithm, Algorithms, role::Permission},
     crate::server::service::{own_headers, terms::TermsForm, urls::UrlForm},
@@ -62,6 +63,10 @@ pub async fn save_url(
     /// Save even where the check fails.
     #[server(default)]
     anyway: bool,
+    /// The version that the form was made from.
+    #[server(default)]
+    version: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let flag = |value: bool| if value { "true".to_owned() } else { String::new() };
     let (page, next) = pages(&merchant, &id, is_default);
@@ -94,30 +99,36 @@ pub async fn save_url(
     let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
     let algorithms: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
     let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held, headers, terms };
-    let checked = async {
+    let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let id = if id.is_empty() { None } else { Some(id.parse::<UrlId>().map_err(|_| AppError::NotFound)?) };
         let (mut draft, target) = caller.services.url_draft(&merchant, id, &form)?;
-        let check = caller.services.check_url(&target, &draft.headers, &draft.terms).await;
-        draft.check = Some(check.clone());
-        let twin = caller.services.url_twin(&merchant, id, &target);
-        Ok((caller, id, draft, check, twin))
+        let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
+        once(
+            &caller,
+            &form_key,
+            &sent,
+            &[if anyway { "anyway" } else { "" }, &form.headers, &form.terms.authority],
+            Box::pin(async move {
+                let check = services.check_url(&target, &draft.headers, &draft.terms).await;
+                let twin = services.url_twin(&merchant, id, &target);
+                if (check.cause.is_some() || twin.is_some()) && !anyway {
+                    let check = check.cause.is_some().then_some(check);
+                    return Ok(Done { check, twin, ..Done::default() });
+                }
+                let notice = match check.cause {
+                    None => "Saved. The URL answered 200, as it should.",
+                    Some(_) => "Saved, although the URL did not answer 200.",
+                };
+                draft.check = Some(check);
+                services.save_url(id, draft, actor).await.map_err(app_error)?;
+                Ok(Done::at(next, notice))
+            }),
+        )
+        .await
     };
-    match checked.await {
-        Ok((.., check, twin)) if (check.cause.is_some() || twin.is_some()) && !anyway => sent.back(|flash| {
-            flash.check = check.cause.is_some().then_some(check);
-            flash.values.extend(twin.map(|label| ("twin".to_owned(), label)));
-        }),
-        Ok((caller, id, draft, check, _)) => {
-            let notice = match check.cause {
-                None => "Saved. The URL answered 200, as it should.",
-                Some(_) => "Saved, although the URL did not answer 200.",
-            };
-            let saved = caller.services.save_url(id, draft, caller.actor()).await.map_err(app_error);
-            sent.end(saved.map(|_| Done::at(next, notice)))
-        }
-        Err(error) => sent.end(Err(error)),
-    }
+    let result = result.await;
+    sent.end(result)
 }
 
 /// What was pasted goes back to the form, as far as a cookie has room for it; where it has none, the form says so. Private
@@ -180,13 +191,13 @@ pub async fn check_url(merchant: String, id: UrlId) -> Result<(), AppError> {
     let sent = Sent { form: "check", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        caller.services.check_again(&merchant, id, caller.actor()).await.map_err(app_error)
+        let check = caller.services.check_again(&merchant, id, caller.actor()).await.map_err(app_error)?;
+        Ok(match check.cause {
+            Some(_) => Done { check: Some(check), ..Done::default() },
+            None => Done::at(page, "The URL answered 200, as it should."),
+        })
     };
-    match result.await {
-        Ok(check) if check.cause.is_some() => sent.back(|flash| flash.check = Some(check)),
-        Ok(_) => sent.end(Ok(Done::at(page, "The URL answered 200, as it should."))),
-        Err(error) => sent.end(Err(error)),
-    }
+    sent.end(result.await)
 }
 
 /// A listener for the server behind a URL.

@@ -10,6 +10,7 @@ use crate::server::{
         client::{Client, Guard, Limits, Resolver},
         run::Dispatcher,
     },
+    gateway::{Gateways, PresetError},
     http::{self, Panel, serve::serve},
     live::Hub,
     memory, retention,
@@ -45,6 +46,8 @@ pub struct App {
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Gateway(#[from] PresetError),
     #[error("the address it listens on cannot be told: {0}")]
     Address(#[from] std::io::Error),
 }
@@ -64,6 +67,10 @@ impl App {
         limits: Limits,
     ) -> Result<Self, StartError> {
         memory::stay_small();
+        let gateways = match &settings.gateways {
+            Some(folder) => Arc::new(Gateways::with_folder(Some(folder))?),
+            None => Gateways::shared(),
+        };
         let address = listener.local_addr()?;
         let (jobs, announced_jobs) = mpsc::unbounded_channel();
         let (changes, announced_changes) = mpsc::unbounded_channel();
@@ -79,6 +86,9 @@ impl App {
             metrics: Some(metrics.clone()),
         };
         let store = Store::open(&settings.database, open, feed).await?;
+        for listener in store.settings().listeners().filter(|listener| gateways.get(listener.gateway).is_none()) {
+            tracing::warn!(listener = %listener.label, gateway = %listener.gateway, "nothing describes this listener's gateway, so it refuses everything; start with --gateways");
+        }
         store.introduce(&address.to_string()).await?;
         let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), roots, limits));
         let workshop = Workshop {
@@ -86,6 +96,7 @@ impl App {
             client: client.clone(),
             clock: settings.clock.clone(),
             metrics: metrics.clone(),
+            certificates: Default::default(),
             guesses: Default::default(),
         };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs, announced_due);
@@ -102,6 +113,7 @@ impl App {
             passwords: Passwords::default(),
             throttle: Arc::new(Throttle::default()),
             metrics,
+            gateways,
             base,
         };
         let alerts = tokio::spawn(alerts::run(services.clone()));

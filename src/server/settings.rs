@@ -15,6 +15,8 @@ pub struct Settings {
     /// How the outside reaches this server; the address that it listens on by default.
     pub public_url: Option<PublicUrl>,
     pub keep: Keep,
+    /// A folder with descriptions of further gateways.
+    pub gateways: Option<PathBuf>,
     pub clock: Clock,
 }
 

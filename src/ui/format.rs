@@ -45,8 +45,16 @@ pub fn parse_date(text: &str) -> Option<Timestamp> {
     parse_moment(text).filter(|_| text.len() == "2026-11-21".len())
 }
 
-/// `3 min ago`, `in 12 s`, `2026-11-19`: near moments relative, far ones as a date.
-pub fn relative(moment: Timestamp, now: Timestamp) -> String {
+/// A week.
+const NEAR: u64 = 604_800;
+
+/// Whether a moment is told by its distance.
+pub const fn is_near(moment: Timestamp, now: Timestamp) -> bool {
+    (moment.millis() - now.millis()).div_euclid(1_000).unsigned_abs() < NEAR
+}
+
+/// `3 min ago`, `in 12 s`, `2026-11-19`: near moments relative, far ones as a date, by the clocks of a place.
+pub fn relative(moment: Timestamp, now: Timestamp, local: impl Fn(Timestamp) -> Timestamp) -> String {
     let seconds = (moment.millis() - now.millis()).div_euclid(1_000);
     let (ahead, span) = (seconds > 0, seconds.unsigned_abs());
     let text = match span {
@@ -54,8 +62,8 @@ pub fn relative(moment: Timestamp, now: Timestamp) -> String {
         5..=59 => format!("{span} s"),
         60..=3_599 => format!("{} min", span / 60),
         3_600..=86_399 => format!("{} h", span / 3_600),
-        86_400..=604_799 => format!("{} d", span / 86_400),
-        _ => return date(moment),
+        86_400..NEAR => format!("{} d", span / 86_400),
+        _ => return date(local(moment)),
     };
     if ahead { format!("in {text}") } else { format!("{text} ago") }
 }
@@ -138,7 +146,7 @@ mod tests {
     #[test]
     fn near_moments_are_told_by_their_distance() {
         let now = Timestamp::from_seconds(1_795_252_447);
-        let at = |seconds: i64| relative(Timestamp::from_seconds(1_795_252_447 + seconds), now);
+        let at = |seconds: i64| relative(Timestamp::from_seconds(1_795_252_447 + seconds), now, |at| at);
         assert_eq!(at(0), "now");
         assert_eq!(at(-59), "59 s ago");
         assert_eq!(at(150), "in 2 min");

@@ -18,7 +18,13 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/") view=dashboard::HomePage/>
                 <Route path=path!("/setup") view=entry::SetupPage/>
                 <Route path=path!("/sign-in") view=entry::SignInPage/>
+                <Route path=path!("/join") view=join::JoinPage/>
                 <Route path=path!("/account") view=account::AccountPage/>
+                <Route path=path!("/people") view=people::PeoplePage/>
+                <Route path=path!("/people/:user") view=person::PersonPage/>
+                <Route path=path!("/roles") view=roles::RolesPage/>
+                <Route path=path!("/audit") view=audit::WholeAuditPage/>
+                <Route path=path!("/m/:merchant/audit") view=audit::AuditPage/>
                 <Route path=path!("/merchants") view=merchants::MerchantsPage/>
                 <Route path=path!("/m/:merchant") view=dashboard::DashboardPage/>
                 <Route path=path!("/m/:merchant/orders") view=orders::OrdersPage/>
@@ -27,6 +33,11 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant/notifications/:notification/resend") view=resend::ResendPage/>
                 <Route path=path!("/m/:merchant/notifications/:notification") view=notification::NotificationPage/>
                 <Route path=path!("/m/:merchant/deliveries") view=deliveries::DeliveriesPage/>
+                <Route path=path!("/m/:merchant/inbound") view=inbound::InboundPage/>
+                <Route path=path!("/m/:merchant/settings/time-zone") view=time_zone::TimeZonePage/>
+                <Route path=path!("/search") view=search::SearchPage/>
+                <Route path=path!("/unknown") view=strays::StraysPage/>
+                <Route path=path!("/unknown/:stray") view=strays::StrayPage/>
                 <Route path=path!("/m/:merchant/resends") view=bulk::BulkListPage/>
                 <Route path=path!("/m/:merchant/resends/new") view=bulk_plan::BulkPlanPage/>
                 <Route path=path!("/m/:merchant/resends/:bulk") view=bulk::BulkPage/>

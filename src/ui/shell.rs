@@ -2,7 +2,7 @@
 
 use super::{components::Icon, islands::helpers::Helpers, routes::App};
 use crate::domain::{
-    Timestamp,
+    Timestamp, Zone,
     pages::{dashboard::MerchantRef, people::Viewer},
     role::Permission,
 };
@@ -20,6 +20,8 @@ pub struct Look {
     /// Chosen by the viewer; otherwise the system's preference counts.
     pub theme: Option<&'static str>,
     pub now: Timestamp,
+    /// In which exact times are told.
+    pub zone: Zone,
     /// The last live event that this page has seen.
     pub heard: u64,
 }
@@ -53,8 +55,13 @@ pub enum Section {
     Dashboard,
     Orders,
     Settings,
+    TimeZone,
     Listeners,
     Merchants,
+    People,
+    Audit,
+    Strays,
+    Search,
     Account,
 }
 
@@ -75,13 +82,17 @@ pub fn Frame(
     merchant: Option<MerchantRef>,
     section: Section,
     #[prop(into)] title: String,
+    /// What the window is called, where that is not the title.
+    #[prop(optional, into)]
+    window: String,
     #[prop(optional)] crumbs: Vec<Crumb>,
     /// Buttons beside the title.
     #[prop(optional_no_strip)]
     actions: Option<AnyView>,
     children: Children,
 ) -> impl IntoView {
-    let name = merchant.as_ref().map_or_else(|| title.clone(), |merchant| format!("{title} · {}", merchant.name));
+    let window = if window.is_empty() { title.clone() } else { window };
+    let name = merchant.as_ref().map_or_else(|| window.clone(), |merchant| format!("{window} · {}", merchant.name));
     let crumbs: Vec<_> = crumbs.into_iter().map(|(name, address)| view! { <li><a href=address>{name}</a></li> }).collect();
     view! {
         <Title text=title_text(&name)/>
@@ -123,6 +134,9 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
         .collect();
     let switch_name = merchant.as_ref().map_or_else(|| "All merchants".to_owned(), |merchant| merchant.name.clone());
     let many = viewer.merchants.len() > 1;
+    let audits = viewer.may(Permission::ReadAudit);
+    let changes = viewer.may(Permission::ChangeSettings);
+    let base = only.as_ref().map(|merchant| format!("/m/{}", merchant.slug));
     let rooms = only.map(|merchant| {
         let base = format!("/m/{}", merchant.slug);
         view! {
@@ -130,9 +144,10 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
             {link(Section::Orders, format!("{base}/orders"), "orders", "Orders & Reports", Some("o"))}
             <li class="group">
                 <span class="group-name">"System settings"</span>
-                <ul>{link(Section::Settings, format!("{base}/settings/ipn"), "gear", "IPN settings", None)}</ul>
+                <ul>{link(Section::Settings, format!("{base}/settings/ipn"), "gear", "IPN settings", Some("s"))}{changes.then(|| link(Section::TimeZone, format!("{base}/settings/time-zone"), "clock", "Time zone", None))}</ul>
             </li>
-            {link(Section::Listeners, format!("{base}/listeners"), "inbox", "Listeners", None)}
+            {link(Section::Listeners, format!("{base}/listeners"), "inbox", "Listeners", Some("l"))}
+            {audits.then(|| link(Section::Audit, format!("{base}/audit"), "clock", "Audit log", None))}
         }
     });
     let has_rooms = rooms.is_some();
@@ -140,10 +155,11 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
     view! {
         <header class="bar">
             <a class="brand" href="/"><Icon name="quittance"/>"Quittance"</a>
+            <SearchField/>
             <details class="menu">
                 <summary><Icon name="menu"/>"Menu"</summary>
             </details>
-            <nav class="rooms" aria-label="Panel">
+            <nav class="rooms" aria-label="Panel" data-base=base>
                 {many.then(|| view! {
                     <details class="switch">
                         <summary><Icon name="shop"/><span>{switch_name}</span><Icon name="down"/></summary>
@@ -154,6 +170,9 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
                     {(!has_rooms).then(|| link(Section::Dashboard, "/".to_owned(), "dashboard", "Dashboard", None))}
                     {rooms}
                     {manages.then(|| link(Section::Merchants, "/merchants".to_owned(), "shop", "Merchants", None))}
+                    {manages.then(|| link(Section::Strays, "/unknown".to_owned(), "question", "Unknown addresses", None))}
+                    {viewer.may(Permission::ManagePeople).then(|| link(Section::People, "/people".to_owned(), "user", "People", None))}
+                    {(manages && !has_rooms).then(|| link(Section::Audit, "/audit".to_owned(), "clock", "Audit log", None))}
                 </ul>
                 <ul class="self">
                     {link(Section::Account, "/account".to_owned(), "user", "Account", None)}
@@ -167,6 +186,20 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
                 </ul>
             </nav>
         </header>
+    }
+}
+
+/// The search over everything. The text of the page's own search stands in it.
+#[component]
+pub fn SearchField(#[prop(optional, into)] text: String) -> impl IntoView {
+    view! {
+        <form class="find" method="get" action="/search" role="search" aria-label="Everything">
+            <input
+                type="search" name="text" value=text aria-label="Find anything" placeholder="Find anything"
+                title="Order, e-mail, message, delivery or URL" maxlength="300" autocomplete="off" spellcheck="false" data-find=""
+            />
+            <kbd aria-hidden="true">"/"</kbd>
+        </form>
     }
 }
 

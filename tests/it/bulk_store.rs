@@ -109,7 +109,7 @@ impl Shop {
     }
 
     async fn found(&self, test: &TestStore, filter: &DeliveryFilter) -> Vec<DeliveryId> {
-        let found = test.store.find_deliveries(self.merchant, filter).await.unwrap();
+        let found = test.store.find_deliveries(self.merchant, filter, 50).await.unwrap();
         assert!(found.looked_back_to.is_none() && !found.truncated);
         found.rows.iter().map(|row| row.delivery.id).collect()
     }
@@ -128,7 +128,7 @@ impl Shop {
 
     fn wish(&self, test: &TestStore, order: BulkOrder, expected: Option<u64>, key: &str) -> NewBulk {
         let (actor, request_key) = ("support@example.com".to_owned(), key.to_owned());
-        NewBulk { order, expected, actor, request_key, at: test.clock.now() }
+        NewBulk { order, expected, actor: actor.into(), request_key, at: test.clock.now(), starts_at: test.clock.now() }
     }
 
     /// Deliveries that a bulk resend made, the first first.
@@ -136,7 +136,7 @@ impl Shop {
         let mut filter = DeliveryFilter::default();
         let mut made = Vec::new();
         loop {
-            let found = test.store.find_deliveries(self.merchant, &filter).await.unwrap();
+            let found = test.store.find_deliveries(self.merchant, &filter, 50).await.unwrap();
             for row in &found.rows {
                 if row.delivery.origin == Origin::Bulk {
                     let delivery = &row.delivery;
@@ -233,11 +233,11 @@ async fn deliveries_are_found_by_every_filter(test: TestStore) {
         assert_eq!(shop.found(&test, &filter).await, expected, "{filter:?}");
         assert_eq!(shop.count(&test, &filter).await, expected.len() as u64, "{filter:?}");
     }
-    let row = test.store.find_deliveries(shop.merchant, &state(StateFilter::Expired)).await.unwrap().rows.remove(0);
+    let row = test.store.find_deliveries(shop.merchant, &state(StateFilter::Expired), 50).await.unwrap().rows.remove(0);
     assert_eq!((row.reference.as_str(), row.vendor_status.as_str(), row.test), ("101", "COMPLETE", true));
     assert_eq!((row.delivery.state, row.delivery.last_cause), (DeliveryState::Expired, Some(Cause::ServerError)));
     let other = test.merchant("Other").await;
-    assert!(test.store.find_deliveries(other, &none()).await.unwrap().rows.is_empty());
+    assert!(test.store.find_deliveries(other, &none(), 50).await.unwrap().rows.is_empty());
 }
 
 async fn a_list_turns_its_pages_without_gap_or_repeat(test: TestStore) {
@@ -252,7 +252,7 @@ async fn a_list_turns_its_pages_without_gap_or_repeat(test: TestStore) {
         let (mut seen, mut pages) = (Vec::new(), 0);
         let mut filter = filter;
         loop {
-            let found = test.store.find_deliveries(shop.merchant, &filter).await.unwrap();
+            let found = test.store.find_deliveries(shop.merchant, &filter, 50).await.unwrap();
             assert!(found.rows.len() <= 50);
             seen.extend(found.rows.iter().map(|row| row.delivery.id));
             pages += 1;
@@ -389,7 +389,7 @@ async fn expired(test: &TestStore, shop: &Shop, count: usize) -> Vec<Made> {
     let mut all = Vec::new();
     let mut filter = state(StateFilter::Queued);
     loop {
-        let found = test.store.find_deliveries(shop.merchant, &filter).await.unwrap();
+        let found = test.store.find_deliveries(shop.merchant, &filter, 50).await.unwrap();
         all.extend(found.rows.iter().map(|row| Made {
             delivery: row.delivery.id,
             notification: row.delivery.notification_id,

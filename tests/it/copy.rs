@@ -13,14 +13,15 @@ use crate::support::{
 };
 use quittance::{
     domain::{
-        Cause, DeliveryState, RefusalReason, Role, Tags, Timestamp, Triggers,
+        Cause, DeliveryState, RefusalReason, Role, Tags, Timestamp, Triggers, Zone,
         attempt::{Timings, VerdictDetail},
         id::{ListenerId, MerchantId, OrderId, UrlId},
-        pages::{bulk::BulkTarget, deliveries::DeliveryFilter, settings::AlertKind},
+        pages::{bulk::BulkTarget, deliveries::DeliveryFilter, settings::AlertKind, views::ListKind},
     },
     server::store::{
-        self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, NewBulk, NewRefusal, NewResend,
-        NewUser, Next, OpenAs, OwnHeader, Secret, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
+        self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, Link, NewBulk, NewRefusal,
+        NewResend, NewUser, NewView, Next, OpenAs, OwnHeader, Secret, SessionRecord, Store, StoreError, StoreSettings, UrlDraft,
+        known_columns,
     },
 };
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -140,7 +141,7 @@ impl Full {
             order_id: confirmed,
             url_ids: vec![self.url],
             debug: false,
-            actor: "support@example.com".to_owned(),
+            actor: "support@example.com".into(),
             request_key: "once".to_owned(),
             at: START,
         };
@@ -149,11 +150,14 @@ impl Full {
         let bulk = NewBulk {
             order: BulkOrder { filter, target: BulkTarget::Same },
             expected: Some(0),
-            actor: "support@example.com".to_owned(),
+            actor: "support@example.com".into(),
             request_key: "many".to_owned(),
             at: START,
+            starts_at: START,
         };
         store.add_bulk(self.merchant, bulk).await.unwrap();
+        store.note_certificate(self.url, "https://shop.example.com/ipn".to_owned(), START).await.unwrap();
+        store.set_time_zone(self.merchant, Zone::parse("Asia/Ho_Chi_Minh").unwrap(), "test".to_owned()).await.unwrap();
         let refusal = NewRefusal {
             merchant_id: Some(self.merchant),
             listener_id: Some(self.listener),
@@ -173,15 +177,30 @@ impl Full {
         {
             let user = NewUser { email: email.to_owned(), password_hash: "hash".to_owned(), role, merchants };
             let user_id = store.add_user(user, false, "test".to_owned()).await.unwrap();
+            let view = NewView {
+                user_id,
+                merchant_id: self.merchant,
+                list: ListKind::Inbound,
+                name: "Refused".to_owned(),
+                query: "?outcome=refused".to_owned(),
+            };
+            assert!(store.save_view(view).await.unwrap());
             let mut token_hash = [0; 32];
             token_hash[..email.len()].copy_from_slice(email.as_bytes());
             let expires_at = START.plus(MINUTE * 60);
-            store.add_session(SessionRecord { token_hash, user_id, created_at: START, expires_at }).await.unwrap();
+            let (address, agent) = ("203.0.113.7".to_owned(), "Firefox".to_owned());
+            let session = SessionRecord { token_hash, user_id, created_at: START, expires_at, address, agent };
+            store.add_session(session).await.unwrap();
         }
         let until = START.plus(MINUTE * 60 * 24);
-        store.set_secret_key(self.merchant, Secret::new("the next key"), until, "test".to_owned()).await.unwrap();
-        store.set_content(self.merchant, Triggers::ALL, Tags::only("CURRENCY"), "test".to_owned()).await.unwrap();
+        store.set_secret_key(self.merchant, Secret::new("the next key"), until, "test").await.unwrap();
+        store.set_content(self.merchant, Triggers::ALL, Tags::only("CURRENCY"), "test").await.unwrap();
         assert!(store.claim_alert(self.url, AlertKind::Failing, START, Timestamp(0)).await.unwrap());
+        let invited =
+            NewUser { email: "i@example.com".to_owned(), password_hash: String::new(), role: Role::Support, merchants: vec![] };
+        let link = Link { token_hash: [8; 32], expires_at: START.plus(MINUTE) };
+        let invited = store.invite_user(invited, link, "test").await.unwrap();
+        store.change_user(invited, Role::Merchant, vec![self.merchant], "test").await.unwrap();
         store.set_setup_token([9; 32]).await.unwrap();
         test.sql("INSERT INTO journal_stuck (id, events) VALUES (1, x'00')").await;
     }

@@ -51,7 +51,7 @@ async fn filled(mut test: TestStore) -> TestStore {
         order_id: jobs[0].order_id,
         url_ids: vec![url],
         debug: false,
-        actor: "support@example.com".to_owned(),
+        actor: "support@example.com".into(),
         request_key: "once".to_owned(),
         at: START,
     };

@@ -385,8 +385,10 @@ impl Keeper for FakeKeeper {
                 label: "Shop".to_owned(),
                 path_key: key.to_owned(),
                 secret: Secret::new(GATEWAY_KEY),
+                options: Default::default(),
                 required: Algorithms::ALL,
                 enabled: true,
+                version: 1,
             })
         })
     }

@@ -34,6 +34,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "http",
             "dispatch",
+            "gateway",
             "live",
             "service",
             "retention",
@@ -48,7 +49,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["app", "service", "dispatch", "gateway", "ipn", "store", "clock", "domain"]),
-    ("cli", &["demo", "app", "service", "dispatch", "auth", "settings", "telemetry", "store", "clock", "domain"]),
+    ("cli", &["demo", "app", "service", "dispatch", "gateway", "auth", "settings", "telemetry", "store", "clock", "domain"]),
     ("main", &["cli"]),
 ];
 

@@ -85,6 +85,7 @@ pub fn facts(reference: &str, status: OrderStatus, second: i64) -> OrderFacts {
         test: false,
         event_at: Some(Timestamp::from_seconds(second)),
         message_id: "254498854202".into(),
+        refund: None,
     }
 }
 
@@ -98,6 +99,7 @@ pub fn notification(merchant_id: MerchantId, listener_id: ListenerId, facts: Ord
         peer: "127.0.0.1".into(),
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: format!("REFNO={}&ORDERSTATUS={}&AT={:?}", facts.reference, facts.vendor_status, facts.event_at).into(),
+        outgoing: None,
         facts,
         quiet: false,
     }
@@ -398,7 +400,7 @@ async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
         order_id: job.order_id,
         url_ids: vec![shop.url],
         debug: false,
-        actor: "support@example.com".to_owned(),
+        actor: "support@example.com".into(),
         request_key: "once".to_owned(),
         at: START.plus(Duration::from_secs(60)),
     };
@@ -490,7 +492,7 @@ async fn deliveries_of_another_process_are_adopted(mut test: TestStore) {
         order_id: job.order_id,
         url_ids: vec![shop.url],
         debug: false,
-        actor: "cli".to_owned(),
+        actor: "cli".into(),
         request_key: "cli-1".to_owned(),
         at: START,
     };
@@ -555,7 +557,14 @@ async fn people_and_sessions(test: TestStore) {
     assert_eq!((found.id, found.role, found.merchants), (member, Role::Merchant, vec![merchant]));
 
     let hour = Duration::from_secs(3_600);
-    let session = SessionRecord { token_hash: [7; 32], user_id: admin, created_at: START, expires_at: START.plus(hour) };
+    let session = SessionRecord {
+        token_hash: [7; 32],
+        user_id: admin,
+        created_at: START,
+        expires_at: START.plus(hour),
+        address: String::new(),
+        agent: String::new(),
+    };
     test.store.add_session(session).await.unwrap();
     assert_eq!(test.store.session_user(&[7; 32], START).await.unwrap().unwrap().0.id, admin);
     assert!(test.store.session_user(&[8; 32], START).await.unwrap().is_none());

@@ -90,7 +90,7 @@ async fn a_story_tells_everything_in_order_whichever_way_it_is_read(mut test: Te
         order_id: job.order_id,
         url_ids: vec![shop.url],
         debug: false,
-        actor: "support@example.com".to_owned(),
+        actor: "support@example.com".to_owned().into(),
         request_key: "once".to_owned(),
         at: second(200),
     };
@@ -165,7 +165,7 @@ async fn messages_stand_at_each_url(mut test: TestStore) {
         order_id: job.order_id,
         url_ids: vec![shop.url],
         debug: true,
-        actor: "support@example.com".to_owned(),
+        actor: "support@example.com".to_owned().into(),
         request_key: "again".to_owned(),
         at: START,
     };

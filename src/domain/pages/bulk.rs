@@ -144,6 +144,8 @@ pub struct BulkRow {
     /// Up to here everything was looked through.
     pub looked_to: DeliveryId,
     pub finished_at: Option<Timestamp>,
+    /// Until then it can be stopped before anything is made.
+    pub starts_at: Timestamp,
 }
 
 /// How the deliveries of a bulk resend stand.

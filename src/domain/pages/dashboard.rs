@@ -1,6 +1,9 @@
 //! The dashboard: what needs somebody now, and today's counts.
 
-use crate::domain::{Cause, Timestamp, id::UrlId};
+use crate::domain::{
+    Cause, RefusalReason, Timestamp,
+    id::{ListenerId, UrlId},
+};
 use serde::{Deserialize, Serialize};
 
 /// The dashboard of one merchant, or of all that the viewer may see.
@@ -10,15 +13,70 @@ pub struct Dashboard {
     pub counts: Counts,
     /// URLs that cannot be delivered to, the longest trouble first.
     pub troubles: Vec<Trouble>,
+    /// What else needs somebody, the most urgent first.
+    pub matters: Vec<Matter>,
     /// Every URL.
     pub urls: Vec<UrlHealth>,
+    /// The last 24 hours, the oldest first; the last is the one that has begun.
+    pub hours: Vec<HourCount>,
     /// Whether any listener exists: without one nothing can arrive.
     pub has_listener: bool,
     /// The books of the installation do not balance; only administrators are told.
     pub books_differ: bool,
 }
 
-/// Counts of today (since midnight UTC), and of now.
+/// What happened in an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HourCount {
+    /// When it began.
+    pub from: Timestamp,
+    /// Notifications accepted.
+    pub accepted: u64,
+    /// Deliveries confirmed.
+    pub confirmed: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+}
+
+/// Something that needs somebody and is no failing delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Matter {
+    /// The certificate of a URL's server has ended, or soon will.
+    Certificate { url: UrlRef, ends_at: Timestamp },
+    /// A URL is on hold, and keeps deliveries back.
+    Held { url: UrlRef, hold: Hold, kept: u64 },
+    /// A listener refuses more than it did the day before.
+    Refusing {
+        merchant: MerchantRef,
+        listener: ListenerId,
+        label: String,
+        /// The most frequent reason.
+        reason: RefusalReason,
+        /// In the last 24 hours.
+        count: u64,
+        /// In the 24 hours before.
+        before: u64,
+    },
+    /// A merchant has no default URL.
+    NoDefaultUrl { merchant: MerchantRef, has_urls: bool },
+    /// Nothing has ever come in at a listener.
+    Silent { merchant: MerchantRef, listener: ListenerId, label: String },
+}
+
+/// How a URL answered in the last 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UrlActivity {
+    /// Attempts that were confirmed.
+    pub confirmed: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// The time that half of the answers took at most, in milliseconds; an estimate, since times are counted by range.
+    pub p50: Option<u64>,
+    /// The same of 99 in 100 answers.
+    pub p99: Option<u64>,
+}
+
+/// Counts of today (since midnight), and of now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Notifications accepted today.
@@ -110,4 +168,10 @@ pub struct UrlHealth {
     pub held_back: u64,
     pub confirmed: u64,
     pub last_confirmed_at: Option<Timestamp>,
+    /// When the oldest of the deliveries that fail first did.
+    pub failing_since: Option<Timestamp>,
+    pub next_try: Option<Timestamp>,
+    pub activity: UrlActivity,
+    /// When the certificate that its server showed last ends.
+    pub certificate_ends_at: Option<Timestamp>,
 }

@@ -1,10 +1,14 @@
 //! The list of deliveries: what to look for, and what was found.
 
-use super::orders::{DeliveryView, UrlChoice};
+use super::{
+    filter::{Reader, write_query},
+    inbound::ListenerChoice,
+    orders::{DeliveryView, UrlChoice},
+};
 use crate::domain::{
     Cause, DeliveryState, FieldError, Timestamp,
-    id::{DeliveryId, OrderId, UrlId},
-    time::{date, iso, parse_moment},
+    id::{DeliveryId, ListenerId, OrderId, UrlId},
+    time::{date, iso},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -88,10 +92,13 @@ pub struct DeliveryFilter {
     pub cause: Option<Cause>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<UrlId>,
-    /// Made on or after this moment.
+    /// Where the notification came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<ListenerId>,
+    /// The first day on which it was made, as its midnight in UTC; the day itself is the merchant's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
-    /// Made before this moment.
+    /// The day after the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// Ended (confirmed, expired or cancelled) on or after this moment.
@@ -103,50 +110,30 @@ pub struct DeliveryFilter {
     /// Continue after this delivery (keyset paging).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<DeliveryId>,
+    /// Continue with what was made after this delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<DeliveryId>,
 }
 
 impl DeliveryFilter {
     /// Reads a filter from the fields of an address or a form. What cannot be read is left out, and told.
     pub fn read(field: impl Fn(&str) -> Option<String>) -> (Self, Vec<FieldError>) {
-        let mut mistakes = Vec::new();
-        let mut wrong = |name: &str, message: &str| {
-            mistakes.push(FieldError { field: name.to_owned(), message: message.to_owned() });
-        };
-        let text = |name: &str| field(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let mut choice = |name: &str, message: &str, is_known: &dyn Fn(&str) -> bool| {
-            let value = text(name)?;
-            if is_known(&value) {
-                return Some(value);
-            }
-            wrong(name, message);
-            None
-        };
-        let state =
-            choice("state", "There is no such state; choose one of the list.", &|code| StateFilter::from_code(code).is_some());
-        let cause = choice("cause", "There is no such cause; choose one of the list.", &|code| Cause::from_code(code).is_some());
-        let url = choice("url", "This is no notification URL; choose one of the list.", &|id| id.parse::<UrlId>().is_ok());
-        let day = "Enter a day as 2026-11-21.";
-        let is_day = |text: &str| text.len() == 10 && parse_moment(text).is_some();
-        let from = choice("from", day, &is_day);
-        let until = choice("until", day, &is_day);
-        let moment = "Enter a moment as 2026-11-21T09:00, in UTC.";
-        let since = choice("since", moment, &|text| parse_moment(text).is_some());
-        let test = choice("test", "Choose TEST orders, real ones, or both.", &|word| matches!(word, "only" | "none"));
-        let after =
-            choice("after", "This page of the list is not known; begin at the newest.", &|id| id.parse::<DeliveryId>().is_ok());
+        let mut reader = Reader::new(&field);
         let filter = Self {
-            text: text("text").unwrap_or_default(),
-            state: state.and_then(|code| StateFilter::from_code(&code)),
-            cause: cause.and_then(|code| Cause::from_code(&code)),
-            url: url.and_then(|id| id.parse().ok()),
-            from: from.and_then(|day| parse_moment(&day)),
+            text: reader.text("text").unwrap_or_default(),
+            state: reader.read("state", "There is no such state; choose one of the list.", StateFilter::from_code),
+            cause: reader.read("cause", "There is no such cause; choose one of the list.", Cause::from_code),
+            url: reader.read("url", "This is no notification URL; choose one of the list.", |id| id.parse().ok()),
+            listener: reader.read("via", "This is no listener; choose one of the list.", |id| id.parse().ok()),
+            from: reader.day("from"),
             // The last day is meant to be part of it.
-            until: until.and_then(|day| parse_moment(&day)).map(|day| day.plus(DAY)),
-            since: since.and_then(|moment| parse_moment(&moment)),
-            test: test.map(|word| word == "only"),
-            after: after.and_then(|id| id.parse().ok()),
+            until: reader.day("until").map(|day| day.plus(DAY)),
+            since: reader.moment("since"),
+            test: reader.test(),
+            after: reader.place("after"),
+            before: reader.place("before"),
         };
-        (filter, mistakes)
+        (filter, reader.mistakes())
     }
 
     /// The fields of the filter that are set, by the names that `read` knows.
@@ -156,36 +143,25 @@ impl DeliveryFilter {
             ("state", self.state.map(|state| state.code().to_owned()).unwrap_or_default()),
             ("cause", self.cause.map(|cause| cause.code().to_owned()).unwrap_or_default()),
             ("url", self.url.map(|url| url.to_string()).unwrap_or_default()),
+            ("via", self.listener.map(|id| id.to_string()).unwrap_or_default()),
             ("from", self.from.map(date).unwrap_or_default()),
             ("until", self.until.map(|until| date(until.minus(DAY))).unwrap_or_default()),
             ("since", self.since.map(iso).unwrap_or_default()),
             ("test", self.test.map_or("", |test| if test { "only" } else { "none" }).to_owned()),
             ("after", self.after.map(|id| id.to_string()).unwrap_or_default()),
+            ("before", self.before.map(|id| id.to_string()).unwrap_or_default()),
         ];
         fields.into_iter().filter(|(_, value)| !value.is_empty()).collect()
     }
 
     /// The query of an address: `?state=expired&since=2026-11-21T09:00:00Z`, or nothing where it is empty.
     pub fn query(&self) -> String {
-        let mut query = String::new();
-        for (name, value) in self.fields() {
-            query.push(if query.is_empty() { '?' } else { '&' });
-            query.push_str(name);
-            query.push('=');
-            for byte in value.bytes() {
-                match byte {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':' => query.push(char::from(byte)),
-                    b' ' => query.push('+'),
-                    _ => query.push_str(&format!("%{byte:02X}")),
-                }
-            }
-        }
-        query
+        write_query(&self.fields())
     }
 
     /// The same, wherever its list is turned to.
     pub fn whole(&self) -> Self {
-        Self { after: None, ..self.clone() }
+        Self { after: None, before: None, ..self.clone() }
     }
 }
 
@@ -203,6 +179,8 @@ pub struct DeliveryList {
     pub rows: Vec<DeliveryRow>,
     /// Where the next page goes on; `None` at the end.
     pub next: Option<DeliveryId>,
+    /// Where newer ones go on; `None` at the newest.
+    pub previous: Option<DeliveryId>,
     /// Where the page is not full although there is more to look through: back to this moment all were looked at.
     pub looked_back_to: Option<Timestamp>,
     /// The text fits so many orders that only some were looked at; a longer text finds the rest.
@@ -211,6 +189,7 @@ pub struct DeliveryList {
     pub fitting: Option<Counted>,
     /// What can be chosen to filter by.
     pub urls: Vec<UrlChoice>,
+    pub listeners: Vec<ListenerChoice>,
     pub may_resend: bool,
 }
 
@@ -228,6 +207,7 @@ pub struct DeliveryRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::parse_moment;
 
     #[test]
     fn a_filter_survives_the_address() {
@@ -236,11 +216,13 @@ mod tests {
             state: Some(StateFilter::Failed),
             cause: Some(Cause::ServerError),
             url: Some(UrlId(5)),
+            listener: Some(ListenerId(6)),
             from: parse_moment("2026-11-01"),
             until: parse_moment("2026-11-22"),
             since: parse_moment("2026-11-20T09:04:07"),
             test: Some(false),
             after: Some(DeliveryId(77)),
+            before: Some(DeliveryId(78)),
         };
         let fields = filter.fields();
         let (read, mistakes) =
@@ -254,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_by_its_field() {
-        for name in ["state", "cause", "url", "from", "until", "since", "test", "after"] {
+        for name in ["state", "cause", "url", "via", "from", "until", "since", "test", "after", "before"] {
             let (filter, mistakes) = DeliveryFilter::read(|field| (field == name).then(|| "!".to_owned()));
             assert_eq!(filter, DeliveryFilter::default());
             assert_eq!(mistakes.iter().map(|mistake| mistake.field.as_str()).collect::<Vec<_>>(), [name]);

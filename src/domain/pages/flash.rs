@@ -1,5 +1,6 @@
 //! What the next page has to say about the form that was just sent: it was saved, or this is wrong with it.
 
+use super::audit::Conflict;
 use crate::domain::{FieldError, attempt::UrlCheck};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,15 @@ pub struct Flash {
     /// How the URL check went.
     #[serde(default)]
     pub check: Option<UrlCheck>,
+    /// A link that is shown this once, and whom it is for.
+    #[serde(default)]
+    pub link: Option<(String, String)>,
+    /// A masked value that is shown this once, by its name.
+    #[serde(default)]
+    pub revealed: Option<(String, String)>,
+    /// Somebody else changed the same meanwhile.
+    #[serde(default)]
+    pub conflict: Option<Conflict>,
 }
 
 /// What was posted to a page itself: to one that shows something about it, and keeps nothing.

@@ -17,14 +17,18 @@ pub struct OrderFilter {
     /// The beginning of a reference, an external reference or an e-mail address.
     pub text: String,
     pub status: Option<OrderStatus>,
-    /// First seen on or after this moment.
+    /// The first day on which it was first seen, as its midnight in UTC; the day itself is the merchant's.
     pub from: Option<Timestamp>,
-    /// First seen before this moment.
+    /// The day after the last.
     pub until: Option<Timestamp>,
     /// Only TEST orders, or only real ones.
     pub test: Option<bool>,
     /// Continue after this order (keyset paging).
     pub after: Option<OrderId>,
+    /// An e-mail address is found only whole. Set by the server for whoever sees masked ones: letter by letter he would
+    /// find out the rest.
+    #[serde(default)]
+    pub whole_email: bool,
 }
 
 /// One page of found orders, the newest first.

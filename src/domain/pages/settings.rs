@@ -30,6 +30,8 @@ pub struct IpnSettings {
     pub triggers: Triggers,
     /// Which fields leave.
     pub tags: Tags,
+    /// What a change of the key names as the version that it was made from.
+    pub version: i64,
     pub default_url: Option<UrlView>,
     /// The others.
     pub urls: Vec<UrlView>,
@@ -59,6 +61,8 @@ pub struct UrlView {
     pub confirmed: u64,
     /// Deliveries fail, or were given up in the last two days.
     pub failing: bool,
+    /// What a save names as the version that it was made from.
+    pub version: i64,
 }
 
 impl IpnSettings {
@@ -136,6 +140,8 @@ pub struct AlertSettings {
     pub url: String,
     /// Seconds.
     pub after: u32,
+    /// What a save names as the version that it was made from.
+    pub version: i64,
     pub told: Vec<(UrlView, AlertRow)>,
     pub may_change: bool,
 }

@@ -160,6 +160,8 @@ pub struct StoryPage {
     pub attempts_removed: bool,
     /// Whether the viewer may resend.
     pub may_resend: bool,
+    /// The gateway's name for people.
+    pub gateway: String,
     /// There is a URL to resend to.
     pub has_urls: bool,
 }

@@ -12,17 +12,36 @@ pub use token::{Token, TokenHash};
 
 use crate::domain::{Timestamp, id::UserId};
 use crate::server::store::{SessionRecord, Store, StoreError, UserRecord};
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// A session ends after so long without a request.
 pub const IDLE_FOR: Duration = Duration::from_secs(12 * 3_600);
 /// Whoever is active is noted at most so often.
 const NOTED_EVERY: Duration = Duration::from_secs(300);
 
+/// Of how a browser names itself as much is kept.
+const MOST_AGENT: usize = 300;
+
+/// Where somebody signs in.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The client's address as the server knows it.
+    pub address: IpAddr,
+    /// The browser, as it names itself.
+    pub agent: String,
+}
+
 /// Begins a session; gives what the cookie holds.
-pub async fn begin_session(store: &Store, user_id: UserId, now: Timestamp) -> Result<Token, StoreError> {
+pub async fn begin_session(store: &Store, user_id: UserId, now: Timestamp, place: &Place) -> Result<Token, StoreError> {
     let token = Token::new();
-    let session = SessionRecord { token_hash: token.hash(), user_id, created_at: now, expires_at: now.plus(IDLE_FOR) };
+    let session = SessionRecord {
+        token_hash: token.hash(),
+        user_id,
+        created_at: now,
+        expires_at: now.plus(IDLE_FOR),
+        address: place.address.to_canonical().to_string(),
+        agent: place.agent.chars().take(MOST_AGENT).collect(),
+    };
     store.add_session(session).await?;
     Ok(token)
 }

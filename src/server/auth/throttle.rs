@@ -53,6 +53,17 @@ impl Throttle {
         Ok(())
     }
 
+    /// How often an account, and an address, were tried in vain within the last minutes, the running try included; and whether
+    /// this very try was the last that is let in for now.
+    pub fn failures(&self, email: &str, address: IpAddr, now: Timestamp) -> (usize, bool) {
+        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent =
+            |key: &String| failures.get(key).map_or(0, |times| times.iter().filter(|at| now.since(**at) < WINDOW).count());
+        let [(account, of_account), (address, of_address)] = keys(email, address);
+        let (by_account, by_address) = (recent(&account), recent(&address));
+        (by_account, by_account == of_account || by_address == of_address)
+    }
+
     /// The password was right: the failures of the account are forgotten, and the try is no failure of the address.
     pub fn succeeded(&self, email: &str, address: IpAddr, admitted: Timestamp) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,6 +118,16 @@ mod tests {
         }
         assert_eq!(throttle.admit("fresh@example.com", FIRST, NOW), Err(WINDOW));
         assert_eq!(throttle.admit("fresh@example.com", SECOND, NOW), Ok(()));
+    }
+
+    #[test]
+    fn failures_are_counted_and_the_last_that_is_let_in_is_told() {
+        let throttle = Throttle::default();
+        for count in 1..=8 {
+            throttle.admit("a@example.com", FIRST, NOW).unwrap();
+            assert_eq!(throttle.failures("a@example.com", FIRST, NOW), (count, count == 8));
+        }
+        assert_eq!(throttle.failures("a@example.com", FIRST, NOW.plus(WINDOW)), (0, false));
     }
 
     #[test]

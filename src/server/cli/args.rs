@@ -1,8 +1,11 @@
 //! What may be typed.
 
-use super::since::Since;
+use super::{
+    gateway_args::{GatewayCommand, GatewaysArgs, ListenerAddArgs, SimulateArgs},
+    since::Since,
+};
 use crate::domain::{
-    Algorithm, Algorithms, Gateway, RetrySchedule, Role,
+    Algorithm, Algorithms, RetrySchedule, Role,
     id::BulkId,
     terms::{MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT},
 };
@@ -35,12 +38,19 @@ pub enum Command {
     /// Add and list listeners: the pages that gateways post to.
     #[command(subcommand)]
     Listener(ListenerCommand),
+    /// Show the gateways whose notifications a listener can take.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
     /// Add and list notification URLs: where notifications are delivered to.
     #[command(subcommand)]
     Url(UrlCommand),
-    /// Add users of the control panel.
+    /// Add, invite, list and disable users of the control panel.
     #[command(subcommand)]
     User(UserCommand),
+    /// Post a message as a gateway would, signed with a listener's own secret, and show the acknowledgement.
+    ///
+    /// The message is taken like a real one: it makes or changes an order, and is delivered.
+    Simulate(SimulateArgs),
     /// Deliver the latest notification of an order again.
     ///
     /// The resend is stored at once; the running server sends it within a second. Without a running server it is sent when one
@@ -106,6 +116,14 @@ pub enum BulkCommand {
 pub enum UserCommand {
     /// Add a user; the password is read from standard input.
     Add(UserAddArgs),
+    /// List users.
+    List(ListArgs),
+    /// Invite a user; prints the link by which he chooses his password. It works once and for seven days.
+    Invite(UserInviteArgs),
+    /// Let a user sign in no more; his sessions end at once.
+    Disable(UserNameArgs),
+    /// Let a disabled user sign in again.
+    Enable(UserNameArgs),
 }
 
 /// Where the database and its key are.
@@ -139,6 +157,8 @@ pub struct ServeArgs {
     pub listen: SocketAddr,
     #[command(flatten)]
     pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub gateways: GatewaysArgs,
     /// Deliver into this network although it is private, local or reserved; may be given several times.
     #[arg(long, env = "QUITTANCE_ALLOW_NETWORK", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub allow_network: Vec<IpNet>,
@@ -218,29 +238,6 @@ pub struct MerchantListArgs {
     /// Only of this merchant: its name, or its name in addresses.
     #[arg(long, value_name = "NAME")]
     pub merchant: Option<String>,
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct ListenerAddArgs {
-    /// The merchant: its name, or its name in addresses.
-    #[arg(long, value_name = "NAME")]
-    pub merchant: String,
-    /// Who posts to it.
-    #[arg(long, value_parser = gateways())]
-    pub gateway: Gateway,
-    /// The secret key from the gateway's settings, which checks what comes in.
-    #[arg(long, value_name = "KEY")]
-    pub secret: String,
-    /// A name for lists [default: the gateway's]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub label: String,
-    /// At least one of these must have signed a message.
-    #[arg(long, value_delimiter = ',', default_value = "md5,sha2-256,sha3-256", value_parser = algorithms())]
-    pub algorithms: Vec<Algorithm>,
     #[command(flatten)]
     pub database: DatabaseArgs,
     #[command(flatten)]
@@ -328,6 +325,32 @@ pub struct UserAddArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct UserInviteArgs {
+    /// The person's e-mail address, to sign in with.
+    pub email: String,
+    /// What the person may do.
+    #[arg(long, value_parser = roles())]
+    pub role: Role,
+    /// A merchant that the person may see; may be given several times. Support without one sees all.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: Vec<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UserNameArgs {
+    /// The user's e-mail address.
+    pub email: String,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct ResendArgs {
     /// The merchant: its name, or its name in addresses.
     #[arg(long, value_name = "NAME")]
@@ -395,15 +418,7 @@ fn roles() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::name)).try_map(|name| name.parse::<Role>())
 }
 
-fn gateways() -> impl TypedValueParser<Value = Gateway> {
-    // "avangate" is what many merchants still call it.
-    let values = Gateway::ALL.map(|gateway| match gateway {
-        Gateway::TwoCheckout => PossibleValue::new(gateway.name()).alias("avangate"),
-    });
-    PossibleValuesParser::new(values).try_map(|name| name.parse::<Gateway>())
-}
-
-fn algorithms() -> impl TypedValueParser<Value = Algorithm> {
+pub fn algorithms() -> impl TypedValueParser<Value = Algorithm> {
     let values = Algorithm::ALL.map(|algorithm| match algorithm {
         Algorithm::Md5 => PossibleValue::new(algorithm.name()),
         Algorithm::Sha2 => PossibleValue::new(algorithm.name()).alias("sha2"),
@@ -436,6 +451,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Gateway;
     use clap::{CommandFactory as _, error::ErrorKind};
 
     fn parsed(line: &str) -> Command {
@@ -499,7 +515,7 @@ mod tests {
                 "[possible values: admin, merchant, support]",
             ),
             ("quittance user add a@b.example --role admin", "--password-stdin", "required"),
-            ("quittance listener add --merchant A --gateway x --secret s", "--gateway", "[possible values: 2checkout]"),
+            ("quittance listener add --merchant A --gateway a_b --secret s", "--gateway", "such as 2checkout"),
             (
                 "quittance url add https://a.example/ --merchant A --algorithms md5,sha1",
                 "--algorithms",

@@ -19,6 +19,7 @@ use crate::server::{
     store::{Merchant, random},
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Counts what failed, and has it sent again.
 pub async fn recover(args: &RecoverArgs) -> Result<Report, CliError> {
@@ -43,7 +44,7 @@ async fn recover_with(services: &Services, args: &RecoverArgs) -> Result<Report,
     } else if count.made == 0 && !count.more {
         text.push_str("Nothing was stored, because there is nothing to send.\n");
     } else {
-        let id = services.start_bulk(&merchant, &filter, target, hex::encode(random::<16>()), ACTOR).await?;
+        let id = services.start_bulk(&merchant, &filter, target, hex::encode(random::<16>()), ACTOR, Duration::ZERO).await?;
         bulk = json!(id);
         text.push_str(&if served {
             format!("Bulk resend {id} is stored; the server begins within a second. `quittance bulk list` shows how it goes.\n")

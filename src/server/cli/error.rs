@@ -1,7 +1,7 @@
 //! Why a command failed, worded for whoever typed it: what is wrong and how to cure it.
 
 use crate::domain::{AppError, FieldError};
-use crate::server::{app::StartError, demo::DemoError, service::ServiceError, store::StoreError};
+use crate::server::{app::StartError, demo::DemoError, gateway::PresetError, service::ServiceError, store::StoreError};
 use std::{io, net::SocketAddr, path::PathBuf};
 
 /// A command's failure.
@@ -20,6 +20,10 @@ pub enum CliError {
     NoUrl { merchant: String, url: String },
     #[error("merchant {merchant:?} has several notification URLs {url:?}; name the id that `quittance url list` shows")]
     ManyUrls { merchant: String, url: String },
+    #[error("there is no listener {0:?}; `quittance listener list` shows their paths and ids")]
+    NoListener(String),
+    #[error("{0}")]
+    Simulate(String),
     #[error("there is no bulk resend {0}; `quittance bulk list` shows their ids")]
     NoBulk(String),
     #[error("no password came on standard input; write it there in one line, for example: quittance user add … < password-file")]
@@ -43,6 +47,8 @@ pub enum CliError {
     InUse { address: SocketAddr, flag: &'static str },
     #[error("cannot listen on {address}: {reason}; choose another with {flag}")]
     Listen { address: SocketAddr, flag: &'static str, reason: io::Error },
+    #[error(transparent)]
+    Gateway(#[from] PresetError),
     #[error(transparent)]
     Start(StartError),
     #[error(transparent)]
@@ -93,6 +99,11 @@ fn mistake(mistake: &FieldError) -> String {
         "email" => "EMAIL",
         "password" => "--password-stdin",
         "merchant" => "--merchant",
+        "gateway" => "--gateway",
+        "option" => "--option",
+        field if field.starts_with("options[") => {
+            return format!("--option {}: {}", field[8..].trim_end_matches(']'), mistake.message);
+        }
         "order" => "--order",
         "url" => "URL",
         "max_in_flight" => "--max-in-flight",

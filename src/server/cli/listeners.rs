@@ -2,7 +2,8 @@
 
 use super::{
     CliError,
-    args::{ListenerAddArgs, MerchantListArgs, set},
+    args::{MerchantListArgs, set},
+    gateway_args::ListenerAddArgs,
     report::{Report, table, tick},
     tool::{self, ACTOR},
 };
@@ -15,7 +16,7 @@ use serde_json::json;
 
 /// Adds a listener.
 pub async fn add(args: &ListenerAddArgs) -> Result<Report, CliError> {
-    let services = args.database.open(true).await?;
+    let services = args.database.open_for(true, args.gateways.with(args.gateway)?).await?;
     let added = add_to(&services, args).await;
     services.store.close().await;
     added
@@ -27,6 +28,7 @@ async fn add_to(services: &Services, args: &ListenerAddArgs) -> Result<Report, C
         gateway: args.gateway,
         label: args.label.clone(),
         secret: args.secret.clone(),
+        options: args.options.iter().cloned().collect(),
         required: set(&args.algorithms),
         enabled: true,
     };

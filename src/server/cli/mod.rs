@@ -4,7 +4,7 @@
 //! runs the server. Commands work beside a running server, which sees what they wrote within a second, and without one.
 //! Exit codes: 0 done, 1 failed (with `error: …` on standard error), 2 typed wrongly.
 //!
-//! May import: demo, app, service, dispatch (its client), auth, settings, store, domain. Must not live here: what a
+//! May import: demo, app, service, dispatch (its client), gateway, auth, settings, store, domain. Must not live here: what a
 //! command means (service), how it is stored (store).
 
 mod args;
@@ -13,11 +13,14 @@ mod bulk;
 mod copy;
 mod doctor;
 mod error;
+mod gateway_args;
+mod gateways;
 mod listeners;
 mod merchants;
 mod report;
 mod resend;
 mod serve;
+mod simulate;
 mod since;
 mod tool;
 mod urls;
@@ -27,6 +30,7 @@ pub use error::CliError;
 
 use self::{
     args::{BulkCommand, Cli, Command, ListenerCommand, MerchantCommand, UrlCommand, UserCommand},
+    gateway_args::GatewayCommand,
     report::Report,
 };
 use crate::server::telemetry;
@@ -70,9 +74,15 @@ fn tool(command: Command) -> Result<ExitCode, CliError> {
             Command::Merchant(MerchantCommand::List(args)) => (merchants::list(&args).await?, args.output.json),
             Command::Listener(ListenerCommand::Add(args)) => (listeners::add(&args).await?, args.output.json),
             Command::Listener(ListenerCommand::List(args)) => (listeners::list(&args).await?, args.output.json),
+            Command::Gateway(GatewayCommand::List(args)) => (gateways::list(&args)?, args.output.json),
             Command::Url(UrlCommand::Add(args)) => (urls::add(&args).await?, args.output.json),
             Command::Url(UrlCommand::List(args)) => (urls::list(&args).await?, args.output.json),
             Command::User(UserCommand::Add(args)) => (users::add(&args).await?, args.output.json),
+            Command::User(UserCommand::List(args)) => (users::list(&args).await?, args.output.json),
+            Command::User(UserCommand::Invite(args)) => (users::invite(&args).await?, args.output.json),
+            Command::User(UserCommand::Disable(args)) => (users::set_disabled(&args, true).await?, args.output.json),
+            Command::User(UserCommand::Enable(args)) => (users::set_disabled(&args, false).await?, args.output.json),
+            Command::Simulate(args) => (simulate::run(&args).await?, args.output.json),
             Command::Resend(args) => (resend::run(&args).await?, args.output.json),
             Command::Recover(args) => (bulk::recover(&args).await?, args.output.json),
             Command::Bulk(BulkCommand::List(args)) => (bulk::list(&args).await?, args.output.json),

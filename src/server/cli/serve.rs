@@ -83,6 +83,7 @@ async fn start(args: &ServeArgs, address: &Address, listener: TcpListener) -> Re
         key_file: args.database.key_file.clone(),
         networks,
         public_url: args.public_url.clone(),
+        gateways: args.gateways.folder.clone(),
         keep: Keep { bytes: args.keep_bytes, ledger: args.keep_ledger },
         clock: Clock::system(),
     };

@@ -3,7 +3,9 @@
 use super::{
     CliError,
     args::{Cli, DatabaseArgs},
+    gateway_args::GatewaysArgs,
 };
+use crate::domain::Gateway;
 use crate::server::{
     auth::{Passwords, Throttle},
     clock::Clock,
@@ -11,6 +13,7 @@ use crate::server::{
         Board,
         client::{Client, Guard, Limits, Resolver},
     },
+    gateway::Gateways,
     service::Services,
     store::{Address, Feed, Merchant, OpenAs, Store, StoreSettings},
 };
@@ -34,6 +37,21 @@ impl DatabaseArgs {
 
     /// Opens the database for a command that asks URLs, also in these networks.
     pub async fn open_with(&self, create: bool, networks: Vec<IpNet>) -> Result<Services, CliError> {
+        self.open_as(create, networks, Gateways::shared()).await
+    }
+
+    /// Opens the database for a command that is about gateways.
+    pub async fn open_for(&self, create: bool, gateways: Arc<Gateways>) -> Result<Services, CliError> {
+        self.open_as(create, Vec::new(), gateways).await
+    }
+
+    /// Opens the database for a command that acts as a gateway: it may post wherever the server runs.
+    pub async fn open_as_gateway(&self, gateways: &GatewaysArgs) -> Result<Services, CliError> {
+        let everywhere = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|network| network.parse().ok()).collect();
+        self.open_as(false, everywhere, gateways.read()?).await
+    }
+
+    async fn open_as(&self, create: bool, networks: Vec<IpNet>, gateways: Arc<Gateways>) -> Result<Services, CliError> {
         let clock = Clock::system();
         let settings = StoreSettings { open_as: OpenAs::Tool { create }, key_file: self.key_file.clone(), clock: clock.clone() };
         let store = Store::open(&self.address(), settings, Feed::default()).await?;
@@ -45,9 +63,31 @@ impl DatabaseArgs {
             passwords: Passwords::default(),
             throttle: Arc::new(Throttle::default()),
             metrics: Arc::default(),
+            gateways,
             // Commands print paths, not addresses: they do not know how the server is reached.
             base: String::new(),
         })
+    }
+}
+
+impl GatewaysArgs {
+    /// The gateways that come along, and those of the folder.
+    pub fn read(&self) -> Result<Arc<Gateways>, CliError> {
+        match &self.folder {
+            Some(folder) => Ok(Arc::new(Gateways::with_folder(Some(folder))?)),
+            None => Ok(Gateways::shared()),
+        }
+    }
+
+    /// The gateways; one that is not among them was typed wrongly, and ends the program like everything that was.
+    pub fn with(&self, gateway: Gateway) -> Result<Arc<Gateways>, CliError> {
+        let gateways = self.read()?;
+        if gateways.get(gateway).is_none() {
+            let names: Vec<_> = gateways.all().iter().map(|preset| preset.id.to_string()).collect();
+            let text = format!("invalid value '{gateway}' for '--gateway <KIND>': there are {}", names.join(", "));
+            Cli::command().error(ErrorKind::InvalidValue, text).exit();
+        }
+        Ok(gateways)
     }
 }
 

@@ -237,7 +237,7 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Algorithms, OrderStatus, RefusalReason};
+    use crate::domain::{Algorithms, GatewayOptions, OrderStatus, RefusalReason};
     use crate::server::gateway::{Credentials, twocheckout};
     use std::collections::HashSet;
 
@@ -245,7 +245,8 @@ mod tests {
     const SECRET: &[u8] = b"demo secret";
 
     fn credentials() -> Credentials<'static> {
-        Credentials { secret: SECRET, required: Algorithms::ALL }
+        static NO_OPTIONS: GatewayOptions = GatewayOptions(std::collections::BTreeMap::new());
+        Credentials { secret: SECRET, required: Algorithms::ALL, options: &NO_OPTIONS }
     }
 
     fn all(seed: u64) -> Vec<(Duration, Event)> {

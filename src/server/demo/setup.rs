@@ -88,6 +88,7 @@ async fn path_key(services: &Services, merchant: &Merchant) -> Result<String, De
     }
     let form = ListenerForm {
         gateway: Gateway::TwoCheckout,
+        options: Default::default(),
         label: "Pretend 2Checkout".to_owned(),
         secret: new_key(),
         required: Algorithms::ALL,

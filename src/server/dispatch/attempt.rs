@@ -12,7 +12,7 @@ use super::{
 use crate::domain::{
     Cause, Timestamp,
     attempt::{Origin, VerdictDetail},
-    id::{DeliveryId, NotificationId},
+    id::{DeliveryId, NotificationId, UrlId},
 };
 use crate::server::{
     clock::Clock,
@@ -21,7 +21,10 @@ use crate::server::{
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version, header};
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Of an answer as much is kept.
 pub const KEPT_ANSWER: usize = 64 << 10;
@@ -34,8 +37,25 @@ pub struct Workshop<T = Store, C = Client> {
     pub client: Arc<C>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
+    pub certificates: Certificates,
     /// Which key the scripts of URLs seem to have, while a merchant's key is changed.
     pub guesses: Guesses,
+}
+
+/// When the certificates end that URLs' servers showed, as this process has noted it: they are written when they change.
+#[derive(Default)]
+pub struct Certificates(Mutex<HashMap<UrlId, (String, Timestamp)>>);
+
+impl Certificates {
+    /// Whether this is news.
+    fn is_new(&self, url: &NotificationUrl, ends_at: Timestamp) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&url.id).is_none_or(|(address, known)| *address != url.url || *known != ends_at)
+    }
+
+    fn keep(&self, url: &NotificationUrl, ends_at: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(url.id, (url.url.clone(), ends_at));
+    }
 }
 
 /// What came of an attempt: for the store, and for the scheduler.
@@ -126,6 +146,13 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                 signing.learn(&self.guesses, url.id, &mut verdict);
                 if verdict.cause.is_some() {
                     not_before = self.told(&exchange, &mut verdict);
+                }
+                if let Some(ends_at) = exchange.certificate_ends_at.filter(|ends_at| self.certificates.is_new(&url, *ends_at)) {
+                    // What cannot be written is noted with the next connection.
+                    match self.store.note_certificate(url.id, url.url.clone(), ends_at).await {
+                        Ok(()) => self.certificates.keep(&url, ends_at),
+                        Err(error) => tracing::debug!(%error, url.id = %url.id, "a certificate could not be noted"),
+                    }
                 }
                 verdict.detail.compression = std::mem::take(&mut exchange.answer.compression);
                 keep(exchange, &mut record);

@@ -72,6 +72,8 @@ table! {
     fn cancel_open(&self, url_id: UrlId) -> u64;
     /// Whether a delivery still waits for an attempt.
     fn is_open(&self, id: DeliveryId) -> bool;
+    /// Notes when the certificate ends that the server of a URL's address showed.
+    fn note_certificate(&self, id: UrlId, address: String, ends_at: Timestamp) -> ();
     /// Puts a URL on hold because of what it answered.
     fn hold_for(&self, id: UrlId, address: String, cause: Cause, actor: String) -> bool;
     /// Notes that a URL's script answers with the new key.

@@ -195,6 +195,7 @@ fn wrong(found: &FoundReceipt, expected: &Expectation<'_>) -> Verdict {
             product_id: edit(&facts.product_id),
             product_name: edit(&facts.product_name),
             ipn_date: edit(&facts.ipn_date),
+            is_licence: facts.is_licence,
         };
         if edited != *facts && is_source(&edited.source(&found.date)) {
             return verdict(Cause::EditedValues, format!("The values were {what} before they were hashed."));

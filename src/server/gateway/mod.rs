@@ -1,29 +1,77 @@
-//! The gateways' dialects: one file for each, turning what it posts into our words and our outcome into the
-//! acknowledgement it knows.
+//! The gateways' dialects: what they send turned into our words, and our outcome into the acknowledgement that they know.
 //!
-//! Pure: bytes and secrets in, facts or a reason out. Must not live here: HTTP, the store, the clock.
+//! Most gateways are data (`presets/`, read by `preset`) over a few primitives: `fields` and `json`, `template`, `crypto`.
+//! `twocheckout` is code. `registry` knows which there are; `translate` puts what came into the one form that leaves;
+//! `simulate` signs messages as a gateway would.
+//!
+//! Pure: bytes and secrets in, facts or a reason out. Must not live here: servers and clients, the store, the clock.
 
+mod crypto;
+mod fields;
+mod json;
+mod preset;
+mod registry;
+pub mod simulate;
+mod template;
+mod translate;
+#[cfg(test)]
+mod trials;
 pub mod twocheckout;
 
-use crate::domain::{Algorithms, Gateway, RefusalReason, order::OrderFacts};
-use crate::server::ipn::Form;
+pub use preset::{ADDRESS, Adapter, Ask, Case, MODE, PREVIOUS_SECRET, Preset};
+pub use registry::{Gateways, PresetError};
+
+use self::template::Source;
+use crate::domain::{Algorithms, GatewayOptions, RefusalReason, Timestamp, order::OrderFacts};
+use bytes::Bytes;
+use compact_str::{CompactString, format_compact};
+use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
+
+/// Longest text kept of a field that lists show; the message itself is kept whole.
+const SHOWN_CHARS: usize = 200;
+
+/// A request of a gateway.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub method: &'a http::Method,
+    /// What follows the question mark, as it came.
+    pub query: &'a str,
+    pub headers: &'a http::HeaderMap,
+    pub body: &'a [u8],
+    /// The listener's address from outside: `https://ipn.example.com` and the path.
+    pub url: [&'a str; 2],
+    pub now: Timestamp,
+    /// The moment of the answer as receipts print it: `YYYYMMDDHHMMSS`.
+    pub date: &'a str,
+}
 
 /// What a listener's settings say about checking.
 #[derive(Debug, Clone, Copy)]
 pub struct Credentials<'a> {
     pub secret: &'a [u8],
-    /// At least one of these must have signed.
+    /// At least one of these must have signed, where the gateway signs with several.
     pub required: Algorithms,
+    pub options: &'a GatewayOptions,
 }
 
-/// A message that is what it claims to be.
+/// A request that is what it claims to be.
 #[derive(Debug, Clone)]
-pub struct Verified<'a> {
-    pub facts: OrderFacts,
-    /// The algorithms that it was signed with, all right.
+pub struct Verified {
+    /// What it told; nothing where it only wanted an answer.
+    pub events: Vec<Event>,
+    /// The algorithms of 2Checkout's protocol that it was signed with, all right.
     pub signatures: Algorithms,
-    /// The fields in received order.
-    pub form: Form<'a>,
+    /// The answer, where it is made of the message.
+    pub receipt: Option<Acknowledgement>,
+}
+
+/// One thing that a gateway told.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub facts: OrderFacts,
+    /// The form that leaves for the merchant's URLs, where it is another than the one that came.
+    pub outgoing: Option<Bytes>,
 }
 
 /// A message that is not accepted.
@@ -45,28 +93,152 @@ impl Refused {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {
     pub status: u16,
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     pub body: String,
 }
 
-/// Checks a body against a listener's settings.
-pub fn verify<'a>(gateway: Gateway, credentials: Credentials<'_>, body: &'a [u8]) -> Result<Verified<'a>, Refused> {
-    match gateway {
-        Gateway::TwoCheckout => twocheckout::verify(credentials, body),
+impl Acknowledgement {
+    /// What every gateway without words of its own takes for a yes.
+    pub fn plain() -> Self {
+        Self { status: 200, content_type: "text/plain; charset=utf-8".into(), body: "OK\n".to_owned() }
     }
 }
 
-/// The reference of the order that a body names, whether or not anything else of it is right; empty where it names none.
+/// What has become of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Stored,
+    /// It was there already.
+    Repeated,
+    /// It was stored, but its amount is another than that of the order.
+    Differs,
+    Refused(RefusalReason),
+    NotStored,
+}
+
+/// The reference of the order that a message names, whether or not anything else of it is right; empty where it names none.
 /// Nobody has proved it.
-pub fn reference(gateway: Gateway, body: &[u8]) -> String {
-    match gateway {
-        Gateway::TwoCheckout => twocheckout::named(body),
+pub fn named(preset: &Preset, message: &[u8]) -> String {
+    if preset.adapter.is_some() {
+        return twocheckout::named(message);
+    }
+    preset.named(message).map(|text| reference(&text).to_string()).unwrap_or_default()
+}
+
+/// Checks a request against a listener's settings, and reads it.
+pub fn verify(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>) -> Result<Verified, Refused> {
+    match preset.adapter {
+        Some(adapter) => twocheckout::take(adapter, credentials, request),
+        None => by_data(preset, credentials, request),
     }
 }
 
-/// The answer for a message that is stored, now or before. `date` is the moment of the answer as `YYYYMMDDHHMMSS`.
-pub fn acknowledge(gateway: Gateway, credentials: Credentials<'_>, verified: &Verified<'_>, date: &str) -> Acknowledgement {
-    match gateway {
-        Gateway::TwoCheckout => twocheckout::acknowledge(credentials, verified, date),
+fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>) -> Result<Verified, Refused> {
+    let parsed = preset.parse(request)?;
+    let mut events = Vec::new();
+    let mut is_ignored = false;
+    // Where the signature stands in a header it is that of the whole request.
+    let signs_each = preset.signs_each_item();
+    for (number, scope) in preset.scopes(&parsed.fields)?.into_iter().enumerate() {
+        let id = preset.signatures.iter().find_map(|signature| signature.id_of(request)).unwrap_or_default();
+        let source = Source {
+            scope,
+            body: request.body,
+            timestamp: &[],
+            id,
+            secret: &[],
+            options: credentials.options,
+            headers: request.headers,
+            url: request.url,
+            pairs: None,
+            raw: parsed.raw,
+        };
+        let ignored = preset.is_ignored(&source);
+        if !(ignored && preset.ignore.as_ref().is_some_and(|ignore| ignore.unsigned)) {
+            if number == 0 || signs_each {
+                preset.prove(scope, parsed.raw, credentials, request)?;
+            }
+            preset.settled(scope, credentials)?;
+        }
+        if ignored {
+            is_ignored = true;
+        } else if let Some(reading) = preset.read_order(&source) {
+            preset.fits_mode(&reading.facts, credentials)?;
+            let outgoing = translate::translate(preset, &reading, request.now).into();
+            events.push(Event { facts: reading.facts, outgoing: Some(outgoing) });
+        }
     }
+    if events.is_empty() && !is_ignored {
+        return Err(Refused::because(RefusalReason::FieldMissing));
+    }
+    Ok(Verified { events, signatures: Algorithms::NONE, receipt: None })
+}
+
+/// What a request is answered with; `None` where the gateway has no answer of its own for the outcome.
+pub fn answer(preset: &Preset, outcome: Outcome) -> Option<Acknowledgement> {
+    let answers = &preset.answers;
+    let stored = || Some(answers.stored.as_ref().map_or_else(Acknowledgement::plain, acknowledgement));
+    let own = |answer: &Option<preset::Answer>| answer.as_ref().map(acknowledgement);
+    match outcome {
+        Outcome::Stored => stored(),
+        Outcome::Repeated => own(&answers.repeated).or_else(stored),
+        Outcome::Differs => own(&answers.differs).or_else(stored),
+        Outcome::NotStored => own(&answers.failed),
+        // It is signed, and about no payment: asking for it again would help nobody.
+        Outcome::Refused(RefusalReason::FieldMissing) if preset.adapter.is_none() => stored(),
+        Outcome::Refused(
+            RefusalReason::NoSignature
+            | RefusalReason::RequiredSignatureMissing
+            | RefusalReason::WrongSignature
+            | RefusalReason::Stale
+            | RefusalReason::WrongMerchant
+            | RefusalReason::WrongMode,
+        ) => own(&answers.refused),
+        Outcome::Refused(RefusalReason::Malformed | RefusalReason::TooManyFields) => own(&answers.malformed),
+        Outcome::Refused(_) => None,
+    }
+}
+
+fn acknowledgement(answer: &preset::Answer) -> Acknowledgement {
+    Acknowledgement { status: answer.status, content_type: answer.content_type.clone().into(), body: answer.body.clone() }
+}
+
+/// The values of a JSON message with the paths that lead to them; `None` where it is no JSON.
+pub fn json_fields(body: &[u8]) -> Option<Vec<(String, String)>> {
+    fn walk(at: &str, value: &json::Json<'_>, found: &mut Vec<(String, String)>) {
+        match value {
+            json::Json::Object(members) => {
+                for (name, value) in members {
+                    let path = if at.is_empty() { name.to_string() } else { format!("{at}.{name}") };
+                    walk(&path, value, found);
+                }
+            }
+            json::Json::List(items) => {
+                for (number, value) in items.iter().enumerate() {
+                    walk(&format!("{at}[{number}]"), value, found);
+                }
+            }
+            value => found.push((at.to_owned(), value.text().unwrap_or_default().to_owned())),
+        }
+    }
+    let root = json::Json::parse(body).ok()?;
+    let mut found = Vec::new();
+    walk("", &root, &mut found);
+    Some(found)
+}
+
+/// A text as lists show it.
+fn shown(text: &str) -> CompactString {
+    text.trim().chars().filter(|letter| !letter.is_control()).take(SHOWN_CHARS).collect()
+}
+
+/// What things are told apart by: where it is too long to show, its beginning and a digest of all of it.
+fn reference(text: &str) -> CompactString {
+    let text = text.trim();
+    let short = shown(text);
+    if text.len() == short.len() {
+        return short;
+    }
+    let digest = hex::encode(&Sha256::digest(text.as_bytes())[..8]);
+    format_compact!("{}…{digest}", short.chars().take(SHOWN_CHARS - 17).collect::<CompactString>())
 }

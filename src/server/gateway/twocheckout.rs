@@ -1,9 +1,10 @@
-//! 2Checkout, formerly Avangate, now of Verifone.
+//! 2Checkout, formerly Avangate, now of Verifone, and those who speak its protocol: PayU's LiveUpdate.
 //!
-//! Source: 2Checkout documentation, *Instant Payment Notification (IPN)*: parameters, triggers, signature, receipt.
+//! Sources: 2Checkout documentation, *Instant Payment Notification (IPN)*: parameters, triggers, signature, receipt; *License
+//! Change Notification (LCN)*: parameters, read receipt.
 
-use super::{Acknowledgement, Credentials, Refused, Verified};
-use crate::domain::{Money, OrderStatus, RefusalReason, Timestamp, money::Currency, order::OrderFacts};
+use super::{Acknowledgement, Adapter, Credentials, Event, Refused, Request, Verified, reference, shown};
+use crate::domain::{Algorithms, Money, OrderStatus, RefusalReason, Timestamp, money::Currency, order::OrderFacts};
 use crate::server::ipn::{
     Form, FormError, ReceiptFacts,
     signature::{self, SignatureCheck},
@@ -13,13 +14,40 @@ use jiff::{
     civil::DateTime,
     tz::{Offset, TimeZone},
 };
-use sha2::{Digest as _, Sha256};
 
-/// Longest text kept of a field that lists show; the message itself is kept whole.
-const SHOWN_CHARS: usize = 200;
+/// A form whose signatures are right, and that names an order.
+#[derive(Debug, Clone)]
+pub struct Signed<'a> {
+    pub facts: OrderFacts,
+    /// All right.
+    pub signatures: Algorithms,
+    /// The fields in received order.
+    pub form: Form<'a>,
+}
+
+/// Checks a request, reads it, and makes its receipt.
+pub(super) fn take(adapter: Adapter, credentials: Credentials<'_>, request: &Request<'_>) -> Result<Verified, Refused> {
+    if request.method != http::Method::POST {
+        return Err(Refused::because(RefusalReason::WrongMethod));
+    }
+    let signed = match adapter {
+        Adapter::TwoCheckout => verify(credentials, request.body)?,
+        Adapter::TwoCheckoutLicence => verify_as(credentials, request.body, licence)?,
+    };
+    let receipt = Some(acknowledge(credentials, &signed, request.date));
+    Ok(Verified { events: vec![Event { facts: signed.facts, outgoing: None }], signatures: signed.signatures, receipt })
+}
 
 /// Checks the form, its signatures, and that it names an order.
-pub fn verify<'a>(credentials: Credentials<'_>, body: &'a [u8]) -> Result<Verified<'a>, Refused> {
+pub fn verify<'a>(credentials: Credentials<'_>, body: &'a [u8]) -> Result<Signed<'a>, Refused> {
+    verify_as(credentials, body, facts)
+}
+
+fn verify_as<'a>(
+    credentials: Credentials<'_>,
+    body: &'a [u8],
+    read: impl FnOnce(&Form<'a>) -> Option<OrderFacts>,
+) -> Result<Signed<'a>, Refused> {
     let form = Form::parse(body).map_err(|error| match error {
         FormError::Empty => Refused::because(RefusalReason::Malformed),
         FormError::TooManyFields => Refused::because(RefusalReason::TooManyFields),
@@ -36,17 +64,43 @@ pub fn verify<'a>(credentials: Credentials<'_>, body: &'a [u8]) -> Result<Verifi
         let detail = format!("Signed with {}; this listener requires {}.", signatures.labels(), credentials.required.labels());
         return Err(Refused { reason: RefusalReason::RequiredSignatureMissing, detail });
     }
-    let facts = facts(&form).ok_or(Refused::because(RefusalReason::FieldMissing))?;
-    Ok(Verified { facts, signatures, form })
+    let facts = read(&form).ok_or(Refused::because(RefusalReason::FieldMissing))?;
+    Ok(Signed { facts, signatures, form })
 }
 
 /// The read receipt, in the form of the strongest signature that came.
-pub fn acknowledge(credentials: Credentials<'_>, verified: &Verified<'_>, date: &str) -> Acknowledgement {
-    let receipt = verified
+pub fn acknowledge(credentials: Credentials<'_>, signed: &Signed<'_>, date: &str) -> Acknowledgement {
+    let receipt = signed
         .signatures
         .strongest()
-        .map(|algorithm| ReceiptFacts::of(&verified.form).receipt(algorithm, credentials.secret, date));
-    Acknowledgement { status: 200, content_type: "text/html; charset=utf-8", body: receipt.unwrap_or_default() }
+        .map(|algorithm| ReceiptFacts::of(&signed.form).receipt(algorithm, credentials.secret, date));
+    Acknowledgement { status: 200, content_type: "text/html; charset=utf-8".into(), body: receipt.unwrap_or_default() }
+}
+
+/// What a notice about a licence says. It is no payment: its status is never mapped to one.
+fn licence(form: &Form<'_>) -> Option<OrderFacts> {
+    let text = |name: &str| shown(&form.text(name));
+    let code = reference(&form.text("LICENSE_CODE"));
+    if code.is_empty() {
+        return None;
+    }
+    let vendor_status = match (text("DISPATCH_REASON"), text("STATUS")) {
+        (reason, status) if reason.is_empty() => status,
+        (reason, _) => reason,
+    };
+    Some(OrderFacts {
+        reference: code,
+        external: reference(&form.text("LAST_ORDER_REFERENCE")),
+        email: text("EMAIL").to_lowercase(),
+        customer: customer(&text("FIRST_NAME"), &text("LAST_NAME"), &text("COMPANY")),
+        status: OrderStatus::Unmapped,
+        vendor_status,
+        amount: None,
+        test: form.text("TEST") == "1",
+        event_at: None,
+        message_id: CompactString::default(),
+        refund: None,
+    })
 }
 
 /// The order that a body names, nothing else of which need be right; empty where it names none.
@@ -64,6 +118,8 @@ pub fn facts(form: &Form<'_>) -> Option<OrderFacts> {
         return None;
     }
     let vendor_status = text("ORDERSTATUS");
+    // PayU's word for a test order.
+    let vendor_status_is_test = vendor_status.eq_ignore_ascii_case("TEST");
     let amount =
         Currency::parse(&form.text("CURRENCY")).and_then(|currency| Money::parse(&form.text("IPN_TOTALGENERAL"), currency));
     Some(OrderFacts {
@@ -74,25 +130,11 @@ pub fn facts(form: &Form<'_>) -> Option<OrderFacts> {
         status: status(&vendor_status),
         vendor_status,
         amount,
-        test: form.text("TEST_ORDER") == "1",
+        test: form.text("TEST_ORDER") == "1" || vendor_status_is_test,
         event_at: event_time(&form.text("IPN_DATE"), &form.text("TIMEZONE_OFFSET")),
         message_id: text("MESSAGE_ID"),
+        refund: None,
     })
-}
-
-fn shown(text: &str) -> CompactString {
-    text.trim().chars().filter(|letter| !letter.is_control()).take(SHOWN_CHARS).collect()
-}
-
-/// What orders are told apart by: where it is too long to show, its beginning and a digest of all of it.
-fn reference(text: &str) -> CompactString {
-    let text = text.trim();
-    let short = shown(text);
-    if text.len() == short.len() {
-        return short;
-    }
-    let digest = hex::encode(&Sha256::digest(text.as_bytes())[..8]);
-    format_compact!("{}…{digest}", short.chars().take(SHOWN_CHARS - 17).collect::<CompactString>())
 }
 
 fn customer(first: &str, last: &str, company: &str) -> CompactString {
@@ -104,16 +146,18 @@ fn customer(first: &str, last: &str, company: &str) -> CompactString {
 }
 
 /// Our word for an ORDERSTATUS (documentation: *IPN triggers*, *Order flow*). `AUTHRECEIVED` is a status of the API
-/// that some accounts' notifications carry too.
+/// that some accounts' notifications carry too; the words after those of 2Checkout are PayU's.
 fn status(vendor: &str) -> OrderStatus {
     match vendor.to_ascii_uppercase().as_str() {
-        "PENDING" | "PENDING_APPROVAL" | "PURCHASE_PENDING" | "SUSPECT" => OrderStatus::Pending,
+        "PENDING" | "PENDING_APPROVAL" | "PURCHASE_PENDING" | "SUSPECT" | "WAITING_PAYMENT" | "IN_PROGRESS" => {
+            OrderStatus::Pending
+        }
         "PAYMENT_AUTHORIZED" | "PENDING_ORDER_APPROVAL" | "AUTHRECEIVED" => OrderStatus::Authorized,
-        "PAYMENT_RECEIVED" | "COMPLETE" => OrderStatus::Paid,
+        "PAYMENT_RECEIVED" | "COMPLETE" | "CASH" | "TEST" => OrderStatus::Paid,
         "REFUND" => OrderStatus::Refunded,
         "REVERSED" => OrderStatus::Reversed,
-        "CANCELED" => OrderStatus::Cancelled,
-        "INVALID" => OrderStatus::Failed,
+        "CANCELED" | "CANCELLED" | "TIMEOUT" => OrderStatus::Cancelled,
+        "INVALID" | "CARD_NOTAUTHORIZED" | "NOT_FOUND" | "FRAUD" => OrderStatus::Failed,
         _ => OrderStatus::Unmapped,
     }
 }
@@ -143,13 +187,14 @@ fn parse_offset(text: &str) -> Option<Offset> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Algorithm, Algorithms};
+    use crate::domain::{Algorithm, GatewayOptions};
     use proptest::prelude::*;
 
     const KEY: &[u8] = b"AABBCCDDEEFF";
 
     fn credentials(required: Algorithms) -> Credentials<'static> {
-        Credentials { secret: KEY, required }
+        static NO_OPTIONS: GatewayOptions = GatewayOptions(std::collections::BTreeMap::new());
+        Credentials { secret: KEY, required, options: &NO_OPTIONS }
     }
 
     fn signed(fields: &[(&str, &str)], algorithms: &[Algorithm]) -> Vec<u8> {

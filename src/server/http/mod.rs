@@ -4,6 +4,7 @@
 
 mod assets;
 pub mod cookies;
+mod export;
 mod guard;
 mod live;
 pub mod metrics;
@@ -49,10 +50,17 @@ pub fn router(panel: Panel) -> Router {
     // Pages spawn what they render. An error means that another server of this process (tests) did it before.
     let _ = any_spawner::Executor::init_tokio();
     let services = &panel.services;
-    let listeners = listener::router_with(services.store.clone(), services.clock.clone(), services.metrics.clone());
+    let house = listener::House {
+        gateways: services.gateways.clone(),
+        metrics: services.metrics.clone(),
+        base: services.base.trim_end_matches('/').to_owned(),
+    };
+    let listeners = listener::router_with(services.store.clone(), services.clock.clone(), house);
     let session = middleware::from_fn_with_state(panel.services.clone(), session::current_user);
     let pages = Router::new()
         .route("/rpc/{*function}", any(pages::server_function))
+        .route("/m/{merchant}/deliveries.csv", get(export::deliveries))
+        .route("/m/{merchant}/inbound.csv", get(export::inbound))
         .fallback(pages::page)
         .layer(
             ServiceBuilder::new()

@@ -2,7 +2,7 @@
 
 use super::{Panel, assets, cookies};
 use crate::{
-    domain::pages::flash::Posted,
+    domain::{Zone, pages::flash::Posted},
     ui::shell::{Look, shell},
 };
 use axum::{
@@ -56,6 +56,7 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
         has_script: !manifest.script.is_empty(),
         theme: cookies::theme(request.headers()),
         now: panel.services.clock.now(),
+        zone: zone_of(&panel, request.uri().path()),
         heard: panel.hub.latest(),
     };
     let services = panel.services;
@@ -76,6 +77,31 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
     };
     let render = leptos_axum::render_app_async_with_context(context, move || shell(options.clone()));
     render(request).await
+}
+
+/// The zone that the times of a page are told in: that of the merchant whom its address names.
+fn zone_of(panel: &Panel, path: &str) -> Zone {
+    let slug = path.strip_prefix("/m/").and_then(|rest| rest.split('/').next());
+    let settings = panel.services.store.settings();
+    slug.and_then(|slug| settings.merchant_named(slug)).map(|merchant| merchant.zone.clone()).unwrap_or_default()
+}
+
+/// The page for when the database cannot be read, and so no page can be rendered.
+pub fn out_of_order() -> Response {
+    let style = &assets::manifest().style;
+    let page = format!(
+        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
+         initial-scale=1\"><title>Please try again · Quittance</title><link rel=\"stylesheet\" href=\"/pkg/{style}\"></head><body>\
+         <main class=\"plain-page\"><p class=\"brand\">Quittance</p><h1>Please try again</h1><p>The database cannot be read at the \
+         moment. Messages from gateways are not lost meanwhile: what cannot be stored is not acknowledged, and gateways send it \
+         again.</p><p><a class=\"button primary\" href=\"\">Try again</a></p></main></body></html>\n"
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::RETRY_AFTER, "5"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
+    ];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, page).into_response()
 }
 
 fn clear_flash() -> HeaderValue {

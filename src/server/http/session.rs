@@ -1,6 +1,6 @@
 //! Who is asking: puts the signed-in user into the request, and leads the others to the sign-in page.
 
-use super::cookies::session_token;
+use super::{cookies::session_token, pages::out_of_order};
 use crate::{
     rpc::CurrentUser,
     server::{auth::session_user, service::Services},
@@ -13,7 +13,7 @@ use axum::{
 };
 
 /// Pages that need no sign-in.
-const OPEN_PAGES: [&str; 2] = ["/sign-in", "/setup"];
+const OPEN_PAGES: [&str; 3] = ["/sign-in", "/setup", "/join"];
 
 /// Finds the user of the request's session.
 pub async fn current_user(State(services): State<Services>, mut request: Request, next: Next) -> Response {
@@ -23,14 +23,16 @@ pub async fn current_user(State(services): State<Services>, mut request: Request
             Ok(user) => user,
             Err(error) => {
                 tracing::error!(%error, "a session could not be looked up");
+                if is_page(&request) {
+                    return out_of_order();
+                }
                 let message = "The database cannot be read at the moment. Please try again.\n";
                 return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], message).into_response();
             }
         },
     };
     let path = request.uri().path();
-    let is_page = matches!(*request.method(), Method::GET | Method::HEAD) && !path.starts_with("/rpc/") && path != "/live";
-    if user.is_none() && is_page && !OPEN_PAGES.contains(&path) {
+    if user.is_none() && is_page(&request) && !OPEN_PAGES.contains(&path) {
         let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
         let next_page: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
         let page = if wanted == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={next_page}") };
@@ -38,4 +40,10 @@ pub async fn current_user(State(services): State<Services>, mut request: Request
     }
     request.extensions_mut().insert(CurrentUser(user));
     next.run(request).await
+}
+
+/// Whether somebody will look at the answer.
+fn is_page(request: &Request) -> bool {
+    let path = request.uri().path();
+    matches!(*request.method(), Method::GET | Method::HEAD) && !path.starts_with("/rpc/") && path != "/live"
 }

@@ -26,6 +26,8 @@ pub struct ReceiptFacts {
     pub product_id: Vec<u8>,
     pub product_name: Vec<u8>,
     pub ipn_date: Vec<u8>,
+    /// The notice is about a licence (LCN): in place of product and name stand its code and when it expires, and no date.
+    pub is_licence: bool,
 }
 
 impl ReceiptFacts {
@@ -33,13 +35,18 @@ impl ReceiptFacts {
     /// written in PHP.
     pub fn of(form: &Form<'_>) -> Self {
         let value = |name| form.first(name).map(|field| field.value.to_vec()).unwrap_or_default();
-        Self { product_id: value("IPN_PID"), product_name: value("IPN_PNAME"), ipn_date: value("IPN_DATE") }
+        if form.first("IPN_DATE").is_none() && form.first("IPN_PID").is_none() && form.first("LICENSE_CODE").is_some() {
+            let (product_id, product_name) = (value("LICENSE_CODE"), value("EXPIRATION_DATE"));
+            return Self { product_id, product_name, ipn_date: Vec::new(), is_licence: true };
+        }
+        Self { is_licence: false, product_id: value("IPN_PID"), product_name: value("IPN_PNAME"), ipn_date: value("IPN_DATE") }
     }
 
     /// The text that is hashed for a receipt of this date.
     pub fn source(&self, date: &[u8]) -> Vec<u8> {
         let mut source = Vec::with_capacity(64 + self.product_name.len());
-        for value in [&*self.product_id, &*self.product_name, &*self.ipn_date, date] {
+        let ipn_date = (!self.is_licence).then_some(&*self.ipn_date);
+        for value in [Some(&*self.product_id), Some(&*self.product_name), ipn_date, Some(date)].into_iter().flatten() {
             signature::push_prefixed(&mut source, value);
         }
         source
@@ -265,7 +272,12 @@ mod tests {
     const DATE: &str = "20050303123434";
 
     fn facts() -> ReceiptFacts {
-        ReceiptFacts { product_id: b"1".to_vec(), product_name: b"Software program".to_vec(), ipn_date: DATE.into() }
+        ReceiptFacts {
+            product_id: b"1".to_vec(),
+            product_name: b"Software program".to_vec(),
+            ipn_date: DATE.into(),
+            is_licence: false,
+        }
     }
 
     fn confirmed(body: &str) -> bool {
@@ -292,10 +304,8 @@ mod tests {
     /// License change notifications hash other fields by the same rule; the official page prints this one.
     #[test]
     fn the_documented_receipt_of_a_license_change() {
-        let mut source = Vec::new();
-        for value in ["3C343D0FAF", "2005-03-03", "20081117145935"] {
-            signature::push_prefixed(&mut source, value.as_bytes());
-        }
+        let form = Form::parse(b"LICENSE_CODE=3C343D0FAF&EXPIRATION_DATE=2005-03-03&STATUS=ACTIVE").unwrap();
+        let source = ReceiptFacts::of(&form).source(b"20081117145935");
         assert_eq!(source, b"103C343D0FAF102005-03-031420081117145935");
         for (algorithm, hash) in [
             (Algorithm::Md5, "cb34fe2991668eb82364edf62f845a34"),

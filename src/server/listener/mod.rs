@@ -1,5 +1,5 @@
 //! Listener pages: where gateways post. `POST /ipn/{key}` takes a notification, `GET` tells a probe that the page is
-//! there.
+//! there; of the gateways that send by GET it takes what has a query.
 //!
 //! The order of things is the promise: read within limits, check, **store, then acknowledge**. Nothing here waits for
 //! a merchant, a mail or a page. Must not live here: what a signature is (gateway, ipn), where things go (dispatch).
@@ -11,10 +11,13 @@ use self::{
     inbound::{ReadError, read_body, render_head},
     refusals::Refusals,
 };
-use crate::domain::{RefusalReason, Timestamp, id::RefusalId};
+use crate::domain::{
+    Gateway, Money, RefusalReason, Timestamp,
+    id::{MerchantId, RefusalId},
+};
 use crate::server::{
     clock::Clock,
-    gateway::{self, Acknowledgement, Credentials, Refused},
+    gateway::{self, Acknowledgement, Credentials, Event, Gateways, Outcome, Preset, Refused, Request},
     store::{Acceptance, Listener, NewNotification, NewRefusal, Store, StoreError},
     telemetry::Metrics,
 };
@@ -22,14 +25,15 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Path, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::post,
 };
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString as _};
+use futures::future::join_all;
 use jiff::fmt::strtime;
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Instant};
 
 /// Largest message, in bytes. A full order has about 2.5 kB; a hundred products about 60 kB.
 pub const MAX_BODY: usize = 256 << 10;
@@ -46,6 +50,10 @@ pub trait Keeper: Clone + Send + Sync + 'static {
     fn accept(&self, new: NewNotification) -> impl Future<Output = Result<Acceptance, StoreError>> + Send;
     /// Keeps a refused message.
     fn refuse(&self, new: NewRefusal) -> impl Future<Output = Result<RefusalId, StoreError>> + Send;
+    /// The amount of an order, where it is known.
+    fn amount_of(&self, _: MerchantId, _: Gateway, _: &str) -> impl Future<Output = Result<Option<Money>, StoreError>> + Send {
+        std::future::ready(Ok(None))
+    }
 }
 
 impl Keeper for Store {
@@ -60,6 +68,30 @@ impl Keeper for Store {
     fn refuse(&self, new: NewRefusal) -> impl Future<Output = Result<RefusalId, StoreError>> + Send {
         Self::refuse(self, new)
     }
+
+    fn amount_of(
+        &self,
+        merchant_id: MerchantId,
+        gateway: Gateway,
+        reference: &str,
+    ) -> impl Future<Output = Result<Option<Money>, StoreError>> + Send {
+        Self::amount_of(self, merchant_id, gateway, reference)
+    }
+}
+
+/// What listener pages need to know of the server that they belong to.
+#[derive(Clone)]
+pub struct House {
+    pub gateways: Arc<Gateways>,
+    pub metrics: Arc<Metrics>,
+    /// How the outside reaches it: `https://ipn.example.com`.
+    pub base: String,
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self { gateways: Gateways::shared(), metrics: Arc::default(), base: String::new() }
+    }
 }
 
 #[derive(Clone)]
@@ -67,24 +99,38 @@ struct ListenerState<K> {
     keeper: K,
     clock: Clock,
     refusals: Arc<Refusals>,
-    metrics: Arc<Metrics>,
+    house: Arc<House>,
 }
 
 /// The listener pages.
 pub fn router<K: Keeper>(keeper: K, clock: Clock) -> Router {
-    router_with(keeper, clock, Arc::default())
+    router_with(keeper, clock, House::default())
 }
 
-/// The listener pages, counting what comes.
-pub fn router_with<K: Keeper>(keeper: K, clock: Clock, metrics: Arc<Metrics>) -> Router {
-    let state = ListenerState { keeper, refusals: Arc::new(Refusals::new()), clock, metrics };
-    Router::new().route("/ipn/{key}", post(receive::<K>).get(probe::<K>)).with_state(state)
+/// The listener pages of a server.
+pub fn router_with<K: Keeper>(keeper: K, clock: Clock, house: House) -> Router {
+    let state = ListenerState { keeper, refusals: Arc::new(Refusals::new()), clock, house: Arc::new(house) };
+    Router::new().route("/ipn/{key}", post(receive::<K>).get(get::<K>)).with_state(state)
 }
 
-/// A gateway asks whether the page is there before it takes the address into its settings; it wants a 200.
-async fn probe<K: Keeper>(State(state): State<ListenerState<K>>, Path(key): Path<String>) -> Response {
+/// A gateway asks whether the page is there before it takes the address into its settings; it wants a 200. Some send their
+/// messages so.
+async fn get<K: Keeper>(
+    state: State<ListenerState<K>>,
+    peer: ConnectInfo<SocketAddr>,
+    Path(key): Path<String>,
+    request: axum::extract::Request,
+) -> Response {
+    let has_query = request.method() == Method::GET && request.uri().query().is_some_and(|query| !query.is_empty());
     match state.keeper.listener(&key) {
-        Some(listener) if listener.enabled => plain(StatusCode::OK, "This page takes payment notifications by POST.\n"),
+        Some(listener) if listener.enabled => {
+            let takes_get = state.house.gateways.get(listener.gateway).is_some_and(|preset| preset.takes_get());
+            if takes_get && has_query {
+                return receive(state, peer, Path(key), request).await;
+            }
+            let method = if takes_get { "GET" } else { "POST" };
+            plain(StatusCode::OK, format!("This page takes payment notifications by {method}.\n"))
+        }
         Some(_) => refuse_response(RefusalReason::ListenerOff),
         None => refuse_response(RefusalReason::UnknownListener),
     }
@@ -103,6 +149,8 @@ async fn receive<K: Keeper>(
     let listener = state.keeper.listener(&key);
     let is_known = listener.as_ref().is_some_and(|listener| listener.enabled);
     let body = match read_body(body, if is_known { MAX_BODY } else { REFUSED_BODY_KEPT }).await {
+        // Of a message that comes by GET the query is what tells.
+        Ok(_) if parts.method == Method::GET => Bytes::copy_from_slice(parts.uri.query().unwrap_or_default().as_bytes()),
         Ok(body) => body,
         Err(ReadError { reason: Some(reason), kept, size }) => {
             let reason = match &listener {
@@ -117,23 +165,27 @@ async fn receive<K: Keeper>(
         // The sender went away; nobody is there to be answered, and there is nothing whole to keep.
         Err(ReadError { reason: None, .. }) => return plain(StatusCode::BAD_REQUEST, "The body was cut off.\n"),
     };
-    let outcome = state.take(listener.as_deref(), &inbound, &head, &body).await;
+    let preset = listener.as_ref().and_then(|listener| state.house.gateways.get(listener.gateway));
+    let outcome = state.take(listener.as_deref(), preset, &inbound, &parts, &body).await;
+    let own = |outcome| preset.and_then(|preset| gateway::answer(preset, outcome)).map(IntoResponse::into_response);
     match outcome {
         Ok((acknowledgement, repeated)) => {
-            state.metrics.acknowledged(repeated, begun.elapsed());
+            state.house.metrics.acknowledged(repeated, begun.elapsed());
             acknowledgement.into_response()
         }
         Err(NotTaken::Refused(refused)) => {
             let reason = refused.reason;
             let size = body.len() as u64;
             state.keep_refusal(listener.as_deref(), &inbound, head(), body, size, refused).await;
-            refuse_response(reason)
+            own(Outcome::Refused(reason)).unwrap_or_else(|| refuse_response(reason))
         }
         Err(NotTaken::NotStored(error)) => {
-            state.metrics.not_stored();
+            state.house.metrics.not_stored();
             tracing::error!(%error, "a verified notification could not be stored; the gateway was asked to send it again");
-            let headers = [(header::RETRY_AFTER, RETRY_AFTER)];
-            (headers, plain(StatusCode::SERVICE_UNAVAILABLE, "Not stored. Please send it again later.\n")).into_response()
+            own(Outcome::NotStored).unwrap_or_else(|| {
+                let headers = [(header::RETRY_AFTER, RETRY_AFTER)];
+                (headers, plain(StatusCode::SERVICE_UNAVAILABLE, "Not stored. Please send it again later.\n")).into_response()
+            })
         }
     }
 }
@@ -159,37 +211,70 @@ impl<K: Keeper> ListenerState<K> {
     async fn take(
         &self,
         listener: Option<&Listener>,
+        preset: Option<&Arc<Preset>>,
         inbound: &Inbound,
-        head: &(dyn Fn() -> String + Send + Sync),
+        parts: &Parts,
         body: &Bytes,
     ) -> Result<(Acknowledgement, bool), NotTaken> {
         let listener = listener.ok_or(Refused::because(RefusalReason::UnknownListener))?;
         if !listener.enabled {
             return Err(Refused::because(RefusalReason::ListenerOff).into());
         }
-        let credentials = Credentials { secret: listener.secret.reveal(), required: listener.required };
-        // Everything that borrows the body ends here, so that nothing but the message itself waits for the disk.
-        let (facts, signatures, acknowledgement) = {
-            let verified = gateway::verify(listener.gateway, credentials, body)?;
-            // Computed before the message is handed over; sent only after it is stored.
+        let preset = preset.ok_or(Refused::because(RefusalReason::UnknownGateway))?;
+        let verified = {
             let date = receipt_date(inbound.received_at);
-            let acknowledgement = gateway::acknowledge(listener.gateway, credentials, &verified, &date);
-            (verified.facts, verified.signatures, acknowledgement)
+            let credentials =
+                Credentials { secret: listener.secret.reveal(), required: listener.required, options: &listener.options };
+            let request = Request {
+                method: &parts.method,
+                query: parts.uri.query().unwrap_or_default(),
+                headers: &parts.headers,
+                body,
+                url: [&self.house.base, parts.uri.path()],
+                now: inbound.received_at,
+                date: &date,
+            };
+            gateway::verify(preset, credentials, &request)?
         };
-        let new = NewNotification {
-            merchant_id: listener.merchant_id,
-            listener_id: Some(listener.id),
-            gateway: listener.gateway,
-            received_at: inbound.received_at,
-            signatures,
-            peer: inbound.peer.clone(),
-            head: head(),
-            body: body.clone(),
-            facts,
-            quiet: false,
+        let (mut differs, mut waiting) = (false, Vec::with_capacity(verified.events.len()));
+        for event in verified.events {
+            differs |= self.differs(preset, listener, &event).await;
+            let new = NewNotification {
+                merchant_id: listener.merchant_id,
+                listener_id: Some(listener.id),
+                gateway: listener.gateway,
+                received_at: inbound.received_at,
+                signatures: verified.signatures,
+                peer: inbound.peer.clone(),
+                head: render_head(parts),
+                body: body.clone(),
+                outgoing: event.outgoing,
+                facts: event.facts,
+                quiet: false,
+            };
+            waiting.push(self.keeper.accept(new));
+        }
+        // All messages of a request share a commit, or few; the request is answered when the last of them is safe.
+        let accepted = join_all(waiting).await.into_iter().collect::<Result<Vec<_>, _>>().map_err(NotTaken::NotStored)?;
+        let repeated = !accepted.is_empty() && accepted.iter().all(|one| one.repeated);
+        // Computed from the message before it was handed over; sent only after it is stored.
+        let outcome = match (repeated, differs) {
+            (true, _) => Outcome::Repeated,
+            (false, true) => Outcome::Differs,
+            (false, false) => Outcome::Stored,
         };
-        let acceptance = self.keeper.accept(new).await.map_err(NotTaken::NotStored)?;
-        Ok((acknowledgement, acceptance.repeated))
+        let acknowledgement = verified.receipt.or_else(|| gateway::answer(preset, outcome));
+        Ok((acknowledgement.unwrap_or_else(gateway::Acknowledgement::plain), repeated))
+    }
+
+    /// Whether a message's amount is another than that of its order, where its gateway has an answer for that.
+    async fn differs(&self, preset: &Preset, listener: &Listener, event: &Event) -> bool {
+        let (Some(_), Some(told)) = (&preset.answers.differs, event.facts.amount) else { return false };
+        match self.keeper.amount_of(listener.merchant_id, listener.gateway, &event.facts.reference).await {
+            Ok(known) => known.is_some_and(|known| known != told),
+            // It is stored all the same, or that fails for the same reason.
+            Err(_) => false,
+        }
     }
 
     /// Counts what was refused, and keeps it as often as the limits allow. Never fails the answer: it says no in any case.
@@ -202,11 +287,12 @@ impl<K: Keeper> ListenerState<K> {
         size: u64,
         refused: Refused,
     ) {
-        self.metrics.refused(refused.reason);
+        let preset = listener.and_then(|listener| self.house.gateways.get(listener.gateway));
+        self.house.metrics.refused(refused.reason);
         let listener_id = listener.map(|listener| listener.id);
         let Some(suppressed) = self.refusals.admit(listener_id, inbound.received_at) else { return };
         let new = NewRefusal {
-            reference: listener.map(|listener| gateway::reference(listener.gateway, &body)).unwrap_or_default(),
+            reference: preset.map(|preset| gateway::named(preset, &body)).unwrap_or_default(),
             merchant_id: listener.map(|listener| listener.merchant_id),
             listener_id,
             at: inbound.received_at,
@@ -235,10 +321,15 @@ pub fn receipt_date(moment: Timestamp) -> String {
 impl IntoResponse for Acknowledgement {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
-        let headers: [(HeaderName, HeaderValue); 2] = [
-            (header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ];
+        let content_type = match self.content_type {
+            Cow::Borrowed(known) => HeaderValue::from_static(known),
+            Cow::Owned(told) => HeaderValue::from_str(&told).unwrap_or(HeaderValue::from_static("text/plain")),
+        };
+        let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::NO_CONTENT {
+            return (status, [no_store]).into_response();
+        }
+        let headers: [(HeaderName, HeaderValue); 2] = [(header::CONTENT_TYPE, content_type), no_store];
         (status, headers, self.body).into_response()
     }
 }

@@ -15,7 +15,7 @@ use crate::server::{
         client::{Outbound, Target},
     },
     ipn::signature,
-    store::{Alerts, Merchant, NotificationUrl, UrlState, random},
+    store::{Actor, Alerts, Merchant, NotificationUrl, UrlState, random},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderName, HeaderValue, Method, header};
@@ -39,11 +39,18 @@ impl Services {
             Some((view(url, UrlState::default(), None), alert))
         });
         let (url, after) = merchant.alerts.clone().map_or((String::new(), ALERT_AFTER), |alerts| (alerts.url, alerts.after));
-        Ok(AlertSettings { merchant: merchant_ref(merchant), url, after, told: told.collect(), may_change })
+        let version = merchant.version;
+        Ok(AlertSettings { merchant: merchant_ref(merchant), url, after, version, told: told.collect(), may_change })
     }
 
     /// Sets where a merchant is told of trouble; an empty URL: nowhere. `after` is in minutes.
-    pub async fn save_alerts(&self, merchant: &Merchant, url: &str, after: &str, actor: &str) -> ServiceResult<()> {
+    pub async fn save_alerts(
+        &self,
+        merchant: &Merchant,
+        url: &str,
+        after: &str,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<()> {
         let mut mistakes = Mistakes::default();
         let url = url.trim();
         if !url.is_empty() {
@@ -59,7 +66,10 @@ impl Services {
         mistakes.end()?;
         let after = minutes.unwrap_or_default() * 60;
         let alerts = (!url.is_empty()).then(|| Alerts { url: url.to_owned(), after });
-        Ok(self.store.set_alerts(merchant.id, alerts, actor.to_owned()).await?)
+        let actor = actor.into();
+        let seen = actor.seen;
+        let saved = self.store.set_alerts(merchant.id, alerts, actor).await;
+        self.or_conflict(merchant.id.get(), seen, saved).await
     }
 
     /// Sends an alert that says that it is a test; gives what became of it.

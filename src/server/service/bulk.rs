@@ -10,7 +10,8 @@ use crate::domain::{
         deliveries::{DeliveryFilter, StateFilter},
     },
 };
-use crate::server::store::{BulkOrder, Merchant, NewBulk};
+use crate::server::store::{Actor, BulkOrder, Merchant, NewBulk};
+use std::time::Duration;
 
 impl Services {
     /// What a bulk resend of a list would make, for the page before it.
@@ -29,36 +30,39 @@ impl Services {
             let message = "Deliveries that are queued or held are on their way already; choose those that failed.";
             return Err(AppError::field("state", message).into());
         }
-        if !filter.text.is_empty() && self.store.find_deliveries(merchant.id, &filter.whole()).await?.truncated {
+        if !filter.text.is_empty() && self.store.find_deliveries(merchant.id, &filter.whole(), 1).await?.truncated {
             let message = "More than 1,000 orders begin like this; type more of the reference, or choose days instead.";
             return Err(AppError::field("text", message).into());
         }
         Ok(self.store.count_bulk(merchant.id, &BulkOrder { filter: filter.whole(), target }).await?)
     }
 
-    /// Asks for a bulk resend; the same request key gives the one of the first time.
+    /// Asks for a bulk resend, which can be stopped for a while before anything is made; the same request key gives the one of
+    /// the first time.
     pub async fn start_bulk(
         &self,
         merchant: &Merchant,
         filter: &DeliveryFilter,
         target: BulkTarget,
         request_key: String,
-        actor: &str,
+        actor: impl Into<Actor> + Send,
+        grace: Duration,
     ) -> ServiceResult<BulkId> {
         let count = self.count_bulk(merchant, filter, target).await?;
         let new = NewBulk {
             order: BulkOrder { filter: filter.whole(), target },
             expected: (!count.more).then_some(count.made),
-            actor: actor.to_owned(),
+            actor: actor.into(),
             request_key,
             at: self.clock.now(),
+            starts_at: self.clock.now().plus(grace),
         };
         Ok(self.store.add_bulk(merchant.id, new).await?)
     }
 
     /// Cancels a bulk resend; `false` where it had ended already.
-    pub async fn cancel_bulk(&self, merchant: &Merchant, id: BulkId, actor: &str) -> ServiceResult<bool> {
-        Ok(self.store.cancel_bulk(merchant.id, id, actor.to_owned()).await?)
+    pub async fn cancel_bulk(&self, merchant: &Merchant, id: BulkId, actor: impl Into<Actor> + Send) -> ServiceResult<bool> {
+        Ok(self.store.cancel_bulk(merchant.id, id, actor).await?)
     }
 
     /// A bulk resend, with how its deliveries stand.

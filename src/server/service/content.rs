@@ -5,7 +5,7 @@ use crate::domain::{
     Tags, Triggers,
     content::{FORCED_TAGS, MAX_OTHER_TAGS, is_listed},
 };
-use crate::server::store::Merchant;
+use crate::server::store::{Actor, Merchant};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// What somebody enters.
@@ -55,13 +55,21 @@ fn tags(form: &ContentForm) -> Result<Tags, String> {
 
 impl Services {
     /// Sets which statuses and which fields a merchant's URLs get.
-    pub async fn save_content(&self, merchant: &Merchant, form: &ContentForm, actor: &str) -> ServiceResult<()> {
+    pub async fn save_content(
+        &self,
+        merchant: &Merchant,
+        form: &ContentForm,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<()> {
         let mut mistakes = Mistakes::default();
         let triggers = mistakes.take("triggers", triggers(&form.triggers));
         let tags = mistakes.take("other_tags", tags(form));
         mistakes.end()?;
         if let (Some(triggers), Some(tags)) = (triggers, tags) {
-            self.store.set_content(merchant.id, triggers, tags, actor.to_owned()).await?;
+            let actor = actor.into();
+            let seen = actor.seen;
+            let saved = self.store.set_content(merchant.id, triggers, tags, actor).await;
+            self.or_conflict(merchant.id.get(), seen, saved).await?;
         }
         Ok(())
     }

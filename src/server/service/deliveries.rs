@@ -1,9 +1,14 @@
-//! The list of deliveries.
+//! The lists of deliveries and of what came in.
 
-use super::{ServiceResult, Services};
-use crate::domain::pages::{
-    deliveries::{DeliveryFilter, DeliveryList},
-    orders::UrlChoice,
+use super::{ServiceResult, Services, shown};
+use crate::domain::{
+    AppError,
+    id::{NotificationId, RefusalId},
+    pages::{
+        deliveries::{DeliveryFilter, DeliveryList},
+        inbound::{InboundFilter, InboundList, ListenerChoice, StrayList, StrayPage},
+        orders::{PAGE_SIZE, UrlChoice},
+    },
 };
 use crate::server::store::Merchant;
 
@@ -15,7 +20,7 @@ impl Services {
         filter: &DeliveryFilter,
         may_resend: bool,
     ) -> ServiceResult<DeliveryList> {
-        let found = self.store.find_deliveries(merchant.id, filter).await?;
+        let found = self.store.find_deliveries(merchant.id, filter, PAGE_SIZE).await?;
         // Of a list that is not filtered nobody wants to know how many that are, and nobody resends everything.
         let fitting = match filter.whole() == DeliveryFilter::default() {
             true => None,
@@ -24,11 +29,46 @@ impl Services {
         Ok(DeliveryList {
             rows: found.rows,
             next: found.next,
+            previous: found.previous,
             looked_back_to: found.looked_back_to,
             truncated: found.truncated,
             fitting,
             urls: self.url_choices(merchant),
+            listeners: self.listener_choices(merchant),
             may_resend,
+        })
+    }
+
+    /// Searches what came in.
+    pub async fn find_inbound(&self, merchant: &Merchant, filter: &InboundFilter) -> ServiceResult<InboundList> {
+        let found = self.store.find_inbound(merchant.id, filter, PAGE_SIZE).await?;
+        Ok(InboundList {
+            rows: found.rows,
+            next: found.next,
+            previous: found.previous,
+            looked_back_to: found.looked_back_to,
+            truncated: found.truncated,
+            listeners: self.listener_choices(merchant),
+        })
+    }
+
+    /// What was posted to addresses that no listener has.
+    pub async fn strays(&self, after: Option<NotificationId>) -> ServiceResult<StrayList> {
+        let mut rows = self.store.strays(after, PAGE_SIZE + 1).await?;
+        let more = rows.len() > PAGE_SIZE as usize;
+        rows.truncate(PAGE_SIZE as usize);
+        let next = rows.last().filter(|_| more).map(|row| NotificationId(row.id.0));
+        Ok(StrayList { rows, next })
+    }
+
+    /// Such a message, byte for byte.
+    pub async fn stray(&self, id: RefusalId) -> ServiceResult<StrayPage> {
+        let stored = self.store.stray(id).await?.ok_or(AppError::NotFound)?;
+        Ok(StrayPage {
+            refusal: stored.row,
+            head: stored.head,
+            fields: shown::fields(&stored.body),
+            body: String::from_utf8_lossy(&stored.body).into_owned(),
         })
     }
 
@@ -37,5 +77,12 @@ impl Services {
         let settings = self.store.settings();
         let urls = settings.urls_of(merchant.id).iter();
         urls.map(|url| UrlChoice { id: url.id, label: url.label.clone(), url: url.url.clone(), held: url.held }).collect()
+    }
+
+    /// The merchant's listeners, to choose from.
+    fn listener_choices(&self, merchant: &Merchant) -> Vec<ListenerChoice> {
+        let settings = self.store.settings();
+        let listeners = settings.listeners_of(merchant.id);
+        listeners.iter().map(|listener| ListenerChoice { id: listener.id, label: listener.label.clone() }).collect()
     }
 }

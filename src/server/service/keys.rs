@@ -5,7 +5,7 @@ use crate::domain::{
     AppError,
     pages::settings::{OVERLAPS, OldKeyView},
 };
-use crate::server::store::{Merchant, Secret, random};
+use crate::server::store::{Actor, Merchant, Note, Secret, random};
 use std::time::Duration;
 
 /// Letters and digits without those that are mistaken for one another.
@@ -34,7 +34,13 @@ pub fn hint(key: &Secret) -> String {
 impl Services {
     /// Gives a merchant a new secret key: the one entered, or one made here. The one before is valid for `overlap` seconds
     /// more, one of [`OVERLAPS`]; empty is not at all. Gives the key, which is shown this once.
-    pub async fn change_key(&self, merchant: &Merchant, key: Option<&str>, overlap: &str, actor: &str) -> ServiceResult<String> {
+    pub async fn change_key(
+        &self,
+        merchant: &Merchant,
+        key: Option<&str>,
+        overlap: &str,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<String> {
         let mut mistakes = fields::Mistakes::default();
         let key = mistakes.take("secret_key", key.map_or_else(|| Ok(new_key()), fields::secret));
         let overlap = overlap.trim();
@@ -49,18 +55,23 @@ impl Services {
         mistakes.end()?;
         let (Some(key), Some(seconds)) = (key, seconds) else { return Err(AppError::NotFound.into()) };
         let until = self.clock.now().plus(Duration::from_secs(u64::from(seconds)));
-        self.store.set_secret_key(merchant.id, Secret::new(key.clone()), until, actor.to_owned()).await?;
+        let actor = actor.into();
+        let seen = actor.seen;
+        let saved = self.store.set_secret_key(merchant.id, Secret::new(key.clone()), until, actor).await;
+        self.or_conflict(merchant.id.get(), seen, saved).await?;
         Ok(key)
     }
 
     /// Ends the validity of the key before, ahead of its time.
-    pub async fn end_old_key(&self, merchant: &Merchant, actor: &str) -> ServiceResult<bool> {
-        Ok(self.store.end_old_key(merchant.id, actor.to_owned()).await?)
+    pub async fn end_old_key(&self, merchant: &Merchant, actor: impl Into<Actor> + Send) -> ServiceResult<bool> {
+        Ok(self.store.end_old_key(merchant.id, actor).await?)
     }
 
     /// The key in use, for somebody who has lost it. That he looked is in the audit log before he sees it.
-    pub async fn reveal_key(&self, merchant: &Merchant, actor: &str) -> ServiceResult<String> {
-        self.store.audit_note(merchant.id, "merchant.secret-key-shown", merchant.name.clone(), actor.to_owned()).await?;
+    pub async fn reveal_key(&self, merchant: &Merchant, actor: impl Into<Actor> + Send) -> ServiceResult<String> {
+        let (action, subject) = ("merchant.secret-key-shown", merchant.name.clone());
+        let note = Note { merchant_id: Some(merchant.id), action, subject, detail: String::new() };
+        self.store.note(note, actor).await?;
         Ok(String::from_utf8_lossy(merchant.secret_key.reveal()).into_owned())
     }
 

@@ -1,13 +1,20 @@
 //! Listeners: making them, and what came in.
 
-use super::{ServiceResult, Services, fields, merchant_ref, shown};
+use super::{
+    ServiceResult, Services, fields,
+    gateways::{check_secret, gateway_form, gateway_guide, options, unknown_form},
+    merchant_ref, shown,
+};
 use crate::domain::{
     Algorithms, AppError, Gateway, Timestamp,
     id::{ListenerId, RefusalId},
     pages::listeners::{ListenerList, ListenerPage, ListenerRow, RefusalPage},
 };
-use crate::server::store::{Listener, ListenerDraft, Merchant, Secret, random};
-use std::sync::Arc;
+use crate::server::{
+    gateway::Preset,
+    store::{Actor, Listener, ListenerDraft, Merchant, Secret, random},
+};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What somebody enters for a listener.
 #[derive(Debug, Clone)]
@@ -16,6 +23,9 @@ pub struct ListenerForm {
     pub label: String,
     /// Empty leaves the secret of a listener as it is.
     pub secret: String,
+    /// What else the gateway asks for, by name.
+    pub options: BTreeMap<String, String>,
+    /// Of 2Checkout's algorithms; other gateways have their own.
     pub required: Algorithms,
     pub enabled: bool,
 }
@@ -27,10 +37,15 @@ pub fn path(listener: &Listener) -> String {
 
 impl Services {
     /// Adds a listener under an address that nobody can guess.
-    pub async fn add_listener(&self, merchant: &Merchant, form: &ListenerForm, actor: &str) -> ServiceResult<Arc<Listener>> {
-        let draft = listener_draft(merchant, form, true)?;
+    pub async fn add_listener(
+        &self,
+        merchant: &Merchant,
+        form: &ListenerForm,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<Arc<Listener>> {
+        let draft = listener_draft(merchant, form, self.preset(form.gateway)?, None)?;
         let path_key = hex::encode(random::<12>());
-        let id = self.store.add_listener(draft, path_key, actor.to_owned()).await?;
+        let id = self.store.add_listener(draft, path_key, actor).await?;
         Ok(self.find_listener(merchant, id)?)
     }
 
@@ -40,10 +55,18 @@ impl Services {
         merchant: &Merchant,
         id: ListenerId,
         form: &ListenerForm,
-        actor: &str,
+        actor: impl Into<Actor> + Send,
     ) -> ServiceResult<()> {
-        let draft = listener_draft(merchant, form, false)?;
-        Ok(self.store.update_listener(id, draft, actor.to_owned()).await?)
+        let listener = self.find_listener(merchant, id)?;
+        if listener.gateway != form.gateway {
+            let message = "A listener keeps its gateway; add a new listener for another.";
+            return Err(AppError::field("gateway", message).into());
+        }
+        let draft = listener_draft(merchant, form, self.preset(form.gateway)?, Some(&listener))?;
+        let actor = actor.into();
+        let seen = actor.seen;
+        let saved = self.store.update_listener(id, draft, actor).await;
+        self.or_conflict(id.get(), seen, saved).await
     }
 
     fn find_listener(&self, merchant: &Merchant, id: ListenerId) -> Result<Arc<Listener>, AppError> {
@@ -55,8 +78,10 @@ impl Services {
     pub async fn listener_list(&self, merchant: &Merchant, may_change: bool) -> ServiceResult<ListenerList> {
         let activity = self.store.listener_activity(merchant.id).await?;
         let listeners = self.store.settings().listeners_of(merchant.id);
-        let rows =
-            listeners.iter().map(|listener| row(listener, activity.get(&listener.id).copied().unwrap_or_default())).collect();
+        let rows = listeners
+            .iter()
+            .map(|listener| self.row(listener, activity.get(&listener.id).copied().unwrap_or_default()))
+            .collect();
         Ok(ListenerList { merchant: merchant_ref(merchant), rows, base: self.base.clone(), may_change })
     }
 
@@ -66,14 +91,33 @@ impl Services {
         let received = self.store.received_by(id).await?;
         let refused = self.store.refused_by(id).await?;
         let last = (received.iter().map(|row| row.received_at).max(), refused.first().map(|row| row.at));
+        let preset = self.gateways.get(listener.gateway);
+        let gateway = preset.map(|preset| gateway_form(preset, &listener.options));
         Ok(ListenerPage {
             merchant: merchant_ref(merchant),
-            listener: row(&listener, last),
+            listener: self.row(&listener, last),
+            gateway: gateway.unwrap_or_else(|| unknown_form(listener.gateway)),
+            guide: gateway_guide(preset, &format!("{}{}", self.base, path(&listener))),
             base: self.base.clone(),
             received,
             refused,
             may_change,
         })
+    }
+
+    fn row(&self, listener: &Listener, (received, refused): (Option<Timestamp>, Option<Timestamp>)) -> ListenerRow {
+        ListenerRow {
+            id: listener.id,
+            label: listener.label.clone(),
+            gateway: listener.gateway,
+            gateway_label: self.gateways.label(listener.gateway),
+            path: path(listener),
+            required: listener.required,
+            enabled: listener.enabled,
+            last_received_at: received,
+            last_refused_at: refused,
+            version: listener.version,
+        }
     }
 
     /// One refused message.
@@ -82,7 +126,7 @@ impl Services {
         let listener = self.find_listener(merchant, stored.listener_id.ok_or(AppError::NotFound)?)?;
         Ok(RefusalPage {
             merchant: merchant_ref(merchant),
-            listener: row(&listener, (None, Some(stored.row.at))),
+            listener: self.row(&listener, (None, Some(stored.row.at))),
             refusal: stored.row,
             head: stored.head,
             fields: shown::fields(&stored.body),
@@ -91,17 +135,27 @@ impl Services {
     }
 }
 
-fn listener_draft(merchant: &Merchant, form: &ListenerForm, secret_needed: bool) -> Result<ListenerDraft, AppError> {
+fn listener_draft(
+    merchant: &Merchant,
+    form: &ListenerForm,
+    preset: &Preset,
+    known: Option<&Listener>,
+) -> Result<ListenerDraft, AppError> {
     let mut mistakes = fields::Mistakes::default();
     let label = match form.label.trim() {
-        "" => Some(form.gateway.label().to_owned()),
+        "" => mistakes.take("label", fields::name("a name for the listener", &preset.label)),
         label => mistakes.take("label", fields::name("a name for the listener", label)),
     };
     let secret = match form.secret.trim() {
-        "" if !secret_needed => None,
-        secret => mistakes.take("secret", fields::secret(secret)),
+        "" if known.is_some() => None,
+        secret => {
+            mistakes.take("secret", fields::secret(secret).and_then(|secret| check_secret(preset, &secret).map(|()| secret)))
+        }
     };
-    if form.required.is_empty() {
+    let options =
+        options(preset, &form.options, &known.map(|listener| listener.options.clone()).unwrap_or_default(), &mut mistakes);
+    let has_algorithms = preset.adapter.is_some();
+    if has_algorithms && form.required.is_empty() {
         mistakes.add("required", "Choose at least one algorithm that may sign.");
     }
     mistakes.end()?;
@@ -110,20 +164,8 @@ fn listener_draft(merchant: &Merchant, form: &ListenerForm, secret_needed: bool)
         gateway: form.gateway,
         label: label.unwrap_or_default(),
         secret: secret.map(Secret::new),
-        required: form.required,
+        options: Some(options),
+        required: if has_algorithms { form.required } else { Algorithms::ALL },
         enabled: form.enabled,
     })
-}
-
-fn row(listener: &Listener, (received, refused): (Option<Timestamp>, Option<Timestamp>)) -> ListenerRow {
-    ListenerRow {
-        id: listener.id,
-        label: listener.label.clone(),
-        gateway: listener.gateway,
-        path: path(listener),
-        required: listener.required,
-        enabled: listener.enabled,
-        last_received_at: received,
-        last_refused_at: refused,
-    }
 }

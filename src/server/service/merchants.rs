@@ -2,12 +2,17 @@
 
 use super::{ServiceError, ServiceResult, Services, fields, keys::new_key, merchant_ref};
 use crate::domain::{AppError, pages::settings::MerchantRow};
-use crate::server::store::{Merchant, NewMerchant, Secret, StoreError};
+use crate::server::store::{Actor, Merchant, NewMerchant, Secret, StoreError};
 use std::sync::Arc;
 
 impl Services {
     /// Adds a merchant; gives it and its secret key, which is shown this once.
-    pub async fn add_merchant(&self, name: &str, key: Option<&str>, actor: &str) -> ServiceResult<(Arc<Merchant>, String)> {
+    pub async fn add_merchant(
+        &self,
+        name: &str,
+        key: Option<&str>,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<(Arc<Merchant>, String)> {
         let mut mistakes = fields::Mistakes::default();
         let name = mistakes.take("name", fields::name("a name for the merchant", name));
         let key = mistakes.take("secret_key", key.map_or_else(|| Ok(new_key()), fields::secret));
@@ -17,7 +22,7 @@ impl Services {
         mistakes.end()?;
         let (name, key) = (name.unwrap_or_default(), key.unwrap_or_default());
         let new = NewMerchant { name, secret_key: Secret::new(key.clone()) };
-        let id = self.store.add_merchant(new, actor.to_owned()).await.map_err(|error| match error {
+        let id = self.store.add_merchant(new, actor).await.map_err(|error| match error {
             StoreError::Taken(_) => AppError::field("name", "There is a merchant of this name already; choose another.").into(),
             error => ServiceError::from(error),
         })?;

@@ -5,6 +5,7 @@
 //! HTML; who may do it (the caller has checked).
 
 pub mod alerts;
+pub mod audit;
 pub mod bulk;
 pub mod check;
 pub mod compare;
@@ -12,7 +13,9 @@ pub mod content;
 pub mod dashboard;
 pub mod deliveries;
 pub mod exchanges;
+pub mod export;
 pub mod fields;
+pub mod gateways;
 pub mod keys;
 pub mod kit;
 pub mod listeners;
@@ -21,11 +24,14 @@ pub mod orders;
 pub mod own_headers;
 pub mod people;
 pub mod resend;
+pub mod search;
 pub mod shown;
 pub mod story;
 pub mod terms;
 pub mod test_order;
 pub mod urls;
+pub mod users;
+pub mod views;
 pub mod wire_order;
 
 use crate::domain::{AppError, pages::dashboard::MerchantRef};
@@ -33,6 +39,7 @@ use crate::server::{
     auth::{Passwords, Throttle},
     clock::Clock,
     dispatch::{Board, client::Client},
+    gateway::Gateways,
     store::{Merchant, Store, StoreError},
     telemetry::Metrics,
 };
@@ -51,6 +58,8 @@ pub struct Services {
     pub throttle: Arc<Throttle>,
     /// What the server counts; nothing where none runs.
     pub metrics: Arc<Metrics>,
+    /// Which there are.
+    pub gateways: Arc<Gateways>,
     /// How the outside reaches this server: `https://ipn.example.com`.
     pub base: String,
 }

@@ -10,11 +10,11 @@ use crate::domain::{
     },
 };
 use crate::server::{
-    auth::{self, MIN_PASSWORD, Token},
+    auth::{self, MIN_PASSWORD, Place, Token},
     service::merchant_ref,
-    store::{Merchant, NewUser, StoreError, UserRecord},
+    store::{Actor, Merchant, NewUser, Note, StoreError, UserRecord},
 };
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Longest password taken: hashing a book takes time.
 const MAX_PASSWORD: usize = 1_000;
@@ -40,7 +40,7 @@ impl Services {
     }
 
     /// Creates the first administrator and signs him in; gives the session's token.
-    pub async fn set_up(&self, token: &str, email: &str, password: &str) -> ServiceResult<Token> {
+    pub async fn set_up(&self, token: &str, email: &str, password: &str, place: &Place) -> ServiceResult<Token> {
         if self.first_run(token).await? != FirstRun::Open {
             return Err(AppError::field(
                 "",
@@ -48,8 +48,9 @@ impl Services {
             )
             .into());
         }
-        let id = self.create_user(email, password, Role::Admin, Vec::new(), true, "first run").await?;
-        Ok(auth::begin_session(&self.store, id, self.clock.now()).await?)
+        let actor = Actor::at("first run", place.address.to_canonical());
+        let id = self.create_user(email, password, Role::Admin, Vec::new(), true, actor).await?;
+        Ok(auth::begin_session(&self.store, id, self.clock.now(), place).await?)
     }
 
     /// Adds a user.
@@ -59,12 +60,12 @@ impl Services {
         password: &str,
         role: Role,
         merchants: Vec<MerchantId>,
-        actor: &str,
+        actor: impl Into<Actor> + Send,
     ) -> ServiceResult<UserId> {
-        if role == Role::Merchant && merchants.is_empty() {
+        if role.needs_merchant() && merchants.is_empty() {
             return Err(AppError::field("merchant", "A user with the role merchant needs the merchant he belongs to.").into());
         }
-        self.create_user(email, password, role, merchants, false, actor).await
+        self.create_user(email, password, role, merchants, false, actor.into()).await
     }
 
     async fn create_user(
@@ -74,7 +75,7 @@ impl Services {
         role: Role,
         merchants: Vec<MerchantId>,
         only_first: bool,
-        actor: &str,
+        actor: Actor,
     ) -> ServiceResult<UserId> {
         let mut mistakes = fields::Mistakes::default();
         let email = mistakes.take("email", fields::email(email));
@@ -84,7 +85,7 @@ impl Services {
             return Err(AppError::Unavailable.into());
         };
         let new = NewUser { email: email.unwrap_or_default(), password_hash, role, merchants };
-        self.store.add_user(new, only_first, actor.to_owned()).await.map_err(|error| match error {
+        self.store.add_user(new, only_first, actor).await.map_err(|error| match error {
             StoreError::Taken("this e-mail address") => {
                 AppError::field("email", "There is a user with this e-mail address already.").into()
             }
@@ -94,38 +95,58 @@ impl Services {
     }
 
     /// Checks e-mail and password; gives the session's token. What was wrong of the two is not told.
-    pub async fn sign_in(&self, email: &str, password: &str, address: IpAddr) -> ServiceResult<Token> {
+    pub async fn sign_in(&self, email: &str, password: &str, place: &Place) -> ServiceResult<Token> {
         let email = email.trim().to_lowercase();
         let now = self.clock.now();
-        self.throttle.admit(&email, address, now).map_err(too_many)?;
-        let user = self.store.user_by_email(&email).await?;
+        self.throttle.admit(&email, place.address, now).map_err(too_many)?;
+        let user = self.store.user_by_email(&email).await?.filter(|user| !user.is_invited() && !user.disabled);
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let fits = password.len() <= MAX_PASSWORD && self.passwords.verify(password.to_owned(), hash).await;
+        let (tries, is_last) = self.throttle.failures(&email, place.address, now);
         match user {
             Some(user) if fits => {
-                self.throttle.succeeded(&email, address, now);
-                Ok(auth::begin_session(&self.store, user.id, now).await?)
+                self.throttle.succeeded(&email, place.address, now);
+                let failed = match tries.saturating_sub(1) {
+                    0 => String::new(),
+                    1 => "after one wrong password".to_owned(),
+                    failed => format!("after {failed} wrong passwords"),
+                };
+                self.note_sign_in("sign-in", &user.email, failed, place).await?;
+                Ok(auth::begin_session(&self.store, user.id, now, place).await?)
             }
-            _ => Err(AppError::field("", "The e-mail address or the password is wrong.").into()),
+            user => {
+                // Once for as many tries as are let in: whoever guesses must not fill the log.
+                if is_last {
+                    let known = user.map_or_else(|| "nobody's address".to_owned(), |user| user.email);
+                    let detail = format!("{tries} wrong passwords; more are refused for some minutes");
+                    self.note_sign_in("sign-in.refused", &known, detail, place).await?;
+                }
+                Err(AppError::field("", "The e-mail address or the password is wrong.").into())
+            }
         }
     }
 
+    async fn note_sign_in(&self, action: &'static str, email: &str, detail: String, place: &Place) -> ServiceResult<()> {
+        let note = Note { merchant_id: None, action, subject: email.to_owned(), detail };
+        Ok(self.store.note(note, Actor::at(email, place.address.to_canonical())).await?)
+    }
+
     /// Sets one's own password; other sessions end. Gives a new session's token.
-    pub async fn change_password(&self, user: &UserRecord, current: &str, new: &str, address: IpAddr) -> ServiceResult<Token> {
+    pub async fn change_password(&self, user: &UserRecord, current: &str, new: &str, place: &Place) -> ServiceResult<Token> {
         let now = self.clock.now();
         // Who finds a session open must not be able to guess the password from there.
-        self.throttle.admit(&user.email, address, now).map_err(too_many)?;
+        self.throttle.admit(&user.email, place.address, now).map_err(too_many)?;
         let mut mistakes = fields::Mistakes::default();
         if current.len() <= MAX_PASSWORD && self.passwords.verify(current.to_owned(), Some(user.password_hash.clone())).await {
-            self.throttle.succeeded(&user.email, address, now);
+            self.throttle.succeeded(&user.email, place.address, now);
         } else {
             mistakes.add("current", "This is not your current password.");
         }
         mistakes.take("password", check_password(new));
         mistakes.end()?;
         let Some(hash) = self.passwords.hash(new.to_owned()).await else { return Err(AppError::Unavailable.into()) };
-        self.store.set_password(user.id, hash, user.email.clone()).await?;
-        Ok(auth::begin_session(&self.store, user.id, self.clock.now()).await?)
+        self.store.set_password(user.id, hash, Actor::at(user.email.clone(), place.address.to_canonical())).await?;
+        Ok(auth::begin_session(&self.store, user.id, self.clock.now(), place).await?)
     }
 
     /// The merchants that a user may see, by name.
@@ -149,7 +170,7 @@ impl Services {
 }
 
 /// Administrators see all merchants, and so does support that is not tied to some.
-fn sees_all(user: &UserRecord) -> bool {
+pub(super) fn sees_all(user: &UserRecord) -> bool {
     match user.role {
         Role::Admin => true,
         Role::Support => user.merchants.is_empty(),
@@ -162,7 +183,7 @@ fn too_many(wait: Duration) -> AppError {
     AppError::field("", format!("Too many wrong passwords. Please wait {minutes} minutes and try again."))
 }
 
-fn check_password(password: &str) -> Result<(), String> {
+pub(super) fn check_password(password: &str) -> Result<(), String> {
     if password.chars().count() < MIN_PASSWORD {
         Err(format!("Choose a password of at least {MIN_PASSWORD} characters; a few words in a row are fine."))
     } else if password.len() > MAX_PASSWORD {

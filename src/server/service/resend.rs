@@ -6,7 +6,7 @@ use crate::domain::{
     id::{DeliveryId, NotificationId, OrderId, UrlId},
     pages::story::{ResendChoice, ResendPage},
 };
-use crate::server::store::{Merchant, NewResend, ResendOutcome, StoryPart};
+use crate::server::store::{Actor, Merchant, NewResend, ResendOutcome, StoryPart};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -56,7 +56,12 @@ impl Services {
     }
 
     /// Delivers a notification of an order again.
-    pub async fn resend(&self, merchant: &Merchant, wish: ResendWish, actor: &str) -> ServiceResult<ResendOutcome> {
+    pub async fn resend(
+        &self,
+        merchant: &Merchant,
+        wish: ResendWish,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<ResendOutcome> {
         self.order_row(merchant, wish.order_id).await?;
         let notification_id = match wish.notification_id {
             Some(id) => id,
@@ -92,7 +97,7 @@ impl Services {
             order_id: wish.order_id,
             url_ids,
             debug: wish.debug,
-            actor: actor.to_owned(),
+            actor: actor.into(),
             request_key: wish.request_key,
             at: self.clock.now(),
         };

@@ -1,6 +1,6 @@
 //! The one place where what crossed the wire leaves for a page: bodies as text, forms as fields.
 
-use crate::server::ipn::Form;
+use crate::server::{gateway, ipn::Form};
 use std::fmt::Write as _;
 
 /// Bytes as text. What is not UTF-8 shows as `\xNN`, so that nothing of it is lost.
@@ -15,8 +15,11 @@ pub fn text(bytes: &[u8]) -> String {
     text
 }
 
-/// A form's fields for people; nothing where the body is no form.
+/// A message's fields for people, of JSON with the paths that lead to them; nothing where it is neither that nor a form.
 pub fn fields(body: &[u8]) -> Vec<(String, String)> {
+    if let Some(b'{' | b'[') = body.trim_ascii_start().first() {
+        return gateway::json_fields(body).unwrap_or_default();
+    }
     let Ok(form) = Form::parse(body) else { return Vec::new() };
     form.fields.iter().map(|field| (text(&field.name), text(&field.value))).collect()
 }

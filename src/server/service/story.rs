@@ -54,6 +54,7 @@ impl Services {
         Ok(StoryPage {
             merchant: merchant_ref(merchant),
             concern: concern(&order, &urls),
+            gateway: self.gateways.label(order.gateway),
             order,
             urls,
             turn,

@@ -6,17 +6,18 @@ use super::{
     wire_order::{Buyer, Item, WireOrder, moment},
 };
 use crate::domain::{
-    Algorithms, AppError, Gateway, Money, Tags, Timestamp,
+    Algorithms, AppError, Gateway, Money, RefusalReason, Tags, Timestamp,
     id::{DeliveryId, ListenerId, OrderId, UrlId},
     money::Currency,
     pages::{orders::TEST_STATUSES, simulate::OrderPreview},
 };
 use crate::server::{
     dispatch::sign::{Outgoing, sign},
-    gateway::{self, Credentials, twocheckout},
+    gateway::{self, Credentials, Event, Request, twocheckout},
     ipn::{Form, signature},
-    store::{Acceptance, Listener, Merchant, NewNotification, NewResend, NotificationUrl, random},
+    store::{Acceptance, Actor, Listener, Merchant, NewNotification, NewResend, Note, NotificationUrl, random},
 };
+use http::{HeaderMap, Method};
 use std::sync::Arc;
 
 pub use crate::domain::pages::simulate::OrderDraft as TestOrderForm;
@@ -58,7 +59,13 @@ struct Composed {
 
 impl Services {
     /// Places a TEST order.
-    pub async fn place_test_order(&self, merchant: &Merchant, form: &TestOrderForm, actor: &str) -> ServiceResult<Placed> {
+    pub async fn place_test_order(
+        &self,
+        merchant: &Merchant,
+        form: &TestOrderForm,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<Placed> {
+        let actor = actor.into();
         let now = self.clock.now();
         let Composed { reference, message, way } = self.compose(merchant, form, now)?;
         if self.is_real_order(merchant, &reference).await? {
@@ -73,15 +80,18 @@ impl Services {
             received_at: now,
             signatures: Algorithms::NONE,
             peer: Default::default(),
-            head: format!("TEST order placed by {actor}\r\n"),
+            head: format!("TEST order placed by {}\r\n", actor.name),
             body: message.encode().into(),
+            outgoing: None,
             facts,
             quiet: matches!(way, Way::Url(_)),
         };
-        match way {
+        let (action, detail) = ("order.test", form.status.clone());
+        let note = Note { merchant_id: Some(merchant.id), action, subject: reference, detail };
+        let placed = match way {
             Way::All => {
                 let accepted = self.store.accept(new).await?;
-                Ok(Placed::Order(self.order_of(merchant, accepted).await?))
+                Placed::Order(self.order_of(merchant, accepted).await?)
             }
             Way::Url(url) => {
                 let accepted = self.store.accept(new).await?;
@@ -91,33 +101,52 @@ impl Services {
                     order_id,
                     url_ids: vec![url.id],
                     debug: true,
-                    actor: actor.to_owned(),
+                    actor: actor.clone(),
                     request_key: hex::encode(random::<8>()),
                     at: now,
                 };
                 let made = self.store.resend(merchant.id, resend).await?;
                 let delivery = *made.delivery_ids.first().ok_or(AppError::NotFound)?;
-                Ok(Placed::To(delivery, self.wait_for_attempt(merchant, delivery).await?))
+                Placed::To(delivery, self.wait_for_attempt(merchant, delivery).await?)
             }
             Way::Listener(listener) => {
                 let body = signed_for(&listener, &message);
-                let credentials = Credentials { secret: listener.secret.reveal(), required: listener.required };
-                let (facts, signatures, answer) = {
-                    let verified = gateway::verify(listener.gateway, credentials, &body).map_err(|refused| {
-                        AppError::field(
-                            "to",
-                            format!("The listener would refuse it: {}. {}", refused.reason.label(), refused.detail),
-                        )
-                    })?;
-                    let answer = gateway::acknowledge(listener.gateway, credentials, &verified, &receipt_date(now));
-                    (verified.facts, verified.signatures, answer.body)
-                };
-                let head = format!("POST /ipn/{} as a gateway would, by {actor}\r\n", listener.path_key);
-                let new = NewNotification { listener_id: Some(listener.id), signatures, head, body: body.into(), facts, ..new };
+                let (event, signatures, answer) = self.take_in(&listener, &body, now)?;
+                let head = format!("POST /ipn/{} as a gateway would, by {}\r\n", listener.path_key, actor.name);
+                let (facts, outgoing) = (event.facts, event.outgoing);
+                let id = Some(listener.id);
+                let new = NewNotification { listener_id: id, signatures, head, body: body.into(), outgoing, facts, ..new };
                 let accepted = self.store.accept(new).await?;
-                Ok(Placed::Received(self.order_of(merchant, accepted).await?, answer))
+                let order_id = self.order_of(merchant, accepted).await?;
+                Placed::Received(order_id, answer)
             }
-        }
+        };
+        self.store.note(note, actor).await?;
+        Ok(placed)
+    }
+
+    /// What a listener makes of a body, and what it answers.
+    fn take_in(&self, listener: &Listener, body: &[u8], now: Timestamp) -> Result<(Event, Algorithms, String), AppError> {
+        let refuses =
+            |reason: &str, detail: &str| AppError::field("to", format!("The listener would refuse it: {reason}. {detail}"));
+        let preset = self.gateways.get(listener.gateway).ok_or_else(|| refuses(RefusalReason::UnknownGateway.label(), ""))?;
+        let credentials =
+            Credentials { secret: listener.secret.reveal(), required: listener.required, options: &listener.options };
+        let (path, date) = (format!("/ipn/{}", listener.path_key), receipt_date(now));
+        let request = Request {
+            method: &Method::POST,
+            query: "",
+            headers: &HeaderMap::new(),
+            body,
+            url: [&self.base, &path],
+            now,
+            date: &date,
+        };
+        let verified =
+            gateway::verify(preset, credentials, &request).map_err(|refused| refuses(refused.reason.label(), &refused.detail))?;
+        let answer = verified.receipt.map(|receipt| receipt.body).unwrap_or_default();
+        let event = verified.events.into_iter().next().ok_or(AppError::NotFound)?;
+        Ok((event, verified.signatures, answer))
     }
 
     /// What a TEST order would look like on the wire, were it sent now.
@@ -205,7 +234,9 @@ impl Services {
         }
         if let Some(id) = to.strip_prefix("listener-") {
             let id: ListenerId = id.parse().ok()?;
-            return settings.listeners_of(merchant.id).into_iter().find(|listener| listener.id == id).map(Way::Listener);
+            // A message of ours is signed as 2Checkout signs; other gateways have their own simulator on the command line.
+            let is_it = |listener: &Arc<Listener>| listener.id == id && listener.gateway == Gateway::TwoCheckout;
+            return settings.listeners_of(merchant.id).into_iter().find(is_it).map(Way::Listener);
         }
         to.is_empty().then_some(Way::All)
     }

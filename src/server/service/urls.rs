@@ -16,7 +16,7 @@ use crate::server::{
         attempt::{USER_AGENT, own_headers as own_headers_of},
         client::{Outbound, Target},
     },
-    store::{Merchant, NotificationUrl, OwnHeader, UrlDraft, UrlState},
+    store::{Actor, Merchant, NotificationUrl, OwnHeader, UrlDraft, UrlState},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -117,36 +117,45 @@ impl Services {
     }
 
     /// Saves a URL: a new one, or in place of one that is there.
-    pub async fn save_url(&self, id: Option<UrlId>, draft: UrlDraft, actor: &str) -> ServiceResult<UrlId> {
+    pub async fn save_url(&self, id: Option<UrlId>, draft: UrlDraft, actor: impl Into<Actor> + Send) -> ServiceResult<UrlId> {
         match id {
             Some(id) => {
-                self.store.update_url(id, draft, actor.to_owned()).await?;
+                let actor = actor.into();
+                let seen = actor.seen;
+                let saved = self.store.update_url(id, draft, actor).await;
+                self.or_conflict(id.get(), seen, saved).await?;
                 Ok(id)
             }
-            None => Ok(self.store.add_url(draft, actor.to_owned()).await?),
+            None => Ok(self.store.add_url(draft, actor).await?),
         }
     }
 
     /// Puts a URL on hold, or takes it off.
-    pub async fn hold_url(&self, merchant: &Merchant, id: UrlId, held: bool, actor: &str) -> ServiceResult<()> {
-        let url = self.find_url(merchant, id)?;
-        Ok(self.store.update_url(id, UrlDraft { held, ..draft_of(&url) }, actor.to_owned()).await?)
+    pub async fn hold_url(
+        &self,
+        merchant: &Merchant,
+        id: UrlId,
+        held: bool,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<()> {
+        Ok(self.store.hold_url(merchant.id, id, held, actor).await?)
     }
 
-    /// Asks a URL again as it is saved, and keeps the result.
-    pub async fn check_again(&self, merchant: &Merchant, id: UrlId, actor: &str) -> ServiceResult<UrlCheck> {
+    /// Asks a URL again as it is saved, and keeps the result; not over what somebody changes about it meanwhile.
+    pub async fn check_again(&self, merchant: &Merchant, id: UrlId, actor: impl Into<Actor> + Send) -> ServiceResult<UrlCheck> {
+        let actor = actor.into();
         let url = self.find_url(merchant, id)?;
         let target = Target::parse(&url.url).map_err(|message| AppError::field("url", message))?;
         let mut draft = draft_of(&url);
         let check = self.check_url(&target, &draft.headers, &draft.terms).await;
         draft.check = Some(check.clone());
-        self.store.update_url(id, draft, actor.to_owned()).await?;
+        self.save_url(Some(id), draft, actor.having_seen(Some(url.version))).await?;
         Ok(check)
     }
 
     /// Takes a URL out of use; what is open for it is cancelled.
-    pub async fn remove_url(&self, merchant: &Merchant, id: UrlId, actor: &str) -> ServiceResult<()> {
-        Ok(self.store.remove_url(merchant.id, id, actor.to_owned()).await?)
+    pub async fn remove_url(&self, merchant: &Merchant, id: UrlId, actor: impl Into<Actor> + Send) -> ServiceResult<()> {
+        Ok(self.store.remove_url(merchant.id, id, actor).await?)
     }
 
     /// The settings of a merchant.
@@ -167,6 +176,7 @@ impl Services {
             old_key: self.old_key(merchant),
             triggers: merchant.triggers,
             tags: merchant.tags.clone(),
+            version: merchant.version,
             default_url: default.into_iter().next(),
             urls,
             may_change,
@@ -214,6 +224,7 @@ pub(super) fn view(url: &NotificationUrl, state: UrlState, pause: Option<Pause>)
         confirmed: state.confirmed,
         failing: state.is_failing() && !url.held,
         check: state.check,
+        version: url.version,
     }
 }
 

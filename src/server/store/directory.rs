@@ -3,7 +3,7 @@
 
 use super::vault::Secret;
 use crate::domain::{
-    Algorithms, Cause, Gateway, Tags, Terms, Timestamp, Triggers,
+    Algorithms, Cause, Gateway, GatewayOptions, Tags, Terms, Timestamp, Triggers, Zone,
     id::{ListenerId, MerchantId, UrlId},
     order::OrderFacts,
 };
@@ -26,6 +26,10 @@ pub struct Merchant {
     pub tags: Tags,
     /// Where it is told that a URL fails.
     pub alerts: Option<Alerts>,
+    /// Grows with every change.
+    pub version: i64,
+    /// In which its moments are told.
+    pub zone: Zone,
 }
 
 /// A merchant's key that has been replaced.
@@ -49,7 +53,18 @@ pub struct Alerts {
 impl Merchant {
     /// A merchant with the settings of a new one.
     pub fn new(id: MerchantId, name: String, slug: String, secret_key: Secret) -> Self {
-        Self { id, name, slug, secret_key, old_key: None, triggers: Triggers::ALL, tags: Tags::All, alerts: None }
+        Self {
+            id,
+            name,
+            slug,
+            secret_key,
+            old_key: None,
+            triggers: Triggers::ALL,
+            tags: Tags::All,
+            alerts: None,
+            version: 1,
+            zone: Zone::default(),
+        }
     }
 
     /// The key before, while it is still valid.
@@ -76,9 +91,13 @@ pub struct Listener {
     pub path_key: String,
     /// Checks what comes in.
     pub secret: Secret,
+    /// What else its gateway needs.
+    pub options: GatewayOptions,
     /// At least one of these must have signed.
     pub required: Algorithms,
     pub enabled: bool,
+    /// Grows with every change.
+    pub version: i64,
 }
 
 /// An outbound target.
@@ -103,6 +122,8 @@ pub struct NotificationUrl {
     pub new_key_at: Option<Timestamp>,
     pub headers: Vec<OwnHeader>,
     pub terms: Terms,
+    /// Grows with every change.
+    pub version: i64,
 }
 
 /// All of them at one version.
@@ -138,6 +159,11 @@ impl Directory {
         self.merchants.get(&id)
     }
 
+    /// The zone of a merchant.
+    pub fn zone_of(&self, id: MerchantId) -> Zone {
+        self.merchant(id).map(|merchant| merchant.zone.clone()).unwrap_or_default()
+    }
+
     /// A merchant by the name in page addresses, or by its full name in either case.
     pub fn merchant_named(&self, name: &str) -> Option<&Arc<Merchant>> {
         let by_slug = self.merchants.values().find(|merchant| merchant.slug == name);
@@ -154,6 +180,11 @@ impl Directory {
     /// The listener of an address.
     pub fn listener(&self, path_key: &str) -> Option<&Arc<Listener>> {
         self.listeners.get(path_key)
+    }
+
+    /// All listeners.
+    pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
+        self.listeners.values()
     }
 
     /// A merchant's listeners by label.

@@ -12,6 +12,12 @@ pub enum StoreError {
     /// Something of this kind and name is there already.
     #[error("{0} is already taken")]
     Taken(&'static str),
+    /// Somebody changed it after it was read; it has this version now.
+    #[error("it was changed meanwhile and has version {0} now")]
+    Changed(i64),
+    /// There must be an administrator who can sign in.
+    #[error("this is the last administrator who can sign in")]
+    LastAdmin,
     /// Nothing can be written at the moment; trying again later may help.
     #[error("the database cannot be written at the moment: {0}")]
     Unavailable(String),

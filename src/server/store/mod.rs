@@ -6,14 +6,20 @@
 //!
 //! Must not live here: protocol rules, HTTP, schedules. They come in as data.
 
+mod activity;
+mod acts;
 mod brake;
 mod bulk;
 mod copy;
+mod differences;
 mod directory;
 mod error;
 mod exchanges;
 mod feed;
+mod found;
+mod identity;
 mod ids;
+mod inbound;
 mod indexes;
 mod pack;
 mod places;
@@ -28,26 +34,32 @@ mod vault;
 mod wanted;
 
 pub use crate::domain::pages::settings::{AlertKind, AlertRow};
+pub use acts::{Actor, FormClaim, Link, NewUser, Note, SessionRecord, SessionView, UserRecord};
 pub use brake::Brake;
 pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
 pub use directory::{Alerts, Directory, Listener, Merchant, NotificationUrl, OldKey, OwnHeader};
 pub use error::StoreError;
 pub use feed::Feed;
+pub use found::*;
 pub use postgres::PgAddress;
 pub use records::*;
 pub use story::{StandingRow, StoryEvent, StoryPart, StoryRows, StoryScope};
 pub use vault::{Secret, random};
 
 use crate::domain::{
-    Cause, Tags, Timestamp, Triggers,
-    id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId},
+    Cause, Gateway, Money, Role, Tags, Timestamp, Triggers, Zone,
+    id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId, ViewId},
     pages::{
+        audit::{AuditFilter, AuditRow},
         bulk::{BulkCount, BulkRow, BulkStanding},
-        dashboard::Counts,
+        dashboard::{Counts, HourCount, UrlActivity},
         deliveries::{Counted, DeliveryFilter},
+        inbound::InboundFilter,
         listeners::{ReceivedRow, RefusalRow},
         orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow},
+        people::UserFilter,
         story::StoryTurn,
+        views::{ListKind, SavedView},
     },
 };
 use crate::server::clock::Clock;
@@ -142,6 +154,22 @@ macro_rules! forward {
                 match self {
                     Self::Sqlite(engine) => engine.$name($($arg),*).await,
                     Self::Postgres(engine) => postgres::patiently(stringify!($name), engine.$name($($arg),*)).await,
+                }
+            }
+        )+}
+    };
+}
+
+/// The same for what somebody does, who is named last.
+macro_rules! forward_acts {
+    ($($(#[$doc:meta])* pub async fn $name:ident(&self $(, $arg:ident: $type:ty)*; actor) -> $result:ty;)+) => {
+        impl Store {$(
+            $(#[$doc])*
+            pub async fn $name(&self $(, $arg: $type)*, actor: impl Into<Actor>) -> Result<$result, StoreError> {
+                let actor = actor.into();
+                match self {
+                    Self::Sqlite(engine) => engine.$name($($arg,)* actor).await,
+                    Self::Postgres(engine) => postgres::patiently(stringify!($name), engine.$name($($arg,)* actor)).await,
                 }
             }
         )+}
@@ -254,8 +282,6 @@ forward! {
     pub async fn add_bulk(&self, merchant_id: MerchantId, new: NewBulk) -> BulkId;
     /// Works a little at the bulk resend whose turn it is. Several nodes may do this at once: they share.
     pub async fn step_bulk(&self) -> BulkStep;
-    /// Ends a bulk resend: what was not made is not, what was not sent is cancelled. `false` where it had ended already.
-    pub async fn cancel_bulk(&self, merchant_id: MerchantId, id: BulkId, actor: String) -> bool;
     /// Counts what a bulk resend would make, up to a limit.
     pub async fn count_bulk(&self, merchant_id: MerchantId, order: &BulkOrder) -> BulkCount;
     /// The latest bulk resends of a merchant.
@@ -284,7 +310,7 @@ forward! {
     pub async fn next_due(&self, url_id: UrlId, backlog: Backlog, after: (Timestamp, DeliveryId)) -> Option<Timestamp>;
     /// Open and held deliveries of a URL with an attempt behind them: what later ones of their order wait for.
     pub async fn unfinished(&self, url_id: UrlId) -> Vec<(OrderId, DeliveryId)>;
-    /// The received bodies of notifications.
+    /// What is sent on of notifications: the received bodies, or what was made of them.
     pub async fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
     /// URLs whose deliveries do not fit their setting yet: the URL, whether it is on hold, whether it was removed.
     pub async fn unsettled_urls(&self) -> Vec<(UrlId, bool, bool)>;
@@ -295,54 +321,45 @@ forward! {
     /// Cancels some open or held deliveries of a removed URL; gives how many.
     pub async fn cancel_open(&self, url_id: UrlId) -> u64;
 
+    /// Notes when the certificate ends that the server of a URL's address showed.
+    pub async fn note_certificate(&self, id: UrlId, address: String, ends_at: Timestamp) -> ();
+
     // Retention.
 
     /// Removes the next few things that are older than the horizon; gives what went, and where to go on or `None` at the
     /// end.
     pub async fn retain(&self, horizon: Horizon, cursor: RetentionCursor) -> (Removed, Option<RetentionCursor>);
 
-    // Settings.
-
-    pub async fn add_merchant(&self, new: NewMerchant, actor: String) -> MerchantId;
-    /// Gives a merchant a new key; the one before stays valid until a moment, and is kept a while longer.
-    pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret, old_until: Timestamp, actor: String) -> ();
-    /// Ends the validity of a merchant's old key now; `false` where it had none that was valid.
-    pub async fn end_old_key(&self, merchant_id: MerchantId, actor: String) -> bool;
     /// Removes old keys whose validity ended before a moment; gives how many.
     pub async fn forget_old_keys(&self, ended_before: Timestamp) -> u64;
-    /// Notes that a URL's script answers with the new key; `false` where that was known, or no old key is valid.
-    pub async fn note_new_key(&self, id: UrlId, actor: String) -> bool;
-    /// Sets which statuses and which fields a merchant's URLs get.
-    pub async fn set_content(&self, merchant_id: MerchantId, triggers: Triggers, tags: Tags, actor: String) -> ();
-    /// Sets where a merchant is told of trouble.
-    pub async fn set_alerts(&self, merchant_id: MerchantId, alerts: Option<Alerts>, actor: String) -> ();
+
+    // Alerts.
+
     /// Takes the right to tell of a URL: `false` where it was told of after `last_before`, by this node or another.
     pub async fn claim_alert(&self, url_id: UrlId, kind: AlertKind, at: Timestamp, last_before: Timestamp) -> bool;
     /// Notes what became of an alert; without a cause it arrived.
     pub async fn alert_result(&self, url_id: UrlId, status: Option<u16>, cause: Option<Cause>, note: String) -> ();
     /// What was told last of each URL of a merchant.
     pub async fn alerts_of(&self, merchant_id: MerchantId) -> HashMap<UrlId, AlertRow>;
-    /// Leaves a line about a merchant in the audit log that belongs to no change.
-    pub async fn audit_note(&self, merchant_id: MerchantId, action: &'static str, subject: String, actor: String) -> ();
-    pub async fn add_listener(&self, draft: ListenerDraft, path_key: String, actor: String) -> ListenerId;
-    pub async fn update_listener(&self, id: ListenerId, draft: ListenerDraft, actor: String) -> ();
-    pub async fn add_url(&self, draft: UrlDraft, actor: String) -> UrlId;
-    pub async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> ();
-    /// Puts a URL on hold because of what it answered; gives whether it was not on hold. Only while it still leads to the
-    /// address that answered so: somebody may have corrected it meanwhile.
-    pub async fn hold_for(&self, id: UrlId, address: String, cause: Cause, actor: String) -> bool;
-    /// Takes a URL out of use; its open deliveries are cancelled by the sweep that follows.
-    pub async fn remove_url(&self, merchant_id: MerchantId, id: UrlId, actor: String) -> ();
+
     /// Deliveries that a URL's removal would cancel.
     pub async fn outstanding_of(&self, id: UrlId) -> u64;
 
     // People.
 
-    /// Adds a user; with `only_first`, only while there is no administrator.
-    pub async fn add_user(&self, new: NewUser, only_first: bool, actor: String) -> UserId;
-    /// Sets a password and ends the user's sessions.
-    pub async fn set_password(&self, id: UserId, hash: String, actor: String) -> ();
     pub async fn user_by_email(&self, email: &str) -> Option<UserRecord>;
+    pub async fn user(&self, id: UserId) -> Option<UserRecord>;
+    /// Users by e-mail, with when they were last seen, and whether there are more. With a scope only those whose merchants are
+    /// all in it.
+    pub async fn users(
+        &self, scope: Option<&[MerchantId]>, filter: &UserFilter
+    ) -> (Vec<(UserRecord, Option<Timestamp>)>, bool);
+    /// The user whose link this is, while it works.
+    pub async fn user_by_link(&self, token_hash: &[u8; 32], now: Timestamp) -> Option<UserRecord>;
+    /// Sets the password of the user whose link this is; the link ends, and so do his sessions. `None` where it works no more.
+    pub async fn use_link(&self, token_hash: [u8; 32], password_hash: String, address: String) -> Option<UserId>;
+    /// The sessions of a user that have not ended, the one used last first.
+    pub async fn sessions_of(&self, id: UserId, now: Timestamp) -> Vec<SessionView>;
     pub async fn has_admin(&self) -> bool;
     pub async fn add_session(&self, session: SessionRecord) -> ();
     /// The user of a session that has not ended, and when the session was last seen.
@@ -353,15 +370,28 @@ forward! {
     pub async fn set_setup_token(&self, token_hash: [u8; 32]) -> ();
     pub async fn setup_token(&self) -> Option<[u8; 32]>;
 
+    // The audit log, and forms that are done once.
+
+    /// Lines of the log, the newest first, and whether there are more.
+    pub async fn audit_log(&self, merchant: Option<MerchantId>, filter: &AuditFilter) -> (Vec<AuditRow>, bool);
+    /// What changed a thing after a version of it, the oldest first.
+    pub async fn changes_of(&self, id: i64, after: i64) -> Vec<AuditRow>;
+    /// Claims the key of a form for whoever sends it first.
+    pub async fn claim_form(&self, user: UserId, key: String) -> FormClaim;
+    /// Keeps the answer to a form, or, where there is none because it failed, lets it be sent again.
+    pub async fn answer_form(&self, user: UserId, key: String, answer: Option<Vec<u8>>) -> ();
+
     // What pages read.
 
     /// Orders that fit a filter: the rows, whether there are more, whether the text fits too many to look at all.
     pub async fn find_orders(&self, merchant_id: MerchantId, filter: &OrderFilter) -> (Vec<OrderRow>, bool, bool);
-    /// Deliveries that fit a filter, from the newest on or after a place.
-    pub async fn find_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter) -> FoundDeliveries;
+    /// Deliveries that fit a filter, from the newest on, or after or before a place; at most so many.
+    pub async fn find_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter, most: u32) -> FoundDeliveries;
     /// How many deliveries fit a filter, up to a limit; all pages of its list together.
     pub async fn count_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter) -> Counted;
     pub async fn order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
+    /// The amount of an order, where it is known.
+    pub async fn amount_of(&self, merchant_id: MerchantId, gateway: Gateway, reference: &str) -> Option<Money>;
     /// The order without how its deliveries stand.
     pub async fn bare_order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
     /// How the messages of an order stand at each URL; of one message where one is named.
@@ -393,6 +423,31 @@ forward! {
     /// What a listener refused last.
     pub async fn refused_by(&self, listener_id: ListenerId) -> Vec<RefusalRow>;
     pub async fn refusal(&self, merchant_id: MerchantId, id: RefusalId) -> Option<StoredRefusal>;
+    /// Messages that fit a filter, accepted and refused, from the newest on, or after or before a place; at most so many.
+    pub async fn find_inbound(&self, merchant_id: MerchantId, filter: &InboundFilter, most: u32) -> FoundInbound;
+    /// Messages that were posted to addresses which no listener has, before a place; the newest first, at most so many.
+    pub async fn strays(&self, after: Option<NotificationId>, most: u32) -> Vec<RefusalRow>;
+    /// Such a message.
+    pub async fn stray(&self, id: RefusalId) -> Option<StoredRefusal>;
+    /// Orders, messages and what has an id that a text names, of some merchants; at most so many of a kind.
+    pub async fn search(&self, merchants: &[MerchantId], text: &str, id: Option<i64>, most: u32) -> Vec<FoundByText>;
+    /// What happened in each hour since a moment, over some merchants; hours in which nothing did are left out.
+    pub async fn hours(&self, merchants: &[MerchantId], since: Timestamp) -> Vec<HourCount>;
+    /// How the URLs of some merchants answered since a moment (rounded down to its hour).
+    pub async fn url_activity(&self, merchants: &[MerchantId], since: Timestamp) -> HashMap<UrlId, UrlActivity>;
+    /// What listeners refused since a moment, and from another moment until then.
+    pub async fn refused_lately(&self, merchants: &[MerchantId], since: Timestamp, before: Timestamp) -> Vec<RefusedLately>;
+    /// Listeners that are switched on, and never got a message.
+    pub async fn silent_listeners(&self, merchants: &[MerchantId]) -> Vec<ListenerId>;
+
+    // What somebody keeps, and takes along.
+
+    /// The views of a list that a user keeps, by name.
+    pub async fn views(&self, user_id: UserId, merchant_id: MerchantId, list: ListKind) -> Vec<SavedView>;
+    /// Keeps a view; one of the same name is replaced. `false` where there are too many.
+    pub async fn save_view(&self, new: NewView) -> bool;
+    /// Forgets a view of a user; `false` where he has none of that id.
+    pub async fn remove_view(&self, user_id: UserId, merchant_id: MerchantId, id: ViewId) -> bool;
 
     // Proof.
 
@@ -404,6 +459,55 @@ forward! {
 
     /// Runs every check of `quittance doctor`.
     pub async fn verify(&self) -> Vec<Finding>;
+}
+
+forward_acts! {
+    /// Ends a bulk resend: what was not made is not, what was not sent is cancelled. `false` where it had ended already.
+    pub async fn cancel_bulk(&self, merchant_id: MerchantId, id: BulkId; actor) -> bool;
+    pub async fn add_merchant(&self, new: NewMerchant; actor) -> MerchantId;
+    /// Gives a merchant a new key; the one before stays valid until a moment, and is kept a while longer.
+    pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret, old_until: Timestamp; actor) -> ();
+    /// Ends the validity of a merchant's old key now; `false` where it had none that was valid.
+    pub async fn end_old_key(&self, merchant_id: MerchantId; actor) -> bool;
+    /// Notes that a URL's script answers with the new key; `false` where that was known, or no old key is valid.
+    pub async fn note_new_key(&self, id: UrlId; actor) -> bool;
+    /// Sets which statuses and which fields a merchant's URLs get.
+    pub async fn set_content(&self, merchant_id: MerchantId, triggers: Triggers, tags: Tags; actor) -> ();
+    /// Sets where a merchant is told of trouble.
+    pub async fn set_alerts(&self, merchant_id: MerchantId, alerts: Option<Alerts>; actor) -> ();
+    /// Sets the zone in which a merchant's moments are told.
+    pub async fn set_time_zone(&self, merchant_id: MerchantId, zone: Zone; actor) -> ();
+    pub async fn add_listener(&self, draft: ListenerDraft, path_key: String; actor) -> ListenerId;
+    pub async fn update_listener(&self, id: ListenerId, draft: ListenerDraft; actor) -> ();
+    pub async fn add_url(&self, draft: UrlDraft; actor) -> UrlId;
+    pub async fn update_url(&self, id: UrlId, draft: UrlDraft; actor) -> ();
+    /// Puts a URL on hold because of what it answered; gives whether it was not on hold. Only while it still leads to the
+    /// address that answered so: somebody may have corrected it meanwhile.
+    pub async fn hold_for(&self, id: UrlId, address: String, cause: Cause; actor) -> bool;
+    /// Takes a URL out of use; its open deliveries are cancelled by the sweep that follows.
+    pub async fn remove_url(&self, merchant_id: MerchantId, id: UrlId; actor) -> ();
+    /// Adds a user; with `only_first`, only while there is no administrator.
+    pub async fn add_user(&self, new: NewUser, only_first: bool; actor) -> UserId;
+    /// Sets a password and ends the user's sessions.
+    pub async fn set_password(&self, id: UserId, hash: String; actor) -> ();
+    /// Puts a URL on hold, or releases it, whatever else is changed about it meanwhile.
+    pub async fn hold_url(&self, merchant_id: MerchantId, id: UrlId, held: bool; actor) -> ();
+    /// Adds a user who chooses his password by a link.
+    pub async fn invite_user(&self, new: NewUser, link: Link; actor) -> UserId;
+    /// Gives a user a new link to choose a password by, in place of any earlier one.
+    pub async fn set_link(&self, id: UserId, link: Link; actor) -> ();
+    /// Takes a user's link back. Somebody who was only invited goes with it: gives whether he did.
+    pub async fn withdraw_link(&self, id: UserId; actor) -> bool;
+    /// Changes what a user may do; never so that nobody can administer the installation.
+    pub async fn change_user(&self, id: UserId, role: Role, merchants: Vec<MerchantId>; actor) -> ();
+    /// Lets a user sign in no more, at once, or again.
+    pub async fn set_disabled(&self, id: UserId, disabled: bool; actor) -> ();
+    /// Ends the sessions of a user but one; gives how many.
+    pub async fn end_other_sessions(&self, id: UserId, kept: [u8; 32]; actor) -> u64;
+    /// Notes in the audit log that somebody took a list along.
+    pub async fn note_export(&self, merchant_id: MerchantId, list: ListKind, query: String; actor) -> ();
+    /// Writes something down in the audit log that changes nothing else.
+    pub async fn note(&self, note: Note; actor) -> ();
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What both engines keep in the same way: where secrets belong, and how a URL's settings read in the audit log.
 
 use super::{Alerts, OwnHeader, Secret, StoreError, UrlDraft, vault::Vault};
-use crate::domain::{Tags, Timestamp, Triggers};
+use crate::domain::{GatewayOptions, Tags, Timestamp, Triggers};
 
 /// The place of a merchant's key.
 pub(super) fn secret_key(id: i64) -> String {
@@ -16,6 +16,25 @@ pub(super) fn old_key(id: i64) -> String {
 /// The place of a listener's secret.
 pub(super) fn listener(id: i64) -> String {
     format!("listener.secret/{id}")
+}
+
+fn options(id: i64) -> String {
+    format!("listener.options/{id}")
+}
+
+/// Opens what else a listener's gateway needs.
+pub(super) fn options_of(vault: &Vault, id: i64, sealed: Option<&[u8]>) -> Result<GatewayOptions, StoreError> {
+    let Some(sealed) = sealed else { return Ok(GatewayOptions::default()) };
+    let place = options(id);
+    let opened = unseal(vault, &place, sealed)?;
+    serde_json::from_slice(opened.reveal()).map_err(|error| StoreError::Corrupt(format!("{place}: {error}")))
+}
+
+/// What else a listener's gateway needs, sealed.
+pub(super) fn sealed_options(vault: &Vault, id: i64, own: Option<&GatewayOptions>) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(own) = own else { return Ok(None) };
+    let text = serde_json::to_vec(own).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(Some(vault.seal(&options(id), &text)))
 }
 
 fn headers(id: i64) -> String {

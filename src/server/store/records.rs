@@ -1,14 +1,14 @@
 //! What goes into the store and what comes out for the machinery. What pages read lives in `domain::pages`.
 
-use super::{OwnHeader, StoreError, vault::Secret};
+use super::{OwnHeader, StoreError, acts::Actor, vault::Secret};
 use crate::domain::{
-    Algorithms, Cause, DeliveryState, Gateway, RefusalReason, Role, Terms, Timestamp,
+    Algorithms, Cause, DeliveryState, Gateway, GatewayOptions, RefusalReason, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
-    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, UserId},
+    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId},
     order::OrderFacts,
     pages::{
         bulk::BulkTarget,
-        deliveries::{DeliveryFilter, DeliveryRow},
+        deliveries::DeliveryFilter,
         listeners::RefusalRow,
         orders::{AttemptRow, NotificationView},
     },
@@ -33,9 +33,18 @@ pub struct NewNotification {
     pub head: String,
     /// The bytes as received.
     pub body: Bytes,
+    /// The form that is sent on, where that is another.
+    pub outgoing: Option<Bytes>,
     pub facts: OrderFacts,
     /// It goes to no URL by itself: whoever stores it asks for the deliveries that he wants.
     pub quiet: bool,
+}
+
+impl NewNotification {
+    /// What is sent on.
+    pub fn leaves(&self) -> &Bytes {
+        self.outgoing.as_ref().unwrap_or(&self.body)
+    }
 }
 
 /// What became of a message.
@@ -169,7 +178,7 @@ pub struct NewResend {
     pub url_ids: Vec<UrlId>,
     pub debug: bool,
     /// Who asks.
-    pub actor: String,
+    pub actor: Actor,
     /// The same wish under the same key is one resend.
     pub request_key: String,
     pub at: Timestamp,
@@ -198,10 +207,12 @@ pub struct NewBulk {
     /// How many deliveries that is, where all were counted.
     pub expected: Option<u64>,
     /// Who asks.
-    pub actor: String,
+    pub actor: Actor,
     /// The same wish under the same key is one bulk resend.
     pub request_key: String,
     pub at: Timestamp,
+    /// Until then it can be stopped before anything is made.
+    pub starts_at: Timestamp,
 }
 
 /// What a step at the bulk resends came to.
@@ -213,18 +224,6 @@ pub enum BulkStep {
     Waiting,
     /// Something was done.
     Worked,
-}
-
-/// Deliveries that fit a filter, the newest first.
-#[derive(Debug, Clone, Default)]
-pub struct FoundDeliveries {
-    pub rows: Vec<DeliveryRow>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<DeliveryId>,
-    /// Where more rows would have had to be looked at: all back to this moment were.
-    pub looked_back_to: Option<Timestamp>,
-    /// The text fits more orders than were looked at.
-    pub truncated: bool,
 }
 
 /// Something that open pages may want to read again.
@@ -263,6 +262,8 @@ pub struct ListenerDraft {
     pub label: String,
     /// `None` leaves the secret as it is.
     pub secret: Option<Secret>,
+    /// `None` leaves them as they are.
+    pub options: Option<GatewayOptions>,
     pub required: Algorithms,
     pub enabled: bool,
 }
@@ -282,26 +283,6 @@ pub struct UrlDraft {
     pub terms: Terms,
     /// How the URL check went, if there was one.
     pub check: Option<UrlCheck>,
-}
-
-/// Somebody who signs in, as the store keeps him.
-#[derive(Debug, Clone)]
-pub struct UserRecord {
-    pub id: UserId,
-    pub email: String,
-    pub password_hash: String,
-    pub role: Role,
-    /// Merchants he belongs to; none means all for administrators and support.
-    pub merchants: Vec<MerchantId>,
-}
-
-/// A user to add.
-#[derive(Debug, Clone)]
-pub struct NewUser {
-    pub email: String,
-    pub password_hash: String,
-    pub role: Role,
-    pub merchants: Vec<MerchantId>,
 }
 
 /// One attempt with everything that was sent and received.
@@ -352,6 +333,8 @@ pub struct UrlState {
     pub failing_cause: Option<Cause>,
     pub last_confirmed_at: Option<Timestamp>,
     pub next_try: Option<Timestamp>,
+    /// When the certificate that its server showed last ends.
+    pub certificate_ends_at: Option<Timestamp>,
 }
 
 impl UrlState {
@@ -364,16 +347,6 @@ impl UrlState {
     pub const fn is_failing(&self) -> bool {
         self.retrying > 0 || self.expired > 0
     }
-}
-
-/// A session to begin.
-#[derive(Debug, Clone)]
-pub struct SessionRecord {
-    /// SHA-256 of what the cookie holds.
-    pub token_hash: [u8; 32],
-    pub user_id: UserId,
-    pub created_at: Timestamp,
-    pub expires_at: Timestamp,
 }
 
 /// One check of `quittance doctor`.

@@ -3,7 +3,7 @@
 
 use super::ids::IdSource;
 use crate::domain::{
-    Timestamp,
+    Timestamp, Zone,
     pages::deliveries::{DeliveryFilter, StateFilter},
 };
 
@@ -44,15 +44,90 @@ impl Scope {
     }
 }
 
-/// The ids that a filter is about: from the first to before the second. Ids grow with time, so a span of days is a span of
-/// ids.
-pub(super) fn id_range(filter: &DeliveryFilter) -> (i64, i64) {
-    let floor = |moment: Timestamp| IdSource::floor(moment.millis());
-    let until = filter.until.map_or(i64::MAX, floor);
-    (filter.from.map_or(0, floor), filter.after.map_or(until, |after| until.min(after.0)))
+/// The ids that a filter is about: from the first to before the second.
+pub(super) fn id_range(filter: &DeliveryFilter, zone: &Zone) -> (i64, i64) {
+    let (from, until) = days(filter.from, filter.until, zone);
+    turned_to((from, until), filter.after.map(|id| id.0), filter.before.map(|id| id.0))
+}
+
+/// The ids of some days. Ids grow with time, so a span of days is a span of ids, and every list by time can use the primary
+/// key. Days are those of a zone.
+pub(super) fn days(from: Option<Timestamp>, until: Option<Timestamp>, zone: &Zone) -> (i64, i64) {
+    let floor = |day: Timestamp| IdSource::floor(zone.instant(day).millis());
+    (from.map_or(0, floor), until.map_or(i64::MAX, floor))
+}
+
+/// The part of a span that a page is looked for in.
+pub(super) fn turned_to((from, until): (i64, i64), after: Option<i64>, before: Option<i64>) -> (i64, i64) {
+    let from = before.map_or(from, |before| from.max(before.saturating_add(1)));
+    (from, after.map_or(until, |after| until.min(after)))
+}
+
+/// In which order rows are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// Where the pages before and after a page begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Turn {
+    /// Of older rows.
+    pub next: Option<i64>,
+    /// Of newer rows.
+    pub previous: Option<i64>,
+    /// Where not everything was looked at, and the page is not full: back to this moment all were.
+    pub looked_back_to: Option<Timestamp>,
+}
+
+impl Turn {
+    /// From a page with these ids, the newest first. `is_full`: there are more of them in the direction that was looked in;
+    /// `rest`: where not everything was looked at, the last that was.
+    pub fn of(ids: &[i64], is_full: bool, rest: Option<i64>, after: Option<i64>, before: Option<i64>) -> Self {
+        let (newest, oldest) = (ids.first().copied(), ids.last().copied());
+        if let Some(before) = before {
+            let previous = if is_full { newest } else { rest };
+            // The row that the reader came from is older than these.
+            return Self { next: oldest.or(Some(before.saturating_add(1))), previous, looked_back_to: None };
+        }
+        let previous = after.map(|after| newest.unwrap_or_else(|| after.saturating_sub(1)));
+        match (is_full, rest) {
+            (true, _) => Self { next: oldest, previous, looked_back_to: None },
+            (false, rest) => Self { next: rest, previous, looked_back_to: rest.map(made_at) },
+        }
+    }
 }
 
 /// When an id was made.
 pub(super) const fn made_at(id: i64) -> Timestamp {
     Timestamp(IdSource::made_at(id) * 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_lead_to_one_another() {
+        let page = [9, 8, 7];
+        assert_eq!(Turn::of(&page, false, None, None, None), Turn::default(), "the only page");
+        assert_eq!(Turn::of(&page, true, None, None, None), Turn { next: Some(7), ..Turn::default() });
+        let middle = Turn { next: Some(7), previous: Some(9), looked_back_to: None };
+        assert_eq!(Turn::of(&page, true, None, Some(10), None), middle);
+        assert_eq!(Turn::of(&page, true, None, None, Some(6)), middle);
+        assert_eq!(Turn::of(&page, false, None, None, Some(6)), Turn { previous: None, ..middle }, "the newest page");
+        assert_eq!(Turn::of(&[], false, None, None, Some(6)), Turn { next: Some(7), ..Turn::default() });
+        assert_eq!(turned_to((0, i64::MAX), Some(7), None), (0, 7), "row 6 is shown again where nothing is newer");
+        assert_eq!(Turn::of(&[], false, None, Some(7), None), Turn { previous: Some(6), ..Turn::default() });
+        assert_eq!(turned_to((0, 100), None, Some(6)), (7, 100));
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_told() {
+        let rest = IdSource::floor(1_795_252_447_000);
+        let turn = Turn::of(&[], false, Some(rest), None, None);
+        assert_eq!(turn, Turn { next: Some(rest), previous: None, looked_back_to: Some(Timestamp::from_seconds(1_795_252_447)) });
+        assert_eq!(Turn::of(&[], false, Some(rest), None, Some(5)).previous, Some(rest));
+    }
 }

@@ -1,7 +1,9 @@
 //! What crossed the wire, shown as it was.
 
-use super::Copy;
+use super::{Copy, Masked, Reveal};
+use crate::domain::personal::kind_of;
 use leptos::prelude::*;
+use std::collections::HashMap;
 
 /// Longest text shown; the rest is told by its size.
 const SHOWN: usize = 64 << 10;
@@ -25,22 +27,32 @@ pub fn Octets(label: &'static str, #[prop(into)] text: String) -> impl IntoView 
     .into_any()
 }
 
-/// The fields of a form, decoded.
+/// The fields of a form, decoded. With `masked` the personal ones are masked, and can be revealed.
 #[component]
 pub fn Fields(
     fields: Vec<(String, String)>,
     /// Shown without a click.
     #[prop(optional)]
     open: bool,
+    #[prop(optional_no_strip)] masked: Option<Masked>,
 ) -> impl IntoView {
     let count = fields.len();
+    let is_masked = masked.is_some();
     (count > 0).then(|| {
+        let mut seen: HashMap<String, usize> = HashMap::new();
         let rows: Vec<_> = fields
             .into_iter()
-            .map(|(name, value)| view! { <tr><th scope="row"><bdi>{name}</bdi></th><td><bdi>{value}</bdi></td></tr> })
+            .map(|(name, value)| {
+                let nth = seen.entry(name.clone()).or_default();
+                let reveal = masked.clone().filter(|_| !value.is_empty() && kind_of(&name).is_some()).map(|masked| {
+                    view! { <Reveal masked field=name.clone() nth=*nth/> }
+                });
+                *nth += 1;
+                view! { <tr><th scope="row"><bdi>{name}</bdi></th><td><bdi>{value}</bdi>{reveal}</td></tr> }
+            })
             .collect();
         view! {
-            <details class="fields" open=open>
+            <details class="fields" open={open || is_masked}>
                 <summary>{format!("{count} fields, decoded")}</summary>
                 <table><tbody>{rows}</tbody></table>
             </details>

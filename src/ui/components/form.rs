@@ -27,7 +27,7 @@ pub(super) fn first_wrong(flash: &Flash) -> Option<&str> {
 pub fn TextField(
     flash: Flash,
     name: &'static str,
-    label: &'static str,
+    #[prop(into)] label: String,
     #[prop(default = "text")] kind: &'static str,
     /// What is there already.
     #[prop(optional, into)]
@@ -104,7 +104,7 @@ pub fn SelectField(
 }
 
 /// What stands below a field: what is wrong with it, or else its hint.
-pub(super) fn note(name: &'static str, error: Option<String>, hint: String) -> AnyView {
+pub fn note(name: &'static str, error: Option<String>, hint: String) -> AnyView {
     match error {
         Some(error) => view! { <p class="error" id=format!("{name}-error")><Icon name="alert"/>{error}</p> }.into_any(),
         None => (!hint.is_empty()).then(|| view! { <p class="hint" id=format!("{name}-hint")>{hint}</p> }).into_any(),

@@ -4,9 +4,11 @@
 
 mod bytes;
 mod choice;
+mod conflict;
 mod form;
 mod icon;
 mod parts;
+mod personal;
 mod standing;
 mod states;
 mod text_area;
@@ -14,10 +16,12 @@ mod time;
 
 pub use bytes::{Fields, Octets};
 pub use choice::{RightBadge, Tick, TickGroup, TriggerChoice};
-pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, SelectField, TextField};
+pub use conflict::{ConflictNote, Version, changes, save_label};
+pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, SelectField, TextField, note};
 pub use icon::Icon;
 pub use parts::{Address, Copy, Empty, Notice, Tone, WholeAddress, fact, wide};
+pub use personal::{Masked, MaskedNote, Reveal, Revealed};
 pub use standing::{HoldNote, PauseNote, WentNowhere};
 pub use states::{DeliveryBadge, OrderBadge, ShadowBadge, Summary, TestBadge};
 pub use text_area::{ReadArea, TextArea};
-pub use time::{Ago, Moment, now};
+pub use time::{Ago, Moment, now, zone};

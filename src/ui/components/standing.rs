@@ -6,18 +6,20 @@ use crate::{
         pages::dashboard::{Hold, Pause},
     },
     ui::{
-        components::{Icon, now},
+        components::{Icon, now, zone},
         format::{date, date_time, iso, time_of_day},
     },
 };
 use leptos::prelude::*;
 
-/// `12:03 UTC` of a moment today, the day of another; exactly on hover.
+/// `12:03 UTC` of a moment of today, the day of another; exactly on hover.
 #[component]
 pub fn TimeOfDay(at: Timestamp) -> impl IntoView {
-    let is_today = at.start_of_day() == now().start_of_day();
-    let shown = if is_today { format!("{} UTC", time_of_day(at)) } else { date(at) };
-    view! { <time datetime=iso(at) title=format!("{} UTC", date_time(at))>{shown}</time> }
+    let zone = zone();
+    let local = zone.local(at);
+    let is_today = local.start_of_day() == zone.local(now()).start_of_day();
+    let shown = if is_today { format!("{} {}", time_of_day(local), zone.short(at)) } else { date(local) };
+    view! { <time datetime=iso(at) title=format!("{} {}", date_time(local), zone.name())>{shown}</time> }
 }
 
 /// Since when and why a URL is on hold.

@@ -1,8 +1,8 @@
 //! Moments: relative where they are near, exact on hover and for machines. The helpers island keeps them ticking.
 
 use crate::{
-    domain::Timestamp,
-    ui::format::{date_time, iso, relative},
+    domain::{Timestamp, Zone},
+    ui::format::{date_time, is_near, iso, relative},
 };
 use leptos::prelude::*;
 
@@ -22,16 +22,34 @@ pub fn now() -> Timestamp {
     return Timestamp::default();
 }
 
+/// The zone that exact times are told in.
+#[cfg(feature = "ssr")]
+pub fn zone() -> Zone {
+    use_context::<crate::ui::shell::Look>().map(|look| look.zone).unwrap_or_default()
+}
+
+/// The zone that exact times are told in.
+#[cfg(not(feature = "ssr"))]
+pub fn zone() -> Zone {
+    Zone::default()
+}
+
 /// A moment by its distance from now: `3 min ago`.
 #[component]
 pub fn Ago(at: Timestamp) -> impl IntoView {
-    view! {
-        <time datetime=iso(at) title=format!("{} UTC", date_time(at)) data-ago=at.millis().to_string()>{relative(at, now())}</time>
-    }
+    let zone = zone();
+    // What is far away is told by its day, which does not change.
+    let ticks = is_near(at, now()).then(|| at.millis().to_string());
+    let text = relative(at, now(), |at| zone.local(at));
+    let title = format!("{} {}", date_time(zone.local(at)), zone.name());
+    view! { <time datetime=iso(at) title=title data-ago=ticks>{text}</time> }
 }
 
-/// A moment exactly: `2026-11-21 09:04:07`.
+/// A moment exactly: `2026-11-21 09:04:07 UTC`.
 #[component]
 pub fn Moment(at: Timestamp) -> impl IntoView {
-    view! { <time datetime=iso(at) title="UTC">{date_time(at)}</time> }
+    let zone = zone();
+    view! {
+        <time datetime=iso(at) title=zone.name().to_owned()>{date_time(zone.local(at))}" "<span class="zone">{zone.short(at)}</span></time>
+    }
 }

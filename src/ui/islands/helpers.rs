@@ -8,12 +8,18 @@ pub fn Helpers() -> impl IntoView {
     #[cfg(feature = "hydrate")]
     browser::start();
     let keys = [
-        ("/", "Search orders"),
+        ("/", "Find anything"),
+        ("f", "Filter this list"),
         ("j / k", "Next or previous row"),
         ("Enter", "Open the row"),
         ("r", "Resend"),
-        ("d", "Dashboard"),
-        ("o", "Orders"),
+        ("n / p", "Older or newer page"),
+        ("g d", "Dashboard"),
+        ("g o", "Orders"),
+        ("g e", "Deliveries"),
+        ("g i", "Inbound"),
+        ("g l", "Listeners"),
+        ("g s", "IPN settings"),
         ("?", "These keys"),
     ];
     let rows: Vec<_> =
@@ -38,11 +44,18 @@ mod browser {
         ui::{components::now, format::relative},
     };
     use leptos::{ev, prelude::*};
-    use std::time::Duration;
+    use std::{cell::Cell, time::Duration};
     use wasm_bindgen::JsCast as _;
     use web_sys::{Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, NodeList};
 
     const TICK: Duration = Duration::from_secs(5);
+    /// The second key of two comes within this time.
+    const GO_WITHIN: Duration = Duration::from_millis(1_500);
+
+    thread_local! {
+        /// The first key of two was pressed.
+        static GOING: Cell<bool> = const { Cell::new(false) };
+    }
 
     pub fn start() {
         // Now what needs a script may show.
@@ -69,7 +82,7 @@ mod browser {
         for time in all("time[data-ago]") {
             let at = time.get_attribute("data-ago").and_then(|millis| millis.parse::<i64>().ok());
             if let (Some(at), Some(text)) = (at, time.first_child()) {
-                let fresh = relative(Timestamp(at.saturating_mul(1_000)), now);
+                let fresh = relative(Timestamp(at.saturating_mul(1_000)), now, |at| at);
                 if text.node_value().as_deref() != Some(&fresh) {
                     text.set_node_value(Some(&fresh));
                 }
@@ -102,14 +115,23 @@ mod browser {
         if event.ctrl_key() || event.meta_key() || event.alt_key() || is_typing(&event) || first(":popover-open").is_some() {
             return;
         }
-        let done = match event.key().as_str() {
-            "/" => first("[data-search]").map_or_else(
-                || follow("[data-key=o]"),
-                |field| {
-                    focus(&field);
-                    true
-                },
-            ),
+        let key = event.key();
+        if GOING.replace(false) {
+            if go(&key) {
+                event.prevent_default();
+            }
+            return;
+        }
+        let done = match key.as_str() {
+            "/" => focus_first("[data-find], [data-search]"),
+            "f" => focus_first("[data-search]"),
+            "g" => {
+                GOING.set(true);
+                set_timeout(|| GOING.set(false), GO_WITHIN);
+                true
+            }
+            "n" => follow("[rel=next]"),
+            "p" => follow("[rel=prev]"),
             "?" => press(".keys-help"),
             "j" => step(1),
             "k" => step(-1),
@@ -121,6 +143,28 @@ mod browser {
         if done {
             event.prevent_default();
         }
+    }
+
+    /// Leads to a section of the merchant at hand.
+    fn go(key: &str) -> bool {
+        let place = match key {
+            "d" => "",
+            "o" => "/orders",
+            "e" => "/deliveries",
+            "i" => "/inbound",
+            "l" => "/listeners",
+            "s" => "/settings/ipn",
+            _ => return false,
+        };
+        let base = first("[data-base]").and_then(|rooms| rooms.get_attribute("data-base"));
+        base.is_some_and(|base| window().location().assign(&format!("{base}{place}")).is_ok())
+    }
+
+    fn focus_first(fields: &str) -> bool {
+        first(fields).is_some_and(|field| {
+            focus(&field);
+            true
+        })
     }
 
     fn is_typing(event: &Event) -> bool {
@@ -155,7 +199,8 @@ mod browser {
 
     /// Moves from row to row; a row's first link has the focus, so Enter opens it.
     fn step(by: i32) -> bool {
-        let links = all("tbody tr td:first-child a");
+        let of_row = |row: HtmlElement| row.query_selector("td:first-child a").ok().flatten()?.dyn_into::<HtmlElement>().ok();
+        let links: Vec<_> = all("tbody tr").into_iter().filter_map(of_row).collect();
         let Some(last) = i32::try_from(links.len()).ok().and_then(|count| count.checked_sub(1)).filter(|last| *last >= 0) else {
             return false;
         };

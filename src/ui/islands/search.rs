@@ -39,7 +39,7 @@ pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
         (search.clone(), search.clone(), search.clone(), search.clone(), search);
     let clear = base.clone();
     view! {
-        <form method="get" action=base class="filter" role="search">
+        <form method="get" action=base class="filter" role="search" aria-label="This list">
             <div class="field grow">
                 <label for="text">"Search"</label>
                 <input

@@ -1,10 +1,11 @@
 //! One's own password and look.
 
-use super::{flash_of, page};
+use super::{any_flash, flash_of, page};
 use crate::{
-    rpc::people::read_viewer,
+    domain::pages::people::OwnSession,
+    rpc::people::{read_sessions, read_viewer},
     ui::{
-        components::{FormNotes, Hidden, TextField, fact},
+        components::{Ago, FormNotes, Hidden, TextField, fact},
         shell::{Frame, Look, Section},
     },
 };
@@ -16,6 +17,7 @@ pub fn AccountPage() -> impl IntoView {
     page(async move {
         let viewer = read_viewer().await?;
         let flash = flash_of("password");
+        let sessions = read_sessions().await?;
         let theme = use_context::<Look>().and_then(|look| look.theme).unwrap_or("system");
         let choices: Vec<_> = [("system", "As the system"), ("light", "Light"), ("dark", "Dark")]
             .into_iter()
@@ -31,10 +33,10 @@ pub fn AccountPage() -> impl IntoView {
         Ok(view! {
             <Frame viewer=viewer.clone() section=Section::Account title="Account">
                 <div class="stack narrow">
-                    <FormNotes flash=flash.clone()/>
+                    <FormNotes flash=any_flash()/>
                     <dl class="facts panel">
                         {fact("E-mail", viewer.email.clone())}
-                        {fact("Role", viewer.role.label())}
+                        {fact("Role", view! { {viewer.role.label()}" · "<a href="/roles">"who may what"</a> })}
                         {fact("Merchants", merchants)}
                     </dl>
                     <section class="panel">
@@ -44,6 +46,7 @@ pub fn AccountPage() -> impl IntoView {
                             {choices}
                         </form>
                     </section>
+                    {own_sessions(&sessions)}
                     <section class="panel">
                         <h2>"Password"</h2>
                         <form method="post" action="/rpc/password" class="stack">
@@ -60,4 +63,38 @@ pub fn AccountPage() -> impl IntoView {
         }
         .into_any())
     })
+}
+
+fn own_sessions(sessions: &[OwnSession]) -> impl IntoView + use<> {
+    let has_others = sessions.iter().any(|session| !session.is_this);
+    let rows: Vec<_> = sessions
+        .iter()
+        .map(|session| {
+            let this = session.is_this.then(|| view! { " "<span class="badge quiet">"this one"</span> });
+            let address = if session.address.is_empty() { "—".to_owned() } else { session.address.clone() };
+            view! {
+                <tr>
+                    <td>{session.browser.clone()}{this}</td>
+                    <td data-label="From" class="code">{address}</td>
+                    <td data-label="Signed in"><Ago at=session.created_at/></td>
+                    <td data-label="Last seen"><Ago at=session.seen_at/></td>
+                </tr>
+            }
+        })
+        .collect();
+    let end = has_others.then(|| {
+        view! { <form method="post" action="/rpc/sessions/end-others"><button class="button">"Sign out everywhere else"</button></form> }
+    });
+    view! {
+        <section class="panel" aria-labelledby="sessions">
+            <h2 id="sessions">"Where you are signed in"</h2>
+            <div class="table">
+                <table class="stacking">
+                    <thead><tr><th scope="col">"Browser"</th><th scope="col">"From"</th><th scope="col">"Signed in"</th><th scope="col">"Last seen"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+            {end}
+        </section>
+    }
 }

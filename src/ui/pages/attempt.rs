@@ -12,7 +12,10 @@ use crate::{
     },
     rpc::orders::read_attempt,
     ui::{
-        components::{Copy, Fields, FormNotes, Icon, Moment, Notice, Octets, ReadArea, Tone, WholeAddress, fact, wide},
+        components::{
+            Copy, Fields, FormNotes, Icon, Masked, MaskedNote, Moment, Notice, Octets, ReadArea, Revealed, Tone, WholeAddress,
+            fact, wide,
+        },
         format::{bytes, counted, span},
         shell::{Frame, Section},
     },
@@ -35,6 +38,11 @@ pub fn AttemptPage() -> impl IntoView {
             (format!("Order {}", attempt.reference), format!("/m/{slug}/orders/{}", attempt.order_id)),
             (format!("Delivery to {}", delivery.url_label), format!("/m/{slug}/deliveries/{}", delivery.id)),
         ];
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| {
+            let thing = delivery.id.to_string();
+            Masked { merchant: slug.clone(), of: "attempt", thing, number: attempt.attempt.number }
+        });
+        let is_masked = masked.is_some();
         let actions = attempt.may_resend.then(|| {
             let (merchant, label) = (slug.clone(), delivery.url_label.clone());
             view! { <ResendTo merchant order=attempt.order_id notification=delivery.notification_id url=delivery.url_id label/> }
@@ -44,15 +52,16 @@ pub fn AttemptPage() -> impl IntoView {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs actions>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
+                    <Revealed flash=any_flash()/>
                     {others(&attempt)}
                     {verdict(&attempt, may_try)}
                     {facts(&attempt)}
                     {receipt(&attempt)}
-                    {request(&attempt)}
+                    {request(&attempt, masked)}
                     {answer(&attempt)}
                     {compared(&attempt)}
-                    {hand_over(&attempt)}
-                    {again(&attempt)}
+                    {hand_over(&attempt, is_masked)}
+                    {again(&attempt, is_masked)}
                 </div>
             </Frame>
         }
@@ -72,15 +81,16 @@ fn others(attempt: &Attempt) -> impl IntoView + use<> {
     })
 }
 
-fn request(attempt: &Attempt) -> impl IntoView + use<> {
+fn request(attempt: &Attempt, masked: Option<Masked>) -> impl IntoView + use<> {
     view! {
         <section class="panel" aria-labelledby="request">
             <h2 id="request">"Request"</h2>
+            {masked.is_some().then(|| view! { <MaskedNote/> })}
             {attempt.request_head.is_empty().then(|| view! { <p class="muted">"None was made."</p> })}
             <Octets label="Head" text=attempt.request_head.clone()/>
             <div class="side-by-side">
                 <Octets label="Body" text=attempt.request_body.clone()/>
-                <Fields fields=attempt.fields.clone() open=true/>
+                <Fields fields=attempt.fields.clone() open=true masked/>
             </div>
         </section>
     }
@@ -140,19 +150,20 @@ fn line(line: &Compared) -> impl IntoView + use<> {
 }
 
 /// A ready message for the script's developer, to be copied with a script or without.
-fn hand_over(attempt: &Attempt) -> impl IntoView + use<> {
+fn hand_over(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
     let text = handover::message(attempt);
+    let body = if is_masked { "Personal data are masked in it for your role." } else { "The body may hold personal data." };
     view! {
         <section class="panel hand-over" aria-labelledby="hand-over">
             <h2 id="hand-over">"For the developer"<Copy text=text.clone() what="message for the developer"/></h2>
-            <p class="muted">"A message that can be sent as it is: it holds no key, and values of headers that carry secrets are left out. The body may hold personal data."</p>
+            <p class="muted">"A message that can be sent as it is: it holds no key, and values of headers that carry secrets are left out. "{body}</p>
             <ReadArea label="Message for the developer" text rows=14/>
         </section>
     }
 }
 
 /// The same request as a command, for whoever looks for the fault on the other side.
-fn again(attempt: &Attempt) -> impl IntoView + use<> {
+fn again(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
     let line = (!attempt.request_head.is_empty())
         .then(|| curl::command(&handover::address(attempt), &attempt.request_head, &attempt.request_body));
     line.map(|text| {
@@ -160,6 +171,7 @@ fn again(attempt: &Attempt) -> impl IntoView + use<> {
             <section class="panel" aria-labelledby="again">
                 <h2 id="again">"From a command line"</h2>
                 <p class="muted">"The same request again, signature included. Your script may take it for a new message."</p>
+                {is_masked.then(|| view! { <p class="muted">"Personal data are masked in it for your role, so the signature does not fit what it sends."</p> })}
                 <Octets label="Command" text/>
             </section>
         }
@@ -197,7 +209,7 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
     view! {
         <dl class="facts panel">
             {attempt.url_removed.then(|| wide("Note", "The URL was removed from the settings; nothing is sent there any more."))}
-            {fact("Started (UTC)", view! { <Moment at=row.started_at/> })}
+            {fact("Started", view! { <Moment at=row.started_at/> })}
             {wide("URL", view! { <WholeAddress text=handover::address(attempt) what="URL"/> })}
             {fact("Address", row.address.clone().unwrap_or_else(|| "none reached".to_owned()))}
             {fact("Status", row.status.map_or_else(|| "none".to_owned(), |status| status.to_string()))}

@@ -13,7 +13,7 @@ use crate::{
     },
     rpc::bulk::{list_bulk, read_bulk},
     ui::{
-        components::{Ago, Confirm, Empty, FormNotes, Hidden, Icon, Moment, Notice, Tone, fact},
+        components::{Ago, Confirm, Empty, FormNotes, Hidden, Icon, Moment, Notice, Tone, fact, now},
         format::{count, counted, date, date_time},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -238,8 +238,8 @@ fn content(slug: &str, bulk: &Bulk) -> AnyView {
             {fact("State", state_badge(job))}
             {fact("To", to_where(job.target))}
             {fact("Asked by", view! { <span class="clip" title=job.actor.clone()>{job.actor.clone()}</span> })}
-            {fact("Asked at (UTC)", view! { <Moment at=job.at/> })}
-            {job.finished_at.map(|at| fact("Ended at (UTC)", view! { <Moment at/> }))}
+            {fact("Asked at", view! { <Moment at=job.at/> })}
+            {job.finished_at.map(|at| fact("Ended at", view! { <Moment at/> }))}
         </dl>
     }
     .into_any()
@@ -267,6 +267,15 @@ fn headline(bulk: &Bulk) -> AnyView {
         BulkState::Done => {
             let text = "Everything was sent. What was not confirmed is tried again by the schedule of its URL.";
             view! { <Notice tone=Tone::Calm title="Done"><p>{text}</p></Notice> }.into_any()
+        }
+        BulkState::Running if job.starts_at > now() => {
+            let seconds = job.starts_at.since(now()).as_secs() + 1;
+            view! {
+                <Notice tone=Tone::Calm title=format!("Starts in {}", counted(seconds, "second", "seconds"))>
+                    <p>"Until then it can be stopped, and nothing is sent."</p>
+                </Notice>
+            }
+            .into_any()
         }
         BulkState::Running => {
             let behind: Vec<_> = job
@@ -307,6 +316,17 @@ fn bar(bulk: &Bulk) -> AnyView {
 
 fn cancel(slug: &str, bulk: &Bulk) -> AnyView {
     let job = &bulk.job;
+    if bulk.may_resend && job.state == BulkState::Running && job.starts_at > now() {
+        let (merchant, id) = (slug.to_owned(), job.id.to_string());
+        return view! {
+            <form method="post" action="/rpc/bulk/cancel">
+                <Hidden name="merchant" value=merchant/>
+                <Hidden name="bulk" value=id/>
+                <button class="button"><Icon name="cross"/>"Stop it"</button>
+            </form>
+        }
+        .into_any();
+    }
     (bulk.may_resend && job.state == BulkState::Running)
         .then(|| {
             let merchant = slug.to_owned();

@@ -157,7 +157,7 @@ fn what(slug: &str, filter: &DeliveryFilter, plans: &[BulkPlan; 2], flash: &Flas
                     <strong>"The merchant's script gets each of them again"</strong>
                     ", with the same fields and a new signature, and may act on it a second time. They go behind new notifications, a few hundred at a time, and each has the whole schedule of its URL ahead."
                     {retrying}
-                    " You can cancel what was not sent yet."
+                    " It starts ten seconds after you asked for it, and can be stopped until then; later you can cancel what was not sent yet."
                 </p>
                 <div class="actions">
                     <button class="button primary"><Icon name="retry"/>"Resend them"</button>

@@ -1,19 +1,19 @@
 //! The dashboard of a merchant, and the one over all of them: what needs somebody now, today's counts, every URL.
 
-use super::{any_flash, deliveries::recover_address, page, param, viewer_at};
+use super::{any_flash, dashboard_chart, dashboard_matters, deliveries::recover_address, page, param, viewer_at};
 use crate::{
     domain::{
         Cause, Timestamp,
         pages::{
-            dashboard::{Counts, Dashboard, Pause, Trouble, UrlHealth, UrlRef},
+            dashboard::{Counts, Dashboard, Pause, Trouble, UrlActivity, UrlHealth, UrlRef},
             deliveries::{DeliveryFilter, StateFilter},
         },
         role::Permission,
     },
     rpc::{dashboard::read_dashboard, people::read_viewer},
     ui::{
-        components::{Address, Ago, Empty, FormNotes, HoldNote, Icon, Notice, PauseNote, ShadowBadge, Tone, now},
-        format::{count, counted},
+        components::{Address, Ago, Empty, FormNotes, HoldNote, Icon, Notice, PauseNote, ShadowBadge, Tone, now, zone},
+        format::{count, counted, date, span},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
@@ -88,8 +88,9 @@ fn content(dashboard: &Dashboard, base: Option<&str>, may_resend: bool) -> AnyVi
     view! {
         {dashboard.books_differ.then(books_notice)}
         {banner(dashboard)}
-        {troubles(&dashboard.troubles, shows_merchant, may_resend)}
+        {needs(dashboard, shows_merchant, may_resend)}
         {counts(dashboard, base)}
+        {(!dashboard.urls.is_empty()).then(|| dashboard_chart::chart(&dashboard.hours))}
         {urls(&dashboard.urls, shows_merchant)}
     }
     .into_any()
@@ -142,14 +143,17 @@ fn banner(dashboard: &Dashboard) -> AnyView {
     view! { <Notice tone=Tone::Good title=title><p>"No URL has a delivery error."</p></Notice> }.into_any()
 }
 
-fn troubles(troubles: &[Trouble], shows_merchant: bool, may_resend: bool) -> AnyView {
-    let rows: Vec<_> = troubles.iter().map(|trouble| trouble_row(trouble, shows_merchant, may_resend)).collect();
-    (!rows.is_empty())
+/// What needs somebody now: URLs that cannot be delivered to, and then everything else.
+fn needs(dashboard: &Dashboard, shows_merchant: bool, may_resend: bool) -> AnyView {
+    let rows: Vec<_> = dashboard.troubles.iter().map(|trouble| trouble_row(trouble, shows_merchant, may_resend)).collect();
+    let troubles = (!rows.is_empty()).then(|| view! { <ul class="troubles">{rows}</ul> });
+    (troubles.is_some() || !dashboard.matters.is_empty())
         .then(|| {
             view! {
-                <section aria-labelledby="troubles">
-                    <h2 id="troubles">"Delivery errors"</h2>
-                    <ul class="troubles">{rows}</ul>
+                <section class="needs" aria-labelledby="needs">
+                    <h2 id="needs">"Needs somebody now"</h2>
+                    {troubles}
+                    {dashboard_matters::list(&dashboard.matters, shows_merchant)}
                 </section>
             }
         })
@@ -183,7 +187,7 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool, may_resend: bool) -> Any
             })}
             <dl class="facts">
                 {trouble.since.map(|since| view! { <div class="fact"><dt>"Failing since"</dt><dd><Ago at=since/></dd></div> })}
-                {next_try(trouble).map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd>{next}</dd></div> })}
+                {due(trouble.next_try, trouble.pause).map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd>{next}</dd></div> })}
                 {trouble.pause.map(|pause| view! { <div class="fact"><dt>"At the moment"</dt><dd><PauseNote pause/></dd></div> })}
                 <div class="fact"><dt>"Waiting"</dt><dd>{count(trouble.outstanding)}</dd></div>
                 <div class="fact"><dt>"Expired"</dt><dd>{number(trouble.expired, expired)}</dd></div>
@@ -200,9 +204,9 @@ fn number(number: u64, list: String) -> AnyView {
 }
 
 /// When the next attempt is due. What is overdue waits for its turn behind others, or for the next probe.
-fn next_try(trouble: &Trouble) -> Option<AnyView> {
-    let due = trouble.next_try?;
-    let not_before = match trouble.pause {
+fn due(next_try: Option<Timestamp>, pause: Option<Pause>) -> Option<AnyView> {
+    let due = next_try?;
+    let not_before = match pause {
         Some(Pause::Probing { next, .. }) => next,
         Some(Pause::Told { until }) => until,
         None => due,
@@ -213,11 +217,7 @@ fn next_try(trouble: &Trouble) -> Option<AnyView> {
 
 /// A URL by its label, with its address below and a way to its settings.
 fn url_line(url: &UrlRef, shows_merchant: bool) -> AnyView {
-    let page = if url.is_default {
-        format!("/m/{}/settings/ipn", url.merchant.slug)
-    } else {
-        format!("/m/{}/settings/urls/{}", url.merchant.slug, url.id)
-    };
+    let page = dashboard_matters::url_page(url);
     view! {
         <div class="url-line">
             {shows_merchant.then(|| view! { <a class="muted" href=format!("/m/{}", url.merchant.slug)>{url.merchant.name.clone()}</a> })}
@@ -244,11 +244,12 @@ fn counts(dashboard: &Dashboard, base: Option<&str>) -> AnyView {
         view! { <div class=format!("tile {tone}")><dt>{name}<span class="muted">{when}</span></dt><dd>{shown}</dd></div> }
     };
     let in_state = |state| DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
-    let today = dashboard.as_of.start_of_day();
+    let zone = zone();
+    let today = zone.start_of_day(dashboard.as_of);
     let expired = DeliveryFilter { since: Some(today), ..in_state(StateFilter::Expired) };
     view! {
         <section aria-labelledby="today">
-            <h2 id="today">"Today "<span class="muted">"since midnight UTC"</span></h2>
+            <h2 id="today">"Today "<span class="muted">{format!("since midnight ({})", zone.name())}</span></h2>
             <dl class="tiles">
                 {tile("Accepted", "notifications", counts.accepted, "")}
                 {tile("Confirmed", "deliveries", counts.confirmed, "good")}
@@ -278,7 +279,8 @@ fn urls(urls: &[UrlHealth], shows_merchant: bool) -> AnyView {
                         <tr>
                             <th scope="col">"URL"</th>
                             <th scope="col">"State"</th>
-                            <th scope="col" class="number">"Confirmed"</th>
+                            <th scope="col" class="number" title="Of the attempts of the last 24 hours">"Confirmed, 24 h"</th>
+                            <th scope="col" class="number" title="What half of the answers, and 99 in 100, took at most in the last 24 hours">"Answer p50 / p99"</th>
                             <th scope="col" class="number">"Outstanding"</th>
                             <th scope="col">"Last confirmed"</th>
                         </tr>
@@ -299,6 +301,7 @@ fn url_row(health: &UrlHealth, shows_merchant: bool) -> AnyView {
         (_, _, 0) => ("calm", "clock", "Nothing confirmed yet"),
         _ => ("good", "check", "Confirming"),
     };
+    let next = (health.failing && health.hold.is_none()).then(|| due(health.next_try, health.pause)).flatten();
     let outstanding = if health.hold.is_some() { health.held_back } else { health.outstanding };
     view! {
         <tr>
@@ -309,9 +312,13 @@ fn url_row(health: &UrlHealth, shows_merchant: bool) -> AnyView {
                     {health.shadow.then(|| view! { <ShadowBadge/> })}
                 </span>
                 {health.hold.map(|hold| view! { <HoldNote hold/> })}
+                {health.failing_since.map(|at| view! { <span class="cause">"since "<Ago at/></span> })}
+                {next.map(|next| view! { <span class="cause">"next try "{next}</span> })}
                 {health.pause.map(|pause| view! { <PauseNote pause/> })}
+                {certificate(health.certificate_ends_at)}
             </td>
-            <td data-label="Confirmed" class="number">{count(health.confirmed)}</td>
+            <td data-label="Confirmed, 24 h" class="number">{share(health.activity)}</td>
+            <td data-label="Answer p50 / p99" class="number">{answers(health.activity)}</td>
             <td data-label="Outstanding" class="number">{count(outstanding)}</td>
             <td data-label="Last confirmed">
                 {match health.last_confirmed_at {
@@ -322,6 +329,41 @@ fn url_row(health: &UrlHealth, shows_merchant: bool) -> AnyView {
         </tr>
     }
     .into_any()
+}
+
+/// `99.2 %` of the attempts, with their number on hover.
+fn share(activity: UrlActivity) -> AnyView {
+    let all = activity.confirmed + activity.failed;
+    if all == 0 {
+        return view! { <span class="muted">"—"</span> }.into_any();
+    }
+    // Rounded down, so that 100 % means all.
+    let tenths = activity.confirmed * 1_000 / all;
+    let shown = if tenths == 1_000 { "100 %".to_owned() } else { format!("{}.{} %", tenths / 10, tenths % 10) };
+    let title = format!("{} of {} were confirmed", count(activity.confirmed), counted(all, "attempt", "attempts"));
+    view! { <span title=title>{shown}</span> }.into_any()
+}
+
+/// `80 ms / 1.25 s`
+fn answers(activity: UrlActivity) -> AnyView {
+    let shown = |millis: u64| span(millis.saturating_mul(1_000));
+    match activity.p50.zip(activity.p99) {
+        Some((p50, p99)) => {
+            view! { <span title="Estimated from counts by range">{shown(p50)}" / "{shown(p99)}</span> }.into_any()
+        }
+        None => view! { <span class="muted">"—"</span> }.into_any(),
+    }
+}
+
+/// How long the certificate is good for.
+fn certificate(ends_at: Option<Timestamp>) -> Option<AnyView> {
+    let ends_at = ends_at?;
+    let days = ends_at.since(now()).as_secs() / 86_400;
+    let has_ended = ends_at <= now();
+    let text =
+        if has_ended { "Certificate ended ".to_owned() } else { format!("Certificate: {} left", counted(days, "day", "days")) };
+    let when = has_ended.then(|| view! { <Ago at=ends_at/> });
+    Some(view! { <span class="cause" title=format!("It ends {}", date(zone().local(ends_at)))>{text}{when}</span> }.into_any())
 }
 
 /// The way from nothing to the first confirmed notification; shown by the page until it is done.

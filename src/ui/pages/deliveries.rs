@@ -1,16 +1,25 @@
 //! *Orders & Reports › Deliveries*: the list.
 
-use super::{any_flash, order::asked_by, order::when, page, param, query, viewer_at};
+use super::{
+    any_flash,
+    inbound::listener_field,
+    order::asked_by,
+    order::when,
+    page, param, query, viewer_at,
+    views::{export, views},
+};
 use crate::{
     domain::{
         Cause, DeliveryState,
         id::UrlId,
         pages::{
             deliveries::{Counted, DeliveryFilter, DeliveryList, DeliveryRow, StateFilter},
+            inbound::ListenerChoice,
             orders::UrlChoice,
+            views::ListKind,
         },
     },
-    rpc::bulk::find_deliveries,
+    rpc::{bulk::find_deliveries, lists::list_views},
     ui::{
         components::{Ago, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, TestBadge, Tone, now},
         format::{count, date, iso},
@@ -33,6 +42,7 @@ pub fn ReportTabs(slug: String, #[prop(into)] current: &'static str) -> impl Int
         <nav class="tabs" aria-label="Orders & Reports">
             {tab("orders", "Orders")}
             {tab("deliveries", "Deliveries")}
+            {tab("inbound", "Inbound")}
             {tab("resends", "Bulk resends")}
         </nav>
     }
@@ -66,17 +76,22 @@ pub fn DeliveriesPage() -> impl IntoView {
             view! { <a class="button" href=recover_address(&slug, None)><Icon name="retry"/>"Recover what failed…"</a> }
                 .into_any()
         });
-        // An older page of the list does not move by itself under the reader's eyes.
-        let subject = if filter.after.is_none() { Subject::Merchant(slug.clone()) } else { Subject::Nothing };
+        let kept = list_views(slug.clone(), ListKind::Deliveries).await?;
+        let flash = any_flash();
+        let whole = filter.whole().query();
+        // Another page of the list does not move by itself under the reader's eyes.
+        let subject =
+            if filter.after.is_none() && filter.before.is_none() { Subject::Merchant(slug.clone()) } else { Subject::Nothing };
         let mistakes: Vec<_> =
             mistakes.into_iter().map(|mistake| view! { <Notice tone=Tone::Warn title=mistake.message/> }).collect();
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Orders & Reports" actions>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Orders & Reports" window="Deliveries" actions>
                 <ReportTabs slug=slug.clone() current="deliveries"/>
                 <div class="stack">
-                    <FormNotes flash=any_flash()/>
+                    <FormNotes flash=flash.clone()/>
                     {mistakes}
-                    {filter_line(&slug, &filter, &list.urls)}
+                    {views(&slug, ListKind::Deliveries, &kept, &whole, &flash)}
+                    {filter_line(&slug, &filter, &list.urls, &list.listeners)}
                     <Live subject>{results(&slug, &filter, &list)}</Live>
                 </div>
             </Frame>
@@ -118,7 +133,7 @@ pub fn minute(moment: crate::domain::Timestamp) -> String {
     iso(moment).chars().take("2026-11-21T09:04".len()).collect()
 }
 
-fn filter_line(slug: &str, filter: &DeliveryFilter, urls: &[UrlChoice]) -> AnyView {
+fn filter_line(slug: &str, filter: &DeliveryFilter, urls: &[UrlChoice], listeners: &[ListenerChoice]) -> AnyView {
     let base = format!("/m/{slug}/deliveries");
     let states = StateFilter::ALL.into_iter().map(|state| (state.code().to_owned(), state.label().to_owned())).collect();
     let test = filter.test.map_or("", |test| if test { "only" } else { "none" });
@@ -133,13 +148,14 @@ fn filter_line(slug: &str, filter: &DeliveryFilter, urls: &[UrlChoice]) -> AnyVi
     });
     let clear = base.clone();
     view! {
-        <form method="get" action=base class="filter" role="search">
+        <form method="get" action=base class="filter" role="search" aria-label="This list">
             <div class="field grow">
                 <label for="text">"Order"</label>
                 <input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false" placeholder="Reference or external reference" data-search=""/>
             </div>
             <div class="field"><label for="state">"State"</label><select id="state" name="state">{options("Any", states, filter.state.map_or("", StateFilter::code))}</select></div>
             <div class="field"><label for="url">"URL"</label><select id="url" name="url">{url_options(urls, filter.url)}</select></div>
+            {listener_field("via", listeners, filter.listener)}
             <div class="field"><label for="cause">"Cause"</label><select id="cause" name="cause">{cause_options(filter.cause)}</select></div>
             <div class="field"><label for="from">"From"</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
             <div class="field"><label for="until">"To"</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
@@ -158,20 +174,24 @@ fn results(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView 
     let base = format!("/m/{slug}/deliveries");
     let is_search = filter.whole() != DeliveryFilter::default();
     let older = list.next.map(|next| {
-        let address = format!("{base}{}", DeliveryFilter { after: Some(next), ..filter.clone() }.query());
+        let address = format!("{base}{}", DeliveryFilter { after: Some(next), ..filter.whole() }.query());
         let name = if list.looked_back_to.is_some() { "Look further back" } else { "Older deliveries" };
         view! { <a class="button" rel="next" href=address>{name}</a> }
     });
-    let newest = filter.after.is_some().then(|| {
-        view! { <a class="button" href=format!("{base}{}", filter.whole().query())>"Newest deliveries"</a> }
+    let newer = list.previous.map(|previous| {
+        let address = format!("{base}{}", DeliveryFilter { before: Some(previous), ..filter.whole() }.query());
+        view! { <a class="button" rel="prev" href=address>"Newer deliveries"</a> }
+    });
+    let newest = (filter.after.is_some() || filter.before.is_some()).then(|| {
+        view! { <a class="button plain" href=format!("{base}{}", filter.whole().query())>"Newest"</a> }
     });
     let truncated = list.truncated.then(|| {
         view! { <Notice tone=Tone::Calm title="More orders fit than are looked through"><p>"Type more of the reference to find the rest."</p></Notice> }
     });
     let looked = list.looked_back_to.map(|at| {
-        view! { <p class="muted">"Looked through everything back to "<Moment at/>" UTC; what fits is rare there."</p> }
+        view! { <p class="muted">"Looked through everything back to "<Moment at/>"; what fits is rare there."</p> }
     });
-    let pager = view! { <nav class="pager" aria-label="Pages">{newest}{older}</nav> };
+    let pager = view! { <nav class="pager" aria-label="Pages">{newest}{newer}{older}</nav> };
     if list.rows.is_empty() {
         let empty = match (list.looked_back_to, is_search) {
             (Some(_), _) => view! { <Empty title="Nothing fits so far">{looked}</Empty> }.into_any(),
@@ -192,7 +212,7 @@ fn results(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView 
         {truncated}
         {summary(slug, filter, list)}
         <div class="table">
-            <table class="stacking rows orders">
+            <table class="stacking rows orders compact">
                 <thead>
                     <tr>
                         <th scope="col">"Delivery to"</th>
@@ -214,7 +234,8 @@ fn results(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView 
 
 /// How many fit, and the way to send them again.
 fn summary(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView {
-    let Some(fitting) = list.fitting else { return ().into_any() };
+    let export = export(slug, ListKind::Deliveries, &filter.whole().query());
+    let Some(fitting) = list.fitting else { return view! { <div class="list-head"><p></p>{export}</div> }.into_any() };
     let noun = if fitting.number == 1 && !fitting.more { "delivery fits" } else { "deliveries fit" };
     let told = format!("{} {noun}", up_to(fitting));
     let told = told.strip_prefix('m').map_or(told.clone(), |rest| format!("M{rest}"));
@@ -228,9 +249,9 @@ fn summary(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView 
             Counted { number, more: false } => format!("these {} deliveries", count(number)),
             Counted { .. } => "these deliveries".to_owned(),
         };
-        view! { <a class="button" href=address><Icon name="retry"/>{format!("Resend {which}…")}</a> }
+        view! { <a class="button" href=address data-resend=""><Icon name="retry"/>{format!("Resend {which}…")}</a> }
     });
-    view! { <div class="list-head"><p>{told}</p>{resend}</div> }.into_any()
+    view! { <div class="list-head"><p>{told}</p><div class="actions">{resend}{export}</div></div> }.into_any()
 }
 
 fn row(slug: &str, row: &DeliveryRow) -> AnyView {
@@ -257,9 +278,9 @@ fn row(slug: &str, row: &DeliveryRow) -> AnyView {
                 <DeliveryBadge state=delivery.state/>
                 {cause.map(|cause: Cause| view! { <span class="cause" title=cause.sentence()>{cause.label()}</span> })}
             </td>
-            <td data-label="Attempts" class="number">{delivery.attempts}</td>
-            <td data-label="Next or last">{when(delivery)}</td>
-            <td data-label="Made"><Ago at=delivery.created_at/></td>
+            <td data-label="Attempts" class="number labelled">{delivery.attempts}</td>
+            <td data-label="Next or last" class="labelled">{when(delivery)}</td>
+            <td data-label="Made" class="labelled"><Ago at=delivery.created_at/></td>
         </tr>
     }
     .into_any()

@@ -106,7 +106,7 @@ fn attempts(page: &Delivery) -> AnyView {
                     <tr>
                         <th scope="col">"Attempt"</th>
                         <th scope="col">"Verdict"</th>
-                        <th scope="col">"Started (UTC)"</th>
+                        <th scope="col">"Started"</th>
                         <th scope="col" class="number">"Status"</th>
                         <th scope="col">"Address"</th>
                         <th scope="col" class="number">"Took"</th>
@@ -151,7 +151,7 @@ fn row(base: &str, attempt: &AttemptRow) -> AnyView {
         <tr id=format!("attempt-{}", attempt.number)>
             <td><a href=format!("{base}/{}", attempt.number)>{format!("Attempt {}", attempt.number)}</a></td>
             <td data-label="Verdict"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
-            <td data-label="Started (UTC)"><Moment at=attempt.started_at/></td>
+            <td data-label="Started"><Moment at=attempt.started_at/></td>
             <td data-label="Status" class="number">{attempt.status.map_or_else(|| "—".to_owned(), |status| status.to_string())}</td>
             <td data-label="Address" class="code">{attempt.address.clone().unwrap_or_else(|| "—".to_owned())}</td>
             <td data-label="Took" class="number">{span(attempt.timings.total)}</td>

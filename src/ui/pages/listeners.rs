@@ -1,19 +1,22 @@
 //! *Listeners*: the addresses that gateways post to.
 
-use super::{any_flash, flash_of, page, param, param_as, viewer_at};
+use super::{any_flash, flash_of, form_key, page, param, param_as, query, viewer_at};
 use crate::{
     domain::{
-        Algorithms, AppError, Gateway, Timestamp,
+        Algorithms, AppError, Timestamp,
         pages::{
             flash::Flash,
-            listeners::{ListenerList, ListenerPage as Page, ListenerRow, ReceivedRow, RefusalRow},
+            listeners::{
+                GatewayAsk, GatewayChoice, GatewayForm, ListenerList, ListenerPage as Page, ListenerRow, ReceivedRow, RefusalRow,
+            },
         },
         role::Permission,
     },
-    rpc::listeners::{read_listener, read_listeners},
+    rpc::listeners::{read_listener, read_listeners, read_new_listener},
     ui::{
         components::{
-            Address, Ago, AlgorithmChoice, Check, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge, TextField,
+            Address, Ago, AlgorithmChoice, Check, ConflictNote, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge,
+            TextField, Version, fact, save_label,
         },
         format::{bytes, counted},
         islands::live::{Live, Subject},
@@ -70,7 +73,7 @@ fn table(slug: &str, list: &ListenerList) -> AnyView {
                             <Address text=address what="address"/>
                         </div>
                     </td>
-                    <td data-label="Gateway">{row.gateway.label()}</td>
+                    <td data-label="Gateway">{row.gateway_label.clone()}</td>
                     <td data-label="State">{state(row)}</td>
                     <td data-label="Last received">{when(row.last_received_at)}</td>
                     <td data-label="Last refused">{when(row.last_refused_at)}</td>
@@ -104,27 +107,73 @@ fn when(at: Option<Timestamp>) -> AnyView {
     }
 }
 
-/// `/m/{merchant}/listeners/new`
+/// `/m/{merchant}/listeners/new`: the gateways to choose among, then what the chosen one asks.
 #[component]
 pub fn NewListenerPage() -> impl IntoView {
-    let slug = param("merchant");
+    let (slug, chosen, text) = (param("merchant"), query("gateway").unwrap_or_default(), query("text").unwrap_or_default());
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
         if !viewer.may(Permission::ChangeSettings) {
             return Err(AppError::Forbidden);
         }
+        let found = read_new_listener(slug.clone(), chosen).await?;
         let crumbs = vec![("Listeners".to_owned(), format!("/m/{slug}/listeners"))];
         let flash = flash_of("listener");
+        let title = found.chosen.as_ref().map_or("New listener".to_owned(), |form| format!("New listener: {}", form.label));
+        let content = match found.chosen {
+            Some(form) => {
+                let other = format!("/m/{slug}/listeners/new");
+                view! {
+                    <section class="panel"><ListenerForm slug listener=None form flash=flash.clone()/></section>
+                    <p><a class="quiet-link" href=other>"Choose another gateway"</a></p>
+                }
+                .into_any()
+            }
+            None => chooser(&slug, &found.choices, &text),
+        };
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Listeners title="New listener" crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Listeners title crumbs>
                 <div class="stack narrow">
                     <FormNotes flash=flash.clone()/>
-                    <section class="panel"><ListenerForm slug listener=None flash/></section>
+                    {content}
                 </div>
             </Frame>
         }
         .into_any())
     })
+}
+
+/// All gateways, grouped; those that fit the text.
+fn chooser(slug: &str, choices: &[GatewayChoice], text: &str) -> AnyView {
+    let found: Vec<_> = choices.iter().filter(|choice| choice.fits(text)).collect();
+    let groups: Vec<_> = found
+        .chunk_by(|a, b| a.group == b.group)
+        .map(|group| {
+            let name = group.first().map(|choice| choice.group.clone()).unwrap_or_default();
+            let links: Vec<_> = group
+                .iter()
+                .map(|choice| {
+                    let href = format!("/m/{slug}/listeners/new?gateway={}", choice.gateway);
+                    view! { <li><a href=href>{choice.label.clone()}</a></li> }
+                })
+                .collect();
+            view! { <section class="gateway-group"><h2>{name}</h2><ul>{links}</ul></section> }
+        })
+        .collect();
+    let nothing = groups.is_empty().then(|| {
+        view! { <Empty title="No gateway fits"><p>"Gateways that sign as Standard Webhooks describes fit \u{201c}Standard Webhooks\u{201d}. Others can be described in a file; whoever runs the server adds it."</p></Empty> }
+    });
+    view! {
+        <form method="get" class="filter" role="search">
+            <div class="field grow">
+                <label for="text">"Which gateway posts to it?"</label>
+                <input id="text" name="text" type="search" value=text.to_owned() placeholder="Stripe, VNPAY, Adyen …" autocomplete="off" autofocus=text.is_empty()/>
+            </div>
+            <button class="button">"Look for it"</button>
+        </form>
+        <div class="gateways panel">{groups}{nothing}</div>
+    }
+    .into_any()
 }
 
 /// `/m/{merchant}/listeners/{listener}`
@@ -137,14 +186,17 @@ pub fn ListenerPage() -> impl IntoView {
         let crumbs = vec![("Listeners".to_owned(), format!("/m/{slug}/listeners"))];
         let address = format!("{}{}", found.base, found.listener.path);
         let flash = flash_of("listener");
-        let is_wrong = !flash.errors.is_empty();
+        let is_wrong = !flash.errors.is_empty() || flash.conflict.is_some();
         let listener = found.listener.clone();
+        let form = found.gateway.clone();
         let at = slug.clone();
+        let here = format!("/m/{slug}/listeners/{}", found.listener.id);
         let change = found.may_change.then(|| {
             view! {
                 <details class="panel narrow" open=is_wrong>
                     <summary>"Settings of this listener"</summary>
-                    <ListenerForm slug listener=Some(listener) flash=flash.clone()/>
+                    <ConflictNote flash=flash.clone() page=here/>
+                    <ListenerForm slug listener=Some(listener) form flash=flash.clone()/>
                 </details>
             }
         });
@@ -156,11 +208,12 @@ pub fn ListenerPage() -> impl IntoView {
                         <h2 id="address">"Its address"</h2>
                         <p class="secret"><span class="code">{address.clone()}</span><Copy text=address what="address"/></p>
                         <p class="muted">
-                            {format!("Enter it as the IPN URL in the settings of {}. Whoever knows the address can post to it; only messages with a right signature are taken. ", found.listener.gateway.label())}
-                            {format!("Required: {}.", found.listener.required.labels())}
+                            "Whoever knows the address can post to it; only messages that prove themselves are taken. "
+                            {found.gateway.has_algorithms.then(|| format!("Required: {}.", found.listener.required.labels()))}
                         </p>
                         <p>{state(&found.listener)}</p>
                     </section>
+                    {guide(&found)}
                     {change}
                     <Live subject=Subject::Listener(at, found.listener.id)>{traffic(&found)}</Live>
                 </div>
@@ -170,17 +223,48 @@ pub fn ListenerPage() -> impl IntoView {
     })
 }
 
+/// What to enter where at the gateway, step by step.
+fn guide(page: &Page) -> AnyView {
+    let guide = &page.guide;
+    let steps: Vec<_> = guide.steps.iter().map(|step| view! { <li>{step.clone()}</li> }).collect();
+    let lines = |name: &'static str, lines: &[String]| {
+        (!lines.is_empty()).then(|| {
+            let items: Vec<_> = lines.iter().map(|line| view! { <li>{line.clone()}</li> }).collect();
+            fact(name, view! { <ul class="lines">{items}</ul> })
+        })
+    };
+    let sources: Vec<_> = guide
+        .sources
+        .iter()
+        .filter(|source| source.starts_with("https://"))
+        .map(|source| view! { <li><a href=source.clone() rel="noreferrer">{source.clone()}</a></li> })
+        .collect();
+    let has_sources = !sources.is_empty();
+    view! {
+        <section class="panel" aria-labelledby="guide">
+            <h2 id="guide">{format!("At {}", page.listener.gateway_label)}</h2>
+            <ol class="guide">{steps}</ol>
+            <details>
+                <summary>"More about this gateway"</summary>
+                <dl class="facts">
+                    {(!guide.proof.is_empty()).then(|| fact("Proof", guide.proof.clone()))}
+                    {(!guide.retries.is_empty()).then(|| fact("Tries again", guide.retries.clone()))}
+                    {lines("Posts from", &guide.addresses)}
+                    {lines("Not confirmed", &guide.unconfirmed)}
+                    {has_sources.then(|| fact("Described at", view! { <ul class="lines">{sources}</ul> }))}
+                </dl>
+            </details>
+        </section>
+    }
+    .into_any()
+}
+
 /// The form of a listener.
 #[component]
-fn ListenerForm(slug: String, listener: Option<ListenerRow>, flash: Flash) -> impl IntoView {
+fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, flash: Flash) -> impl IntoView {
     let is_new = listener.is_none();
-    let gateways: Vec<_> = Gateway::ALL
-        .iter()
-        .map(|gateway| {
-            let selected = listener.as_ref().is_some_and(|listener| listener.gateway == *gateway);
-            view! { <option value=gateway.name() selected=selected>{gateway.label()}</option> }
-        })
-        .collect();
+    let version = listener.as_ref().map(|listener| listener.version);
+    let save = save_label(&flash, if is_new { "Create listener" } else { "Save" });
     let enabled = if flash.values.is_empty() {
         listener.as_ref().is_none_or(|listener| listener.enabled)
     } else {
@@ -188,34 +272,71 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, flash: Flash) -> im
     };
     let required = listener.as_ref().map_or(Algorithms::ALL, |listener| listener.required);
     let (label, id) = listener.map_or_else(Default::default, |listener| (listener.label, listener.id.to_string()));
-    let secret_hint = if is_new {
-        "The secret key from the gateway's IPN settings; it proves that messages are genuine. It is kept encrypted and never shown."
-    } else {
-        "Leave it empty to keep the one that is stored."
-    };
+    let kept = "Leave it empty to keep the one that is stored.";
+    let secret_hint =
+        if is_new { format!("{} It is kept encrypted and never shown.", form.secret_hint) } else { kept.to_owned() };
+    let options: Vec<_> = form.options.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let algorithms = form.has_algorithms.then(|| {
+        view! {
+            <AlgorithmChoice
+                flash=flash.clone() error_field="required" legend="Signatures that are enough" chosen=required
+                hint="At least one of these must be there. Whichever signatures come, all of them must be right."
+            />
+        }
+    });
     view! {
         <form method="post" action="/rpc/listeners/save" class="stack">
             <Hidden name="merchant" value=slug/>
             <Hidden name="id" value=id/>
-            <div class="field">
-                <label for="gateway">"Gateway"</label>
-                <select id="gateway" name="gateway">{gateways}</select>
-            </div>
+            {version.map(|version| view! { <Version flash=flash.clone() version/> })}
+            {form_key()}
+            <Hidden name="gateway" value=form.gateway.name()/>
             <TextField flash=flash.clone() name="label" label="Name" value=label hint="Left empty, the gateway's name."/>
-            <TextField flash=flash.clone() name="secret" label="Secret key of the gateway" kind="password" required=is_new autocomplete="new-password" hint=secret_hint/>
-            <AlgorithmChoice
-                flash error_field="required" legend="Signatures that are enough" chosen=required
-                hint="At least one of these must be there. Whichever signatures come, all of them must be right."
-            />
+            <TextField flash=flash.clone() name="secret" label=form.secret_label kind="password" required=is_new autocomplete="new-password" hint=secret_hint/>
+            {options}
+            {algorithms}
             <Check name="enabled" label="Open" checked=enabled hint="Switched off, it refuses everything, and the gateway tries again later."/>
-            <div class="actions"><button class="button primary">{if is_new { "Create listener" } else { "Save" }}</button></div>
+            <div class="actions"><button class="button primary">{save}</button></div>
         </form>
     }
 }
 
+/// A field for something that the gateway needs beside the secret.
+fn option_field(ask: GatewayAsk, flash: &Flash) -> AnyView {
+    let name = format!("options[{}]", ask.name);
+    let hint =
+        if ask.secret && ask.is_set { format!("{} Leave it empty to keep the one that is stored.", ask.hint) } else { ask.hint };
+    let value = if ask.secret { String::new() } else { flash.value(&name).map_or(ask.value, str::to_owned) };
+    let error = flash.error(&name).map(str::to_owned);
+    let (is_wrong, focus) = (error.is_some(), flash.errors.first().is_some_and(|first| first.field == name));
+    let note = format!("option-{}-note", ask.name);
+    let described = (is_wrong || !hint.is_empty()).then(|| note.clone());
+    let id = format!("option-{}", ask.name);
+    let optional = (!ask.required).then(|| view! { <span class="optional">"optional"</span> });
+    let note = match error {
+        Some(error) => view! { <p class="error" id=note><Icon name="alert"/>{error}</p> }.into_any(),
+        None => (!hint.is_empty()).then(|| view! { <p class="hint" id=note>{hint}</p> }).into_any(),
+    };
+    view! {
+        <div class="field" class:wrong=is_wrong>
+            <label for=id.clone()>{ask.label}{optional}</label>
+            <input
+                id=id name=name value=value spellcheck="false" autofocus=focus
+                type=if ask.secret { "password" } else { "text" }
+                autocomplete=if ask.secret { "new-password" } else { "off" }
+                required=ask.required && !ask.is_set
+                aria-invalid=is_wrong.then_some("true") aria-describedby=described
+            />
+            {note}
+        </div>
+    }
+    .into_any()
+}
+
 fn traffic(page: &Page) -> AnyView {
     let base = format!("/m/{}", page.merchant.slug);
-    let received: Vec<_> = page.received.iter().take(RECEIVED_SHOWN).map(|row| received_row(&base, row)).collect();
+    let received: Vec<_> =
+        page.received.iter().take(RECEIVED_SHOWN).map(|row| received_row(&base, row, &page.guide.proof)).collect();
     let refused: Vec<_> = page.refused.iter().map(|row| refused_row(&base, row)).collect();
     view! {
         <section aria-labelledby="received">
@@ -254,17 +375,22 @@ fn traffic(page: &Page) -> AnyView {
     .into_any()
 }
 
-fn received_row(base: &str, row: &ReceivedRow) -> AnyView {
+fn received_row(base: &str, row: &ReceivedRow, proof: &str) -> AnyView {
     view! {
         <tr id=format!("received-{}", row.id)>
             <td><a href=format!("{base}/orders/{}", row.order_id)>{row.reference.clone()}</a>" "<TestBadge test=row.test/></td>
             <td data-label="Status"><OrderBadge status=row.status vendor=row.vendor_status.clone()/></td>
-            <td data-label="Signed with">{row.signatures.labels()}</td>
+            <td data-label="Signed with">{signed_with(row, proof)}</td>
             <td data-label="Repeats" class="number">{row.repeats}</td>
             <td data-label="Received"><a class="quiet-link" href=format!("{base}/notifications/{}", row.id)><Ago at=row.received_at/></a></td>
         </tr>
     }
     .into_any()
+}
+
+/// The algorithms that signed a message; of other gateways than 2Checkout its own.
+fn signed_with(row: &ReceivedRow, proof: &str) -> String {
+    if row.signatures.is_empty() && !proof.is_empty() { proof.to_owned() } else { row.signatures.labels() }
 }
 
 fn refused_row(base: &str, row: &RefusalRow) -> AnyView {

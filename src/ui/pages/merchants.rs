@@ -1,6 +1,6 @@
 //! Merchants, for administrators.
 
-use super::{flash_of, page};
+use super::{flash_of, form_key, page};
 use crate::{
     domain::pages::settings::MerchantRow,
     rpc::{merchants::read_merchants, people::read_viewer},
@@ -28,6 +28,7 @@ pub fn MerchantsPage() -> impl IntoView {
                     <section class="panel narrow" aria-labelledby="add">
                         <h2 id="add">"Add a merchant"</h2>
                         <form method="post" action="/rpc/merchants/add" class="stack">
+                            {form_key()}
                             <TextField flash=flash.clone() name="name" label="Name" required=true autofocus=merchants.is_empty()/>
                             <TextField
                                 flash name="secret_key" label="Secret key" kind="password" autocomplete="new-password"

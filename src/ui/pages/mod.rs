@@ -2,16 +2,21 @@
 
 pub mod account;
 pub mod attempt;
+pub mod audit;
 pub mod bulk;
 pub mod bulk_plan;
 pub mod check;
 mod curl;
 pub mod dashboard;
+mod dashboard_chart;
+mod dashboard_matters;
 pub mod deliveries;
 pub mod delivery;
 pub mod entry;
 pub mod exchanges;
 mod handover;
+pub mod inbound;
+pub mod join;
 pub mod kit;
 pub mod listeners;
 pub mod merchants;
@@ -19,25 +24,33 @@ pub mod missing;
 pub mod notification;
 pub mod order;
 pub mod orders;
+pub mod people;
+pub mod person;
 pub mod refusal;
 pub mod resend;
+pub mod roles;
+pub mod search;
 pub mod settings;
 pub mod settings_alerts;
 pub mod settings_content;
 pub mod settings_key;
 mod story;
+pub mod strays;
 pub mod test_order;
+pub mod time_zone;
 mod url_form;
+mod views;
 
-use super::shell::Plain;
+use super::shell::{Plain, SearchField};
 use crate::{
     domain::{
         AppError,
         pages::{dashboard::MerchantRef, flash::Flash, people::Viewer},
     },
-    rpc::people::read_viewer,
+    rpc::{CurrentUser, orders::request_key, people::read_viewer},
+    ui::components::Hidden,
 };
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header, request::Parts};
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 use leptos_router::hooks::{use_params_map, use_query_map};
@@ -56,6 +69,7 @@ fn failed(error: &AppError) -> AnyView {
         AppError::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
         AppError::Gone(_) => (StatusCode::GONE, "Not kept any more"),
         AppError::Invalid(_) => (StatusCode::BAD_REQUEST, "Not understood"),
+        AppError::Changed(_) => (StatusCode::CONFLICT, "Changed meanwhile"),
         AppError::Unavailable | AppError::Connection => (StatusCode::SERVICE_UNAVAILABLE, "Please try again"),
         AppError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
     };
@@ -63,10 +77,47 @@ fn failed(error: &AppError) -> AnyView {
         response.set_status(status);
     }
     let sentence = error.to_string();
+    let viewer = use_context::<Parts>().and_then(|parts| parts.extensions.get::<CurrentUser>().cloned());
+    let is_known = viewer.is_some_and(|user| user.0.is_some());
+    let again = use_context::<Parts>().and_then(|parts| parts.uri.path_and_query().map(ToString::to_string));
+    // Two slashes would lead to another site.
+    let again = again.filter(|address| !address.starts_with("//")).unwrap_or_else(|| "/".to_owned());
+    let help = match error {
+        AppError::NotFound => view! {
+            <p>"An address that was typed or sent may have lost a part; what is older than records are kept is gone. Look for the order, message or delivery instead:"</p>
+        }
+        .into_any(),
+        AppError::Forbidden => view! {
+            <p>"Administrators may do everything, merchants what concerns their own settings, support reads and resends. An administrator can change your role."</p>
+        }
+        .into_any(),
+        AppError::Unavailable | AppError::Connection => view! {
+            <p>"Messages from gateways are not lost meanwhile: what cannot be stored is not acknowledged, and gateways send it again."</p>
+            <p><a class="button primary" href=again>"Try again"</a></p>
+        }
+        .into_any(),
+        AppError::Internal(_) => view! {
+            <p>"Trying again may help. If it does not, give this number to whoever runs the server: the log has the cause under it."</p>
+            <p><a class="button primary" href=again>"Try again"</a></p>
+        }
+        .into_any(),
+        AppError::Gone(_) | AppError::Changed(_) => ().into_any(),
+        AppError::SignIn => view! { <p><a class="button primary" href="/sign-in">"Sign in"</a></p> }.into_any(),
+        AppError::Invalid(mistakes) => {
+            mistakes.iter().map(|mistake| view! { <p>{mistake.message.clone()}</p> }).collect::<Vec<_>>().into_any()
+        }
+    };
+    if matches!(error, AppError::Unavailable | AppError::Connection)
+        && let Some(response) = use_context::<ResponseOptions>()
+    {
+        response.insert_header(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
     view! {
         <Plain title=title>
             <p>{sentence}</p>
-            <p><a class="button primary" href="/">"To the dashboard"</a></p>
+            {help}
+            {is_known.then(|| view! { <SearchField/> })}
+            <p><a class="button" href="/">"To the dashboard"</a></p>
         </Plain>
     }
     .into_any()
@@ -96,6 +147,11 @@ fn flash_of(form: &str) -> Flash {
 /// What any form that was sent last has to say: for pages that are where forms lead to.
 fn any_flash() -> Flash {
     use_context::<Flash>().unwrap_or_default()
+}
+
+/// Makes a second click on the same form the same act; fresh with each rendering.
+fn form_key() -> impl IntoView {
+    view! { <Hidden name="form_key" value=request_key()/> }
 }
 
 /// The viewer, and a merchant that he may see.

@@ -1,10 +1,13 @@
 //! One notification as it was received.
 
-use super::{page, param, param_as, resend::ResendLink, viewer_at};
+use super::{any_flash, page, param, param_as, resend::ResendLink, viewer_at};
 use crate::{
+    domain::role::Permission,
     rpc::orders::read_notification,
     ui::{
-        components::{Fields, Moment, Notice, Octets, OrderBadge, TestBadge, Tone, fact},
+        components::{
+            Fields, FormNotes, Masked, MaskedNote, Moment, Notice, Octets, OrderBadge, Revealed, TestBadge, Tone, fact,
+        },
         format::bytes,
         shell::{Frame, Section},
     },
@@ -29,16 +32,25 @@ pub fn NotificationPage() -> impl IntoView {
             Some((id, label)) => view! { <a href=format!("/m/{slug}/listeners/{id}")>{label.clone()}</a> }.into_any(),
             None => view! { "TEST order placed here" }.into_any(),
         };
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
+            merchant: slug.clone(),
+            of: "notification",
+            thing: notification.id.to_string(),
+            number: 0,
+        });
+        let is_masked = masked.is_some();
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title="Notification as received" crumbs actions>
                 <div class="stack">
+                    <FormNotes flash=any_flash()/>
+                    <Revealed flash=any_flash()/>
                     <dl class="facts panel">
                         {fact("Status", view! { <span class="badges"><OrderBadge status=notification.status vendor=notification.vendor_status.clone()/><TestBadge test=notification.test/></span> })}
                         {fact("Gateway's word", view! { <span class="code">{notification.vendor_status.clone()}</span> })}
-                        {fact("Received (UTC)", view! { <Moment at=notification.received_at/> })}
+                        {fact("Received", view! { <Moment at=notification.received_at/> })}
                         {fact("By", source)}
                         {fact("From", notification.peer.clone())}
-                        {fact("Signed with", notification.signatures.labels())}
+                        {(!notification.signatures.is_empty()).then(|| fact("Signed with", notification.signatures.labels()))}
                         {fact("Size", bytes(notification.size))}
                         {fact("Message id", view! { <span class="code">{notification.message_id.clone()}</span> })}
                     </dl>
@@ -48,9 +60,10 @@ pub fn NotificationPage() -> impl IntoView {
                         </Notice>
                     })}
                     <section class="panel">
+                        {is_masked.then(|| view! { <MaskedNote/> })}
                         <Octets label="Head" text=found.head.clone()/>
                         <Octets label="Body" text=found.body.clone()/>
-                        <Fields fields=found.fields/>
+                        <Fields fields=found.fields masked/>
                     </section>
                 </div>
             </Frame>

@@ -9,13 +9,14 @@ use crate::{
             orders::{DeliveryView, OrderRow},
             story::{Concern, Place, StoryPage as Story, UrlStanding},
         },
+        role::Permission,
         time::parse_moment,
     },
     rpc::orders::read_story,
     ui::{
         components::{
-            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, OrderBadge, ShadowBadge, Summary, TestBadge, Tone,
-            fact, now,
+            Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Masked, Moment, Notice, OrderBadge, Reveal, Revealed, ShadowBadge,
+            Summary, TestBadge, Tone, fact, now,
         },
         format::{counted, money},
         islands::live::{Live, Subject},
@@ -36,11 +37,18 @@ pub fn OrderPage() -> impl IntoView {
         let story = read_story(slug.clone(), id?, newest_first, after).await?;
         let title = format!("Order {}", story.order.reference);
         let crumbs = vec![("Orders & Reports".to_owned(), format!("/m/{slug}/orders"))];
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
+            merchant: slug.clone(),
+            of: "order",
+            thing: story.order.id.to_string(),
+            number: 0,
+        });
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs>
                 <FormNotes flash=any_flash()/>
+                <Revealed flash=any_flash()/>
                 {mistake.map(|mistake| view! { <Notice tone=Tone::Bad title=mistake/> })}
-                <Live subject=Subject::Order(slug, story.order.id)>{content(&story, &at)}</Live>
+                <Live subject=Subject::Order(slug, story.order.id)>{content(&story, &at, masked)}</Live>
             </Frame>
         }
         .into_any())
@@ -63,10 +71,10 @@ fn start(after: String, at: &str, newest_first: bool) -> (String, Option<&'stati
     }
 }
 
-fn content(story: &Story, at: &str) -> AnyView {
+fn content(story: &Story, at: &str, masked: Option<Masked>) -> AnyView {
     view! {
         {concern(story)}
-        {facts(&story.order)}
+        {facts(&story.order, &story.gateway, masked)}
         {scripts(story)}
         <section aria-labelledby="story" class="stack">
             <div class="story-head">
@@ -113,12 +121,16 @@ fn concern(story: &Story) -> AnyView {
     }
 }
 
-fn facts(order: &OrderRow) -> AnyView {
+fn facts(order: &OrderRow, gateway: &str, masked: Option<Masked>) -> AnyView {
     let copied = |text: &str, what: &'static str| match text {
         "" => view! { "—" }.into_any(),
         text => view! { <bdi>{text.to_owned()}</bdi><Copy text what/> }.into_any(),
     };
-    let customer = if order.customer.is_empty() { "—".to_owned() } else { order.customer.clone() };
+    let personal = |text: &str, field: &'static str, what: &'static str| match (&masked, text) {
+        (_, "") => view! { "—" }.into_any(),
+        (Some(masked), text) => view! { <bdi>{text.to_owned()}</bdi>" "<Reveal masked=masked.clone() field/> }.into_any(),
+        (None, text) => copied(text, what),
+    };
     let amount = order.amount.as_ref().map_or_else(|| "—".to_owned(), money);
     let status = view! {
         <span class="badges">
@@ -133,9 +145,9 @@ fn facts(order: &OrderRow) -> AnyView {
             {fact("Deliveries", view! { <Summary deliveries=order.deliveries/> })}
             {fact("Reference", copied(&order.reference, "reference"))}
             {fact("External reference", copied(&order.external, "external reference"))}
-            {fact("Customer", view! { <bdi>{customer}</bdi> })}
-            {fact("E-mail", copied(&order.email, "e-mail address"))}
-            {fact("Gateway", order.gateway.label())}
+            {fact("Customer", personal(&order.customer, "customer", "customer's name"))}
+            {fact("E-mail", personal(&order.email, "email", "e-mail address"))}
+            {fact("Gateway", gateway.to_owned())}
             {fact("First seen", view! { <Moment at=order.created_at/> })}
             {fact("Last message", view! { <Ago at=order.updated_at/> })}
         </dl>

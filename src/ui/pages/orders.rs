@@ -1,14 +1,17 @@
 //! *Orders & Reports*: the list.
 
-use super::{deliveries::ReportTabs, page, param, query as field, viewer_at};
+use super::{any_flash, deliveries::ReportTabs, page, param, query as field, viewer_at, views::views};
 use crate::{
     domain::{
-        pages::orders::{OrderFilter, OrderList, OrderRow},
+        pages::{
+            orders::{OrderFilter, OrderList, OrderRow},
+            views::ListKind,
+        },
         role::Permission,
     },
-    rpc::orders::find_orders,
+    rpc::{lists::list_views, orders::find_orders},
     ui::{
-        components::{Ago, Empty, Icon, Notice, OrderBadge, Summary, TestBadge, Tone},
+        components::{Ago, Empty, FormNotes, Icon, Notice, OrderBadge, Summary, TestBadge, Tone},
         format::money,
         islands::{
             live::{Live, Subject},
@@ -31,12 +34,17 @@ pub fn OrdersPage() -> impl IntoView {
         let actions = viewer.may(Permission::PlaceTestOrder).then(|| {
             view! { <a class="button" href=format!("/m/{slug}/test-order")><Icon name="flask"/>"Place TEST order"</a> }.into_any()
         });
+        let kept = list_views(slug.clone(), ListKind::Orders).await?;
+        let flash = any_flash();
+        let whole = query::write(&OrderFilter { after: None, ..filter.clone() });
         // An older page of the list does not move by itself under the reader's eyes.
         let subject = if filter.after.is_none() { Subject::Merchant(slug.clone()) } else { Subject::Nothing };
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Orders & Reports" actions>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Orders & Reports" window="Orders" actions>
                 <ReportTabs slug=slug.clone() current="orders"/>
                 <div class="stack">
+                    <FormNotes flash=flash.clone()/>
+                    {views(&slug, ListKind::Orders, &kept, &whole, &flash)}
                     <OrderSearch merchant=slug.clone() filter=filter.clone()/>
                     <Live subject>{results(&format!("/m/{slug}"), &filter, &list)}</Live>
                 </div>
@@ -50,7 +58,7 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
     if list.rows.is_empty() {
         let is_search = OrderFilter { after: None, ..filter.clone() } != OrderFilter::default();
         return if is_search {
-            view! { <Empty title="No order fits"><p>"The text is looked for at the beginning of references and e-mail addresses. Try less of it, or clear the filter."</p></Empty> }.into_any()
+            view! { <Empty title="No order fits"><p>"The text is looked for at the beginning of references and e-mail addresses; where those are masked for you, only the whole address is found. Try less of it, or clear the filter."</p></Empty> }.into_any()
         } else {
             let test_order = format!("{base}/test-order");
             view! {
@@ -75,7 +83,7 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
     view! {
         {truncated}
         <div class="table">
-            <table class="stacking rows orders">
+            <table class="stacking rows orders compact">
                 <thead>
                     <tr>
                         <th scope="col">"Order"</th>

@@ -1,10 +1,11 @@
 //! One refused message: why, and what came.
 
-use super::{page, param, param_as, viewer_at};
+use super::{any_flash, page, param, param_as, viewer_at};
 use crate::{
+    domain::role::Permission,
     rpc::listeners::read_refusal,
     ui::{
-        components::{Fields, Moment, Notice, Octets, Tone, fact},
+        components::{Fields, FormNotes, Masked, MaskedNote, Moment, Notice, Octets, Revealed, Tone, fact},
         format::bytes,
         shell::{Frame, Section},
     },
@@ -24,25 +25,35 @@ pub fn RefusalPage() -> impl IntoView {
             (found.listener.label.clone(), format!("/m/{slug}/listeners/{}", found.listener.id)),
         ];
         let detail = row.detail.clone();
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
+            merchant: slug.clone(),
+            of: "refusal",
+            thing: row.id.to_string(),
+            number: 0,
+        });
+        let is_masked = masked.is_some();
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Listeners title="Refused message" crumbs>
                 <div class="stack">
+                    <FormNotes flash=any_flash()/>
+                    <Revealed flash=any_flash()/>
                     <Notice tone=Tone::Bad title=row.reason.label()>
                         <p>{row.reason.sentence()}</p>
                         {(!detail.is_empty()).then(|| view! { <p>{detail}</p> })}
                         <p><strong>"What to do: "</strong>{row.reason.cure()}</p>
                     </Notice>
                     <dl class="facts panel">
-                        {fact("Refused (UTC)", view! { <Moment at=row.at/> })}
+                        {fact("Refused", view! { <Moment at=row.at/> })}
                         {fact("From", row.peer.clone())}
                         {fact("Answered with", row.reason.status().to_string())}
                         {fact("Size", bytes(row.size))}
                         {fact("Like it, not kept", row.suppressed.to_string())}
                     </dl>
                     <section class="panel">
+                        {is_masked.then(|| view! { <MaskedNote/> })}
                         <Octets label="Head" text=found.head.clone()/>
                         <Octets label="Body" text=found.body.clone()/>
-                        <Fields fields=found.fields/>
+                        <Fields fields=found.fields masked/>
                     </section>
                 </div>
             </Frame>

@@ -73,7 +73,7 @@ fn facts(found: &Choices) -> impl IntoView + use<> {
         <dl class="facts panel">
             {fact("Notification", status)}
             {fact("Gateway's word", view! { <span class="code">{notification.vendor_status.clone()}</span> })}
-            {fact("Received (UTC)", view! { <Moment at=notification.received_at/> })}
+            {fact("Received", view! { <Moment at=notification.received_at/> })}
         </dl>
         {is_old.then(|| view! {
             <Notice tone=Tone::Warn title="The order has another status by now">

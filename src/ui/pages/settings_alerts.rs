@@ -1,11 +1,11 @@
 //! *IPN settings › Alerts*: where a merchant is told of trouble.
 
-use super::{any_flash, flash_of, page, param, settings::Tabs, viewer_at};
+use super::{any_flash, flash_of, form_key, page, param, settings::Tabs, viewer_at};
 use crate::{
     domain::pages::{flash::Flash, settings::AlertSettings},
     rpc::settings::read_alerts,
     ui::{
-        components::{Ago, Empty, FormNotes, Hidden, Icon, TextField},
+        components::{Ago, ConflictNote, Empty, FormNotes, Hidden, Icon, TextField, Version, save_label},
         shell::{Frame, Section},
     },
 };
@@ -59,9 +59,13 @@ fn form(slug: &str, alerts: &AlertSettings) -> AnyView {
             </form>
         }
     });
+    let (save, version, here) = (save_label(&flash, "Save"), alerts.version, format!("/m/{slug}/settings/alerts"));
     view! {
+        <ConflictNote flash=flash.clone() page=here/>
         <form id="alert-form" method="post" action="/rpc/settings/alerts" class="stack">
             <Hidden name="merchant" value=slug.clone()/>
+            <Version flash=flash.clone() version/>
+            {form_key()}
             <TextField
                 flash=flash.clone() name="url" label="Address for alerts" kind="url" value=alerts.url.clone()
                 placeholder="https://alerts.example.com/quittance" hint="Left empty, nobody is alerted."
@@ -71,7 +75,7 @@ fn form(slug: &str, alerts: &AlertSettings) -> AnyView {
                 hint="A URL is told when the oldest delivery that fails has failed for so long. From 1 to 1440."
             />
         </form>
-        <div class="actions"><button class="button primary" form="alert-form">"Save"</button>{test}</div>
+        <div class="actions"><button class="button primary" form="alert-form">{save}</button>{test}</div>
     }
     .into_any()
 }

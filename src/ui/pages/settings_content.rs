@@ -1,6 +1,6 @@
 //! *IPN settings › What is sent*: triggers and response tags.
 
-use super::{any_flash, flash_of, page, param, settings::Tabs, viewer_at};
+use super::{any_flash, flash_of, form_key, page, param, settings::Tabs, viewer_at};
 use crate::{
     domain::{
         Tags, Triggers,
@@ -9,7 +9,7 @@ use crate::{
     },
     rpc::urls::read_settings,
     ui::{
-        components::{FormNotes, Hidden, TextArea, Tick, TickGroup, TriggerChoice},
+        components::{ConflictNote, FormNotes, Hidden, TextArea, Tick, TickGroup, TriggerChoice, Version, save_label},
         shell::{Frame, Section},
     },
 };
@@ -51,7 +51,7 @@ fn read_only(settings: &IpnSettings) -> AnyView {
 
 fn form(slug: String, settings: &IpnSettings) -> AnyView {
     let flash = flash_of("content");
-    let is_entered = flash.value("entered").is_some() && !flash.errors.is_empty();
+    let is_entered = flash.value("entered").is_some() && (!flash.errors.is_empty() || flash.conflict.is_some());
     let entered = |name: &str| flash.value(name).unwrap_or_default().to_owned();
     let (triggers, only, tags) = if is_entered {
         (entered("triggers").parse().unwrap_or(Triggers::NONE), entered("only") == "true", Tags::only(&entered("tags")))
@@ -59,9 +59,13 @@ fn form(slug: String, settings: &IpnSettings) -> AnyView {
         (settings.triggers, settings.tags != Tags::All, settings.tags.clone())
     };
     let others = if is_entered { entered("other_tags") } else { settings.tags.others().join("\n") };
+    let (save, version, here) = (save_label(&flash, "Save"), settings.version, format!("/m/{slug}/settings/content"));
     view! {
+        <ConflictNote flash=flash.clone() page=here/>
         <form method="post" action="/rpc/settings/content" class="stack">
             <Hidden name="merchant" value=slug/>
+            <Version flash=flash.clone() version/>
+            {form_key()}
             <section class="panel stack" aria-labelledby="triggers">
                 <h2 id="triggers">"Triggers"</h2>
                 <p>"A notification whose status is not ticked is accepted and kept, and goes to no URL. A URL can have triggers of its own, under Advanced."</p>
@@ -77,7 +81,7 @@ fn form(slug: String, settings: &IpnSettings) -> AnyView {
                     hint="Fields that no group has, separated by spaces or lines, without brackets."
                 />
             </section>
-            <div class="actions"><button class="button primary">"Save"</button></div>
+            <div class="actions"><button class="button primary">{save}</button></div>
         </form>
     }
     .into_any()

@@ -1,7 +1,7 @@
 //! *IPN settings › Secret key*: the key in use, changing it with an overlap, seeing it again.
 
 use super::{
-    any_flash, flash_of, page, param,
+    any_flash, flash_of, form_key, page, param,
     settings::{SecretNote, Tabs},
     viewer_at,
 };
@@ -12,7 +12,10 @@ use crate::{
     },
     rpc::urls::read_settings,
     ui::{
-        components::{Ago, Confirm, FormNotes, Hidden, Icon, Moment, Notice, SelectField, TextField, Tone, now},
+        components::{
+            Ago, Confirm, ConflictNote, FormNotes, Hidden, Icon, Moment, Notice, SelectField, TextField, Tone, Version, now,
+            save_label,
+        },
         format::counted,
         shell::{Frame, Section},
     },
@@ -127,8 +130,10 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
 }
 
 fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
-    let flash = flash_of("key");
-    let slug = slug.to_owned();
+    let (flash, version) = (flash_of("key"), settings.version);
+    let (slug, here) = (slug.to_owned(), format!("/m/{slug}/settings/key"));
+    let (for_own, for_new) = (flash.clone(), flash.clone());
+    let save = save_label(&flash, "Use this key");
     let overlaps: Vec<_> = OVERLAPS.iter().map(|(seconds, label)| (seconds.to_string(), (*label).to_owned())).collect();
     let forgets = settings.old_key.is_some().then(|| {
         view! { <Notice tone=Tone::Warn title="A change is under way"><p>"Changing the key again ends the old key at once; the key in use becomes the old one."</p></Notice> }
@@ -139,8 +144,11 @@ fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
             <h2 id="change">"Change the key"</h2>
             {forgets}
             <FormNotes flash=Flash { notice: None, problem: None, ..flash.clone() }/>
+            <ConflictNote flash=flash.clone() page=here/>
             <form id="own-key" method="post" action="/rpc/settings/key" class="stack">
                 <Hidden name="merchant" value=slug.clone()/>
+                <Version flash=for_own version/>
+                {form_key()}
                 <TextField
                     flash=flash.clone() name="secret_key" label="Own secret key" kind="password" required=true autocomplete="new-password"
                     hint="The key that your scripts use already, for instance the one from your gateway's settings."
@@ -152,7 +160,7 @@ fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
             </form>
             // Outside of the form: the dialog has one of its own, and forms do not nest.
             <div class="actions">
-                <button class="button" form="own-key">"Use this key"</button>
+                <button class="button" form="own-key">{save}</button>
                 <Confirm
                     id="new-key" label="Generate a new key" icon="key" title="Generate a new secret key?"
                     consequence="The new key is shown once. Enter it in your scripts while the old one is still valid; without an overlap, scripts that check with the old one refuse what comes until you change them. Nothing is lost, it is tried again."
@@ -160,6 +168,8 @@ fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
                 >
                     <Hidden name="merchant" value=slug/>
                     <Hidden name="generate" value="true"/>
+                    <Version flash=for_new version/>
+                    {form_key()}
                     <div class="field">
                         <label for="new-overlap">"The old key stays valid"</label>
                         <select id="new-overlap" name="overlap">

@@ -1,9 +1,9 @@
 //! *Place TEST order*: composing a message, looking at its bytes, sending it.
 
-use super::{flash_of, page, param, query, viewer_at};
+use super::{flash_of, form_key, page, param, query, viewer_at};
 use crate::{
     domain::{
-        AppError,
+        AppError, Gateway,
         pages::{
             flash::{Flash, Posted},
             listeners::ListenerList,
@@ -107,6 +107,7 @@ fn form(
     let through = listeners
         .rows
         .iter()
+        .filter(|row| row.gateway == Gateway::TwoCheckout)
         .map(|row| (format!("listener-{}", row.id), format!("In through the listener {}, as the gateway would", row.label)));
     let ways = [(String::new(), "All URLs that take the status, as any notification".to_owned())]
         .into_iter()
@@ -118,6 +119,7 @@ fn form(
     view! {
         <form method="post" action="/rpc/orders/test" class="stack panel">
             <Hidden name="merchant" value=slug/>
+            {form_key()}
             <SelectField flash=flash.clone() name="to" label="Send it to" options=ways value=text(&draft.to)/>
             <SelectField flash=flash.clone() name="status" label="Order status" options=statuses value=text(&draft.status)/>
             <TextField flash=flash.clone() name="product" label="Product" value=text(&draft.product) required=true/>

@@ -1,5 +1,6 @@
 //! The form of a notification URL.
 
+use super::form_key;
 use crate::{
     domain::{
         Algorithm, Algorithms, RetrySchedule, Triggers,
@@ -10,7 +11,10 @@ use crate::{
         },
         terms::{DEFAULT_IN_FLIGHT, DEFAULT_TIMEOUT, MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT, OWN, Terms},
     },
-    ui::components::{AlgorithmChoice, Check, Hidden, HoldNote, Notice, SelectField, TextArea, TextField, Tone, TriggerChoice},
+    ui::components::{
+        AlgorithmChoice, Check, ConflictNote, Hidden, HoldNote, Notice, SelectField, TextArea, TextField, Tone, TriggerChoice,
+        Version, save_label,
+    },
 };
 use leptos::prelude::*;
 
@@ -30,6 +34,10 @@ pub fn UrlForm(
     flash: Flash,
 ) -> impl IntoView {
     let was = url.clone();
+    let page = match (&url, is_default) {
+        (Some(url), false) => format!("/m/{slug}/settings/urls/{}", url.id),
+        _ => format!("/m/{slug}/settings/ipn"),
+    };
     let saved = |pick: fn(&UrlView) -> String| was.as_ref().map(pick).unwrap_or_default();
     let algorithms = was.as_ref().map_or_else(|| Algorithms::NONE.with(Algorithm::Md5), |url| url.algorithms);
     let ticked = |name: &str, pick: fn(&UrlView) -> bool| match flash.values.is_empty() {
@@ -52,6 +60,7 @@ pub fn UrlForm(
     view! {
         {failed.map(|check| view! { <CheckFailed check/> })}
         {twin.map(|label| view! { <TwinNote label/> })}
+        <ConflictNote flash=flash.clone() page/>
         {was.as_ref().and_then(|url| url.hold).map(|hold| view! {
             <Notice tone=Tone::Warn title="On hold"><p><HoldNote hold/></p><p>"Nothing is sent; what arrives is kept. Untick On hold below, or press Release in the list, to have it delivered."</p></Notice>
         })}
@@ -59,6 +68,8 @@ pub fn UrlForm(
             <Hidden name="merchant" value=slug/>
             <Hidden name="id" value=saved(|url| url.id.to_string())/>
             <Hidden name="is_default" value=is_default.to_string()/>
+            {was.as_ref().map(|url| view! { <Version flash=flash.clone() version=url.version/> })}
+            {form_key()}
             {is_default.then(|| view! { <Hidden name="label" value=saved(|url| url.label.clone())/> })}
             {(!is_default).then(|| view! {
                 <TextField flash=flash.clone() name="label" label="Name" value=saved(|url| url.label.clone()) hint="What this script does, for instance Accounting. Left empty, the host name."/>
@@ -83,7 +94,7 @@ pub fn UrlForm(
             />
             {advanced(Advanced { terms: &terms, flash: &flash, shadow, own_triggers, chosen, inherited, headers, settings })}
             <div class="actions">
-                <button class="button primary">{if is_questioned { "Check again and save" } else { "Check and save" }}</button>
+                <button class="button primary">{save_label(&flash, if is_questioned { "Check again and save" } else { "Check and save" })}</button>
                 {is_questioned.then(|| view! { <button class="button" name="anyway" value="true">"Save all the same"</button> })}
                 {cancel}
             </div>

@@ -48,6 +48,8 @@ pub struct Setup {
     pub public_url: Option<&'static str>,
     /// A database that others use, too, and its key file; by default a file of SQLite of the server's own.
     pub database: Option<(Address, PathBuf)>,
+    /// A folder with descriptions of further gateways.
+    pub gateways: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -61,6 +63,7 @@ impl Default for Setup {
             limits: Limits::default(),
             public_url: None,
             database: None,
+            gateways: None,
         }
     }
 }
@@ -103,6 +106,14 @@ impl TestApp {
         let Self { app, setup, folder } = self;
         app.stop().await;
         meanwhile();
+        let app = start(&setup, folder.path().join("quittance.db")).await;
+        Self { app, setup, folder }
+    }
+
+    /// Stops the server and starts it with other settings on the same database.
+    pub async fn restart_as(self, setup: Setup) -> Self {
+        let Self { app, folder, .. } = self;
+        app.stop().await;
         let app = start(&setup, folder.path().join("quittance.db")).await;
         Self { app, setup, folder }
     }
@@ -172,6 +183,7 @@ async fn start(setup: &Setup, database: PathBuf) -> App {
         key_file,
         networks: setup.networks.iter().map(|network| network.parse().unwrap()).collect(),
         keep: Default::default(),
+        gateways: setup.gateways.clone(),
         public_url: setup.public_url.map(|url| url.parse().unwrap()),
         clock: setup.clock.clone(),
     };
@@ -185,6 +197,7 @@ pub fn listener_form() -> ListenerForm {
         gateway: Gateway::TwoCheckout,
         label: "Shop".to_owned(),
         secret: GATEWAY_KEY.to_owned(),
+        options: Default::default(),
         required: Algorithms::ALL,
         enabled: true,
     }

@@ -1,6 +1,7 @@
 //! The server functions, read from their source, so that a new one cannot be forgotten by the tests that walk them all.
 
 use super::{browser::Browser, gateway::Reply};
+use quittance::domain::role::Permission;
 use std::{collections::HashMap, fs, path::Path};
 
 /// How a server function is called.
@@ -21,6 +22,8 @@ pub struct Endpoint {
     pub name: String,
     pub input: Input,
     pub arguments: Vec<String>,
+    /// What a role must allow for it; nothing where every user may.
+    pub permission: Option<Permission>,
 }
 
 /// Every server function under `src/rpc`.
@@ -48,9 +51,16 @@ pub fn all() -> Vec<Endpoint> {
                 .split(',')
                 .filter_map(|argument| argument.split_once(':'))
                 // A form repeats the field of a list under this name.
-                .map(|(name, kind)| format!("{}{}", name.trim(), if kind.trim().starts_with("Vec<") { "[]" } else { "" }))
+                .map(|(name, kind)| format!("{}{}", name.trim(), if kind.contains("Vec<") { "[]" } else { "" }))
                 .collect();
-            found.push(Endpoint { name: name.to_owned(), input, arguments });
+            let asked = rest
+                .split_once("Permission::")
+                .map(|(_, asked)| asked.split(|letter: char| !letter.is_alphabetic()).next().unwrap());
+            let permission = asked.map(|asked| {
+                let known = Permission::ALL.into_iter().find(|permission| format!("{permission:?}") == asked);
+                known.unwrap_or_else(|| panic!("{name} asks for {asked}, which the table does not know"))
+            });
+            found.push(Endpoint { name: name.to_owned(), input, arguments, permission });
         }
     }
     assert!(found.len() >= 20, "the server functions were not found");

@@ -81,6 +81,9 @@ fn fields(body: &[u8]) -> Vec<(String, String)> {
 pub fn receipt_source(body: &[u8], date: &str) -> String {
     let fields = fields(body);
     let first = |name: &str| fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+    if !first("LICENSE_CODE").is_empty() {
+        return [first("LICENSE_CODE"), first("EXPIRATION_DATE"), date].map(prefixed).concat();
+    }
     [first("IPN_PID[]"), first("IPN_PNAME[]"), first("IPN_DATE"), date].map(prefixed).concat()
 }
 

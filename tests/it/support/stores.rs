@@ -101,20 +101,28 @@ impl TestStore {
 
     /// Does something to the tables behind the store's back.
     pub async fn sql(&self, statement: &str) {
+        self.try_sql(statement).await.unwrap();
+    }
+
+    /// The same where the database may refuse it; gives why.
+    pub async fn try_sql(&self, statement: &str) -> Result<(), String> {
         let statement = sqlx::AssertSqlSafe(statement.to_owned());
-        match &self.address {
+        let result = match &self.address {
             Address::Sqlite(path) => {
                 let mut conn = sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-                sqlx::raw_sql(statement).execute(&mut conn).await.unwrap();
+                let result = sqlx::raw_sql(statement).execute(&mut conn).await.map(drop);
                 conn.close().await.unwrap();
+                result
             }
             Address::Postgres(address) => {
                 let name = address.to_string().rsplit('/').next().unwrap().to_owned();
                 let mut conn = postgres::connect(&name).await;
-                sqlx::raw_sql(statement).execute(&mut conn).await.unwrap();
+                let result = sqlx::raw_sql(statement).execute(&mut conn).await.map(drop);
                 conn.close().await.unwrap();
+                result
             }
-        }
+        };
+        result.map_err(|error| error.to_string())
     }
 
     /// Accepts a notification, and waits until it can be read.
@@ -141,6 +149,7 @@ impl TestStore {
             gateway: Gateway::TwoCheckout,
             label: "Shop".to_owned(),
             secret: Some(Secret::new("gateway-secret")),
+            options: None,
             required: Algorithms::ALL,
             enabled: true,
         };
@@ -181,6 +190,7 @@ pub fn received(merchant_id: MerchantId, listener_id: ListenerId, body: &str) ->
         peer: "127.0.0.1".into(),
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: body.to_owned().into(),
+        outgoing: None,
         facts: quittance::server::gateway::twocheckout::facts(&form).unwrap(),
         quiet: false,
     }

@@ -17,7 +17,7 @@ pub use resolve::Resolver;
 pub use target::Target;
 pub use tls::{InvalidAuthority, certificates, to_pem};
 
-use crate::domain::{Cause, attempt::Timings};
+use crate::domain::{Cause, Timestamp, attempt::Timings};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use http_body_util::{BodyExt as _, Full};
@@ -121,6 +121,8 @@ pub struct Exchange {
     /// Spoken over the connection, or meant to be.
     pub version: Version,
     pub timings: Timings,
+    /// When the certificate ends that the server showed; nothing where no connection with one was made.
+    pub certificate_ends_at: Option<Timestamp>,
     pub answer: Answer,
     pub failure: Option<Failure>,
 }
@@ -219,6 +221,7 @@ impl Client {
             address: None,
             version: Version::HTTP_11,
             timings: Timings::default(),
+            certificate_ends_at: None,
             answer: Answer::default(),
             failure: None,
         };
@@ -287,6 +290,9 @@ impl Client {
         let connector = self.trust.connector(outbound.authority)?;
         let shaken = tokio::time::timeout(self.limits.tls, connector.connect(name, stream)).await;
         exchange.timings.tls = Some(micros(begun.elapsed()));
+        if let Ok(Ok(stream)) = &shaken {
+            exchange.certificate_ends_at = tls::ends_at(stream.get_ref().1.peer_certificates());
+        }
         match shaken {
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
                 Ok((Sender::Many(handshake_2(stream).await?), address))

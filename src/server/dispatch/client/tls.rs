@@ -1,7 +1,7 @@
 //! TLS towards merchants: whom we trust, and what its errors mean to them.
 
 use super::Failure;
-use crate::domain::Cause;
+use crate::domain::{Cause, Timestamp};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls::{
     CertificateError, ClientConfig, Error, RootCertStore,
@@ -80,6 +80,15 @@ fn connector(roots: RootCertStore) -> TlsConnector {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     TlsConnector::from(Arc::new(config))
+}
+
+/// When the first of some certificates ends: the server's own, or one that it shows for its issuer.
+pub fn ends_at(certificates: Option<&[CertificateDer<'_>]>) -> Option<Timestamp> {
+    let ends = certificates?.iter().filter_map(|certificate| {
+        let (_, read) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        Some(Timestamp::from_seconds(read.validity().not_after.timestamp()))
+    });
+    ends.min()
 }
 
 /// Why a text is not taken for certificates: what is wrong with it, and what to do.

@@ -137,8 +137,14 @@ async fn live(world: &Shared, script: &mut Script) -> End {
     };
     let (table, ears) = SimTable::open(world);
     let client = Arc::new(Shops(world.clone()));
-    let workshop =
-        Workshop { store: table.clone(), client, clock: clock.clone(), metrics: Arc::default(), guesses: Default::default() };
+    let workshop = Workshop {
+        store: table.clone(),
+        client,
+        clock: clock.clone(),
+        metrics: Arc::default(),
+        certificates: Default::default(),
+        guesses: Default::default(),
+    };
     let mut dispatcher = Dispatcher::start(Arc::new(workshop), ears.jobs, ears.due);
     while script.steps > 0 {
         script.steps -= 1;

@@ -416,6 +416,10 @@ impl Table for SimTable {
         self.sweep(url_id, fits, |row, _| (row.state, row.due_at) = (DeliveryState::Cancelled, None)).await
     }
 
+    async fn note_certificate(&self, _: UrlId, _: String, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn hold_for(&self, id: UrlId, address: String, cause: Cause, _: String) -> Result<bool, StoreError> {
         let (held, was_held) = oneshot::channel();
         self.set(move |world, now| {

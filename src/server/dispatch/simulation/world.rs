@@ -239,6 +239,7 @@ impl World {
             new_key_at: None,
             headers: Vec::new(),
             terms,
+            version: 1,
         };
         let at = self.now();
         let site = Site { url, removed: false, mood, changed_at: at, open: Vec::new(), starts: VecDeque::new(), stirred_at: at };

@@ -32,7 +32,7 @@ pub(super) struct Table {
 use Kind::{Bytes, Flag, Integer, Node, Page, Rank, Sealed, Text};
 
 /// Everything that is copied row by row.
-pub(super) const TABLES: [Table; 20] = [
+pub(super) const TABLES: [Table; 23] = [
     Table {
         name: "merchant",
         target: "merchant",
@@ -48,8 +48,10 @@ pub(super) const TABLES: [Table; 20] = [
             ("tags", Text),
             ("alert_url", Text),
             ("alert_after", Integer),
+            ("time_zone", Text),
             ("created_at", Integer),
             ("updated_at", Integer),
+            ("version", Integer),
         ],
     },
     Table {
@@ -62,10 +64,12 @@ pub(super) const TABLES: [Table; 20] = [
             ("label", Text),
             ("path_key", Text),
             ("secret", Sealed("listener.secret")),
+            ("options", Sealed("listener.options")),
             ("required", Integer),
             ("enabled", Flag),
             ("created_at", Integer),
             ("updated_at", Integer),
+            ("version", Integer),
         ],
     },
     Table {
@@ -99,6 +103,7 @@ pub(super) const TABLES: [Table; 20] = [
             ("removed_at", Integer),
             ("created_at", Integer),
             ("updated_at", Integer),
+            ("version", Integer),
         ],
     },
     Table {
@@ -123,6 +128,10 @@ pub(super) const TABLES: [Table; 20] = [
             ("role", Text),
             ("created_at", Integer),
             ("updated_at", Integer),
+            ("disabled_at", Integer),
+            ("version", Integer),
+            ("link_hash", Bytes),
+            ("link_expires_at", Integer),
         ],
     },
     Table { name: "membership", target: "membership", columns: &[("user_id", Integer), ("merchant_id", Integer)] },
@@ -135,6 +144,20 @@ pub(super) const TABLES: [Table; 20] = [
             ("created_at", Integer),
             ("seen_at", Integer),
             ("expires_at", Integer),
+            ("address", Text),
+            ("agent", Text),
+        ],
+    },
+    Table {
+        name: "saved_view",
+        target: "saved_view",
+        columns: &[
+            ("id", Integer),
+            ("user_id", Integer),
+            ("merchant_id", Integer),
+            ("list", Text),
+            ("name", Text),
+            ("query", Text),
         ],
     },
     Table {
@@ -148,6 +171,10 @@ pub(super) const TABLES: [Table; 20] = [
             ("action", Text),
             ("subject", Text),
             ("detail", Text),
+            ("address", Text),
+            ("subject_id", Integer),
+            ("version", Integer),
+            ("changes", Text),
         ],
     },
     Table {
@@ -168,6 +195,9 @@ pub(super) const TABLES: [Table; 20] = [
             ("currency", Text),
             ("test", Flag),
             ("event_at", Integer),
+            ("event_told", Flag),
+            ("refunded", Integer),
+            ("refunded_total", Integer),
             ("created_at", Integer),
             ("updated_at", Integer),
         ],
@@ -192,6 +222,7 @@ pub(super) const TABLES: [Table; 20] = [
             ("size", Integer),
             ("segment_id", Integer),
             ("part", Integer),
+            ("translated", Flag),
             ("repeats", Integer),
             ("repeated_at", Integer),
         ],
@@ -232,6 +263,7 @@ pub(super) const TABLES: [Table; 20] = [
             ("without_bytes", Integer),
             ("turn", Integer),
             ("finished_at", Integer),
+            ("starts_at", Integer),
         ],
     },
     Table {
@@ -306,6 +338,23 @@ pub(super) const TABLES: [Table; 20] = [
         ],
     },
     Table {
+        name: "url_tally",
+        target: "url_tally",
+        columns: &[
+            ("url_id", Integer),
+            ("hour", Integer),
+            ("bucket", Integer),
+            ("page", Page),
+            ("confirmed", Integer),
+            ("failed", Integer),
+        ],
+    },
+    Table {
+        name: "url_certificate",
+        target: "url_certificate",
+        columns: &[("url_id", Integer), ("url", Text), ("ends_at", Integer), ("seen_at", Integer)],
+    },
+    Table {
         name: "refusal",
         target: "refusal",
         columns: &[
@@ -331,8 +380,8 @@ pub(super) const TABLES: [Table; 20] = [
 /// far its journal is.
 pub(super) const FACTS: [&str; 4] = ["settings_version", "setup_token", "bytes_kept_from", "attempts_kept_from"];
 
-/// Tables that are not copied, because they tell of processes and of the database itself.
-const LEFT_OUT: [&str; 6] = ["_sqlx_migrations", "node", "line", "lease", "errand", "sqlite_sequence"];
+/// Tables that are not copied, because they tell of processes, of the database itself, or of forms that are open in browsers.
+const LEFT_OUT: [&str; 7] = ["_sqlx_migrations", "node", "line", "lease", "errand", "sqlite_sequence", "form_key"];
 
 impl Table {
     /// What a row is read with, and how many there are.

@@ -4,18 +4,37 @@
 
 use super::{Core, Place, rows::text, segments::Segments};
 use crate::domain::{
-    Timestamp,
+    Gateway, OrderStatus, Timestamp,
     attempt::Origin,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
-    order::Standing,
+    order::{Refunds, Standing},
 };
-use crate::server::store::{Directory, Job, NewNotification, NotificationUrl, ids::IdSource};
+use crate::server::store::{
+    Directory, Job, NewNotification, NotificationUrl,
+    identity::{self, DIGEST_BYTES},
+    ids::IdSource,
+};
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, Row as _};
 use std::collections::{BTreeMap, HashMap};
 
-const DIGEST_BYTES: usize = 16;
+/// Whether the message in `excluded` sets the order's status: the rule of `Standing::is_replaced_by`.
+macro_rules! newer {
+    () => {
+        "CASE WHEN excluded.status_rank = 0 THEN orders.status_rank = 0 AND excluded.event_at >= orders.event_at
+              WHEN orders.status_rank = 0 THEN true
+              WHEN excluded.event_told
+                  THEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+              ELSE excluded.status_rank >= orders.status_rank END"
+    };
+}
+
+/// What was given back after the message in `excluded`: the rule of `Refunds`.
+macro_rules! given_back {
+    () => {
+        "greatest(orders.refunded + excluded.refunded, orders.refunded_total, excluded.refunded_total)"
+    };
+}
 
 /// The messages that are the same.
 pub(super) const LOOK_UP: &str = "SELECT coalesce(
@@ -37,8 +56,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub fn new(new: NewNotification, id: NotificationId) -> Self {
-        let mut digest = [0; DIGEST_BYTES];
-        digest.copy_from_slice(&Sha256::digest(&new.body)[..DIGEST_BYTES]);
+        let digest = identity::digest(&new);
         Self { new, id, digest }
     }
 
@@ -64,12 +82,20 @@ struct Order<'a> {
     /// The message that sets its status, and what other messages of the batch know.
     set_by: &'a NewNotification,
     standing: Standing,
+    refunds: Refunds,
     external: &'a str,
     email: &'a str,
     customer: &'a str,
     amount: Option<crate::domain::Money>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+impl Order<'_> {
+    /// Its status where nothing is known of it yet.
+    fn status(&self) -> OrderStatus {
+        self.refunds.settle(self.standing.status, self.amount.map(|money| money.minor))
+    }
 }
 
 /// A delivery to make.
@@ -108,8 +134,10 @@ impl Draft {
         let mut places = Vec::with_capacity(messages.len());
         let mut deliveries = Vec::new();
         for message in &messages {
-            places.push(segments.place(ids, [Bytes::from(message.new.head.clone()), message.new.body.clone()]));
-            let takers = directory.takers(message.new.merchant_id, &message.new.facts).filter(|_| !message.new.quiet);
+            let new = &message.new;
+            let parts = [Some(Bytes::from(new.head.clone())), Some(new.body.clone()), new.outgoing.clone()];
+            places.push(segments.place(ids, parts.into_iter().flatten()));
+            let takers = directory.takers(new.merchant_id, &new.facts).filter(|_| !new.quiet);
             deliveries.extend(takers.map(|url| Planned {
                 id: DeliveryId(ids.next()),
                 notification_id: message.id,
@@ -141,16 +169,17 @@ impl Draft {
 
     /// The orders of some messages, each once, with what the batch makes of it; sorted, so that two batches lock them in
     /// the same order.
-    fn orders(&self, included: &[bool]) -> BTreeMap<(MerchantId, String, &'static str), Order<'_>> {
-        let mut orders: BTreeMap<(MerchantId, String, &'static str), Order<'_>> = BTreeMap::new();
+    fn orders(&self, included: &[bool]) -> BTreeMap<(MerchantId, String, Gateway), Order<'_>> {
+        let mut orders: BTreeMap<(MerchantId, String, Gateway), Order<'_>> = BTreeMap::new();
         for ((message, id), _) in self.messages.iter().zip(&self.order_ids).zip(included).filter(|(_, included)| **included) {
             let (new, facts) = (&message.new, &message.new.facts);
-            let standing = Standing { status: facts.status, event_at: facts.event_at.unwrap_or(new.received_at) };
-            let key = (new.merchant_id, text(&facts.reference).into_owned(), new.gateway.name());
+            let standing = Standing::of(facts, new.received_at);
+            let key = (new.merchant_id, text(&facts.reference).into_owned(), new.gateway);
             let order = orders.entry(key).or_insert_with(|| Order {
                 id: *id,
                 set_by: new,
                 standing,
+                refunds: Refunds::default(),
                 external: "",
                 email: "",
                 customer: "",
@@ -159,8 +188,9 @@ impl Draft {
                 updated_at: new.received_at,
             });
             order.updated_at = order.updated_at.max(new.received_at);
+            order.refunds = order.refunds.and(facts.refund);
             if order.standing.is_replaced_by(standing) {
-                (order.standing, order.set_by) = (standing, new);
+                (order.standing, order.set_by) = (order.standing.after(standing), new);
                 // A later message may come without what an earlier one said: what is known stays known.
                 for (known, said) in [
                     (&mut order.external, &facts.external),
@@ -194,47 +224,60 @@ impl Draft {
             self.deliveries.iter().filter(|one| ids.contains(&one.notification_id)).collect()
         };
         let rows = sqlx::query(
-            "WITH mine AS (
+            concat!("WITH mine AS (
                  UPDATE line SET batch = batch + 1 WHERE page = $1 AND open RETURNING page
              ), subject AS (
                  INSERT INTO orders (id, merchant_id, gateway, reference, external, email, customer, status, status_rank,
-                     vendor_status, amount, currency, test, event_at, created_at, updated_at)
+                     vendor_status, amount, currency, test, event_at, created_at, updated_at, event_told, refunded, refunded_total)
                  SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
                      $10::text[], $11::smallint[], $12::text[], $13::bigint[], $14::text[], $15::boolean[], $16::bigint[],
-                     $17::bigint[], $18::bigint[])
+                     $17::bigint[], $18::bigint[], $43::boolean[], $44::bigint[], $45::bigint[])
                  WHERE (SELECT count(*) FROM mine) = 1
                  ON CONFLICT (merchant_id, reference, gateway) DO UPDATE SET
-                     external = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                     external = CASE WHEN ", newer!(), "
                          AND excluded.external <> '' THEN excluded.external ELSE orders.external END,
-                     email = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                     email = CASE WHEN ", newer!(), "
                          AND excluded.email <> '' THEN excluded.email ELSE orders.email END,
-                     customer = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                     customer = CASE WHEN ", newer!(), "
                          AND excluded.customer <> '' THEN excluded.customer ELSE orders.customer END,
-                     amount = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                     amount = CASE WHEN ", newer!(), "
                          THEN coalesce(excluded.amount, orders.amount) ELSE orders.amount END,
-                     currency = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                     currency = CASE WHEN ", newer!(), "
                          THEN coalesce(excluded.currency, orders.currency) ELSE orders.currency END,
-                     status = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
-                         THEN excluded.status ELSE orders.status END,
-                     vendor_status = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                     status = CASE
+                         WHEN (CASE WHEN ", newer!(), " THEN excluded.status ELSE orders.status END)
+                                 IN ('refunded', 'partially-refunded')
+                             AND ", given_back!(), " > 0
+                             AND (CASE WHEN ", newer!(), " THEN coalesce(excluded.amount, orders.amount)
+                                 ELSE orders.amount END) > 0
+                         THEN CASE WHEN ", given_back!(), " >= (CASE WHEN ", newer!(), " THEN
+                                 coalesce(excluded.amount, orders.amount) ELSE orders.amount END)
+                             THEN 'refunded' ELSE 'partially-refunded' END
+                         WHEN ", newer!(), " THEN excluded.status ELSE orders.status END,
+                     vendor_status = CASE WHEN ", newer!(), "
                          THEN excluded.vendor_status ELSE orders.vendor_status END,
-                     test = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                     test = CASE WHEN ", newer!(), "
                          THEN excluded.test ELSE orders.test END,
-                     status_rank = CASE WHEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
+                     status_rank = CASE WHEN ", newer!(), "
                          THEN excluded.status_rank ELSE orders.status_rank END,
-                     event_at = greatest(excluded.event_at, orders.event_at),
+                     event_told = CASE WHEN ", newer!(), "
+                         THEN excluded.event_told ELSE orders.event_told END,
+                     event_at = CASE WHEN NOT (", newer!(), ") THEN orders.event_at
+                         WHEN excluded.event_told THEN excluded.event_at ELSE greatest(excluded.event_at, orders.event_at) END,
+                     refunded = orders.refunded + excluded.refunded,
+                     refunded_total = greatest(orders.refunded_total, excluded.refunded_total),
                      updated_at = greatest(excluded.updated_at, orders.updated_at)
                  RETURNING id, merchant_id, reference, gateway
              ), message AS (
                  INSERT INTO notification (id, merchant_id, listener_id, order_id, received_at, event_at, digest, status,
-                     vendor_status, message_id, signatures, test, peer, size, segment_id, part)
+                     vendor_status, message_id, signatures, test, peer, size, segment_id, part, translated)
                  SELECT m.id, m.merchant_id, m.listener_id, subject.id, m.received_at, m.event_at, m.digest, m.status,
-                     m.vendor_status, m.message_id, m.signatures, m.test, m.peer, m.size, m.segment_id, m.part
+                     m.vendor_status, m.message_id, m.signatures, m.test, m.peer, m.size, m.segment_id, m.part, m.translated
                  FROM unnest($19::bigint[], $20::bigint[], $21::text[], $22::text[], $23::bigint[], $24::bigint[], $25::bigint[],
                      $26::bytea[], $27::text[], $28::text[], $29::text[], $30::bigint[], $31::boolean[], $32::text[],
-                     $33::bigint[], $34::bigint[], $35::bigint[])
+                     $33::bigint[], $34::bigint[], $35::bigint[], $46::boolean[])
                      AS m (id, merchant_id, gateway, reference, listener_id, received_at, event_at, digest, status, vendor_status,
-                         message_id, signatures, test, peer, size, segment_id, part)
+                         message_id, signatures, test, peer, size, segment_id, part, translated)
                  JOIN subject ON subject.merchant_id = m.merchant_id AND subject.reference = m.reference
                      AND subject.gateway = m.gateway
                  ON CONFLICT DO NOTHING
@@ -271,18 +314,18 @@ impl Draft {
                  ON CONFLICT (url_id, page) DO UPDATE SET node_id = excluded.node_id
              )
              SELECT message.id, message.order_id, job.id, job.url_id, job.node_id, job.state
-             FROM mine LEFT JOIN (message LEFT JOIN job ON job.notification_id = message.id) ON true",
+             FROM mine LEFT JOIN (message LEFT JOIN job ON job.notification_id = message.id) ON true"),
         )
         .bind(page)
         .bind(place.node)
         .bind(orders.iter().map(|order| order.id).collect::<Vec<_>>())
         .bind(keys.iter().map(|(merchant, ..)| merchant.0).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(_, _, gateway)| *gateway).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, _, gateway)| gateway.name()).collect::<Vec<_>>())
         .bind(keys.iter().map(|(_, reference, _)| reference.as_str()).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| text(order.external).into_owned()).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| text(order.email).into_owned()).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| text(order.customer).into_owned()).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| order.standing.status.code()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.status().code()).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| i16::from(order.standing.status.rank())).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| text(&order.set_by.facts.vendor_status).into_owned()).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| order.amount.map(|money| money.minor)).collect::<Vec<_>>())
@@ -315,6 +358,10 @@ impl Draft {
         .bind(planned.iter().map(|one| one.held).collect::<Vec<_>>())
         .bind(&self.segments.0)
         .bind(&self.segments.1)
+        .bind(orders.iter().map(|order| order.standing.told).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.refunds.parts).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.refunds.total).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| message.new.outgoing.is_some()).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;
         if rows.is_empty() {
@@ -344,7 +391,7 @@ impl Draft {
                     attempts: 0,
                     window_from: None,
                     due_at: new.received_at,
-                    body: Some(new.body.clone()),
+                    body: Some(new.leaves().clone()),
                 });
             }
         }

@@ -4,7 +4,7 @@
 use super::{
     Core,
     accept::is_exclusive,
-    deliveries::{Direction, Wish, orders_of},
+    deliveries::{Wish, orders_of},
     jobs::{Work, cancelled_job, next_job},
     rows::{json, text},
     settings::Audit,
@@ -18,9 +18,9 @@ use crate::domain::{
     },
 };
 use crate::server::store::{
-    BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
+    Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
     bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
-    scope::{BULK_ORDERS, LIST_ORDERS, Scope, id_range},
+    scope::{BULK_ORDERS, Direction, LIST_ORDERS, Scope, id_range},
 };
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -78,25 +78,27 @@ impl Core {
         let mut tx = self.pool.begin().await?;
         let id = BulkId(self.ids.next());
         let filter = new.order.filter.whole();
+        let range = id_range(&filter, &self.directory.borrow().zone_of(merchant_id));
         let json = json(&filter)?;
         // A double click that reaches two nodes waits here for the first.
         let inserted = sqlx::query(
             "INSERT INTO bulk_job (id, merchant_id, at, actor, request_key, filter, target, expected, ceiling, state, position, swept,
-                 behind, made, confirmed, waiting, removed, without_bytes, turn)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, false, '{}', 0, 0, 0, 0, 0, 0)
+                 behind, made, confirmed, waiting, removed, without_bytes, turn, starts_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, false, '{}', 0, 0, 0, 0, 0, 0, $11)
              ON CONFLICT (request_key) DO NOTHING",
         )
         .bind(id.0)
         .bind(merchant_id.0)
         .bind(new.at.0)
-        .bind(text(&new.actor))
+        .bind(text(&new.actor.name))
         .bind(text(&new.request_key))
         .bind(text(&json))
         .bind(new.order.target.code())
         .bind(new.expected.map(|count| i64::try_from(count).unwrap_or(i64::MAX)))
         // What is made from now on is not part of the list.
-        .bind(id.0.min(id_range(&filter).1))
-        .bind(id_range(&filter).0 - 1)
+        .bind(id.0.min(range.1))
+        .bind(range.0 - 1)
+        .bind(new.starts_at.0)
         .execute(&mut *tx)
         .await?;
         if inserted.rows_affected() == 0 {
@@ -109,7 +111,8 @@ impl Core {
         }
         let detail = format!("{{\"filter\":{json},\"target\":\"{}\"}}", new.order.target.code());
         let (action, subject) = ("bulk.start", id.to_string());
-        self.audit(&mut tx, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail }).await?;
+        self.audit(&mut tx, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None })
+            .await?;
         tx.commit().await?;
         self.announce(Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] });
         Ok(id)
@@ -133,7 +136,7 @@ impl Core {
         if alive.rows_affected() == 0 {
             return Ok(BulkStep::Idle);
         }
-        let Some(mut job) = next_job(&mut tx).await? else { return Ok(BulkStep::Waiting) };
+        let Some(mut job) = next_job(&mut tx, self.clock.now()).await? else { return Ok(BulkStep::Waiting) };
         // A job that is alone writes nothing while it waits.
         sqlx::query(
             "UPDATE bulk_job SET turn = (SELECT max(turn) + 1 FROM bulk_job WHERE finished_at IS NULL)
@@ -352,7 +355,7 @@ impl Core {
         &self,
         merchant_id: MerchantId,
         id: BulkId,
-        actor: String,
+        actor: Actor,
     ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
         // Waits for a step that is being made.
@@ -366,7 +369,8 @@ impl Core {
         if runs {
             sqlx::query("UPDATE bulk_job SET state = 2 WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
             let (action, subject) = ("bulk.cancel", id.to_string());
-            let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new() };
+            let entry =
+                Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new(), change: None };
             self.audit(&mut tx, entry).await?;
             tx.commit().await?;
         }
@@ -397,7 +401,7 @@ impl Core {
         let mut conn = self.pool.acquire().await?;
         let (orders, _) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
-        let (from, until) = id_range(filter);
+        let (from, until) = id_range(filter, &self.directory.borrow().zone_of(merchant_id));
         let mut census = Census::new();
         while let Some(after) = census.next() {
             let range = (from.max(after.saturating_add(1)), until);

@@ -6,15 +6,12 @@
 use super::{Core, rows::text as text_of};
 use crate::domain::{
     id::{DeliveryId, MerchantId, UrlId},
-    pages::{
-        deliveries::{Counted, DeliveryFilter, DeliveryRow, StateFilter},
-        orders::PAGE_SIZE,
-    },
+    pages::deliveries::{Counted, DeliveryFilter, DeliveryRow, StateFilter},
 };
 use crate::server::store::{
     FoundDeliveries, StoreError,
     bulk::Source,
-    scope::{COUNT_LOOK, COUNT_MOST, LIST_LOOK, LIST_ORDERS, Scope, id_range, made_at},
+    scope::{COUNT_LOOK, COUNT_MOST, Direction, LIST_LOOK, LIST_ORDERS, Scope, Turn, id_range},
 };
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::HashMap;
@@ -38,7 +35,8 @@ macro_rules! fits {
          WHERE d.merchant_id = $1 AND d.id >= $2 AND d.id < $3 AND ($4::bigint IS NULL OR d.url_id = $4)
              AND ($5::bigint IS NULL OR d.state = $5) AND (NOT $6::boolean OR d.state = 5 OR d.origin = 2)
              AND ($7::text IS NULL OR d.last_cause = $7) AND ($8::bigint IS NULL OR d.finished_at >= $8)
-             AND ($9::boolean IS NULL OR n.test = $9) AND $11::bigint[] IS NOT NULL "
+             AND ($9::boolean IS NULL OR n.test = $9) AND $11::bigint[] IS NOT NULL
+             AND ($12::bigint IS NULL OR n.listener_id = $12) "
     };
 }
 
@@ -47,13 +45,6 @@ macro_rules! of_orders {
         " AND d.notification_id IN
              (SELECT id FROM notification WHERE order_id = ANY($11)) "
     };
-}
-
-/// In which order rows are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    NewestFirst,
-    OldestFirst,
 }
 
 const fn sources_query(scope: Scope, direction: Direction) -> &'static str {
@@ -171,6 +162,7 @@ impl Wish<'_> {
             .bind(self.filter.test)
             .bind(limit)
             .bind(self.orders)
+            .bind(self.filter.listener.map(|id| id.0))
             .fetch_all(conn)
             .await?;
         rows.iter().map(source).collect()
@@ -189,6 +181,7 @@ impl Wish<'_> {
             .bind(self.filter.test)
             .bind(limit)
             .bind(self.orders)
+            .bind(self.filter.listener.map(|id| id.0))
             .fetch_one(conn)
             .await?;
         Ok(count)
@@ -233,34 +226,45 @@ pub(super) async fn orders_of(
 }
 
 impl Core {
-    /// Deliveries of a merchant that fit a filter, the newest first.
+    /// Deliveries of a merchant that fit a filter, the newest first, at most so many.
     pub(in crate::server::store) async fn find_deliveries(
         &self,
         merchant_id: MerchantId,
         filter: &DeliveryFilter,
+        most: u32,
     ) -> Result<FoundDeliveries, StoreError> {
+        let zone = self.directory.borrow().zone_of(merchant_id);
         let mut conn = self.pool.acquire().await?;
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
-        let (mut from, until) = id_range(filter);
+        let direction = if filter.before.is_some() { Direction::OldestFirst } else { Direction::NewestFirst };
+        let (mut from, mut until) = id_range(filter, &zone);
         let mut rest = None;
         if wish.scope() != Scope::Orders {
-            let window = wish.window(&mut conn, (from, until), Direction::NewestFirst, LIST_LOOK).await?;
+            let window = wish.window(&mut conn, (from, until), direction, LIST_LOOK).await?;
             rest = window.1.filter(|_| window.0 == LIST_LOOK);
-            from = rest.unwrap_or(from);
+            match (direction, rest) {
+                (Direction::NewestFirst, Some(last)) => from = last,
+                (Direction::OldestFirst, Some(last)) => until = last.saturating_add(1),
+                _ => {}
+            }
         }
-        let page = i64::from(PAGE_SIZE);
-        let mut found = wish.sources(&mut conn, (from, until), Direction::NewestFirst, page + 1).await?;
-        let is_full = found.len() as i64 > page;
-        found.truncate(PAGE_SIZE as usize);
-        let ids: Vec<i64> = found.iter().map(|source| source.id).collect();
+        let found = wish.sources(&mut conn, (from, until), direction, i64::from(most) + 1).await?;
         drop(conn);
-        let (next, looked_back_to) = match (is_full, rest) {
-            (true, _) => (ids.last().copied(), None),
-            (false, rest) => (rest, rest.map(made_at)),
-        };
+        let is_full = found.len() > most as usize;
+        let mut ids: Vec<i64> = found.iter().take(most as usize).map(|source| source.id).collect();
+        if direction == Direction::OldestFirst {
+            ids.reverse();
+        }
+        let turn = Turn::of(&ids, is_full, rest, filter.after.map(|id| id.0), filter.before.map(|id| id.0));
         let rows = self.delivery_rows(&ids).await?;
-        Ok(FoundDeliveries { rows, next: next.map(DeliveryId), looked_back_to, truncated })
+        Ok(FoundDeliveries {
+            rows,
+            next: turn.next.map(DeliveryId),
+            previous: turn.previous.map(DeliveryId),
+            looked_back_to: turn.looked_back_to,
+            truncated,
+        })
     }
 
     async fn delivery_rows(&self, ids: &[i64]) -> Result<Vec<DeliveryRow>, StoreError> {
@@ -295,10 +299,11 @@ impl Core {
         filter: &DeliveryFilter,
     ) -> Result<Counted, StoreError> {
         let filter = &filter.whole();
+        let zone = self.directory.borrow().zone_of(merchant_id);
         let mut conn = self.pool.acquire().await?;
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
-        let (mut from, until) = id_range(filter);
+        let (mut from, until) = id_range(filter, &zone);
         let mut more = truncated;
         if wish.scope() != Scope::Orders {
             let window = wish.window(&mut conn, (from, until), Direction::NewestFirst, COUNT_LOOK).await?;

@@ -150,7 +150,7 @@ struct Batch {
 
 impl Batch {
     fn add(&mut self, prepared: Prepared, reply: Reply<Acceptance>) {
-        self.bytes += prepared.new.body.len();
+        self.bytes += prepared.new.body.len() + prepared.new.outgoing.as_ref().map_or(0, |form| form.len());
         if let Some(key) = prepared.key() {
             match self.first.entry(key) {
                 Entry::Occupied(first) => return self.again.push((*first.get(), prepared, reply)),

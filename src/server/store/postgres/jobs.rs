@@ -21,7 +21,7 @@ const SHOWN: i64 = 100;
 macro_rules! bulk_columns {
     () => {
         "id, at, actor, filter, target, expected, state, made, confirmed, waiting, removed, without_bytes, behind, position,
-         finished_at, merchant_id, ceiling, swept"
+         finished_at, merchant_id, ceiling, swept, starts_at"
     };
 }
 
@@ -52,6 +52,7 @@ fn work(row: &PgRow) -> Result<Work, StoreError> {
             behind: behind.keys().map(|url| UrlId(*url)).collect(),
             looked_to: DeliveryId(after),
             finished_at: row.try_get::<Option<i64>, _>(14)?.map(Timestamp),
+            starts_at: Timestamp(row.try_get(18)?),
         },
         merchant_id: MerchantId(row.try_get(15)?),
         ceiling: row.try_get(16)?,
@@ -59,13 +60,15 @@ fn work(row: &PgRow) -> Result<Work, StoreError> {
     })
 }
 
-/// The job whose turn it is, of those that nobody else works at.
-pub(super) async fn next_job(conn: &mut PgConnection) -> Result<Option<Work>, StoreError> {
+/// The job whose turn it is at a moment, of those that nobody else works at.
+pub(super) async fn next_job(conn: &mut PgConnection, now: Timestamp) -> Result<Option<Work>, StoreError> {
     let row = sqlx::query(concat!(
         "SELECT ",
         bulk_columns!(),
-        " FROM bulk_job WHERE finished_at IS NULL ORDER BY turn, id LIMIT 1 FOR UPDATE SKIP LOCKED"
+        " FROM bulk_job WHERE finished_at IS NULL AND (starts_at <= $1 OR state = 2) ORDER BY turn, id LIMIT 1
+             FOR UPDATE SKIP LOCKED"
     ))
+    .bind(now.0)
     .fetch_optional(conn)
     .await?;
     row.as_ref().map(work).transpose()

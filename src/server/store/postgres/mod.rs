@@ -12,12 +12,16 @@
 //! come in as data.
 
 mod accept;
+mod accounts;
+mod activity;
 mod alerts;
+mod audit;
 mod balance;
 mod bulk;
 mod bus;
 mod connect;
 mod deliveries;
+mod inbound;
 mod intake;
 mod jobs;
 mod keeper;
@@ -36,12 +40,14 @@ mod resend;
 mod results;
 mod retention;
 mod rows;
+mod search;
 mod segments;
 mod settings;
 mod story;
 mod sweeps;
 mod urls;
 mod verify;
+mod views;
 
 pub use connect::PgAddress;
 pub(in crate::server::store) use connect::{UNFINISHED, prepare};

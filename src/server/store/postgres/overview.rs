@@ -40,8 +40,11 @@ pub(super) const URL_STATES: &str =
                              AND delivery.state = open.state AND delivery.state IN (0, 2)
                          ORDER BY due_at LIMIT 1) AS first),
                  (SELECT count(*) FROM delivery
-                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2)
+                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2),
+                 ends_at
              FROM notification_url
+             LEFT JOIN url_certificate
+                 ON url_certificate.url_id = notification_url.id AND url_certificate.url = notification_url.url
              CROSS JOIN LATERAL (
                  SELECT sum(queued)::bigint AS queued, sum(retrying)::bigint AS retrying, sum(held)::bigint AS held,
                      sum(confirmed)::bigint AS confirmed, max(last_confirmed_at) AS last_confirmed_at
@@ -61,7 +64,7 @@ pub(super) const RECEIVED_BY: &str =
 pub(super) const REFUSED_BY: &str =
     "SELECT id, at, reason, detail, peer, size, suppressed FROM refusal WHERE listener_id = $1 ORDER BY id DESC LIMIT $2";
 
-fn refusal_row(row: &PgRow) -> Result<RefusalRow, StoreError> {
+pub(super) fn refusal_row(row: &PgRow) -> Result<RefusalRow, StoreError> {
     let reason: &str = row.try_get(2)?;
     Ok(RefusalRow {
         id: RefusalId(row.try_get(0)?),
@@ -143,6 +146,7 @@ impl Core {
                     last_confirmed_at: moment(row, 10)?,
                     next_try: moment(row, 11)?,
                     expired: count(row, 12)?,
+                    certificate_ends_at: moment(row, 13)?,
                 };
                 Ok((UrlId(row.try_get(0)?), state))
             })

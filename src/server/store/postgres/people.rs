@@ -2,17 +2,25 @@
 
 use super::{
     Core,
-    rows::{taken, text, word},
+    rows::{text, word},
     settings::Audit,
 };
 use crate::domain::{
     Timestamp,
     id::{MerchantId, UserId},
 };
-use crate::server::store::{NewUser, SessionRecord, StoreError, UserRecord};
+use crate::server::store::{Actor, NewUser, SessionRecord, StoreError, UserRecord};
 use sqlx::{Row as _, postgres::PgRow};
 
-fn user(row: &PgRow) -> Result<UserRecord, StoreError> {
+/// The columns of a user, in the order that [`user`] reads.
+macro_rules! user_columns {
+    () => {
+        "account.id, email, password_hash, role,
+             ARRAY(SELECT merchant_id FROM membership WHERE membership.user_id = account.id ORDER BY merchant_id),
+             disabled_at, account.version, link_expires_at, account.created_at"
+    };
+}
+pub(super) fn user(row: &PgRow) -> Result<UserRecord, StoreError> {
     let merchants: Vec<i64> = row.try_get(4)?;
     Ok(UserRecord {
         id: UserId(row.try_get(0)?),
@@ -20,6 +28,10 @@ fn user(row: &PgRow) -> Result<UserRecord, StoreError> {
         password_hash: row.try_get(2)?,
         role: word("account.role", row.try_get(3)?)?,
         merchants: merchants.into_iter().map(MerchantId).collect(),
+        disabled: row.try_get::<Option<i64>, _>(5)?.is_some(),
+        version: row.try_get(6)?,
+        link_until: row.try_get::<Option<i64>, _>(7)?.map(Timestamp),
+        created_at: Timestamp(row.try_get(8)?),
     })
 }
 
@@ -29,49 +41,28 @@ impl Core {
         &self,
         new: NewUser,
         only_first: bool,
-        actor: String,
+        actor: Actor,
     ) -> Result<UserId, StoreError> {
         let mut tx = self.pool.begin().await?;
         if only_first {
             // Of two at two nodes one is the first.
             sqlx::query("LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
             let taken: bool =
-                sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin')").fetch_one(&mut *tx).await?;
+                sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin' AND password_hash <> '')")
+                    .fetch_one(&mut *tx)
+                    .await?;
             if taken {
                 return Err(StoreError::Taken("the first administrator"));
             }
         }
-        let id = self.ids.next();
-        sqlx::query(
-            "INSERT INTO account (id, email, password_hash, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)",
-        )
-        .bind(id)
-        .bind(text(&new.email))
-        .bind(&new.password_hash)
-        .bind(new.role.name())
-        .bind(self.clock.now().0)
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| taken(error, "this e-mail address"))?;
-        sqlx::query("INSERT INTO membership (user_id, merchant_id) SELECT $1, unnest($2::bigint[])")
-            .bind(id)
-            .bind(new.merchants.iter().map(|merchant| merchant.0).collect::<Vec<_>>())
-            .execute(&mut *tx)
-            .await?;
-        let entry = Audit {
-            actor: &actor,
-            merchant_id: None,
-            action: "user.add",
-            subject: new.email.clone(),
-            detail: new.role.name().to_owned(),
-        };
-        self.audit(&mut tx, entry).await?;
+        let id = self.insert_user(&mut tx, &new, None).await?;
+        self.audit_user(&mut tx, &actor, "user.add", &new.email, new.role.name(), &new.merchants, None).await?;
         tx.commit().await?;
-        Ok(UserId(id))
+        Ok(id)
     }
 
     /// Sets a password and ends the user's sessions, so that whoever knew the old one is out.
-    pub(in crate::server::store) async fn set_password(&self, id: UserId, hash: String, actor: String) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn set_password(&self, id: UserId, hash: String, actor: Actor) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         let email: Option<String> =
             sqlx::query_scalar("UPDATE account SET password_hash = $1, updated_at = $2 WHERE id = $3 RETURNING email")
@@ -82,39 +73,43 @@ impl Core {
                 .await?;
         let subject = email.ok_or(StoreError::NotFound("the user"))?;
         sqlx::query("DELETE FROM session WHERE user_id = $1").bind(id.0).execute(&mut *tx).await?;
-        let entry = Audit { actor: &actor, merchant_id: None, action: "user.password", subject, detail: String::new() };
+        let entry =
+            Audit { actor: &actor, merchant_id: None, action: "user.password", subject, detail: String::new(), change: None };
         self.audit(&mut tx, entry).await?;
         tx.commit().await?;
         Ok(())
     }
 
     pub(in crate::server::store) async fn user_by_email(&self, email: &str) -> Result<Option<UserRecord>, StoreError> {
-        let row = sqlx::query(
-            "SELECT id, email, password_hash, role,
-                 ARRAY(SELECT merchant_id FROM membership WHERE membership.user_id = account.id ORDER BY merchant_id)
-             FROM account WHERE email = $1",
-        )
-        .bind(text(email))
-        .fetch_optional(&self.pool)
-        .await?;
+        let row = sqlx::query(concat!("SELECT ", user_columns!(), " FROM account WHERE email = $1"))
+            .bind(text(email))
+            .fetch_optional(&self.pool)
+            .await?;
         row.as_ref().map(user).transpose()
     }
 
     /// Whether anybody can administer the installation.
     pub(in crate::server::store) async fn has_admin(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin')").fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin' AND password_hash <> '')")
+            .fetch_one(&self.pool)
+            .await?)
     }
 
     pub(in crate::server::store) async fn add_session(&self, session: SessionRecord) -> Result<(), StoreError> {
         // A good moment to forget sessions that have ended by themselves.
         sqlx::query("DELETE FROM session WHERE expires_at < $1").bind(session.created_at.0).execute(&self.pool).await?;
-        sqlx::query("INSERT INTO session (token_hash, user_id, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $3, $4)")
-            .bind(session.token_hash.to_vec())
-            .bind(session.user_id.0)
-            .bind(session.created_at.0)
-            .bind(session.expires_at.0)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "INSERT INTO session (token_hash, user_id, created_at, seen_at, expires_at, address, agent)
+             VALUES ($1, $2, $3, $3, $4, $5, $6)",
+        )
+        .bind(session.token_hash.to_vec())
+        .bind(session.user_id.0)
+        .bind(session.created_at.0)
+        .bind(session.expires_at.0)
+        .bind(text(&session.address))
+        .bind(text(&session.agent))
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -124,16 +119,17 @@ impl Core {
         token_hash: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<(UserRecord, Timestamp)>, StoreError> {
-        let row = sqlx::query(
-            "SELECT account.id, email, password_hash, role,
-                 ARRAY(SELECT merchant_id FROM membership WHERE membership.user_id = account.id ORDER BY merchant_id), seen_at
-             FROM session JOIN account ON account.id = session.user_id WHERE token_hash = $1 AND expires_at > $2",
-        )
+        let row = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            ", seen_at FROM session JOIN account ON account.id = session.user_id
+             WHERE token_hash = $1 AND expires_at > $2 AND disabled_at IS NULL"
+        ))
         .bind(&token_hash[..])
         .bind(now.0)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(5)?)))).transpose()
+        row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(9)?)))).transpose()
     }
 
     /// Notes that a session is in use, and lets it live until then.

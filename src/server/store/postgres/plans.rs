@@ -1,12 +1,12 @@
 //! Whether the statements that must stay quick are planned with indexes. The statements are the ones that run.
 
-use super::{accept, balance, connect::MIGRATOR, leases, orders, overview, queue, story};
+use super::{accept, activity, balance, connect::MIGRATOR, inbound, leases, orders, overview, queue, search, story};
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// What is asked for, the statement, and how many parameters it has.
-const HOT: [(&str, &str, usize); 19] = [
+const HOT: [(&str, &str, usize); 27] = [
     ("recognising a repeat", accept::LOOK_UP, 4),
     ("what URLs have outstanding", queue::LANES, 1),
     ("open deliveries of a URL", queue::LANE, 7),
@@ -26,6 +26,14 @@ const HOT: [(&str, &str, usize); 19] = [
     ("the dashboard", overview::URL_STATES, 2),
     ("what a listener received", overview::RECEIVED_BY, 2),
     ("what a listener refused", overview::REFUSED_BY, 2),
+    ("what came in", inbound::NEWEST, 7),
+    ("searching what came in", inbound::BY_TEXT, 4),
+    ("what was refused", inbound::NEWEST_REFUSED, 6),
+    ("what was refused lately", activity::REFUSED_LATELY, 3),
+    ("listeners that never got anything", activity::SILENT, 1),
+    ("searching everything", search::ORDERS, 6),
+    ("searching messages", search::BY_MESSAGE, 3),
+    ("what has an id", search::BY_ID, 1),
 ];
 
 /// Tables that grow, which none of these statements may read from one end to the other.

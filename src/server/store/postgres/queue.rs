@@ -126,17 +126,18 @@ impl Core {
         Ok(rows.into_iter().map(|(order, delivery)| (OrderId(order), DeliveryId(delivery))).collect())
     }
 
-    /// The received bodies of notifications.
+    /// What is sent on of notifications: the received bodies, or what was made of them.
     pub(in crate::server::store) async fn bodies(
         &self,
         ids: &[NotificationId],
     ) -> Result<HashMap<NotificationId, Bytes>, StoreError> {
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as("SELECT id, segment_id, part FROM notification WHERE id = ANY($1)")
-            .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
-            .fetch_all(&self.pool)
-            .await?;
-        // The body is the second part, after the head.
-        let places: Vec<_> = rows.iter().map(|(_, segment, part)| (*segment, part + 1)).collect();
+        let rows: Vec<(i64, i64, i64)> =
+            sqlx::query_as("SELECT id, segment_id, part + 1 + translated::int FROM notification WHERE id = ANY($1)")
+                .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+                .fetch_all(&self.pool)
+                .await?;
+        // The body is the second part, after the head; what is sent on instead of it is the third.
+        let places: Vec<_> = rows.iter().map(|(_, segment, part)| (*segment, *part)).collect();
         let parts = self.parts(&places, 1).await?;
         Ok(rows.iter().zip(parts).map(|((id, ..), mut body)| (NotificationId(*id), body.swap_remove(0).into())).collect())
     }

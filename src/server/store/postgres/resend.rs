@@ -34,7 +34,7 @@ impl Core {
         .bind(resend_id.0)
         .bind(new.order_id.0)
         .bind(new.at.0)
-        .bind(text(&new.actor))
+        .bind(text(&new.actor.name))
         .bind(new.debug)
         .bind(text(&new.request_key))
         .execute(&mut *tx)
@@ -123,7 +123,7 @@ impl Core {
         }
         let action = if new.debug { "order.resend-debug" } else { "order.resend" };
         let detail = json(&outcome.delivery_ids)?;
-        let entry = Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject: reference, detail };
+        let entry = Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject: reference, detail, change: None };
         self.audit(&mut tx, entry).await?;
         // Nodes that hear of it look for what nobody serves yet.
         sqlx::query("SELECT pg_notify('quittance', 'work') WHERE $1")

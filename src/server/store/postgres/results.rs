@@ -11,7 +11,7 @@ use crate::domain::{
     DeliveryState,
     id::{DeliveryId, MerchantId},
 };
-use crate::server::store::{AttemptRecord, Change, Commit, Next, StoreError, settle::settle};
+use crate::server::store::{AttemptRecord, Change, Commit, Next, StoreError, activity::bucket, settle::settle};
 use bytes::Bytes;
 use sqlx::{Connection as _, PgConnection};
 use std::{
@@ -139,6 +139,9 @@ struct Book {
     attempted_at: Option<i64>,
 }
 
+/// Attempts confirmed and failed by URL, hour and the range of the answer's time.
+type Answers = BTreeMap<(i64, i64, i64), (i64, i64)>;
+
 /// What the batch counts in an hour: confirmed, failed, expired.
 type Hour = [i64; 3];
 
@@ -193,6 +196,7 @@ impl Batch {
         let mut moved: BTreeMap<DeliveryId, Moved> = BTreeMap::new();
         let mut hours: BTreeMap<(MerchantId, i64), Hour> = BTreeMap::new();
         let mut books: BTreeMap<i64, Book> = BTreeMap::new();
+        let mut answers = Answers::new();
         let mut attempts = Vec::with_capacity(self.records.len());
         for (record, place) in self.records.iter().zip(&self.places) {
             let Some((url_id, before, so_far)) = found.get(&record.delivery_id.0).copied() else {
@@ -226,6 +230,10 @@ impl Batch {
                 delivery.finished_at = Some(record.finished_at.0);
             }
             attempts.push((delivery.attempts, record, place, cause));
+            let range = bucket(record.status.is_some(), record.started_at, record.finished_at);
+            let answer = answers.entry((url_id, record.finished_at.hour(), range)).or_default();
+            answer.0 += i64::from(cause.is_none());
+            answer.1 += i64::from(cause.is_some());
             if !record.shadow {
                 let hour = hours.entry((record.merchant_id, record.finished_at.hour())).or_default();
                 hour[0] += i64::from(ended && delivery.state == DeliveryState::Confirmed);
@@ -266,6 +274,13 @@ impl Batch {
                      AS h (merchant_id, hour, confirmed, failed, expired)
                  ON CONFLICT (merchant_id, hour, page) DO UPDATE SET confirmed = tally.confirmed + excluded.confirmed,
                      failed = tally.failed + excluded.failed, expired = tally.expired + excluded.expired
+             ), answered AS (
+                 INSERT INTO url_tally (url_id, hour, bucket, page, confirmed, failed)
+                 SELECT a.url_id, a.hour, a.bucket, $1, a.confirmed, a.failed
+                 FROM unnest($36::bigint[], $37::bigint[], $38::bigint[], $39::bigint[], $40::bigint[])
+                     AS a (url_id, hour, bucket, confirmed, failed)
+                 ON CONFLICT (url_id, hour, bucket, page) DO UPDATE SET confirmed = url_tally.confirmed + excluded.confirmed,
+                     failed = url_tally.failed + excluded.failed
              )
              INSERT INTO url_books (url_id, page, queued, retrying, held, confirmed, expired, cancelled, last_confirmed_at,
                  last_attempt_at)
@@ -315,6 +330,11 @@ impl Batch {
         .bind(change(DeliveryState::Cancelled))
         .bind(books.values().map(|book| book.confirmed_at).collect::<Vec<_>>())
         .bind(books.values().map(|book| book.attempted_at).collect::<Vec<_>>())
+        .bind(answers.keys().map(|(url, ..)| *url).collect::<Vec<_>>())
+        .bind(answers.keys().map(|(_, hour, _)| *hour).collect::<Vec<_>>())
+        .bind(answers.keys().map(|(.., range)| *range).collect::<Vec<_>>())
+        .bind(answers.values().map(|(confirmed, _)| *confirmed).collect::<Vec<_>>())
+        .bind(answers.values().map(|(_, failed)| *failed).collect::<Vec<_>>())
         .execute(conn)
         .await?;
         Ok(())

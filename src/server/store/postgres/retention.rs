@@ -6,7 +6,7 @@
 
 use super::Core;
 use crate::domain::Timestamp;
-use crate::server::store::{Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, ids::IdSource};
+use crate::server::store::{Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, activity::kept_from, ids::IdSource};
 use sqlx::{PgConnection, Row as _};
 use std::time::Duration;
 
@@ -38,6 +38,10 @@ impl Core {
             sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('quittance retention'))").fetch_one(&mut *tx).await?;
         if !mine {
             return Ok((removed, None));
+        }
+        if cursor == RetentionCursor::default() {
+            let answers_from = kept_from(self.clock.now());
+            sqlx::query("DELETE FROM url_tally WHERE hour < $1").bind(answers_from).execute(&mut *tx).await?;
         }
         let next = match cursor.phase {
             RetentionPhase::Bytes => bytes(&mut tx, horizon, cursor.after, &mut removed).await?,

@@ -9,15 +9,17 @@ use super::{
     rows::{moment, small, taken, text, word},
 };
 use crate::domain::{
-    Algorithms, Cause, Tags, Terms, Triggers,
+    Algorithms, Cause, Tags, Terms, Triggers, Zone,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
-    Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey, StoreError,
-    places, slug::slug, vault::Vault,
+    Actor, Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey,
+    StoreError, acts::Changed, differences, places, slug::slug, vault::Vault,
 };
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, Transaction};
 use std::sync::Arc;
+
+pub(super) use crate::server::store::acts::Audit;
 
 /// Reads the directory in one consistent view.
 pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, StoreError> {
@@ -26,7 +28,8 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
     let query = sqlx::query(
-        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after FROM merchant",
+        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone
+         FROM merchant",
     );
     for row in query.fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
@@ -43,10 +46,15 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             triggers: row.try_get::<Option<i64>, _>(6)?.map_or(Triggers::ALL, Triggers::from_bits),
             tags: row.try_get::<Option<&str>, _>(7)?.map_or(Tags::All, Tags::only),
             alerts: alert_url.map(|url| Alerts { url, after }),
+            version: row.try_get(10)?,
+            // A zone that this machine does not know does not keep the server from starting.
+            zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),
         });
     }
     let mut listeners = Vec::new();
-    let query = sqlx::query("SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled FROM listener");
+    let query = sqlx::query(
+        "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version, options FROM listener",
+    );
     for row in query.fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         listeners.push(Listener {
@@ -58,13 +66,15 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             secret: places::unseal(vault, &places::listener(id), row.try_get(5)?)?,
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
+            version: row.try_get(8)?,
+            options: places::options_of(vault, id, row.try_get(9)?)?,
         });
     }
     let mut urls = Vec::new();
     let query = sqlx::query(
         "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
              held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority,
-             triggers, timeout, headers, new_key_at
+             triggers, timeout, headers, new_key_at, version
          FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id",
     );
     for row in query.fetch_all(&mut *tx).await? {
@@ -92,20 +102,12 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
                 triggers: row.try_get::<Option<i64>, _>(16)?.map(Triggers::from_bits),
                 timeout: row.try_get::<Option<i64>, _>(17)?.and_then(|seconds| seconds.try_into().ok()),
             },
+            version: row.try_get(20)?,
         });
     }
     tx.commit().await?;
     let version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(Directory::new(version, merchants, listeners, urls))
-}
-
-/// One line of the audit log.
-pub(super) struct Audit<'a> {
-    pub actor: &'a str,
-    pub merchant_id: Option<MerchantId>,
-    pub action: &'static str,
-    pub subject: String,
-    pub detail: String,
 }
 
 impl Core {
@@ -154,21 +156,26 @@ impl Core {
 
     pub(super) async fn audit(&self, conn: &mut PgConnection, entry: Audit<'_>) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail, address, subject_id, version, changes)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(self.ids.next())
         .bind(self.clock.now().0)
-        .bind(text(entry.actor))
+        .bind(text(&entry.actor.name))
         .bind(entry.merchant_id.map(|id| id.0))
         .bind(entry.action)
         .bind(text(&entry.subject))
         .bind(text(&entry.detail))
+        .bind(text(&entry.actor.address))
+        .bind(entry.change.as_ref().map(|change| change.id))
+        .bind(entry.change.as_ref().map(|change| change.version))
+        .bind(entry.change.map(|change| change.json()).unwrap_or_default())
         .execute(conn)
         .await?;
         Ok(())
     }
 
-    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: String) -> Result<MerchantId, StoreError> {
+    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: Actor) -> Result<MerchantId, StoreError> {
         let mut tx = self.pool.begin().await?;
         // Of two that are added at once the second sees the first's name.
         sqlx::query("LOCK TABLE merchant IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
@@ -191,6 +198,7 @@ impl Core {
             action: "merchant.add",
             subject: new.name.clone(),
             detail: String::new(),
+            change: None,
         };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await?;
@@ -201,14 +209,14 @@ impl Core {
         &self,
         draft: ListenerDraft,
         path_key: String,
-        actor: String,
+        actor: Actor,
     ) -> Result<ListenerId, StoreError> {
         let mut tx = self.pool.begin().await?;
         let id = self.ids.next();
         let secret = draft.secret.clone().unwrap_or_default();
         sqlx::query(
-            "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+            "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at, options)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
         )
         .bind(id)
         .bind(draft.merchant_id.0)
@@ -219,6 +227,7 @@ impl Core {
         .bind(draft.required.bits())
         .bind(draft.enabled)
         .bind(self.clock.now().0)
+        .bind(places::sealed_options(&self.vault, id, draft.options.as_ref())?)
         .execute(&mut *tx)
         .await
         .map_err(|error| taken(error, "this listener address"))?;
@@ -231,13 +240,18 @@ impl Core {
         &self,
         id: ListenerId,
         draft: ListenerDraft,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         let sealed = draft.secret.as_ref().map(|secret| self.vault.seal(&places::listener(id.0), secret.reveal()));
-        let updated = sqlx::query(
-            "UPDATE listener SET label = $1, secret = coalesce($2, secret), required = $3, enabled = $4, updated_at = $5
-             WHERE id = $6 AND merchant_id = $7",
+        let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = $1 AND merchant_id = $2 FOR UPDATE")
+            .bind(id.0)
+            .bind(draft.merchant_id.0);
+        actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
+        let version: Option<i64> = sqlx::query_scalar(
+            "UPDATE listener SET label = $1, secret = coalesce($2, secret), required = $3, enabled = $4, updated_at = $5,
+                 options = coalesce($8, options), version = version + 1
+             WHERE id = $6 AND merchant_id = $7 RETURNING version",
         )
         .bind(text(&draft.label))
         .bind(sealed)
@@ -246,12 +260,15 @@ impl Core {
         .bind(self.clock.now().0)
         .bind(id.0)
         .bind(draft.merchant_id.0)
-        .execute(&mut *tx)
+        .bind(places::sealed_options(&self.vault, id.0, draft.options.as_ref())?)
+        .fetch_optional(&mut *tx)
         .await?;
-        if updated.rows_affected() == 0 {
-            return Err(StoreError::NotFound("the listener"));
-        }
-        self.audit(&mut tx, listener_entry(&draft, &actor, "listener.change")).await?;
+        let version = version.ok_or(StoreError::NotFound("the listener"))?;
+        let directory = self.directory.borrow().clone();
+        let before = directory.listeners_of(draft.merchant_id).into_iter().find(|known| known.id == id);
+        let fields = differences::of_listener(before.as_deref(), version, &draft);
+        let change = Some(Changed { id: id.0, version, fields });
+        self.audit(&mut tx, Audit { change, ..listener_entry(&draft, &actor, "listener.change") }).await?;
         self.commit_settings(tx).await
     }
 
@@ -264,7 +281,7 @@ impl Core {
     }
 }
 
-fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
     let state = if draft.enabled { "on" } else { "off" };
     let secret = if draft.secret.is_some() { ", secret set" } else { "" };
     Audit {
@@ -273,6 +290,7 @@ fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static st
         action,
         subject: draft.label.clone(),
         detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
+        change: None,
     }
 }
 

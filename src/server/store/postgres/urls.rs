@@ -4,16 +4,17 @@ use super::{Core, rows::text, settings::Audit};
 use crate::domain::{
     Cause, Triggers,
     attempt::UrlCheck,
+    audit::Differences,
     id::{MerchantId, UrlId},
 };
-use crate::server::store::{StoreError, UrlDraft, places};
+use crate::server::store::{Actor, StoreError, UrlDraft, acts::Changed, differences, places};
 use sqlx::PgConnection;
 
 impl Core {
-    pub(in crate::server::store) async fn add_url(&self, draft: UrlDraft, actor: String) -> Result<UrlId, StoreError> {
+    pub(in crate::server::store) async fn add_url(&self, draft: UrlDraft, actor: Actor) -> Result<UrlId, StoreError> {
         let mut tx = self.pool.begin().await?;
         let id = self.ids.next();
-        demote_default(&mut tx, &draft).await?;
+        demote_default(&mut tx, &draft, id).await?;
         sqlx::query(
             "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
                  check_status, check_note, checked_at, created_at, updated_at,
@@ -51,11 +52,15 @@ impl Core {
         Ok(UrlId(id))
     }
 
-    pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: Actor) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        demote_default(&mut tx, &draft).await?;
+        let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE id = $1 AND merchant_id = $2 FOR UPDATE")
+            .bind(id.0)
+            .bind(draft.merchant_id.0);
+        actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
+        demote_default(&mut tx, &draft, id.0).await?;
         // What is on hold stays so for the reason and since the moment it was; a release forgets both.
-        let updated = sqlx::query(
+        let version: Option<i64> = sqlx::query_scalar(
             "UPDATE notification_url SET label = $1, url = $2, is_default = $3, algorithms = $4, concurrent = $5,
                  order_in_order = $6, held = $7,
                  held_at = CASE WHEN NOT $7 THEN NULL WHEN held THEN held_at ELSE $11 END,
@@ -64,8 +69,9 @@ impl Core {
                  triggers_at = CASE WHEN triggers IS NOT DISTINCT FROM $19 THEN triggers_at ELSE $11 END,
                  triggers = $19, timeout = $20, headers = $21,
                  check_status = coalesce($8, check_status),
-                 check_note = coalesce($9, check_note), checked_at = coalesce($10, checked_at), updated_at = $11
-             WHERE id = $12 AND merchant_id = $13 AND removed_at IS NULL",
+                 check_note = coalesce($9, check_note), checked_at = coalesce($10, checked_at), updated_at = $11,
+                 version = version + 1
+             WHERE id = $12 AND merchant_id = $13 AND removed_at IS NULL RETURNING version",
         )
         .bind(text(&draft.label))
         .bind(text(&draft.url))
@@ -88,12 +94,13 @@ impl Core {
         .bind(draft.terms.triggers.map(Triggers::bits))
         .bind(draft.terms.timeout.map(i64::from))
         .bind(places::sealed_headers(&self.vault, id.0, &draft.headers)?)
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
-        if updated.rows_affected() == 0 {
-            return Err(StoreError::NotFound("the notification URL"));
-        }
-        self.audit(&mut tx, url_entry(&draft, &actor, "url.change")).await?;
+        let version = version.ok_or(StoreError::NotFound("the notification URL"))?;
+        let directory = self.directory.borrow().clone();
+        let fields = differences::of_url(directory.url(id).map(|url| &**url), version, &draft);
+        let change = Some(Changed { id: id.0, version, fields });
+        self.audit(&mut tx, Audit { change, ..url_entry(&draft, &actor, "url.change") }).await?;
         self.commit_settings(tx).await
     }
 
@@ -103,12 +110,12 @@ impl Core {
         id: UrlId,
         address: String,
         cause: Cause,
-        actor: String,
+        actor: Actor,
     ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let merchant: Option<i64> = sqlx::query_scalar(
-            "UPDATE notification_url SET held = true, held_at = $1, held_cause = $2, updated_at = $1
-             WHERE id = $3 AND url = $4 AND NOT held AND removed_at IS NULL RETURNING merchant_id",
+        let changed: Option<(i64, i64)> = sqlx::query_as(
+            "UPDATE notification_url SET held = true, held_at = $1, held_cause = $2, updated_at = $1, version = version + 1
+             WHERE id = $3 AND url = $4 AND NOT held AND removed_at IS NULL RETURNING merchant_id, version",
         )
         .bind(self.clock.now().0)
         .bind(cause.code())
@@ -116,17 +123,56 @@ impl Core {
         .bind(text(&address))
         .fetch_optional(&mut *tx)
         .await?;
-        let Some(merchant) = merchant else { return Ok(false) };
+        let Some((merchant, version)) = changed else { return Ok(false) };
+        let fields = Differences::default().flag("On hold", false, true).end();
         let entry = Audit {
             actor: &actor,
             merchant_id: Some(MerchantId(merchant)),
             action: "url.hold",
             subject: address,
             detail: cause.label().to_owned(),
+            change: Some(Changed { id: id.0, version, fields }),
         };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await?;
         Ok(true)
+    }
+
+    /// Puts a URL on hold, or releases it, whatever else somebody changes about it at the same time.
+    pub(in crate::server::store) async fn hold_url(
+        &self,
+        merchant_id: MerchantId,
+        id: UrlId,
+        held: bool,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let known: Option<bool> = sqlx::query_scalar(
+            "SELECT held FROM notification_url WHERE id = $1 AND merchant_id = $2 AND removed_at IS NULL FOR UPDATE",
+        )
+        .bind(id.0)
+        .bind(merchant_id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if known.ok_or(StoreError::NotFound("the notification URL"))? == held {
+            return Ok(());
+        }
+        let (subject, version): (String, i64) = sqlx::query_as(
+            "UPDATE notification_url SET held = $1, held_at = CASE WHEN $1 THEN $2::bigint END, held_cause = NULL,
+                 updated_at = $2, version = version + 1
+             WHERE id = $3 RETURNING url, version",
+        )
+        .bind(held)
+        .bind(self.clock.now().0)
+        .bind(id.0)
+        .fetch_one(&mut *tx)
+        .await?;
+        let fields = Differences::default().flag("On hold", !held, held).end();
+        let change = Some(Changed { id: id.0, version, fields });
+        let action = if held { "url.hold" } else { "url.release" };
+        let (merchant_id, detail) = (Some(merchant_id), String::new());
+        self.audit(&mut tx, Audit { actor: &actor, merchant_id, action, subject, detail, change }).await?;
+        self.commit_settings(tx).await
     }
 
     /// Takes a URL out of use. Its deliveries stay in the books; the open ones are cancelled by the sweep.
@@ -134,11 +180,11 @@ impl Core {
         &self,
         merchant_id: MerchantId,
         id: UrlId,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         let url: Option<String> = sqlx::query_scalar(
-            "UPDATE notification_url SET removed_at = $1, updated_at = $1, is_default = false
+            "UPDATE notification_url SET removed_at = $1, updated_at = $1, is_default = false, version = version + 1
              WHERE id = $2 AND merchant_id = $3 AND removed_at IS NULL RETURNING url",
         )
         .bind(self.clock.now().0)
@@ -152,6 +198,7 @@ impl Core {
             action: "url.remove",
             subject: url.ok_or(StoreError::NotFound("the notification URL"))?,
             detail: String::new(),
+            change: None,
         };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await
@@ -169,12 +216,16 @@ impl Core {
 }
 
 /// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
-async fn demote_default(conn: &mut PgConnection, draft: &UrlDraft) -> Result<(), StoreError> {
+async fn demote_default(conn: &mut PgConnection, draft: &UrlDraft, id: i64) -> Result<(), StoreError> {
     if draft.is_default {
-        sqlx::query("UPDATE notification_url SET is_default = false WHERE merchant_id = $1 AND is_default")
-            .bind(draft.merchant_id.0)
-            .execute(conn)
-            .await?;
+        sqlx::query(
+            "UPDATE notification_url SET is_default = false, version = version + 1
+             WHERE merchant_id = $1 AND is_default AND id <> $2",
+        )
+        .bind(draft.merchant_id.0)
+        .bind(id)
+        .execute(conn)
+        .await?;
     }
     Ok(())
 }
@@ -183,7 +234,7 @@ fn check_word(check: &UrlCheck) -> &'static str {
     check.cause.map_or("ok", |cause| cause.code())
 }
 
-fn url_entry<'a>(draft: &UrlDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+fn url_entry<'a>(draft: &UrlDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
     let detail = places::url_detail(draft);
-    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail }
+    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail, change: None }
 }

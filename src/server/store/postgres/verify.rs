@@ -2,8 +2,12 @@
 
 use super::{Core, nodes::DEAD_AFTER, plans};
 use crate::domain::{DeliveryState, id::UrlId};
-use crate::server::store::{Finding, StoreError, exchanges::Exchanges, pack::unpack};
-use sha2::{Digest as _, Sha256};
+use crate::server::store::{
+    Finding, StoreError,
+    exchanges::Exchanges,
+    identity::{Proof, is_unaltered},
+    pack::unpack,
+};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 /// After its death a node's deliveries must have been taken over within this.
@@ -233,16 +237,18 @@ async fn digests(conn: &mut PgConnection) -> Result<Finding, StoreError> {
     loop {
         // Notifications lie in nearly the order of their segments, so with a page of them sorted here each segment is
         // read about once, and neither the rows nor their bytes are ever in memory all together.
-        let mut rows: Vec<(i64, i64, i64, Vec<u8>)> =
-            sqlx::query_as("SELECT segment_id, part, id, digest FROM notification WHERE id > $1 ORDER BY id LIMIT $2")
-                .bind(after)
-                .bind(PAGE)
-                .fetch_all(&mut *conn)
-                .await?;
-        let Some((_, _, last, _)) = rows.last() else { break };
+        let mut rows: Vec<Proof<i64>> = sqlx::query_as(
+            "SELECT segment_id, part, id, digest, translated, message_id, size FROM notification WHERE id > $1 ORDER BY id
+             LIMIT $2",
+        )
+        .bind(after)
+        .bind(PAGE)
+        .fetch_all(&mut *conn)
+        .await?;
+        let Some((_, _, last, ..)) = rows.last() else { break };
         after = *last;
         rows.sort_unstable();
-        for (segment, part, _, digest) in rows {
+        for (segment, part, _, digest, translated, message_id, size) in rows {
             if open != Some(segment) {
                 let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM segment WHERE id = $1")
                     .bind(segment)
@@ -254,7 +260,7 @@ async fn digests(conn: &mut PgConnection) -> Result<Finding, StoreError> {
             }
             let body = usize::try_from(part).ok().and_then(|part| parts.get(part + 1));
             checked += 1;
-            wrong += u64::from(!body.is_some_and(|body| Sha256::digest(body).starts_with(&digest)));
+            wrong += u64::from(!body.is_some_and(|body| is_unaltered(&digest, translated, &message_id, size, body)));
         }
     }
     let detail =

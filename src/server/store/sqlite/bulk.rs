@@ -3,7 +3,7 @@
 
 use super::{
     SqliteStore,
-    deliveries::{Direction, Wish, orders_of},
+    deliveries::{Wish, orders_of},
     jobs::{Work, cancelled_job, next_job},
     journal::json,
     settings::Audit,
@@ -17,9 +17,9 @@ use crate::domain::{
     },
 };
 use crate::server::store::{
-    BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
+    Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
     bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
-    scope::{BULK_ORDERS, LIST_ORDERS, Scope, id_range},
+    scope::{BULK_ORDERS, Direction, LIST_ORDERS, Scope, id_range},
 };
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, HashMap};
@@ -87,28 +87,31 @@ impl SqliteStore {
         }
         let id = BulkId(self.0.ids.next());
         let filter = new.order.filter.whole();
+        let range = id_range(&filter, &self.settings().zone_of(merchant_id));
         let text = json(&filter)?;
         sqlx::query(
             "INSERT INTO bulk_job (id, merchant_id, at, actor, request_key, filter, target, expected, ceiling, state, position, swept,
-                 behind, made, confirmed, waiting, removed, without_bytes, turn)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, 0, '{}', 0, 0, 0, 0, 0, 0)",
+                 behind, made, confirmed, waiting, removed, without_bytes, turn, starts_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, 0, '{}', 0, 0, 0, 0, 0, 0, ?11)",
         )
         .bind(id.0)
         .bind(merchant_id.0)
         .bind(new.at.0)
-        .bind(&new.actor)
+        .bind(&new.actor.name)
         .bind(&new.request_key)
         .bind(&text)
         .bind(new.order.target.code())
         .bind(new.expected.map(|count| i64::try_from(count).unwrap_or(i64::MAX)))
         // What is made from now on is not part of the list.
-        .bind(id.0.min(id_range(&filter).1))
-        .bind(id_range(&filter).0 - 1)
+        .bind(id.0.min(range.1))
+        .bind(range.0 - 1)
+        .bind(new.starts_at.0)
         .execute(&mut *conn)
         .await?;
         let detail = format!("{{\"filter\":{text},\"target\":\"{}\"}}", new.order.target.code());
         let (action, subject) = ("bulk.start", id.to_string());
-        self.audit(conn, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail }).await?;
+        self.audit(conn, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None })
+            .await?;
         Ok((id, Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] }))
     }
 
@@ -125,7 +128,7 @@ impl SqliteStore {
     }
 
     async fn write_step(&self, conn: &mut SqliteConnection) -> Result<(BulkStep, Commit), StoreError> {
-        let Some(mut job) = next_job(conn).await? else { return Ok((BulkStep::Idle, Commit::default())) };
+        let Some(mut job) = next_job(conn, self.0.clock.now()).await? else { return Ok((BulkStep::Idle, Commit::default())) };
         // A job that is alone writes nothing while it waits.
         sqlx::query(
             "UPDATE bulk_job SET turn = (SELECT max(turn) + 1 FROM bulk_job WHERE finished_at IS NULL)
@@ -302,7 +305,7 @@ impl SqliteStore {
         &self,
         merchant_id: MerchantId,
         id: BulkId,
-        actor: String,
+        actor: Actor,
     ) -> Result<bool, StoreError> {
         let store = self.clone();
         let cancelled = self
@@ -319,7 +322,14 @@ impl SqliteStore {
                     }
                     sqlx::query("UPDATE bulk_job SET state = 2 WHERE id = ?").bind(id.0).execute(&mut *conn).await?;
                     let (action, subject) = ("bulk.cancel", id.to_string());
-                    let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new() };
+                    let entry = Audit {
+                        actor: &actor,
+                        merchant_id: Some(merchant_id),
+                        action,
+                        subject,
+                        detail: String::new(),
+                        change: None,
+                    };
                     store.audit(conn, entry).await?;
                     Ok((true, Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] }))
                 })
@@ -355,7 +365,7 @@ impl SqliteStore {
         let mut conn = self.0.readers.acquire().await?;
         let (orders, _) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
-        let (from, until) = id_range(filter);
+        let (from, until) = id_range(filter, &self.settings().zone_of(merchant_id));
         let mut census = Census::new();
         while let Some(after) = census.next() {
             let range = (from.max(after.saturating_add(1)), until);

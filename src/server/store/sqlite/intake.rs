@@ -4,7 +4,7 @@
 //! between: a message leaves memory only after it is in the ledger.
 
 use super::{
-    journal::{Event, MessageKey, OrderKey, PreparedAccept},
+    journal::{Event, MessageKey, OrderKey, PreparedAccept, Translated},
     journaler::Reply,
 };
 use crate::domain::id::{NotificationId, OrderId};
@@ -44,7 +44,7 @@ impl SharedPending {
     pub fn applied<'a>(&self, events: impl IntoIterator<Item = &'a Event>) {
         self.with(|pending| {
             for event in events {
-                if let Event::Accepted(accepted) = event {
+                if let Event::Accepted(accepted) | Event::Translated(Translated { accepted, .. }) = event {
                     pending.forget(accepted.key(), &accepted.order_key());
                 }
             }

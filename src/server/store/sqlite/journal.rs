@@ -8,10 +8,11 @@
 use crate::domain::{
     Algorithms, Cause, Gateway, Timestamp,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
-    order::OrderFacts,
+    order::{OrderFacts, Refund},
 };
 use crate::server::store::{
     AttemptRecord, NewNotification, Next, StoreError,
+    identity::{self, Digest},
     ids::IdSource,
     pack::{add_part, pack_added, unpack_up_to},
     vault::create_private,
@@ -19,7 +20,6 @@ use crate::server::store::{
 use compact_str::CompactString;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::{
     path::Path,
     sync::{
@@ -40,11 +40,6 @@ const MAX_ENTRY_BYTES: usize = 1 << 30;
 const EVENTS_FORM: u8 = 3;
 /// Packed bytes of entries read together.
 const READ_BYTES: usize = 16 << 20;
-/// Length of the digest that tells identical messages.
-const DIGEST_BYTES: usize = 16;
-
-/// The first bytes of SHA-256 over a received body.
-pub(super) type Digest = [u8; DIGEST_BYTES];
 
 /// What makes a message unique: where it came in, the time it names, its bytes.
 pub(super) type MessageKey = (ListenerId, i64, Digest);
@@ -61,8 +56,7 @@ pub(in crate::server::store) struct PreparedAccept {
 
 impl PreparedAccept {
     pub fn new(new: NewNotification, id: NotificationId) -> Self {
-        let mut digest = Digest::default();
-        digest.copy_from_slice(&Sha256::digest(&new.body)[..DIGEST_BYTES]);
+        let digest = identity::digest(&new);
         Self { new, id, digest }
     }
 
@@ -95,6 +89,15 @@ pub(super) enum Event {
     Accepted(Accepted),
     Repeated(Repeated),
     Attempted(Attempted),
+    /// Accepted, and put into another form. Stands apart because rows that were written before know nothing of it.
+    Translated(Translated),
+}
+
+/// A message of a gateway with words of its own: behind its head and body lies the form that is sent on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Translated {
+    pub accepted: Accepted,
+    pub refund: Option<Refund>,
 }
 
 /// A notification was accepted and fanned out.
@@ -254,8 +257,12 @@ impl<'a> Draft<'a> {
     ) -> Result<(), StoreError> {
         let new = prepared.new;
         let size = new.body.len();
-        let place = self.place([new.head.as_bytes(), &new.body]);
-        self.push(Event::Accepted(Accepted {
+        let place = match &new.outgoing {
+            None => self.place([new.head.as_bytes(), &new.body]),
+            Some(outgoing) => self.place([new.head.as_bytes(), &new.body, outgoing]),
+        };
+        let refund = new.facts.refund;
+        let accepted = Accepted {
             id: prepared.id,
             order_id,
             begins_order,
@@ -271,7 +278,11 @@ impl<'a> Draft<'a> {
             deliveries,
             node,
             place,
-        }))
+        };
+        self.push(match new.outgoing {
+            None => Event::Accepted(accepted),
+            Some(_) => Event::Translated(Translated { accepted, refund }),
+        })
     }
 
     /// Adds a message that was there already.
@@ -315,7 +326,7 @@ impl<'a> Draft<'a> {
 
 /// A digest: hexadecimal where people may read it, else the bytes.
 mod digest {
-    use super::Digest;
+    use crate::server::store::identity::Digest;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
     pub fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
@@ -598,7 +609,7 @@ mod tests {
             listener_id: Some(ListenerId(4)),
             gateway: Gateway::TwoCheckout,
             received_at: Timestamp(5),
-            digest: [6; DIGEST_BYTES],
+            digest: [6; identity::DIGEST_BYTES],
             signatures: Algorithms::ALL,
             peer: "::1".into(),
             size: 7,
@@ -613,6 +624,7 @@ mod tests {
                 test: true,
                 event_at: Some(Timestamp(-8)),
                 message_id: "m".into(),
+                refund: None,
             },
             deliveries: vec![(DeliveryId(9), UrlId(10), true)],
             node: 11,
@@ -642,7 +654,9 @@ mod tests {
             place: Place { segment: 9, part: 10 },
         };
         let repeated = Repeated { id: NotificationId(1), merchant_id: MerchantId(2), at: Timestamp(3) };
+        let translated = Translated { accepted: accepted(), refund: Some(Refund::Part(1)) };
         for (event, expected) in [
+            (Event::Translated(translated), &format!("03{}010002", &ACCEPTED[2..])[..]),
             (Event::Accepted(accepted()), ACCEPTED),
             (Event::Repeated(repeated), REPEATED),
             (Event::Attempted(attempted), ATTEMPTED),

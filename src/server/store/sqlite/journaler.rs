@@ -108,7 +108,7 @@ impl Journaler {
             for op in ops.drain(..) {
                 match op {
                     Op::Accept(waiting) => {
-                        batch.bytes += waiting.0.new.body.len();
+                        batch.bytes += waiting.0.new.body.len() + waiting.0.new.outgoing.as_ref().map_or(0, |form| form.len());
                         batch.messages.push(waiting);
                     }
                     Op::Record(attempts, reply) => {
@@ -225,7 +225,7 @@ impl Journaler {
                         attempts: 0,
                         window_from: None,
                         due_at: new.received_at,
-                        body: Some(new.body.clone()),
+                        body: Some(new.leaves().clone()),
                     }));
                     let acceptance = Acceptance { notification_id: prepared.id, repeated: false };
                     (acceptance, draft.accepted(prepared, order_id, begins_order, deliveries, self.node))

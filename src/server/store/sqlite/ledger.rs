@@ -4,13 +4,16 @@
 //! row in its final state), then written in one transaction. This is where most of the store's time goes, so it runs
 //! on a thread with prepared statements, one row a call.
 
-use super::journal::{Accepted, Attempted, Entry, Event, Repeated, Unreadable, said_at};
-use crate::domain::{
-    DeliveryState, OrderStatus, Timestamp,
-    id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
-    order::Standing,
+use super::{
+    journal::{Accepted, Attempted, Entry, Event, Repeated, Translated, Unreadable, said_at},
+    standing::Order,
 };
-use crate::server::store::{Change, Next, StoreError, settle::settle};
+use crate::domain::{
+    DeliveryState, Timestamp,
+    id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
+    order::{Refund, Standing},
+};
+use crate::server::store::{Change, Next, StoreError, activity::bucket, settle::settle};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::{
     collections::{BTreeMap, HashSet, btree_map},
@@ -60,7 +63,11 @@ impl Ledger {
         let mut chunk = Chunk::default();
         for event in entries.iter().flat_map(|entry| &entry.events) {
             match event {
-                Event::Accepted(accepted) => chunk.accepted(&tx, accepted)?,
+                Event::Accepted(accepted) => chunk.accepted(&tx, accepted, None)?,
+                Event::Translated(Translated { accepted, refund }) => {
+                    chunk.translated.insert(accepted.id);
+                    chunk.accepted(&tx, accepted, *refund)?;
+                }
                 Event::Repeated(repeated) => chunk.repeated(repeated),
                 Event::Attempted(attempted) => chunk.attempted(&tx, attempted)?,
             }
@@ -138,13 +145,6 @@ struct Delivery {
     finished_at: Option<Timestamp>,
 }
 
-/// An order in the chunk: its standing, and the message that set it, if one of the chunk did.
-struct Order<'a> {
-    standing: Option<Standing>,
-    set_by: Option<&'a Accepted>,
-    touched_at: Timestamp,
-}
-
 /// How the chunk changes the books of one URL.
 #[derive(Default)]
 struct Book {
@@ -169,11 +169,15 @@ struct Hour {
 struct Chunk<'a> {
     orders: BTreeMap<OrderId, Order<'a>>,
     notifications: Vec<&'a Accepted>,
+    /// Those that are sent on in another form.
+    translated: HashSet<NotificationId>,
     repeats: BTreeMap<NotificationId, (i64, Timestamp)>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
     attempts: Vec<(u32, &'a Attempted)>,
     books: BTreeMap<UrlId, Book>,
     hours: BTreeMap<(MerchantId, i64), Hour>,
+    /// Attempts confirmed and failed by URL, hour and the range of the answer's time.
+    answers: BTreeMap<(UrlId, i64, i64), (i64, i64)>,
     changed: HashSet<Change>,
 }
 
@@ -182,19 +186,8 @@ impl<'a> Chunk<'a> {
     fn order(&mut self, tx: &Transaction<'_>, id: OrderId, is_new: bool) -> Result<&mut Order<'a>, StoreError> {
         Ok(match self.orders.entry(id) {
             btree_map::Entry::Occupied(known) => known.into_mut(),
-            btree_map::Entry::Vacant(place) if is_new => {
-                place.insert(Order { standing: None, set_by: None, touched_at: Timestamp::default() })
-            }
-            btree_map::Entry::Vacant(place) => {
-                let standing = tx
-                    .prepare_cached("SELECT status, event_at FROM orders WHERE id = ?")?
-                    .query_row([id.0], |row| {
-                        let status = OrderStatus::from_code(row.get_ref(0)?.as_str()?);
-                        Ok(Standing { status, event_at: Timestamp(row.get(1)?) })
-                    })
-                    .optional()?;
-                place.insert(Order { standing, set_by: None, touched_at: Timestamp::default() })
-            }
+            btree_map::Entry::Vacant(place) if is_new => place.insert(Order::unknown()),
+            btree_map::Entry::Vacant(place) => place.insert(Order::read(tx, id)?),
         })
     }
 
@@ -225,14 +218,10 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    fn accepted(&mut self, tx: &Transaction<'_>, event: &'a Accepted) -> Result<(), StoreError> {
-        let message = Standing { status: event.facts.status, event_at: event.facts.event_at.unwrap_or(event.received_at) };
+    fn accepted(&mut self, tx: &Transaction<'_>, event: &'a Accepted, refund: Option<Refund>) -> Result<(), StoreError> {
+        let message = Standing::of(&event.facts, event.received_at);
         let order = self.order(tx, event.order_id, event.begins_order)?;
-        order.touched_at = order.touched_at.max(event.received_at);
-        if order.standing.is_none_or(|standing| standing.is_replaced_by(message)) {
-            order.standing = Some(message);
-            order.set_by = Some(event);
-        }
+        order.told(event, message, refund);
         for (delivery_id, url_id, held) in &event.deliveries {
             let state = if *held { DeliveryState::Held } else { DeliveryState::Queued };
             let fresh = Some((event.id, event.order_id, event.merchant_id, event.node, event.received_at));
@@ -293,6 +282,10 @@ impl<'a> Chunk<'a> {
         if cause.is_none() {
             book.confirmed_at = Some(event.finished_at);
         }
+        let range = bucket(event.status.is_some(), event.started_at, event.finished_at);
+        let answers = self.answers.entry((event.url_id, event.finished_at.hour(), range)).or_default();
+        answers.0 += i64::from(cause.is_none());
+        answers.1 += i64::from(cause.is_some());
         if !event.shadow {
             let hour = self.hours.entry((event.merchant_id, event.finished_at.hour())).or_default();
             hour.failed += i64::from(cause.is_some());
@@ -304,61 +297,20 @@ impl<'a> Chunk<'a> {
     }
 
     fn write(&mut self, tx: &Transaction<'_>) -> Result<(), StoreError> {
-        self.write_orders(tx)?;
+        super::standing::write(tx, &self.orders)?;
         self.write_notifications(tx)?;
         self.write_deliveries(tx)?;
         self.write_attempts(tx)?;
         self.write_books(tx)?;
-        self.write_hours(tx)
-    }
-
-    fn write_orders(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
-        // A later message may come without tags that an earlier one had: what is known of an order stays known.
-        let mut upsert = tx.prepare_cached(
-            "INSERT INTO orders (id, merchant_id, gateway, reference, external, email, customer, status, vendor_status,
-                 amount, currency, test, event_at, created_at, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (id) DO UPDATE SET
-                 external = CASE WHEN excluded.external = '' THEN external ELSE excluded.external END,
-                 email = CASE WHEN excluded.email = '' THEN email ELSE excluded.email END,
-                 customer = CASE WHEN excluded.customer = '' THEN customer ELSE excluded.customer END,
-                 status = excluded.status, vendor_status = excluded.vendor_status,
-                 amount = coalesce(excluded.amount, amount), currency = coalesce(excluded.currency, currency),
-                 test = excluded.test, event_at = excluded.event_at, updated_at = excluded.updated_at",
-        )?;
-        let mut touch = tx.prepare_cached("UPDATE orders SET updated_at = ? WHERE id = ?")?;
-        for (id, order) in &self.orders {
-            let Some((event, standing)) = order.set_by.zip(order.standing) else {
-                touch.execute(params![order.touched_at.0, id.0])?;
-                continue;
-            };
-            let facts = &event.facts;
-            upsert.execute(params![
-                id.0,
-                event.merchant_id.0,
-                event.gateway.name(),
-                facts.reference.as_str(),
-                facts.external.as_str(),
-                facts.email.as_str(),
-                facts.customer.as_str(),
-                facts.status.code(),
-                facts.vendor_status.as_str(),
-                facts.amount.map(|money| money.minor),
-                facts.amount.as_ref().map(|money| money.currency.code()),
-                facts.test,
-                standing.event_at.0,
-                event.received_at.0,
-                order.touched_at.0,
-            ])?;
-        }
-        Ok(())
+        self.write_hours(tx)?;
+        self.write_answers(tx)
     }
 
     fn write_notifications(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         let mut insert = tx.prepare_cached(
             "INSERT INTO notification (id, merchant_id, listener_id, order_id, received_at, event_at, digest, status,
-                 vendor_status, message_id, signatures, test, peer, size, segment_id, part)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 vendor_status, message_id, signatures, test, peer, size, segment_id, part, translated)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         for event in &self.notifications {
             insert.execute(params![
@@ -378,6 +330,7 @@ impl<'a> Chunk<'a> {
                 event.size as i64,
                 event.place.segment,
                 event.place.part,
+                self.translated.contains(&event.id),
             ])?;
         }
         let mut repeat = tx.prepare_cached("UPDATE notification SET repeats = repeats + ?, repeated_at = ? WHERE id = ?")?;
@@ -486,6 +439,18 @@ impl<'a> Chunk<'a> {
                 book.confirmed_at.map(|at| at.0),
                 book.attempted_at.map(|at| at.0),
             ])?;
+        }
+        Ok(())
+    }
+
+    fn write_answers(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        let mut upsert = tx.prepare_cached(
+            "INSERT INTO url_tally (url_id, hour, bucket, confirmed, failed) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (url_id, hour, bucket) DO UPDATE SET confirmed = confirmed + excluded.confirmed,
+                 failed = failed + excluded.failed",
+        )?;
+        for ((url, hour, bucket), (confirmed, failed)) in &self.answers {
+            upsert.execute(params![url.0, hour, bucket, confirmed, failed])?;
         }
         Ok(())
     }

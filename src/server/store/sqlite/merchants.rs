@@ -3,9 +3,17 @@
 use super::{SqliteStore, settings::Audit};
 use crate::domain::{
     Tags, Timestamp, Triggers,
+    audit::Differences,
     id::{MerchantId, UrlId},
 };
-use crate::server::store::{Alerts, StoreError, places, vault::Secret};
+use crate::server::store::{Actor, Alerts, StoreError, acts::Changed, differences, places, vault::Secret};
+use sqlx::SqliteConnection;
+
+/// Refuses to change a merchant that somebody else changed meanwhile.
+async fn check_seen(conn: &mut SqliteConnection, merchant_id: MerchantId, actor: &Actor) -> Result<(), StoreError> {
+    let known = sqlx::query_scalar("SELECT version FROM merchant WHERE id = ?").bind(merchant_id.0);
+    actor.must_have_seen(known.fetch_optional(conn).await?)
+}
 
 impl SqliteStore {
     pub(in crate::server::store) async fn set_secret_key(
@@ -13,56 +21,61 @@ impl SqliteStore {
         merchant_id: MerchantId,
         key: Secret,
         old_until: Timestamp,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let (id, vault, now) = (merchant_id.0, &store.0.vault, store.0.clock.now());
+                check_seen(conn, merchant_id, &actor).await?;
                 let known: Option<(Vec<u8>, String)> = sqlx::query_as("SELECT secret_key, name FROM merchant WHERE id = ?")
                     .bind(id)
                     .fetch_optional(&mut *conn)
                     .await?;
                 let (before, subject) = known.ok_or(StoreError::NotFound("the merchant"))?;
                 let before = places::unseal(vault, &places::secret_key(id), &before)?;
-                sqlx::query(
-                    "UPDATE merchant SET secret_key = ?1, old_key = ?2, old_key_until = ?3, updated_at = ?4 WHERE id = ?5",
+                let version: i64 = sqlx::query_scalar(
+                    "UPDATE merchant SET secret_key = ?1, old_key = ?2, old_key_until = ?3, updated_at = ?4, version = version + 1
+                     WHERE id = ?5 RETURNING version",
                 )
                 .bind(vault.seal(&places::secret_key(id), key.reveal()))
                 .bind(vault.seal(&places::old_key(id), before.reveal()))
                 .bind(old_until.0)
                 .bind(now.0)
                 .bind(id)
-                .execute(&mut *conn)
+                .fetch_one(&mut *conn)
                 .await?;
                 sqlx::query("UPDATE notification_url SET new_key_at = NULL WHERE merchant_id = ?")
                     .bind(id)
                     .execute(&mut *conn)
                     .await?;
-                let detail = places::overlap(old_until, now);
-                let entry =
-                    Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.secret-key", subject, detail };
+                let fields = Differences::default().secret("Secret key", true).end();
+                let (merchant_id, change) = (Some(merchant_id), Some(Changed { id, version, fields }));
+                let (action, detail) = ("merchant.secret-key", places::overlap(old_until, now));
+                let entry = Audit { actor: &actor, merchant_id, action, subject, detail, change };
                 store.audit(conn, entry).await
             })
         })
         .await
     }
 
-    pub(in crate::server::store) async fn end_old_key(&self, merchant_id: MerchantId, actor: String) -> Result<bool, StoreError> {
+    pub(in crate::server::store) async fn end_old_key(&self, merchant_id: MerchantId, actor: Actor) -> Result<bool, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let name: Option<String> = sqlx::query_scalar(
-                    "UPDATE merchant SET old_key_until = ?1, updated_at = ?1
-                     WHERE id = ?2 AND old_key IS NOT NULL AND old_key_until > ?1 RETURNING name",
+                let ended: Option<(String, i64)> = sqlx::query_as(
+                    "UPDATE merchant SET old_key_until = ?1, updated_at = ?1, version = version + 1
+                     WHERE id = ?2 AND old_key IS NOT NULL AND old_key_until > ?1 RETURNING name, version",
                 )
                 .bind(store.0.clock.now().0)
                 .bind(merchant_id.0)
                 .fetch_optional(&mut *conn)
                 .await?;
-                let Some(subject) = name else { return Ok(false) };
-                let action = "merchant.old-key-end";
-                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new() };
+                let Some((subject, version)) = ended else { return Ok(false) };
+                let fields = Differences::default().secret("Old secret key", true).end();
+                let change = Some(Changed { id: merchant_id.0, version, fields });
+                let (action, detail) = ("merchant.old-key-end", String::new());
+                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail, change };
                 store.audit(conn, entry).await?;
                 Ok(true)
             })
@@ -92,7 +105,7 @@ impl SqliteStore {
         .await
     }
 
-    pub(in crate::server::store) async fn note_new_key(&self, id: UrlId, actor: String) -> Result<bool, StoreError> {
+    pub(in crate::server::store) async fn note_new_key(&self, id: UrlId, actor: Actor) -> Result<bool, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
@@ -107,7 +120,8 @@ impl SqliteStore {
                 .await?;
                 let Some((merchant, subject)) = noted else { return Ok(false) };
                 let merchant_id = Some(MerchantId(merchant));
-                let entry = Audit { actor: &actor, merchant_id, action: "url.new-key", subject, detail: String::new() };
+                let (action, detail) = ("url.new-key", String::new());
+                let entry = Audit { actor: &actor, merchant_id, action, subject, detail, change: None };
                 store.audit(conn, entry).await?;
                 Ok(true)
             })
@@ -120,14 +134,15 @@ impl SqliteStore {
         merchant_id: MerchantId,
         triggers: Triggers,
         tags: Tags,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let name: Option<String> = sqlx::query_scalar(
+                check_seen(conn, merchant_id, &actor).await?;
+                let changed: Option<(String, i64)> = sqlx::query_as(
                     "UPDATE merchant SET triggers_at = CASE WHEN triggers IS ?1 THEN triggers_at ELSE ?3 END, triggers = ?1, tags = ?2,
-                         updated_at = ?3 WHERE id = ?4 RETURNING name",
+                         updated_at = ?3, version = version + 1 WHERE id = ?4 RETURNING name, version",
                 )
                 .bind((triggers != Triggers::ALL).then_some(triggers.bits()))
                 .bind(tags.names())
@@ -135,9 +150,13 @@ impl SqliteStore {
                 .bind(merchant_id.0)
                 .fetch_optional(&mut *conn)
                 .await?;
-                let subject = name.ok_or(StoreError::NotFound("the merchant"))?;
-                let detail = places::content(triggers, &tags);
-                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.content", subject, detail };
+                let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;
+                let settings = store.settings();
+                let before = settings.merchant(merchant_id).map(|merchant| &**merchant);
+                let fields = differences::of_content(before, version, triggers, &tags);
+                let change = Some(Changed { id: merchant_id.0, version, fields });
+                let (action, detail) = ("merchant.content", places::content(triggers, &tags));
+                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail, change };
                 store.audit(conn, entry).await
             })
         })
@@ -148,13 +167,15 @@ impl SqliteStore {
         &self,
         merchant_id: MerchantId,
         alerts: Option<Alerts>,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let name: Option<String> = sqlx::query_scalar(
-                    "UPDATE merchant SET alert_url = ?, alert_after = coalesce(?, alert_after), updated_at = ? WHERE id = ? RETURNING name",
+                check_seen(conn, merchant_id, &actor).await?;
+                let changed: Option<(String, i64)> = sqlx::query_as(
+                    "UPDATE merchant SET alert_url = ?, alert_after = coalesce(?, alert_after), updated_at = ?, version = version + 1
+                     WHERE id = ? RETURNING name, version",
                 )
                 .bind(alerts.as_ref().map(|alerts| alerts.url.clone()))
                 .bind(alerts.as_ref().map(|alerts| alerts.after))
@@ -162,28 +183,14 @@ impl SqliteStore {
                 .bind(merchant_id.0)
                 .fetch_optional(&mut *conn)
                 .await?;
-                let subject = name.ok_or(StoreError::NotFound("the merchant"))?;
-                let detail = places::alerts(alerts.as_ref());
-                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action: "merchant.alerts", subject, detail };
+                let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;
+                let settings = store.settings();
+                let before = settings.merchant(merchant_id).map(|merchant| &**merchant);
+                let fields = differences::of_alerts(before, version, alerts.as_ref());
+                let change = Some(Changed { id: merchant_id.0, version, fields });
+                let (action, detail) = ("merchant.alerts", places::alerts(alerts.as_ref()));
+                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail, change };
                 store.audit(conn, entry).await
-            })
-        })
-        .await
-    }
-
-    pub(in crate::server::store) async fn audit_note(
-        &self,
-        merchant_id: MerchantId,
-        action: &'static str,
-        subject: String,
-        actor: String,
-    ) -> Result<(), StoreError> {
-        let store = self.clone();
-        self.change(move |conn| {
-            Box::pin(async move {
-                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new() };
-                store.audit(conn, entry).await?;
-                Ok(((), Default::default()))
             })
         })
         .await

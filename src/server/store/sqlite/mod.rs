@@ -11,11 +11,15 @@
 //!
 //! Lives here: SQL for SQLite, and what keeps the file healthy. Must not live here: rules; they come in as data.
 
+mod accounts;
+mod activity;
 mod alerts;
+mod audit;
 mod backup;
 mod balance;
 mod bulk;
 mod deliveries;
+mod inbound;
 mod intake;
 mod jobs;
 mod journal;
@@ -31,11 +35,14 @@ mod refusals;
 mod resend;
 mod retention;
 mod rows;
+mod search;
 mod segments;
 mod settings;
+mod standing;
 mod story;
 mod upkeep;
 mod verify;
+mod views;
 mod writer;
 
 use self::{

@@ -6,12 +6,15 @@ use super::{
     rows::{money, state, word},
 };
 use crate::domain::{
-    Algorithms, Cause, OrderStatus, Timestamp,
+    Algorithms, Cause, Gateway, Money, OrderStatus, Timestamp, Zone,
     attempt::Origin,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
     pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow, PAGE_SIZE},
 };
-use crate::server::store::{Exchange, StoreError, StoredNotification, ids::IdSource};
+use crate::server::store::{
+    Exchange, StoreError, StoredNotification,
+    scope::{days, turned_to},
+};
 use sqlx::{Row as _, sqlite::SqliteRow};
 use std::collections::HashMap;
 
@@ -21,8 +24,6 @@ const CANDIDATES: usize = 1_000;
 const SHOWN_NOTIFICATIONS: i64 = 200;
 /// Attempts shown on a delivery's page; a full schedule has 53.
 const SHOWN_ATTEMPTS: i64 = 200;
-
-const MICROS_PER_MILLI: i64 = 1_000;
 
 macro_rules! order_columns {
     () => {
@@ -143,6 +144,12 @@ pub(super) const BY_TEXT: &str =
                  AND external >= ?2 AND external < ?3 ORDER BY external LIMIT ?6)
              UNION ALL SELECT * FROM (SELECT 2, id FROM orders WHERE merchant_id = ?1 AND email <> ''
                  AND email >= ?4 AND email < ?5 ORDER BY email LIMIT ?6)";
+/// Orders by their ids, with whose they are.
+pub(super) const BY_IDS: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    ", merchant_id FROM orders WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id DESC LIMIT ?2"
+);
 /// How the deliveries of orders stand.
 pub(super) const SUMMARIES: &str = "SELECT notification.order_id, state, count(*) FROM notification
              JOIN delivery ON delivery.notification_id = notification.id
@@ -155,12 +162,9 @@ pub(super) const NOTIFICATIONS_OF: &str =
              FROM notification LEFT JOIN listener ON listener.id = listener_id
              WHERE order_id = ? ORDER BY notification.id DESC LIMIT ?";
 
-/// Ids grow with time, so a span of days is a span of ids, and every list by time can use the primary key.
-fn id_range(filter: &OrderFilter) -> (i64, i64) {
-    let floor = |moment: Timestamp| IdSource::floor(moment.micros().div_euclid(MICROS_PER_MILLI));
-    let from = filter.from.map_or(0, floor);
-    let until = filter.until.map_or(i64::MAX, floor);
-    (from, filter.after.map_or(until, |after| until.min(after.0)))
+/// The ids that a filter is about.
+fn id_range(filter: &OrderFilter, zone: &Zone) -> (i64, i64) {
+    turned_to(days(filter.from, filter.until, zone), filter.after.map(|id| id.0), None)
 }
 
 impl SqliteStore {
@@ -184,7 +188,7 @@ impl SqliteStore {
     }
 
     async fn newest_orders(&self, merchant_id: MerchantId, filter: &OrderFilter) -> Result<Vec<OrderRow>, StoreError> {
-        let (from, until) = id_range(filter);
+        let (from, until) = id_range(filter, &self.settings().zone_of(merchant_id));
         // One statement for each index that can serve the list; the planner cannot choose behind `OR … IS NULL`.
         let query = match (filter.status, filter.test) {
             (Some(_), Some(true)) => sqlx::query(NEWEST_TEST_OF_STATUS),
@@ -212,17 +216,19 @@ impl SqliteStore {
     ) -> Result<(Vec<OrderRow>, bool), StoreError> {
         let end = |text: &str| format!("{text}\u{10ffff}");
         let lower = text.to_lowercase();
+        // Behind a whole address comes nothing that an address can hold.
+        let last_email = if filter.whole_email { format!("{lower}\u{1}") } else { end(&lower) };
         let candidates: Vec<(i64, i64)> = sqlx::query_as(BY_TEXT)
             .bind(merchant_id.0)
             .bind(text)
             .bind(end(text))
             .bind(&lower)
-            .bind(end(&lower))
+            .bind(last_email)
             .bind(CANDIDATES as i64)
             .fetch_all(&self.0.readers)
             .await?;
         let truncated = (0..3).any(|kind| candidates.iter().filter(|(found, _)| *found == kind).count() >= CANDIDATES);
-        let (from, until) = id_range(filter);
+        let (from, until) = id_range(filter, &self.settings().zone_of(merchant_id));
         let ids: Vec<i64> = candidates.into_iter().map(|(_, id)| id).filter(|id| (from..until).contains(id)).collect();
         let rows = sqlx::query(concat!(
             "SELECT ",
@@ -286,6 +292,23 @@ impl SqliteStore {
         .fetch_optional(&self.0.readers)
         .await?;
         Ok(id.map(OrderId))
+    }
+
+    /// The amount of an order, where it is known.
+    pub(in crate::server::store) async fn amount_of(
+        &self,
+        merchant_id: MerchantId,
+        gateway: Gateway,
+        reference: &str,
+    ) -> Result<Option<Money>, StoreError> {
+        let query = "SELECT amount, currency FROM orders WHERE merchant_id = ? AND reference = ? AND gateway = ?";
+        let row: Option<(Option<i64>, Option<String>)> = sqlx::query_as(query)
+            .bind(merchant_id.0)
+            .bind(reference)
+            .bind(gateway.name())
+            .fetch_optional(&self.0.readers)
+            .await?;
+        Ok(row.and_then(|(minor, currency)| money(minor, currency.as_deref())))
     }
 
     /// The notifications of an order with their deliveries, the newest first.

@@ -32,8 +32,11 @@ pub(super) const URL_STATES: &str =
                      SELECT min(due_at) AS due_at FROM delivery WHERE delivery.url_id = notification_url.id AND state = 0
                      UNION ALL SELECT min(due_at) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2)),
                  (SELECT count(*) FROM delivery
-                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2)
-             FROM notification_url LEFT JOIN url_books ON url_id = notification_url.id
+                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2),
+                 ends_at
+             FROM notification_url LEFT JOIN url_books ON url_books.url_id = notification_url.id
+             LEFT JOIN url_certificate
+                 ON url_certificate.url_id = notification_url.id AND url_certificate.url = notification_url.url
              WHERE removed_at IS NULL AND merchant_id IN (SELECT value FROM json_each(?1))";
 /// What a listener accepted last.
 pub(super) const RECEIVED_BY: &str = "SELECT notification.id, order_id, reference, notification.status, notification.vendor_status, signatures,
@@ -51,7 +54,7 @@ fn count(row: &SqliteRow, column: usize) -> Result<u64, StoreError> {
     Ok(row.try_get::<Option<i64>, _>(column)?.unwrap_or(0).try_into().unwrap_or(0))
 }
 
-fn refusal_row(row: &SqliteRow) -> Result<RefusalRow, StoreError> {
+pub(super) fn refusal_row(row: &SqliteRow) -> Result<RefusalRow, StoreError> {
     let reason: &str = row.try_get(2)?;
     Ok(RefusalRow {
         id: RefusalId(row.try_get(0)?),
@@ -132,6 +135,7 @@ impl SqliteStore {
                     last_confirmed_at: row.try_get::<Option<i64>, _>(10)?.map(Timestamp),
                     next_try: row.try_get::<Option<i64>, _>(11)?.map(Timestamp),
                     expired: count(row, 12)?,
+                    certificate_ends_at: row.try_get::<Option<i64>, _>(13)?.map(Timestamp),
                 };
                 Ok((UrlId(row.try_get(0)?), state))
             })

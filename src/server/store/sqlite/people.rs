@@ -1,18 +1,22 @@
 //! Users, sessions and the first-run token.
 
-use super::{
-    SqliteStore,
-    rows::word,
-    settings::{Audit, taken},
-};
+use super::{SqliteStore, rows::word, settings::Audit};
 use crate::domain::{
     Timestamp,
     id::{MerchantId, UserId},
 };
-use crate::server::store::{Commit, NewUser, SessionRecord, StoreError, UserRecord};
+use crate::server::store::{Actor, Commit, NewUser, SessionRecord, StoreError, UserRecord};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-fn user(row: &SqliteRow) -> Result<UserRecord, StoreError> {
+/// The columns of a user, in the order that [`user`] reads.
+macro_rules! user_columns {
+    () => {
+        "user.id, email, password_hash, role,
+             (SELECT group_concat(merchant_id) FROM membership WHERE membership.user_id = user.id),
+             disabled_at, user.version, link_expires_at, user.created_at"
+    };
+}
+pub(super) fn user(row: &SqliteRow) -> Result<UserRecord, StoreError> {
     let merchants: Option<&str> = row.try_get(4)?;
     let merchants = merchants.unwrap_or_default().split(',').filter_map(|id| id.parse().ok().map(MerchantId)).collect();
     Ok(UserRecord {
@@ -21,6 +25,10 @@ fn user(row: &SqliteRow) -> Result<UserRecord, StoreError> {
         password_hash: row.try_get(2)?,
         role: word("user.role", row.try_get(3)?)?,
         merchants,
+        disabled: row.try_get::<Option<i64>, _>(5)?.is_some(),
+        version: row.try_get(6)?,
+        link_until: row.try_get::<Option<i64>, _>(7)?.map(Timestamp),
+        created_at: Timestamp(row.try_get(8)?),
     })
 }
 
@@ -30,7 +38,7 @@ impl SqliteStore {
         &self,
         new: NewUser,
         only_first: bool,
-        actor: String,
+        actor: Actor,
     ) -> Result<UserId, StoreError> {
         let store = self.clone();
         self.change(move |conn| {
@@ -38,43 +46,16 @@ impl SqliteStore {
                 if only_first && has_admin(conn).await? {
                     return Err(StoreError::Taken("the first administrator"));
                 }
-                let id = store.0.ids.next();
-                let now = store.0.clock.now().0;
-                sqlx::query(
-                    "INSERT INTO user (id, email, password_hash, role, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
-                )
-                .bind(id)
-                .bind(&new.email)
-                .bind(&new.password_hash)
-                .bind(new.role.name())
-                .bind(now)
-                .bind(now)
-                .execute(&mut *conn)
-                .await
-                .map_err(|error| taken(error, "this e-mail address"))?;
-                for merchant in &new.merchants {
-                    sqlx::query("INSERT INTO membership (user_id, merchant_id) VALUES (?, ?)")
-                        .bind(id)
-                        .bind(merchant.0)
-                        .execute(&mut *conn)
-                        .await?;
-                }
-                let entry = Audit {
-                    actor: &actor,
-                    merchant_id: None,
-                    action: "user.add",
-                    subject: new.email.clone(),
-                    detail: new.role.name().to_owned(),
-                };
-                store.audit(conn, entry).await?;
-                Ok((UserId(id), Commit::default()))
+                let id = store.insert_user(conn, &new, None).await?;
+                store.audit_user(conn, &actor, "user.add", &new.email, new.role.name(), &new.merchants, None).await?;
+                Ok((id, Commit::default()))
             })
         })
         .await
     }
 
     /// Sets a password and ends the user's sessions, so that whoever knew the old one is out.
-    pub(in crate::server::store) async fn set_password(&self, id: UserId, hash: String, actor: String) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn set_password(&self, id: UserId, hash: String, actor: Actor) -> Result<(), StoreError> {
         let store = self.clone();
         self.change(move |conn| {
             Box::pin(async move {
@@ -87,7 +68,14 @@ impl SqliteStore {
                         .await?;
                 let subject = email.ok_or(StoreError::NotFound("the user"))?;
                 sqlx::query("DELETE FROM session WHERE user_id = ?").bind(id.0).execute(&mut *conn).await?;
-                let entry = Audit { actor: &actor, merchant_id: None, action: "user.password", subject, detail: String::new() };
+                let entry = Audit {
+                    actor: &actor,
+                    merchant_id: None,
+                    action: "user.password",
+                    subject,
+                    detail: String::new(),
+                    change: None,
+                };
                 store.audit(conn, entry).await?;
                 Ok(((), Commit::default()))
             })
@@ -96,14 +84,10 @@ impl SqliteStore {
     }
 
     pub(in crate::server::store) async fn user_by_email(&self, email: &str) -> Result<Option<UserRecord>, StoreError> {
-        let row = sqlx::query(
-            "SELECT user.id, email, password_hash, role,
-                 (SELECT group_concat(merchant_id) FROM membership WHERE membership.user_id = user.id)
-             FROM user WHERE email = ?",
-        )
-        .bind(email)
-        .fetch_optional(&self.0.readers)
-        .await?;
+        let row = sqlx::query(concat!("SELECT ", user_columns!(), " FROM user WHERE email = ?"))
+            .bind(email)
+            .fetch_optional(&self.0.readers)
+            .await?;
         row.as_ref().map(user).transpose()
     }
 
@@ -118,14 +102,19 @@ impl SqliteStore {
             Box::pin(async move {
                 // A good moment to forget sessions that have ended by themselves.
                 sqlx::query("DELETE FROM session WHERE expires_at < ?").bind(session.created_at.0).execute(&mut *conn).await?;
-                sqlx::query("INSERT INTO session (token_hash, user_id, created_at, seen_at, expires_at) VALUES (?, ?, ?, ?, ?)")
-                    .bind(session.token_hash.to_vec())
-                    .bind(session.user_id.0)
-                    .bind(session.created_at.0)
-                    .bind(session.created_at.0)
-                    .bind(session.expires_at.0)
-                    .execute(conn)
-                    .await?;
+                sqlx::query(
+                    "INSERT INTO session (token_hash, user_id, created_at, seen_at, expires_at, address, agent)
+                     VALUES (?, ?, ?, ?, ?, ?, ?)",
+                )
+                .bind(session.token_hash.to_vec())
+                .bind(session.user_id.0)
+                .bind(session.created_at.0)
+                .bind(session.created_at.0)
+                .bind(session.expires_at.0)
+                .bind(session.address)
+                .bind(session.agent)
+                .execute(conn)
+                .await?;
                 Ok(((), Commit::default()))
             })
         })
@@ -138,16 +127,17 @@ impl SqliteStore {
         token_hash: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<(UserRecord, Timestamp)>, StoreError> {
-        let row = sqlx::query(
-            "SELECT user.id, email, password_hash, role,
-                 (SELECT group_concat(merchant_id) FROM membership WHERE membership.user_id = user.id), seen_at
-             FROM session JOIN user ON user.id = session.user_id WHERE token_hash = ? AND expires_at > ?",
-        )
+        let row = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            ", seen_at FROM session JOIN user ON user.id = session.user_id
+             WHERE token_hash = ? AND expires_at > ? AND disabled_at IS NULL"
+        ))
         .bind(&token_hash[..])
         .bind(now.0)
         .fetch_optional(&self.0.readers)
         .await?;
-        row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(5)?)))).transpose()
+        row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(9)?)))).transpose()
     }
 
     /// Notes that a session is in use, and lets it live until then.
@@ -208,5 +198,7 @@ impl SqliteStore {
 }
 
 async fn has_admin(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM user WHERE role = 'admin')").fetch_one(conn).await?)
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM user WHERE role = 'admin' AND password_hash <> '')")
+        .fetch_one(conn)
+        .await?)
 }

@@ -1,11 +1,11 @@
 //! Whether the statements that must stay quick are planned with their indexes. The statements are the ones that run.
 
-use super::{MIGRATOR, balance, intake, orders, overview, queue, story, upkeep};
+use super::{MIGRATOR, activity, balance, inbound, intake, orders, overview, queue, search, story, upkeep};
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 /// What is asked for, the statement, and every index that its plan must name.
-const HOT: [(&str, &str, &[&str]); 22] = [
+const HOT: [(&str, &str, &[&str]); 28] = [
     ("recognising a repeat", intake::SAME_MESSAGE, &["notification_once"]),
     ("finding the order of a message", intake::SAME_ORDER, &["orders_reference"]),
     ("what URLs have outstanding", queue::LANES, &["delivery_fresh", "delivery_again"]),
@@ -32,6 +32,12 @@ const HOT: [(&str, &str, &[&str]); 22] = [
     ("the attempts of a story", story::ATTEMPTS, &["sqlite_autoindex_attempt_1"]),
     ("the dashboard", overview::URL_STATES, &["delivery_retrying", "delivery_expired"]),
     ("the page of a listener", overview::REFUSED_BY, &["refusal_of_listener"]),
+    ("what came in", inbound::NEWEST, &["notification_newest"]),
+    ("searching what came in", inbound::BY_TEXT, &["orders_reference", "orders_external", "notification_message"]),
+    ("what was refused", inbound::NEWEST_REFUSED, &["refusal_of_merchant"]),
+    ("what was refused lately", activity::REFUSED_LATELY, &["refusal_of_listener"]),
+    ("searching everything", search::ORDERS, &["orders_reference", "orders_external", "orders_email"]),
+    ("searching messages", search::BY_MESSAGE, &["notification_message"]),
 ];
 
 /// Every index is there, and the hot statements use theirs.

@@ -40,7 +40,7 @@ impl SqliteStore {
             .bind(resend_id.0)
             .bind(new.order_id.0)
             .bind(new.at.0)
-            .bind(&new.actor)
+            .bind(&new.actor.name)
             .bind(new.debug)
             .bind(&new.request_key)
             .execute(&mut *conn)
@@ -98,7 +98,7 @@ impl SqliteStore {
         }
         let action = if new.debug { "order.resend-debug" } else { "order.resend" };
         let detail = json(&outcome.delivery_ids)?;
-        let entry = Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject: reference, detail };
+        let entry = Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject: reference, detail, change: None };
         self.audit(conn, entry).await?;
         Ok((outcome, commit))
     }

@@ -6,7 +6,9 @@
 
 use super::{SqliteStore, journal::json};
 use crate::domain::Timestamp;
-use crate::server::store::{Commit, Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, ids::IdSource};
+use crate::server::store::{
+    Commit, Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, activity::kept_from, ids::IdSource,
+};
 use futures::future::BoxFuture;
 use sqlx::{Row as _, SqliteConnection};
 use std::time::Duration;
@@ -33,8 +35,12 @@ impl SqliteStore {
         horizon: Horizon,
         cursor: RetentionCursor,
     ) -> Result<(Removed, Option<RetentionCursor>), StoreError> {
+        let answers_from = kept_from(self.0.clock.now());
         self.change(move |conn| -> BoxFuture<'_, _> {
             Box::pin(async move {
+                if cursor == RetentionCursor::default() {
+                    sqlx::query("DELETE FROM url_tally WHERE hour < ?").bind(answers_from).execute(&mut *conn).await?;
+                }
                 let mut removed = Removed::default();
                 let next = match cursor.phase {
                     RetentionPhase::Bytes => bytes(conn, horizon, cursor.after, &mut removed).await?,

@@ -5,17 +5,20 @@
 
 use super::{SqliteStore, rows::word};
 use crate::domain::{
-    Algorithms, Cause, Tags, Terms, Timestamp, Triggers,
+    Algorithms, Cause, Tags, Terms, Timestamp, Triggers, Zone,
     attempt::UrlCheck,
+    audit::Differences,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
-    Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey, StoreError,
-    UrlDraft, places, places::url_detail, slug::slug, vault::Vault,
+    Actor, Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey,
+    StoreError, UrlDraft, acts::Changed, differences, places, slug::slug, vault::Vault,
 };
 use futures::future::BoxFuture;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 use std::sync::Arc;
+
+pub(super) use crate::server::store::acts::Audit;
 
 /// Reads the directory in one consistent view.
 pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Directory, StoreError> {
@@ -23,7 +26,9 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
     let version: Option<String> =
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
-    let query = "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after FROM merchant";
+    let query =
+        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone
+         FROM merchant";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         let old = row.try_get::<Option<&[u8]>, _>(4)?.map(|sealed| places::unseal(vault, &places::old_key(id), sealed));
@@ -39,10 +44,13 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             triggers: row.try_get::<Option<i64>, _>(6)?.map_or(Triggers::ALL, Triggers::from_bits),
             tags: row.try_get::<Option<&str>, _>(7)?.map_or(Tags::All, Tags::only),
             alerts: alert_url.map(|url| Alerts { url, after }),
+            version: row.try_get(10)?,
+            // A zone that this machine does not know does not keep the server from starting.
+            zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),
         });
     }
     let mut listeners = Vec::new();
-    let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled FROM listener";
+    let query = "SELECT id, merchant_id, gateway, label, path_key, secret, required, enabled, version, options FROM listener";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         listeners.push(Listener {
@@ -54,12 +62,14 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             secret: places::unseal(vault, &places::listener(id), row.try_get(5)?)?,
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
+            version: row.try_get(8)?,
+            options: places::options_of(vault, id, row.try_get(9)?)?,
         });
     }
     let mut urls = Vec::new();
     let query = "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
             held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority,
-            triggers, timeout, headers, new_key_at
+            triggers, timeout, headers, new_key_at, version
         FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
@@ -86,19 +96,11 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
                 triggers: row.try_get::<Option<i64>, _>(16)?.map(Triggers::from_bits),
                 timeout: row.try_get(17)?,
             },
+            version: row.try_get(20)?,
         });
     }
     let version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(Directory::new(version, merchants, listeners, urls))
-}
-
-/// One line of the audit log.
-pub(super) struct Audit<'a> {
-    pub actor: &'a str,
-    pub merchant_id: Option<MerchantId>,
-    pub action: &'static str,
-    pub subject: String,
-    pub detail: String,
 }
 
 impl SqliteStore {
@@ -143,20 +145,27 @@ impl SqliteStore {
     }
 
     pub(super) async fn audit(&self, conn: &mut SqliteConnection, entry: Audit<'_>) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .bind(self.0.ids.next())
-            .bind(self.0.clock.now().0)
-            .bind(entry.actor)
-            .bind(entry.merchant_id.map(|id| id.0))
-            .bind(entry.action)
-            .bind(entry.subject)
-            .bind(entry.detail)
-            .execute(conn)
-            .await?;
+        sqlx::query(
+            "INSERT INTO audit (id, at, actor, merchant_id, action, subject, detail, address, subject_id, version, changes)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(self.0.ids.next())
+        .bind(self.0.clock.now().0)
+        .bind(&entry.actor.name)
+        .bind(entry.merchant_id.map(|id| id.0))
+        .bind(entry.action)
+        .bind(entry.subject)
+        .bind(entry.detail)
+        .bind(&entry.actor.address)
+        .bind(entry.change.as_ref().map(|change| change.id))
+        .bind(entry.change.as_ref().map(|change| change.version))
+        .bind(entry.change.map(|change| change.json()).unwrap_or_default())
+        .execute(conn)
+        .await?;
         Ok(())
     }
 
-    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: String) -> Result<MerchantId, StoreError> {
+    pub(in crate::server::store) async fn add_merchant(&self, new: NewMerchant, actor: Actor) -> Result<MerchantId, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
@@ -183,6 +192,7 @@ impl SqliteStore {
                     action: "merchant.add",
                     subject,
                     detail: String::new(),
+                    change: None,
                 };
                 store.audit(conn, entry).await?;
                 Ok(merchant_id)
@@ -195,7 +205,7 @@ impl SqliteStore {
         &self,
         draft: ListenerDraft,
         path_key: String,
-        actor: String,
+        actor: Actor,
     ) -> Result<ListenerId, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
@@ -204,8 +214,9 @@ impl SqliteStore {
                 let now = store.0.clock.now().0;
                 let secret = draft.secret.clone().unwrap_or_default();
                 sqlx::query(
-                    "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, required, enabled, created_at, updated_at)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO listener (id, merchant_id, gateway, label, path_key, secret, options, required, enabled,
+                         created_at, updated_at)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )
                 .bind(id)
                 .bind(draft.merchant_id.0)
@@ -213,6 +224,7 @@ impl SqliteStore {
                 .bind(&draft.label)
                 .bind(path_key)
                 .bind(store.0.vault.seal(&places::listener(id), secret.reveal()))
+                .bind(places::sealed_options(&store.0.vault, id, draft.options.as_ref())?)
                 .bind(draft.required.bits())
                 .bind(draft.enabled)
                 .bind(now)
@@ -231,41 +243,48 @@ impl SqliteStore {
         &self,
         id: ListenerId,
         draft: ListenerDraft,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let sealed = draft.secret.as_ref().map(|secret| store.0.vault.seal(&places::listener(id.0), secret.reveal()));
-                let updated = sqlx::query(
-                    "UPDATE listener SET label = ?, secret = coalesce(?, secret), required = ?, enabled = ?, updated_at = ?
-                     WHERE id = ? AND merchant_id = ?",
+                let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = ? AND merchant_id = ?")
+                    .bind(id.0)
+                    .bind(draft.merchant_id.0);
+                actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
+                let version: Option<i64> = sqlx::query_scalar(
+                    "UPDATE listener SET label = ?, secret = coalesce(?, secret), options = coalesce(?, options), required = ?,
+                         enabled = ?, updated_at = ?, version = version + 1
+                     WHERE id = ? AND merchant_id = ? RETURNING version",
                 )
                 .bind(&draft.label)
                 .bind(sealed)
+                .bind(places::sealed_options(&store.0.vault, id.0, draft.options.as_ref())?)
                 .bind(draft.required.bits())
                 .bind(draft.enabled)
                 .bind(store.0.clock.now().0)
                 .bind(id.0)
                 .bind(draft.merchant_id.0)
-                .execute(&mut *conn)
+                .fetch_optional(&mut *conn)
                 .await?;
-                if updated.rows_affected() == 0 {
-                    return Err(StoreError::NotFound("the listener"));
-                }
-                store.audit(conn, listener_entry(&draft, &actor, "listener.change")).await
+                let version = version.ok_or(StoreError::NotFound("the listener"))?;
+                let before = store.settings().listeners_of(draft.merchant_id).into_iter().find(|known| known.id == id);
+                let fields = differences::of_listener(before.as_deref(), version, &draft);
+                let change = Some(Changed { id: id.0, version, fields });
+                store.audit(conn, Audit { change, ..listener_entry(&draft, &actor, "listener.change") }).await
             })
         })
         .await
     }
 
-    pub(in crate::server::store) async fn add_url(&self, draft: UrlDraft, actor: String) -> Result<UrlId, StoreError> {
+    pub(in crate::server::store) async fn add_url(&self, draft: UrlDraft, actor: Actor) -> Result<UrlId, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let id = store.0.ids.next();
                 let now = store.0.clock.now().0;
-                demote_default(conn, &draft).await?;
+                demote_default(conn, &draft, id).await?;
                 sqlx::query(
                     "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order,
                          held, held_at, max_in_flight, rate_per_second, retries, shadow, authority,
@@ -305,24 +324,28 @@ impl SqliteStore {
         .await
     }
 
-    pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: String) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn update_url(&self, id: UrlId, draft: UrlDraft, actor: Actor) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                demote_default(conn, &draft).await?;
+                let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE id = ? AND merchant_id = ?")
+                    .bind(id.0)
+                    .bind(draft.merchant_id.0);
+                actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
+                demote_default(conn, &draft, id.0).await?;
                 let now = store.0.clock.now().0;
                 // What is on hold stays so for the reason and since the moment it was; a release forgets both.
-                let updated = sqlx::query(
+                let version: Option<i64> = sqlx::query_scalar(
                     "UPDATE notification_url SET label = ?1, url = ?2, is_default = ?3, algorithms = ?4, concurrent = ?5,
                          order_in_order = ?6, held = ?7,
                          held_at = CASE WHEN ?7 = 0 THEN NULL WHEN held = 1 THEN held_at ELSE ?8 END,
                          held_cause = CASE WHEN ?7 = 1 AND held = 1 THEN held_cause END,
                          max_in_flight = ?9, rate_per_second = ?10, retries = ?11, shadow = ?12, authority = ?13,
                          check_status = coalesce(?14, check_status), check_note = coalesce(?15, check_note),
-                         checked_at = coalesce(?16, checked_at), updated_at = ?8,
+                         checked_at = coalesce(?16, checked_at), updated_at = ?8, version = version + 1,
                          triggers_at = CASE WHEN triggers IS ?19 THEN triggers_at ELSE ?8 END,
                          triggers = ?19, timeout = ?20, headers = ?21
-                     WHERE id = ?17 AND merchant_id = ?18 AND removed_at IS NULL",
+                     WHERE id = ?17 AND merchant_id = ?18 AND removed_at IS NULL RETURNING version",
                 )
                 .bind(&draft.label)
                 .bind(&draft.url)
@@ -345,12 +368,13 @@ impl SqliteStore {
                 .bind(draft.terms.triggers.map(Triggers::bits))
                 .bind(draft.terms.timeout)
                 .bind(places::sealed_headers(&store.0.vault, id.0, &draft.headers)?)
-                .execute(&mut *conn)
+                .fetch_optional(&mut *conn)
                 .await?;
-                if updated.rows_affected() == 0 {
-                    return Err(StoreError::NotFound("the notification URL"));
-                }
-                store.audit(conn, url_entry(&draft, &actor, "url.change")).await
+                let version = version.ok_or(StoreError::NotFound("the notification URL"))?;
+                let settings = store.settings();
+                let fields = differences::of_url(settings.url(id).map(|url| &**url), version, &draft);
+                let change = Some(Changed { id: id.0, version, fields });
+                store.audit(conn, Audit { change, ..url_entry(&draft, &actor, "url.change") }).await
             })
         })
         .await
@@ -362,14 +386,14 @@ impl SqliteStore {
         id: UrlId,
         address: String,
         cause: Cause,
-        actor: String,
+        actor: Actor,
     ) -> Result<bool, StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let merchant: Option<i64> = sqlx::query_scalar(
-                    "UPDATE notification_url SET held = 1, held_at = ?1, held_cause = ?2, updated_at = ?1
-                     WHERE id = ?3 AND url = ?4 AND held = 0 AND removed_at IS NULL RETURNING merchant_id",
+                let changed: Option<(i64, i64)> = sqlx::query_as(
+                    "UPDATE notification_url SET held = 1, held_at = ?1, held_cause = ?2, updated_at = ?1, version = version + 1
+                     WHERE id = ?3 AND url = ?4 AND held = 0 AND removed_at IS NULL RETURNING merchant_id, version",
                 )
                 .bind(store.0.clock.now().0)
                 .bind(cause.code())
@@ -377,11 +401,54 @@ impl SqliteStore {
                 .bind(&address)
                 .fetch_optional(&mut *conn)
                 .await?;
-                let Some(merchant) = merchant else { return Ok(false) };
+                let Some((merchant, version)) = changed else { return Ok(false) };
+                let fields = Differences::default().flag("On hold", false, true).end();
+                let change = Some(Changed { id: id.0, version, fields });
                 let (merchant_id, detail) = (Some(MerchantId(merchant)), cause.label().to_owned());
-                let entry = Audit { actor: &actor, merchant_id, action: "url.hold", subject: address, detail };
+                let entry = Audit { actor: &actor, merchant_id, action: "url.hold", subject: address, detail, change };
                 store.audit(conn, entry).await?;
                 Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// Puts a URL on hold, or releases it, whatever else somebody changes about it at the same time.
+    pub(in crate::server::store) async fn hold_url(
+        &self,
+        merchant_id: MerchantId,
+        id: UrlId,
+        held: bool,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                let known: Option<bool> = sqlx::query_scalar(
+                    "SELECT held FROM notification_url WHERE id = ? AND merchant_id = ? AND removed_at IS NULL",
+                )
+                .bind(id.0)
+                .bind(merchant_id.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+                if known.ok_or(StoreError::NotFound("the notification URL"))? == held {
+                    return Ok(());
+                }
+                let (subject, version): (String, i64) = sqlx::query_as(
+                    "UPDATE notification_url SET held = ?1, held_at = CASE WHEN ?1 = 1 THEN ?2 END, held_cause = NULL,
+                         updated_at = ?2, version = version + 1
+                     WHERE id = ?3 RETURNING url, version",
+                )
+                .bind(held)
+                .bind(store.0.clock.now().0)
+                .bind(id.0)
+                .fetch_one(&mut *conn)
+                .await?;
+                let fields = Differences::default().flag("On hold", !held, held).end();
+                let change = Some(Changed { id: id.0, version, fields });
+                let action = if held { "url.hold" } else { "url.release" };
+                let (merchant_id, detail) = (Some(merchant_id), String::new());
+                store.audit(conn, Audit { actor: &actor, merchant_id, action, subject, detail, change }).await
             })
         })
         .await
@@ -392,14 +459,14 @@ impl SqliteStore {
         &self,
         merchant_id: MerchantId,
         id: UrlId,
-        actor: String,
+        actor: Actor,
     ) -> Result<(), StoreError> {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let now = store.0.clock.now().0;
                 let url: Option<String> = sqlx::query_scalar(
-                    "UPDATE notification_url SET removed_at = ?, updated_at = ?, is_default = 0
+                    "UPDATE notification_url SET removed_at = ?, updated_at = ?, is_default = 0, version = version + 1
                      WHERE id = ? AND merchant_id = ? AND removed_at IS NULL RETURNING url",
                 )
                 .bind(now)
@@ -409,8 +476,14 @@ impl SqliteStore {
                 .fetch_optional(&mut *conn)
                 .await?;
                 let subject = url.ok_or(StoreError::NotFound("the notification URL"))?;
-                let entry =
-                    Audit { actor: &actor, merchant_id: Some(merchant_id), action: "url.remove", subject, detail: String::new() };
+                let entry = Audit {
+                    actor: &actor,
+                    merchant_id: Some(merchant_id),
+                    action: "url.remove",
+                    subject,
+                    detail: String::new(),
+                    change: None,
+                };
                 store.audit(conn, entry).await
             })
         })
@@ -428,12 +501,16 @@ impl SqliteStore {
 }
 
 /// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
-async fn demote_default(conn: &mut SqliteConnection, draft: &UrlDraft) -> Result<(), StoreError> {
+async fn demote_default(conn: &mut SqliteConnection, draft: &UrlDraft, id: i64) -> Result<(), StoreError> {
     if draft.is_default {
-        sqlx::query("UPDATE notification_url SET is_default = 0 WHERE merchant_id = ? AND is_default = 1")
-            .bind(draft.merchant_id.0)
-            .execute(conn)
-            .await?;
+        sqlx::query(
+            "UPDATE notification_url SET is_default = 0, version = version + 1
+             WHERE merchant_id = ? AND is_default = 1 AND id <> ?",
+        )
+        .bind(draft.merchant_id.0)
+        .bind(id)
+        .execute(conn)
+        .await?;
     }
     Ok(())
 }
@@ -442,7 +519,7 @@ fn check_word(check: &UrlCheck) -> &'static str {
     check.cause.map_or("ok", |cause| cause.code())
 }
 
-fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
+fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
     let state = if draft.enabled { "on" } else { "off" };
     let secret = if draft.secret.is_some() { ", secret set" } else { "" };
     Audit {
@@ -451,6 +528,7 @@ fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a str, action: &'static st
         action,
         subject: draft.label.clone(),
         detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
+        change: None,
     }
 }
 
@@ -477,6 +555,7 @@ pub(super) fn taken(error: sqlx::Error, what: &'static str) -> StoreError {
     }
 }
 
-fn url_entry<'a>(draft: &UrlDraft, actor: &'a str, action: &'static str) -> Audit<'a> {
-    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail: url_detail(draft) }
+fn url_entry<'a>(draft: &UrlDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
+    let detail = places::url_detail(draft);
+    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail, change: None }
 }

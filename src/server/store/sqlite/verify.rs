@@ -2,8 +2,12 @@
 
 use super::{NODE, SqliteStore, plans};
 use crate::domain::DeliveryState;
-use crate::server::store::{Finding, StoreError, exchanges::Exchanges, pack::unpack};
-use sha2::{Digest as _, Sha256};
+use crate::server::store::{
+    Finding, StoreError,
+    exchanges::Exchanges,
+    identity::{Proof, is_unaltered},
+    pack::unpack,
+};
 use sqlx::{Row as _, SqliteConnection};
 
 impl SqliteStore {
@@ -200,16 +204,18 @@ async fn digests(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
     loop {
         // Notifications lie in nearly the order of their segments, so with a page of them sorted here each segment is
         // read about once, and neither the rows nor their bytes are ever in memory all together.
-        let mut rows: Vec<(i64, u32, i64, Vec<u8>)> =
-            sqlx::query_as("SELECT segment_id, part, id, digest FROM notification WHERE id > ? ORDER BY id LIMIT ?")
-                .bind(after)
-                .bind(PAGE)
-                .fetch_all(&mut *conn)
-                .await?;
-        let Some((_, _, last, _)) = rows.last() else { break };
+        let mut rows: Vec<Proof<u32>> = sqlx::query_as(
+            "SELECT segment_id, part, id, digest, translated, message_id, size FROM notification WHERE id > ? ORDER BY id
+             LIMIT ?",
+        )
+        .bind(after)
+        .bind(PAGE)
+        .fetch_all(&mut *conn)
+        .await?;
+        let Some((_, _, last, ..)) = rows.last() else { break };
         after = *last;
         rows.sort_unstable();
-        for (segment, part, _, digest) in rows {
+        for (segment, part, _, digest, translated, message_id, size) in rows {
             if open != Some(segment) {
                 let bytes: Option<Vec<u8>> =
                     sqlx::query_scalar("SELECT bytes FROM segment WHERE id = ?").bind(segment).fetch_optional(&mut *conn).await?;
@@ -219,7 +225,7 @@ async fn digests(conn: &mut SqliteConnection) -> Result<Finding, StoreError> {
             }
             let body = parts.get(part as usize + 1);
             checked += 1;
-            wrong += u64::from(!body.is_some_and(|body| Sha256::digest(body).starts_with(&digest)));
+            wrong += u64::from(!body.is_some_and(|body| is_unaltered(&digest, translated, &message_id, size, body)));
         }
     }
     let detail =

@@ -30,6 +30,7 @@ pub fn url(id: i64) -> NotificationUrl {
         new_key_at: None,
         headers: Vec::new(),
         terms: Terms::default(),
+        version: 1,
     }
 }
 

@@ -1,0 +1,78 @@
+//! Reading and writing the filters of lists: the fields of a form, which are the query of the page's address.
+
+use crate::domain::{FieldError, Timestamp, time::parse_moment};
+use std::str::FromStr;
+
+/// Reads fields one by one, and gathers what cannot be read.
+pub struct Reader<'a> {
+    field: &'a dyn Fn(&str) -> Option<String>,
+    mistakes: Vec<FieldError>,
+}
+
+impl<'a> Reader<'a> {
+    pub const fn new(field: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { field, mistakes: Vec::new() }
+    }
+
+    /// What could not be read, and was left out.
+    pub fn mistakes(self) -> Vec<FieldError> {
+        self.mistakes
+    }
+
+    /// A field that is not empty.
+    pub fn text(&self, name: &str) -> Option<String> {
+        (self.field)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// A field that must mean something.
+    pub fn read<T>(&mut self, name: &str, message: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let read = read(&self.text(name)?);
+        if read.is_none() {
+            self.mistakes.push(FieldError { field: name.to_owned(), message: message.to_owned() });
+        }
+        read
+    }
+
+    /// A day, as its midnight in UTC.
+    pub fn day(&mut self, name: &str) -> Option<Timestamp> {
+        self.read(name, "Enter a day as 2026-11-21.", |text| parse_moment(text).filter(|_| text.len() == "2026-11-21".len()))
+    }
+
+    /// A moment in UTC.
+    pub fn moment(&mut self, name: &str) -> Option<Timestamp> {
+        self.read(name, "Enter a moment as 2026-11-21T09:00, in UTC.", parse_moment)
+    }
+
+    /// Whether TEST orders are meant, or real ones.
+    pub fn test(&mut self) -> Option<bool> {
+        self.read("test", "Choose TEST orders, real ones, or both.", |word| match word {
+            "only" => Some(true),
+            "none" => Some(false),
+            _ => None,
+        })
+    }
+
+    /// Where a page of the list begins.
+    pub fn place<T: FromStr>(&mut self, name: &str) -> Option<T> {
+        self.read(name, "This page of the list is not known; begin at the newest.", |id| id.parse().ok())
+    }
+}
+
+/// The query of an address: `?state=expired&since=2026-11-21T09:00:00Z`, or nothing where there are no fields.
+pub fn write_query(fields: &[(&'static str, String)]) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut query = String::new();
+    for (name, value) in fields {
+        query.push(if query.is_empty() { '?' } else { '&' });
+        query.push_str(name);
+        query.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':' => query.push(char::from(byte)),
+                b' ' => query.push('+'),
+                _ => query.extend(['%', char::from(HEX[usize::from(byte >> 4)]), char::from(HEX[usize::from(byte & 15)])]),
+            }
+        }
+    }
+    query
+}

@@ -1,0 +1,239 @@
+//! What came in at a merchant's listeners, accepted or not: what to look for, and what was found.
+
+use super::{
+    filter::{Reader, write_query},
+    listeners::{ReceivedRow, RefusalRow},
+};
+use crate::domain::{
+    FieldError, RefusalReason, Timestamp,
+    id::{ListenerId, NotificationId},
+    time::date,
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Accepted,
+    /// It was accepted, and the identical message came again.
+    Repeated,
+    Refused,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 3] = [Self::Refused, Self::Repeated, Self::Accepted];
+
+    /// The word in addresses.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Repeated => "repeated",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// The outcome of a word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.code() == code)
+    }
+
+    /// The word on the page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Repeated => "Repeated",
+            Self::Refused => "Refused",
+        }
+    }
+}
+
+/// What to look for. The filter line of the list is this, and so is the address of the page.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InboundFilter {
+    /// The beginning of an order's reference or external reference, or the gateway's number of the message. What is refused
+    /// has no order, and does not fit.
+    pub text: String,
+    pub outcome: Option<Outcome>,
+    /// Why it was refused; what was accepted does not fit.
+    pub reason: Option<RefusalReason>,
+    pub listener: Option<ListenerId>,
+    /// The first day, as its midnight in UTC; the day itself is the merchant's.
+    pub from: Option<Timestamp>,
+    /// The day after the last.
+    pub until: Option<Timestamp>,
+    /// Only of TEST orders, or only of real ones. What is refused is neither.
+    pub test: Option<bool>,
+    /// Continue with what came before this message (keyset paging). Refused ones are numbered in the same sequence.
+    pub after: Option<NotificationId>,
+    /// Continue with what came after this message.
+    pub before: Option<NotificationId>,
+}
+
+impl InboundFilter {
+    /// Reads a filter from the fields of an address or a form. What cannot be read is left out, and told.
+    pub fn read(field: impl Fn(&str) -> Option<String>) -> (Self, Vec<FieldError>) {
+        let mut reader = Reader::new(&field);
+        let unknown = "There is no such choice; choose one of the list.";
+        let filter = Self {
+            text: reader.text("text").unwrap_or_default(),
+            outcome: reader.read("outcome", unknown, Outcome::from_code),
+            reason: reader.read("reason", unknown, RefusalReason::from_code),
+            listener: reader.read("listener", "This is no listener; choose one of the list.", |id| id.parse().ok()),
+            from: reader.day("from"),
+            // The last day is meant to be part of it.
+            until: reader.day("until").map(|day| day.plus(DAY)),
+            test: reader.test(),
+            after: reader.place("after"),
+            before: reader.place("before"),
+        };
+        (filter, reader.mistakes())
+    }
+
+    /// The fields of the filter that are set, by the names that `read` knows.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let fields = [
+            ("text", self.text.clone()),
+            ("outcome", self.outcome.map_or("", Outcome::code).to_owned()),
+            ("reason", self.reason.map_or("", RefusalReason::code).to_owned()),
+            ("listener", self.listener.map(|id| id.to_string()).unwrap_or_default()),
+            ("from", self.from.map(date).unwrap_or_default()),
+            ("until", self.until.map(|until| date(until.minus(DAY))).unwrap_or_default()),
+            ("test", self.test.map_or("", |test| if test { "only" } else { "none" }).to_owned()),
+            ("after", self.after.map(|id| id.to_string()).unwrap_or_default()),
+            ("before", self.before.map(|id| id.to_string()).unwrap_or_default()),
+        ];
+        fields.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// The query of an address, or nothing where it is empty.
+    pub fn query(&self) -> String {
+        write_query(&self.fields())
+    }
+
+    /// The same, wherever its list is turned to.
+    pub fn whole(&self) -> Self {
+        Self { after: None, before: None, ..self.clone() }
+    }
+
+    /// Whether accepted messages can fit.
+    pub fn wants_accepted(&self) -> bool {
+        self.outcome != Some(Outcome::Refused) && self.reason.is_none()
+    }
+
+    /// Whether refused messages can fit.
+    pub fn wants_refused(&self) -> bool {
+        matches!(self.outcome, None | Some(Outcome::Refused)) && self.text.trim().is_empty() && self.test.is_none()
+    }
+}
+
+/// A message as a line of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundRow {
+    /// Where it came in; nothing where a person placed a TEST order.
+    pub listener: Option<ListenerId>,
+    pub message: InboundMessage,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InboundMessage {
+    Accepted { row: ReceivedRow, message_id: String, peer: String },
+    Refused(RefusalRow),
+}
+
+impl InboundRow {
+    /// Its place in the sequence of all.
+    pub const fn place(&self) -> NotificationId {
+        match &self.message {
+            InboundMessage::Accepted { row, .. } => row.id,
+            InboundMessage::Refused(row) => NotificationId(row.id.0),
+        }
+    }
+}
+
+/// A listener to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerChoice {
+    pub id: ListenerId,
+    pub label: String,
+}
+
+/// One page of found messages, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundList {
+    pub rows: Vec<InboundRow>,
+    /// Where older ones go on; `None` at the end.
+    pub next: Option<NotificationId>,
+    /// Where newer ones go on; `None` at the newest.
+    pub previous: Option<NotificationId>,
+    /// Where the page is not full although there is more to look through: back to this moment all were looked at.
+    pub looked_back_to: Option<Timestamp>,
+    /// The text fits so many orders that only some were looked at; a longer text finds the rest.
+    pub truncated: bool,
+    /// What can be chosen to filter by.
+    pub listeners: Vec<ListenerChoice>,
+}
+
+/// A page of messages that were posted to addresses which no listener has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrayList {
+    pub rows: Vec<RefusalRow>,
+    pub next: Option<NotificationId>,
+}
+
+/// Such a message, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrayPage {
+    pub refusal: RefusalRow,
+    pub head: String,
+    pub body: String,
+    pub fields: Vec<(String, String)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::parse_moment;
+
+    #[test]
+    fn a_filter_survives_the_address() {
+        let filter = InboundFilter {
+            text: "a b&".to_owned(),
+            outcome: Some(Outcome::Refused),
+            reason: Some(RefusalReason::WrongSignature),
+            listener: Some(ListenerId(9)),
+            from: parse_moment("2026-11-01"),
+            until: parse_moment("2026-11-22"),
+            test: Some(true),
+            after: Some(NotificationId(5)),
+            before: Some(NotificationId(6)),
+        };
+        let fields = filter.fields();
+        let (read, mistakes) =
+            InboundFilter::read(|name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
+        assert_eq!((read, mistakes), (filter.clone(), Vec::new()));
+        assert!(
+            filter.query().starts_with("?text=a+b%26&outcome=refused&reason=wrong-signature&listener="),
+            "{}",
+            filter.query()
+        );
+        let (read, mistakes) = InboundFilter::read(|_| Some("!".to_owned()));
+        assert_eq!(read.whole(), InboundFilter { text: "!".to_owned(), ..InboundFilter::default() });
+        assert_eq!(mistakes.len(), 8);
+    }
+
+    #[test]
+    fn what_is_refused_has_no_order() {
+        let wants = |filter: InboundFilter| (filter.wants_accepted(), filter.wants_refused());
+        assert_eq!(wants(InboundFilter::default()), (true, true));
+        assert_eq!(wants(InboundFilter { text: "1".to_owned(), ..InboundFilter::default() }), (true, false));
+        assert_eq!(wants(InboundFilter { test: Some(false), ..InboundFilter::default() }), (true, false));
+        assert_eq!(wants(InboundFilter { reason: Some(RefusalReason::TooSlow), ..InboundFilter::default() }), (false, true));
+        assert_eq!(wants(InboundFilter { outcome: Some(Outcome::Repeated), ..InboundFilter::default() }), (true, false));
+    }
+}

@@ -1,0 +1,114 @@
+//! What came in, the search over everything, saved views of lists, and the time zone that lists are told in.
+
+use crate::domain::{
+    AppError,
+    id::{NotificationId, RefusalId, ViewId},
+    pages::{
+        inbound::{InboundFilter, InboundList, StrayList, StrayPage},
+        search::SearchResults,
+        views::{ListKind, SavedView},
+    },
+};
+use leptos::prelude::*;
+use leptos::server_fn::codec::{GetUrl, Json};
+
+#[cfg(feature = "ssr")]
+use {
+    super::{
+        Caller, app_error,
+        form::{Done, Sent},
+    },
+    crate::domain::role::Permission,
+};
+
+/// Searches what came in at the listeners of a merchant.
+#[server(prefix = "/rpc", endpoint = "inbound/find", input = Json)]
+pub async fn find_inbound(merchant: String, inbound: InboundFilter) -> Result<InboundList, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let list = caller.services.find_inbound(&merchant, &inbound).await.map_err(app_error)?;
+    Ok(caller.shown(list))
+}
+
+/// What was posted to addresses that no listener has.
+#[server(prefix = "/rpc", endpoint = "inbound/strays", input = GetUrl)]
+pub async fn find_strays(#[server(default)] after: Option<NotificationId>) -> Result<StrayList, AppError> {
+    let caller = Caller::who_may(Permission::ManageMerchants)?;
+    let list = caller.services.strays(after).await.map_err(app_error)?;
+    Ok(caller.shown(list))
+}
+
+/// One message that was posted to such an address.
+#[server(prefix = "/rpc", endpoint = "inbound/stray", input = GetUrl)]
+pub async fn read_stray(stray: RefusalId) -> Result<StrayPage, AppError> {
+    let caller = Caller::who_may(Permission::ManageMerchants)?;
+    let page = caller.services.stray(stray).await.map_err(app_error)?;
+    Ok(caller.shown(page))
+}
+
+/// Looks for a text in everything that the caller may see.
+#[server(prefix = "/rpc", endpoint = "search", input = GetUrl)]
+pub async fn search_everything(#[server(default)] text: String) -> Result<SearchResults, AppError> {
+    let caller = Caller::who_may(Permission::Read)?;
+    let merchants = caller.services.merchants_of(&caller.user);
+    let whole_email = !caller.may(Permission::SeePersonalData);
+    let results = caller.services.search(&merchants, &text, whole_email).await.map_err(app_error)?;
+    Ok(caller.shown(results))
+}
+
+/// The caller's views of a list.
+#[server(prefix = "/rpc", endpoint = "views/list", input = GetUrl)]
+pub async fn list_views(merchant: String, list: ListKind) -> Result<Vec<SavedView>, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    caller.services.views(caller.user.id, &merchant, list).await.map_err(app_error)
+}
+
+/// Keeps the filter of a list under a name, for the caller alone.
+#[server(prefix = "/rpc", endpoint = "views/save")]
+pub async fn save_view(
+    merchant: String,
+    list: ListKind,
+    #[server(default)] name: String,
+    #[server(default)] query: String,
+) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/{}{query}", list.code());
+    let sent = Sent { form: "view", page: page.clone(), values: vec![("name", name.clone())] };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+        caller.services.save_view(caller.user.id, &merchant, list, &name, &query).await.map_err(app_error)?;
+        Ok(Done::at(page, format!("The view “{}” is kept; its address can be sent to others.", name.trim())))
+    };
+    sent.end(result.await)
+}
+
+/// Forgets a view of the caller.
+#[server(prefix = "/rpc", endpoint = "views/remove")]
+pub async fn remove_view(merchant: String, list: ListKind, view: ViewId) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/{}", list.code());
+    let sent = Sent { form: "view", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+        caller.services.remove_view(caller.user.id, &merchant, view).await.map_err(app_error)?;
+        Ok(Done::at(page, "The view was removed."))
+    };
+    sent.end(result.await)
+}
+
+/// The names of all time zones, for a merchant's settings.
+#[server(prefix = "/rpc", endpoint = "merchants/zones", input = GetUrl)]
+pub async fn zone_names() -> Result<Vec<String>, AppError> {
+    Caller::who_may(Permission::ChangeSettings)?;
+    Ok(crate::domain::Zone::names())
+}
+
+/// Sets the zone in which a merchant's moments are told.
+#[server(prefix = "/rpc", endpoint = "merchants/time-zone")]
+pub async fn set_time_zone(merchant: String, #[server(default)] time_zone: String) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/time-zone");
+    let sent = Sent { form: "time-zone", page: page.clone(), values: vec![("time_zone", time_zone.clone())] };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        let zone = caller.services.set_time_zone(&merchant, &time_zone, caller.actor()).await.map_err(app_error)?;
+        Ok(Done::at(page, format!("Times are told in {} now.", zone.name())))
+    };
+    sent.end(result.await)
+}

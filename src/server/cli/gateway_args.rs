@@ -1,0 +1,101 @@
+//! What may be typed about gateways.
+
+use super::args::{DatabaseArgs, OutputArgs, algorithms};
+use crate::domain::{Algorithm, Gateway, OrderStatus};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use std::path::PathBuf;
+
+/// Which gateways there are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GatewaysArgs {
+    /// A folder with descriptions (*.toml) of further gateways.
+    #[arg(long = "gateways", env = "QUITTANCE_GATEWAYS", value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GatewayCommand {
+    /// List gateways with what a listener of each needs.
+    List(GatewayListArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct GatewayListArgs {
+    #[command(flatten)]
+    pub gateways: GatewaysArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SimulateArgs {
+    /// The gateway: the one of the listener.
+    pub gateway: Gateway,
+    /// The listener that it posts to: its path (/ipn/…) or its id.
+    #[arg(long, value_name = "PATH|ID")]
+    pub listener: String,
+    /// What has become of the payment: paid, pending, refunded …
+    #[arg(long, value_name = "STATUS", default_value = "paid", value_parser = status())]
+    pub status: OrderStatus,
+    /// The order's number; digits, because some gateways know nothing else [default: a new one]
+    #[arg(long, value_name = "REFERENCE")]
+    pub order: Option<String>,
+    /// The amount, such as 49.90
+    #[arg(long, value_name = "AMOUNT", default_value = "50000")]
+    pub amount: String,
+    /// A code of three letters [default: the gateway's usual one]
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<String>,
+    /// The customer's address.
+    #[arg(long, value_name = "EMAIL", default_value = "buyer@example.com")]
+    pub email: String,
+    /// Where the server runs.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    pub server: String,
+    #[command(flatten)]
+    pub gateways: GatewaysArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ListenerAddArgs {
+    /// The merchant: its name, or its name in addresses.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: String,
+    /// Who posts to it: 2checkout, stripe, vnpay … `quittance gateway list` shows all.
+    #[arg(long, value_name = "KIND")]
+    pub gateway: Gateway,
+    /// The secret key from the gateway's settings, which checks what comes in.
+    #[arg(long, value_name = "KEY")]
+    pub secret: String,
+    /// What else the gateway needs, such as access-key=…; may be given several times.
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
+    pub options: Vec<(String, String)>,
+    #[command(flatten)]
+    pub gateways: GatewaysArgs,
+    /// A name for lists [default: the gateway's]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub label: String,
+    /// At least one of these must have signed a message.
+    #[arg(long, value_delimiter = ',', default_value = "md5,sha2-256,sha3-256", value_parser = algorithms())]
+    pub algorithms: Vec<Algorithm>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+fn status() -> impl TypedValueParser<Value = OrderStatus> {
+    PossibleValuesParser::new(OrderStatus::ALL.map(OrderStatus::code)).map(|code| OrderStatus::from_code(&code))
+}
+
+fn option(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("write NAME=VALUE, such as access-key=…, not {text:?}"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}

@@ -1,0 +1,203 @@
+//! What a proved message says.
+
+use super::{Amount, Clock, Origin, Preset, Scale, check::offset};
+use crate::domain::{
+    Money, OrderStatus, Timestamp,
+    money::Currency,
+    order::{OrderFacts, Refund},
+};
+use crate::server::gateway::{fields::Path, reference, shown, template::Source};
+use jiff::{
+    civil::DateTime,
+    fmt::temporal::DateTimeParser,
+    tz::{Offset, TimeZone},
+};
+
+/// What was read of a message.
+pub struct Reading {
+    pub facts: OrderFacts,
+    pub product: String,
+    pub product_id: String,
+    pub payment_method: String,
+    /// The amount that it names: of the order, or of a refund.
+    pub told: Option<Money>,
+}
+
+impl Preset {
+    /// Whether a message is about no payment and only wants an answer.
+    pub fn is_ignored(&self, source: &Source<'_, '_>) -> bool {
+        self.ignore.as_ref().is_some_and(|ignore| {
+            let word = ignore.word.text(source).trim().to_lowercase();
+            ignore.words.iter().any(|known| known.to_lowercase() == word)
+                || !ignore.unless.is_empty() && !ignore.unless.iter().any(|begin| word.starts_with(&begin.to_lowercase()))
+        })
+    }
+
+    /// Reads a message; `None` where it names no order.
+    pub fn read_order(&self, source: &Source<'_, '_>) -> Option<Reading> {
+        let scope = source.scope;
+        let order = &self.order;
+        let first = |paths: &[Path]| scope.first(paths);
+        let external = reference(&first(&order.external));
+        let named = reference(&first(&order.reference));
+        let named = if named.is_empty() { external.clone() } else { named };
+        if named.is_empty() {
+            return None;
+        }
+        let (status, vendor_status) = self.status(source);
+        let amount = order.amount.as_ref().and_then(|amount| read_amount(amount, &amount.value, source));
+        let is_refund = matches!(status, OrderStatus::Refunded | OrderStatus::PartiallyRefunded);
+        let read = |paths: &[Path]| order.amount.as_ref().and_then(|amount| read_amount(amount, paths, source));
+        let given_back = read(&order.refund).filter(|_| is_refund);
+        let size = |money: Money| money.minor.saturating_abs();
+        let part = given_back.map(|money| Refund::Part(size(money)));
+        let refund = read(&order.refunded).map(|money| Refund::Total(size(money))).or(part);
+        let message_id = order.message.as_ref().map(|template| reference(&template.text(source))).unwrap_or_default();
+        let customer = order.customer.as_ref().map(|template| shown(&template.text(source))).unwrap_or_default();
+        Some(Reading {
+            product: shown(&first(&order.product)).into(),
+            product_id: shown(&first(&order.product_id)).into(),
+            payment_method: shown(&first(&order.payment_method)).into(),
+            told: amount.or(given_back),
+            facts: OrderFacts {
+                reference: named,
+                external,
+                email: shown(&first(&order.email)).to_lowercase(),
+                customer,
+                status,
+                vendor_status,
+                // The amount of a refund is not that of the order.
+                amount: amount.filter(|_| !matches!(refund, Some(Refund::Part(_)))),
+                test: order.test.iter().any(|condition| {
+                    let told = match &condition.origin {
+                        Origin::Header(name) => {
+                            source.headers.get(name.as_str()).map(|value| String::from_utf8_lossy(value.as_bytes()))
+                        }
+                        Origin::Field(path) => scope.text(path),
+                    };
+                    told.is_some_and(|text| text.trim().eq_ignore_ascii_case(&condition.value))
+                }),
+                event_at: order.at.as_ref().and_then(|at| moment(&first(&at.from), &at.form, at.offset.as_deref())),
+                message_id,
+                refund,
+            },
+        })
+    }
+
+    /// Our word, and the gateway's.
+    fn status(&self, source: &Source<'_, '_>) -> (OrderStatus, compact_str::CompactString) {
+        let mut told = String::new();
+        for table in &self.statuses {
+            told = table.word.text(source);
+            let word = told.trim().to_lowercase();
+            let found = table.map.get(&word).or_else(|| table.map.get("*").filter(|_| !word.is_empty()));
+            if let Some(status) = found {
+                return (*status, shown(&told));
+            }
+        }
+        (OrderStatus::Unmapped, shown(&told))
+    }
+}
+
+fn read_amount(amount: &Amount, paths: &[Path], source: &Source<'_, '_>) -> Option<Money> {
+    let chosen = amount.option.as_ref().and_then(|name| source.options.get(name)).or(amount.always.as_deref());
+    let currency = match chosen {
+        Some(code) => Currency::parse(code),
+        None => Currency::parse(&source.scope.first(&amount.currency)),
+    }?;
+    amount_of(&source.scope.first(paths), currency, amount.scale)
+}
+
+/// An amount as a gateway counts it.
+fn amount_of(text: &str, currency: Currency, scale: Scale) -> Option<Money> {
+    let text = text.trim();
+    match scale {
+        Scale::Decimal => Money::parse(text, currency),
+        Scale::Minor => text.parse().ok().map(|minor| Money { minor, currency }),
+        Scale::Hundredths => {
+            let hundredths: i64 = text.parse().ok()?;
+            let factor = 10i64.pow(currency.exponent());
+            let scaled = hundredths.checked_mul(factor)?;
+            (scaled % 100 == 0).then_some(Money { minor: scaled / 100, currency })
+        }
+    }
+}
+
+fn moment(text: &str, form: &Clock, told_offset: Option<&str>) -> Option<Timestamp> {
+    let text = text.trim();
+    let civil_offset = || told_offset.and_then(offset).unwrap_or(Offset::UTC);
+    let civil = |moment: DateTime| {
+        let zoned = moment.to_zoned(TimeZone::fixed(civil_offset())).ok()?;
+        Some(Timestamp(zoned.timestamp().as_microsecond()))
+    };
+    match form {
+        Clock::Unix => text.parse::<i64>().ok()?.checked_mul(1_000_000).map(Timestamp),
+        Clock::UnixMillis => text.parse::<i64>().ok()?.checked_mul(1_000).map(Timestamp),
+        Clock::Iso => {
+            let parser = DateTimeParser::new();
+            match parser.parse_timestamp(text) {
+                Ok(moment) => Some(Timestamp(moment.as_microsecond())),
+                // Without an offset.
+                Err(_) => parser.parse_datetime(text).ok().and_then(civil),
+            }
+        }
+        Clock::Civil(form) => DateTime::strptime(form, text).ok().and_then(civil),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn usd() -> Currency {
+        Currency::parse("USD").unwrap()
+    }
+
+    #[test]
+    fn amounts_by_scale() {
+        let vnd = Currency::parse("VND").unwrap();
+        let minor = |text: &str, currency, scale| amount_of(text, currency, scale).map(|money| money.minor);
+        assert_eq!(minor("1000000", vnd, Scale::Hundredths), Some(10_000));
+        assert_eq!(minor("1000050", vnd, Scale::Hundredths), None, "half a dong");
+        assert_eq!(minor("1050", usd(), Scale::Hundredths), Some(1_050));
+        assert_eq!(minor("10000", vnd, Scale::Minor), Some(10_000));
+        assert_eq!(minor("49.95", usd(), Scale::Decimal), Some(4_995));
+        for wrong in ["", "NaN", "1e9", "9223372036854775808", "12.345", "0x1", "true"] {
+            for scale in [Scale::Minor, Scale::Decimal, Scale::Hundredths] {
+                assert_eq!(minor(wrong, usd(), scale), None, "{wrong} {scale:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn moments_by_form() {
+        let at = |text: &str, form, offset| moment(text, &form, offset).map(|at| at.micros());
+        assert_eq!(at("1700000000", Clock::Unix, None), Some(1_700_000_000_000_000));
+        assert_eq!(at("1700000000123", Clock::UnixMillis, None), Some(1_700_000_000_123_000));
+        assert_eq!(at("2023-11-14T22:13:20Z", Clock::Iso, None), Some(1_700_000_000_000_000));
+        assert_eq!(at("2023-11-14T23:13:20+01:00", Clock::Iso, None), Some(1_700_000_000_000_000));
+        assert_eq!(at("2023-11-14T22:13:20.5", Clock::Iso, None), Some(1_700_000_000_500_000));
+        let civil = || Clock::Civil("%Y%m%d%H%M%S".to_owned());
+        assert_eq!(at("20231115051320", civil(), Some("+07:00")), Some(1_700_000_000_000_000));
+        for wrong in ["", "yesterday", "99999999999999999999", "20231315051320"] {
+            assert_eq!(
+                at(wrong, Clock::Unix, None).or(at(wrong, Clock::Iso, None)).or(at(wrong, civil(), None)),
+                None,
+                "{wrong}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_an_amount_or_a_moment_panic(text in "\\PC{0,24}") {
+            for scale in [Scale::Minor, Scale::Decimal, Scale::Hundredths] {
+                let _ = amount_of(&text, usd(), scale);
+            }
+            for form in [Clock::Unix, Clock::UnixMillis, Clock::Iso, Clock::Civil("%Y-%m-%d %H:%M:%S".to_owned())] {
+                let _ = moment(&text, &form, Some("+07:00"));
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Whether a request is what it claims to be.
+
+use super::{ADDRESS, BodyForm, List, MODE, Origin, PREVIOUS_SECRET, Preset, Signature, Verb};
+use crate::domain::{RefusalReason, Timestamp, order::OrderFacts};
+use crate::server::gateway::{
+    Credentials, Refused, Request,
+    fields::{Fields, Scope},
+    json::{Json, JsonError},
+    template::Source,
+};
+use crate::server::ipn::{Form, FormError};
+use std::borrow::Cow;
+
+/// Most secrets or signatures that are tried with each other.
+const MAX_CANDIDATES: usize = 8;
+/// Most messages in one request.
+const MAX_ITEMS: usize = 200;
+
+/// A request whose fields were read.
+pub struct Parsed<'a> {
+    pub fields: Fields<'a>,
+    pub raw: &'a [u8],
+}
+
+impl Preset {
+    /// Reads the fields.
+    pub fn parse<'a>(&self, request: &Request<'a>) -> Result<Parsed<'a>, Refused> {
+        let is_get = request.method == http::Method::GET;
+        let fits = match self.method {
+            Verb::Post => !is_get,
+            Verb::Get => is_get,
+            Verb::Either => true,
+        };
+        if !fits {
+            return Err(Refused::because(RefusalReason::WrongMethod));
+        }
+        let raw = if is_get { request.query.as_bytes() } else { request.body };
+        let malformed = |detail: String| Refused { reason: RefusalReason::Malformed, detail };
+        let fields = match self.body {
+            BodyForm::Form => Fields::Form(Form::parse(raw).map_err(|error| match error {
+                FormError::Empty => malformed("It is empty; a form was expected.".to_owned()),
+                FormError::TooManyFields => Refused::because(RefusalReason::TooManyFields),
+            })?),
+            BodyForm::Json => {
+                let refused = |error| match error {
+                    JsonError::TooMany => Refused::because(RefusalReason::TooManyFields),
+                    error => malformed(format!("JSON was expected: {error}.")),
+                };
+                let root = Json::parse(raw).map_err(refused)?;
+                let mut fields = Fields::Json { root, inner: None };
+                if let Some(path) = &self.inner {
+                    let text = Scope { fields: &fields, item: None }.text(path).map(Cow::into_owned);
+                    let text = text.ok_or_else(|| malformed(format!("{path} is missing.")))?;
+                    let wrapped = Json::parse(text.as_bytes()).map_err(refused)?.into_owned();
+                    if let Fields::Json { inner, .. } = &mut fields {
+                        *inner = Some(wrapped);
+                    }
+                }
+                fields
+            }
+        };
+        Ok(Parsed { fields, raw })
+    }
+
+    /// The order that a message names, in the first of several.
+    pub fn named(&self, message: &[u8]) -> Option<String> {
+        let fields = match self.body {
+            BodyForm::Form => Fields::Form(Form::parse(message).ok()?),
+            BodyForm::Json => {
+                let root = Json::parse(message).ok()?;
+                let mut fields = Fields::Json { root, inner: None };
+                let text =
+                    self.inner.as_ref().and_then(|path| Scope { fields: &fields, item: None }.text(path).map(Cow::into_owned));
+                if let (Some(text), Fields::Json { inner, .. }) = (text, &mut fields) {
+                    *inner = Json::parse(text.as_bytes()).ok().map(Json::into_owned);
+                }
+                fields
+            }
+        };
+        let scope = self.scopes(&fields).ok()?.into_iter().next()?;
+        Some(scope.first(&self.order.reference).into_owned())
+    }
+
+    /// The messages of a request.
+    pub fn scopes<'f, 'a>(&self, fields: &'f Fields<'a>) -> Result<Vec<Scope<'f, 'a>>, Refused> {
+        let whole = Scope { fields, item: None };
+        let Some(items) = &self.items else { return Ok(vec![whole]) };
+        let missing = || Refused { reason: RefusalReason::Malformed, detail: format!("There is no list {}.", items.within) };
+        let Some(Json::List(list)) = whole.json(&items.within) else { return Err(missing()) };
+        if list.is_empty() {
+            return Err(missing());
+        }
+        if list.len() > MAX_ITEMS {
+            return Err(Refused::because(RefusalReason::TooManyFields));
+        }
+        let message = |item: &'f Json<'a>| match &items.member {
+            Some(member) => item.member(member),
+            None => Some(item),
+        };
+        list.iter().map(|item| Ok(Scope { fields, item: Some(message(item).ok_or_else(missing)?) })).collect()
+    }
+
+    /// Checks signature and time stamp of one message.
+    pub fn prove(
+        &self,
+        scope: Scope<'_, '_>,
+        raw: &[u8],
+        credentials: Credentials<'_>,
+        request: &Request<'_>,
+    ) -> Result<(), Refused> {
+        let secrets = secrets(&credentials);
+        let mut is_there = false;
+        for signature in &self.signatures {
+            let allowed =
+                |secret: &&[u8]| signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_bytes()));
+            let secrets: Vec<&[u8]> = secrets.iter().copied().filter(allowed).collect();
+            if secrets.is_empty() {
+                continue;
+            }
+            let Some(text) = find(&signature.from, scope, request) else { continue };
+            is_there = true;
+            let Found { candidates, time } = pick(signature, &text);
+            if candidates.is_empty() {
+                continue;
+            }
+            let time = match &signature.timestamp {
+                Some(origin) => find(origin, scope, request).map(Cow::into_owned),
+                None => time,
+            };
+            let id = signature.id.as_ref().and_then(|origin| find(origin, scope, request)).unwrap_or_default();
+            let source = Source {
+                scope,
+                body: request.body,
+                timestamp: time.as_deref().unwrap_or_default(),
+                id: &id,
+                secret: &[],
+                options: credentials.options,
+                headers: request.headers,
+                url: credentials.options.get(ADDRESS).map_or(request.url, |address| [address, ""]),
+                pairs: signature.pairs.as_ref(),
+                raw,
+            };
+            // No early end: the time taken tells nothing about which of several was right.
+            let mut right = false;
+            for secret in &secrets {
+                let message = signature.message.fill(&Source { secret, ..source });
+                for given in &candidates {
+                    right |= signature.is_right(secret, &message, given);
+                }
+            }
+            if !right {
+                return Err(Refused { reason: RefusalReason::WrongSignature, detail: signature.told(secrets.len()) });
+            }
+            if let Some(tolerance) = signature.tolerance {
+                fresh(time.as_deref(), tolerance, request.now)?;
+            }
+            return Ok(());
+        }
+        Err(if is_there {
+            Refused {
+                reason: RefusalReason::Malformed,
+                detail: "The signature has not the form that this gateway uses.".to_owned(),
+            }
+        } else {
+            let places: Vec<_> = self.signatures.iter().map(|signature| signature.place()).collect();
+            Refused { reason: RefusalReason::NoSignature, detail: format!("Expected in {}.", places.join(" or ")) }
+        })
+    }
+
+    /// Whether each message of a request is signed by itself.
+    pub fn signs_each_item(&self) -> bool {
+        self.signatures.iter().any(|signature| matches!(signature.from, Origin::Field(_)))
+    }
+
+    /// Whether a test message came to a listener for real ones, or the other way round.
+    pub fn fits_mode(&self, facts: &OrderFacts, credentials: Credentials<'_>) -> Result<(), Refused> {
+        let wanted = match credentials.options.get(MODE) {
+            Some("live") => false,
+            Some("test") => true,
+            _ => return Ok(()),
+        };
+        if facts.test == wanted {
+            return Ok(());
+        }
+        let detail =
+            if facts.test { "It is a test; this listener takes real ones." } else { "It is real; this listener takes tests." };
+        Err(Refused { reason: RefusalReason::WrongMode, detail: detail.to_owned() })
+    }
+
+    /// Whether fields are what the listener's options say.
+    pub fn settled(&self, scope: Scope<'_, '_>, credentials: Credentials<'_>) -> Result<(), Refused> {
+        for check in &self.checks {
+            let Some(expected) = credentials.options.get(&check.option) else { continue };
+            let found = scope.text(&check.field).unwrap_or_default();
+            if !found.trim().eq_ignore_ascii_case(expected.trim()) {
+                let detail = format!("{} is not what this listener expects ({}).", check.field, check.option);
+                return Err(Refused { reason: RefusalReason::WrongMerchant, detail });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Signature {
+    fn is_right(&self, secret: &[u8], message: &[u8], given: &[u8]) -> bool {
+        let Some(given) = self.encoding.read(given) else { return false };
+        let Ok(key) = self.key_of(secret) else { return false };
+        let method = self.method.iter().find(|method| method.size() == given.len());
+        method.is_some_and(|method| method.verify(&key, message, &given))
+    }
+
+    /// The key that a secret stands for.
+    pub fn key_of(&self, secret: &[u8]) -> Result<Vec<u8>, &'static str> {
+        self.key.read(secret.strip_prefix(self.key_prefix.as_bytes()).unwrap_or(secret))
+    }
+
+    fn place(&self) -> String {
+        match &self.from {
+            Origin::Header(name) => format!("the header {name}"),
+            Origin::Field(path) => format!("the field {path}"),
+        }
+    }
+
+    fn told(&self, secrets: usize) -> String {
+        let methods: Vec<_> = self.method.iter().map(|method| method.label()).collect();
+        let tried = if secrets > 1 { "; neither the secret nor the previous one fits" } else { "" };
+        format!("{} ({}) is wrong{tried}.", self.place(), methods.join(" or "))
+    }
+}
+
+/// The secret, and the one before it while it is being replaced.
+fn secrets<'a>(credentials: &Credentials<'a>) -> Vec<&'a [u8]> {
+    let previous = credentials.options.get(PREVIOUS_SECRET).map(str::as_bytes);
+    std::iter::once(credentials.secret).chain(previous).collect()
+}
+
+fn find<'s>(origin: &Origin, scope: Scope<'s, '_>, request: &Request<'s>) -> Option<Cow<'s, [u8]>> {
+    let found = match origin {
+        Origin::Header(name) => request.headers.get(name.as_str()).map(|value| Cow::Borrowed(value.as_bytes())),
+        Origin::Field(path) => scope.bytes(path),
+    };
+    found.filter(|text| !text.is_empty())
+}
+
+struct Found<'t> {
+    candidates: Vec<&'t [u8]>,
+    time: Option<Vec<u8>>,
+}
+
+fn pick<'t>(signature: &Signature, text: &'t [u8]) -> Found<'t> {
+    let unprefixed = |text: &'t [u8]| {
+        let prefix = signature.prefix.as_bytes();
+        let begins = text.len() >= prefix.len() && text[..prefix.len()].eq_ignore_ascii_case(prefix);
+        begins.then(|| &text[prefix.len()..])
+    };
+    let Some(List { separator, assign, name, time }) = &signature.list else {
+        return Found { candidates: unprefixed(text.trim_ascii()).into_iter().collect(), time: None };
+    };
+    let mut found = Found { candidates: Vec::new(), time: None };
+    for part in text.split(|byte| char::from(*byte) == *separator) {
+        let part = part.trim_ascii();
+        let Some(at) = part.iter().position(|byte| char::from(*byte) == *assign) else { continue };
+        let (key, value) = (&part[..at], &part[at + 1..]);
+        if key == name.as_bytes() && found.candidates.len() < MAX_CANDIDATES {
+            found.candidates.extend(unprefixed(value));
+        } else if time.as_ref().is_some_and(|time| key == time.as_bytes()) {
+            found.time = Some(value.to_vec());
+        }
+    }
+    found
+}
+
+fn fresh(time: Option<&[u8]>, tolerance: u32, now: Timestamp) -> Result<(), Refused> {
+    let stale = |detail: String| Refused { reason: RefusalReason::Stale, detail };
+    let told = time.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse::<i64>().ok());
+    let Some(told) = told else { return Err(stale("The time stamp is missing or no number.".to_owned())) };
+    // Thirteen digits are milliseconds, in any year that matters.
+    let told = if told >= 100_000_000_000 { told / 1_000 } else { told };
+    let off = (now.micros().div_euclid(1_000_000)).saturating_sub(told);
+    if off.unsigned_abs() > u64::from(tolerance) {
+        let side = if off > 0 { "old" } else { "ahead of this server's clock" };
+        return Err(stale(format!("The time stamp is {} seconds {side}; {tolerance} are allowed.", off.unsigned_abs())));
+    }
+    Ok(())
+}
+
+/// A moment in seconds since 1970, as time stamps of signatures are written.
+pub fn now_text(now: Timestamp) -> String {
+    now.micros().div_euclid(1_000_000).to_string()
+}
+
+impl Signature {
+    /// The number of the message that a header carries.
+    pub fn id_of<'a>(&self, request: &Request<'a>) -> Option<&'a [u8]> {
+        match self.id.as_ref()? {
+            Origin::Header(name) => request.headers.get(name.as_str()).map(http::HeaderValue::as_bytes),
+            Origin::Field(_) => None,
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Texts put together from parts of a message: what a signature runs over, what an order is called.
+//!
+//! `{path}` stands for a field, `{@body}`, `{@timestamp}`, `{@id}`, `{@url}`, `{@secret}`, `{@option.NAME}`,
+//! `{@header.NAME}` and `{@pairs}` for the rest; `{{` and `}}` for braces. Behind bars stand changes: `{@secret|md5|upper}`,
+//! `{merchantId|json}`.
+
+use super::{
+    fields::{Fields, Path, Scope},
+    json::{Json, write_text},
+};
+use crate::domain::GatewayOptions;
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+use std::str::FromStr;
+
+/// A text with places in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Place(Place, Vec<Change>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Field(Path),
+    Body,
+    Timestamp,
+    Id,
+    Url,
+    Secret,
+    Option(String),
+    Header(String),
+    Pairs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Upper,
+    Lower,
+    Md5,
+    Sha256,
+    /// As JSON: numbers as they came, texts with quotes.
+    Json,
+}
+
+/// What places are filled from.
+#[derive(Clone, Copy)]
+pub struct Source<'s, 'a> {
+    pub scope: Scope<'s, 'a>,
+    pub body: &'s [u8],
+    /// Of the signature, as it was written.
+    pub timestamp: &'s [u8],
+    /// Of the message, as a header says.
+    pub id: &'s [u8],
+    pub secret: &'s [u8],
+    pub options: &'s GatewayOptions,
+    pub headers: &'s http::HeaderMap,
+    /// Where the gateway posts to, as it knows the address.
+    pub url: [&'s str; 2],
+    pub pairs: Option<&'s Pairs>,
+    /// The query or the form as it came.
+    pub raw: &'s [u8],
+}
+
+impl FromStr for Template {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let after = &rest[at..];
+            if let Some(escaped) = after.strip_prefix("{{").or_else(|| after.strip_prefix("}}")) {
+                literal.push_str(&after[..1]);
+                rest = escaped;
+                continue;
+            }
+            let inner = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+            let Some((inner, behind)) = inner else {
+                return Err(format!("{text:?} has a brace without its partner; write {{{{ or }}}} for a brace itself"));
+            };
+            if !literal.is_empty() {
+                parts.push(Part::Literal(std::mem::take(&mut literal)));
+            }
+            let mut words = inner.split('|');
+            let place = place(words.next().unwrap_or_default())?;
+            parts.push(Part::Place(place, words.map(change).collect::<Result<_, _>>()?));
+            rest = behind;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        Ok(Self(parts))
+    }
+}
+
+fn place(word: &str) -> Result<Place, String> {
+    let Some(special) = word.strip_prefix('@') else { return Ok(Place::Field(word.parse()?)) };
+    Ok(match special.split_once('.') {
+        Some(("option", name)) => Place::Option(name.to_owned()),
+        Some(("header", name)) => Place::Header(name.to_ascii_lowercase()),
+        None if special == "body" => Place::Body,
+        None if special == "timestamp" => Place::Timestamp,
+        None if special == "id" => Place::Id,
+        None if special == "url" => Place::Url,
+        None if special == "secret" => Place::Secret,
+        None if special == "pairs" => Place::Pairs,
+        _ => {
+            return Err(format!(
+                "there is no {{@{special}}}; there are @body, @timestamp, @id, @url, @secret, @pairs, @option.NAME and @header.NAME"
+            ));
+        }
+    })
+}
+
+fn change(word: &str) -> Result<Change, String> {
+    Ok(match word.trim() {
+        "upper" => Change::Upper,
+        "lower" => Change::Lower,
+        "md5" => Change::Md5,
+        "sha256" => Change::Sha256,
+        "json" => Change::Json,
+        other => return Err(format!("{other:?} is no change; there are upper, lower, md5, sha256 and json")),
+    })
+}
+
+impl<'de> serde::Deserialize<'de> for Template {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Template {
+    /// The options that it names.
+    pub fn options(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Place(Place::Option(name), _) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether the sender's address for us is part of it.
+    pub fn has_url(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Place(Place::Url, _)))
+    }
+
+    /// Whether it takes pairs.
+    pub fn has_pairs(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Place(Place::Pairs, _)))
+    }
+
+    /// The text; what is not there is empty.
+    pub fn fill(&self, source: &Source<'_, '_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(source.body.len() + 64);
+        for part in &self.0 {
+            match part {
+                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Place(place, changes) => put(place, changes, source, &mut out),
+            }
+        }
+        out
+    }
+
+    /// The text for people.
+    pub fn text(&self, source: &Source<'_, '_>) -> String {
+        String::from_utf8_lossy(&self.fill(source)).into_owned()
+    }
+}
+
+fn put(place: &Place, changes: &[Change], source: &Source<'_, '_>, out: &mut Vec<u8>) {
+    let from = out.len();
+    match place {
+        Place::Field(path) => {
+            if changes.first() == Some(&Change::Json)
+                && let Some(value) = source.scope.json(path)
+            {
+                return value.write(out, false);
+            }
+            out.extend_from_slice(&source.scope.bytes(path).unwrap_or_default());
+        }
+        Place::Body => out.extend_from_slice(source.body),
+        Place::Timestamp => out.extend_from_slice(source.timestamp),
+        Place::Id => out.extend_from_slice(source.id),
+        Place::Url => out.extend_from_slice(source.url.concat().as_bytes()),
+        Place::Secret => out.extend_from_slice(source.secret),
+        Place::Option(name) => out.extend_from_slice(source.options.get(name).unwrap_or_default().as_bytes()),
+        Place::Header(name) => {
+            out.extend_from_slice(source.headers.get(name.as_str()).map_or(&[][..], |value| value.as_bytes()));
+        }
+        Place::Pairs => {
+            if let Some(pairs) = source.pairs {
+                pairs.write(source, out);
+            }
+        }
+    }
+    for change in changes {
+        let text = out.split_off(from);
+        match change {
+            Change::Upper => out.extend(text.to_ascii_uppercase()),
+            Change::Lower => out.extend(text.to_ascii_lowercase()),
+            Change::Md5 => out.extend(hex::encode(Md5::digest(&text)).into_bytes()),
+            Change::Sha256 => out.extend(hex::encode(Sha256::digest(&text)).into_bytes()),
+            Change::Json => write_text(&String::from_utf8_lossy(&text), out),
+        }
+    }
+}
+
+/// Names and values in a row.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pairs {
+    /// The object of a JSON message that they are in; else the whole message.
+    #[serde(default, rename = "in")]
+    within: Option<Path>,
+    /// Only names that begin so.
+    #[serde(default)]
+    only: Vec<String>,
+    /// Not these names.
+    #[serde(default)]
+    without: Vec<String>,
+    /// Pairs without a value count, too.
+    #[serde(default)]
+    keep_empty: bool,
+    #[serde(default)]
+    encode: PairEncoding,
+    /// Between name and value.
+    #[serde(default = "equals")]
+    equals: String,
+    /// Between pairs.
+    #[serde(default = "ampersand")]
+    joiner: String,
+    /// The secret follows each value.
+    #[serde(default)]
+    secret_after_each: bool,
+}
+
+fn equals() -> String {
+    "=".to_owned()
+}
+
+fn ampersand() -> String {
+    "&".to_owned()
+}
+
+/// How names and values are written in pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PairEncoding {
+    /// Decoded.
+    #[default]
+    None,
+    /// As they came in the query or the form: encoders differ in a few characters.
+    Received,
+    /// Everything but letters, digits and `-._~` with percent signs.
+    Rfc3986,
+}
+
+impl Pairs {
+    fn is_wanted(&self, name: &str) -> bool {
+        (self.only.is_empty() || self.only.iter().any(|only| name.starts_with(only.as_str())))
+            && !self.without.iter().any(|without| name == without)
+    }
+
+    /// Pairs sorted by name, those with the same name in received order.
+    fn write(&self, source: &Source<'_, '_>, out: &mut Vec<u8>) {
+        let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = match (source.scope.fields, self.encode) {
+            (Fields::Form(_), PairEncoding::Received) => {
+                let raw = source.raw.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+                let split = |pair: &[u8]| match pair.iter().position(|byte| *byte == b'=') {
+                    Some(at) => (pair[..at].to_vec(), pair[at + 1..].to_vec()),
+                    None => (pair.to_vec(), Vec::new()),
+                };
+                raw.map(split).collect()
+            }
+            (Fields::Form(form), _) => form.fields.iter().map(|field| (field.name.to_vec(), field.value.to_vec())).collect(),
+            (Fields::Json { root, .. }, _) => {
+                let object = match &self.within {
+                    Some(path) => source.scope.json(path),
+                    None => Some(source.scope.item.unwrap_or(root)),
+                };
+                let Some(Json::Object(members)) = object else { return };
+                members.iter().map(|(name, value)| (name.as_bytes().to_vec(), plain(value))).collect()
+            }
+            (Fields::None, _) => return,
+        };
+        pairs.retain(|(name, value)| self.is_wanted(&String::from_utf8_lossy(name)) && (self.keep_empty || !value.is_empty()));
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        let encoded = |text: &[u8], out: &mut Vec<u8>| match self.encode {
+            PairEncoding::Rfc3986 => percent(text, out),
+            PairEncoding::None | PairEncoding::Received => out.extend_from_slice(text),
+        };
+        for (at, (name, value)) in pairs.iter().enumerate() {
+            if at > 0 {
+                out.extend_from_slice(self.joiner.as_bytes());
+            }
+            encoded(name, out);
+            out.extend_from_slice(self.equals.as_bytes());
+            encoded(value, out);
+            if self.secret_after_each {
+                out.extend_from_slice(source.secret);
+            }
+        }
+    }
+}
+
+/// A value as PayOS writes it between its pairs: nothing for `null`, lists and objects as JSON with their names in order.
+fn plain(value: &Json<'_>) -> Vec<u8> {
+    match value {
+        Json::Text(text) if *text == "null" || *text == "undefined" => Vec::new(),
+        Json::List(_) | Json::Object(_) => {
+            let mut out = Vec::new();
+            value.write(&mut out, true);
+            out
+        }
+        value => value.text().unwrap_or_default().as_bytes().to_vec(),
+    }
+}
+
+fn percent(text: &[u8], out: &mut Vec<u8>) {
+    for byte in text {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(*byte);
+        } else {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::ipn::Form;
+    use proptest::prelude::*;
+
+    fn fill(template: &str, pairs: &str, body: &[u8], fields: &Fields<'_>) -> String {
+        let template: Template = template.parse().unwrap();
+        let pairs: Pairs = toml::from_str(pairs).unwrap();
+        let options = GatewayOptions([("access-key".to_owned(), "AK".to_owned())].into());
+        let headers = http::HeaderMap::from_iter([(http::HeaderName::from_static("x-a"), http::HeaderValue::from_static("h"))]);
+        template.text(&Source {
+            scope: Scope { fields, item: None },
+            body,
+            timestamp: b"17",
+            id: b"m1",
+            secret: b"hush",
+            options: &options,
+            headers: &headers,
+            url: ["https://a.example", "/ipn/1"],
+            pairs: Some(&pairs),
+            raw: body,
+        })
+    }
+
+    #[test]
+    fn places_are_filled() {
+        let body = br#"{"a":{"n":1.50,"t":"x/y"},"z":null}"#;
+        let fields = Fields::Json { root: Json::parse(body).unwrap(), inner: None };
+        let fill = |template| fill(template, "", body, &fields);
+        assert_eq!(fill("{@id}.{@timestamp}.{@url}"), "m1.17.https://a.example/ipn/1");
+        assert_eq!(fill("{@body}"), String::from_utf8_lossy(body));
+        assert_eq!(fill(r#"{{"n":{a.n|json},"t":{a.t|json},"crc":{@secret|json}}}"#), r#"{"n":1.50,"t":"x/y","crc":"hush"}"#);
+        assert_eq!(fill("{@secret|md5|upper}"), "588D39BCE7C5FCAE6A8529C3997387EA".to_owned());
+        assert_eq!(fill("{@option.access-key}{@header.X-A}{nothing}"), "AKh");
+    }
+
+    #[test]
+    fn pairs_are_sorted_and_filtered() {
+        let body = b"b=2+3&a=%C3%A9&sig=x&empty=&B=4";
+        let fields = Fields::Form(Form::parse(body).unwrap());
+        let fill = |pairs| fill("{@pairs}", pairs, body, &fields);
+        assert_eq!(fill("without = ['sig']"), "B=4&a=é&b=2 3");
+        assert_eq!(fill("without = ['sig']\nencode = 'received'"), "B=4&a=%C3%A9&b=2+3");
+        assert_eq!(fill("without = ['sig']\nencode = 'rfc3986'\nkeep-empty = true"), "B=4&a=%C3%A9&b=2%203&empty=");
+        assert_eq!(fill("only = ['b']\nsecret-after-each = true\njoiner = ''"), "b=2 3hush");
+    }
+
+    #[test]
+    fn mistakes_say_what_there_is() {
+        assert!("{a".parse::<Template>().unwrap_err().contains("partner"));
+        assert!("a}".parse::<Template>().unwrap_err().contains("partner"));
+        assert!("{@bodi}".parse::<Template>().unwrap_err().contains("@body"));
+        assert!("{a|rot13}".parse::<Template>().unwrap_err().contains("upper"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_template_or_not(text in "[{}@a-c.|!$\\[0\\]]{0,16}") {
+            let _ = text.parse::<Template>();
+        }
+    }
+}

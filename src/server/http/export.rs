@@ -1,0 +1,107 @@
+//! `/m/{merchant}/deliveries.csv` and `/m/{merchant}/inbound.csv`: the lists as files, by the filters of their pages.
+
+use super::Panel;
+use crate::{
+    domain::{
+        FieldError,
+        pages::{deliveries::DeliveryFilter, inbound::InboundFilter},
+        role::Permission,
+    },
+    rpc::{CurrentUser, app_error},
+    server::{
+        service::export::{Export, ListFilter},
+        store::{Actor, UserRecord},
+    },
+};
+use axum::{
+    Extension,
+    body::Body,
+    extract::{ConnectInfo, Path, Query, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use futures::{StreamExt as _, stream};
+use std::{io, net::SocketAddr};
+
+type Fields = Query<Vec<(String, String)>>;
+
+/// The list of deliveries.
+pub async fn deliveries(
+    panel: State<Panel>,
+    Extension(CurrentUser(user)): Extension<CurrentUser>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Path(slug): Path<String>,
+    Query(fields): Fields,
+) -> Response {
+    let (filter, mistakes) = DeliveryFilter::read(|name| field(&fields, name));
+    answer(panel, peer, user, &slug, &fields, "deliveries", ListFilter::Deliveries(filter), &mistakes).await
+}
+
+/// What came in.
+pub async fn inbound(
+    panel: State<Panel>,
+    Extension(CurrentUser(user)): Extension<CurrentUser>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Path(slug): Path<String>,
+    Query(fields): Fields,
+) -> Response {
+    let (filter, mistakes) = InboundFilter::read(|name| field(&fields, name));
+    answer(panel, peer, user, &slug, &fields, "inbound", ListFilter::Inbound(filter), &mistakes).await
+}
+
+fn field(fields: &[(String, String)], name: &str) -> Option<String> {
+    fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+}
+
+async fn answer(
+    State(panel): State<Panel>,
+    peer: SocketAddr,
+    user: Option<UserRecord>,
+    slug: &str,
+    fields: &[(String, String)],
+    name: &str,
+    filter: ListFilter,
+    mistakes: &[FieldError],
+) -> Response {
+    let services = &panel.services;
+    let Some(user) = user else { return (StatusCode::UNAUTHORIZED, "Please sign in.\n").into_response() };
+    // A merchant of others is as if it did not exist.
+    let Some(merchant) = services.merchant_for(&user, slug) else {
+        return (StatusCode::NOT_FOUND, "There is nothing here.\n").into_response();
+    };
+    if !user.role.may(Permission::Read) {
+        return (StatusCode::FORBIDDEN, "Your role does not allow this.\n").into_response();
+    }
+    // Left out, a mistake would make the list longer.
+    if let Some(mistake) = mistakes.first() {
+        let text = format!("{}: {}\n", mistake.field, mistake.message);
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    }
+    let day = crate::domain::time::date(merchant.zone.local(services.clock.now()));
+    let file = format!("attachment; filename=\"{}-{name}-{day}.csv\"", merchant.slug);
+    let mark = field(fields, "mark").is_some();
+    let masked = !user.role.may(Permission::SeePersonalData);
+    let actor = Actor::at(user.email.clone(), peer.ip().to_canonical());
+    let export = match services.begin_export(merchant, filter, mark, masked, actor).await {
+        Ok(export) => export,
+        Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", app_error(error))).into_response(),
+    };
+    // Whoever compresses it asks again after its end.
+    let stream = stream::unfold(Some(export), part).fuse();
+    let disposition = HeaderValue::from_str(&file).unwrap_or(HeaderValue::from_static("attachment"));
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present")),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
+    (headers, Body::from_stream(stream)).into_response()
+}
+
+/// The next part of a file. An error breaks the download off, so that nobody takes half a list for the whole.
+async fn part(export: Option<Export>) -> Option<(io::Result<String>, Option<Export>)> {
+    let mut export = export?;
+    match export.next().await {
+        Ok(Some(text)) => Some((Ok(text), Some(export))),
+        Ok(None) => None,
+        Err(error) => Some((Err(io::Error::other(app_error(error).to_string())), None)),
+    }
+}

@@ -1,0 +1,189 @@
+//! What the gateways ask of whoever adds a listener, and what they tell him.
+
+use super::{Services, fields};
+use crate::domain::{
+    AppError, Gateway, GatewayOptions,
+    pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener},
+};
+use crate::server::gateway::{ADDRESS, Ask, MODE, PREVIOUS_SECRET, Preset};
+use std::{collections::BTreeMap, sync::Arc};
+
+impl Services {
+    /// The description of a gateway; a mistake of whoever named it where there is none.
+    pub fn preset(&self, gateway: Gateway) -> Result<&Arc<Preset>, AppError> {
+        self.gateways.get(gateway).ok_or_else(|| {
+            let names: Vec<_> = self.gateways.all().iter().map(|preset| preset.id.to_string()).collect();
+            AppError::field("gateway", format!("unknown gateway {:?}: this version takes {}", gateway.name(), names.join(", ")))
+        })
+    }
+
+    /// Of what was entered beside the secret what may be shown again, by the names of its fields.
+    pub fn shown_again(&self, gateway: Gateway, entered: &BTreeMap<String, String>) -> Vec<(String, String)> {
+        let asks = self.gateways.get(gateway).map(|preset| asks(preset)).unwrap_or_default();
+        let shown = asks.into_iter().filter(|ask| !ask.secret);
+        shown.filter_map(|ask| Some((format!("options[{}]", ask.name), entered.get(&ask.name)?.clone()))).collect()
+    }
+
+    /// The gateways to choose among, and what the chosen one asks.
+    pub fn new_listener(&self, chosen: &str) -> Result<NewListener, AppError> {
+        let choices = self.gateways.all().iter().map(|preset| GatewayChoice {
+            gateway: preset.id,
+            label: preset.label.clone(),
+            group: preset.group.clone(),
+            aliases: preset.aliases.clone(),
+        });
+        let chosen = match chosen.trim() {
+            "" => None,
+            name => {
+                let gateway = name.parse().map_err(|message: String| AppError::field("gateway", message))?;
+                Some(gateway_form(self.preset(gateway)?, &GatewayOptions::default()))
+            }
+        };
+        Ok(NewListener { choices: choices.collect(), chosen })
+    }
+}
+
+/// Everything that a listener of this gateway may have beside its secret.
+fn asks(preset: &Preset) -> Vec<Ask> {
+    let mut asks = preset.options.clone();
+    if preset.signatures.iter().any(|signature| signature.message.has_url()) {
+        asks.push(Ask {
+            name: ADDRESS.to_owned(),
+            label: "Address as the gateway knows it".to_owned(),
+            hint: "It is part of what is signed. Left empty, the address of this listener as this page shows it.".to_owned(),
+            secret: false,
+            required: false,
+        });
+    }
+    if preset.adapter.is_none() && !preset.order.test.is_empty() {
+        asks.push(Ask {
+            name: MODE.to_owned(),
+            label: "Mode".to_owned(),
+            hint: "live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked."
+                .to_owned(),
+            secret: false,
+            required: false,
+        });
+    }
+    if preset.adapter.is_none() {
+        asks.push(Ask {
+            name: PREVIOUS_SECRET.to_owned(),
+            label: "Previous secret".to_owned(),
+            hint: "While the gateway changes its secret: messages signed with either are taken.".to_owned(),
+            secret: true,
+            required: false,
+        });
+    }
+    asks
+}
+
+/// What a listener of this gateway is asked for; with what is stored.
+pub(super) fn gateway_form(preset: &Preset, options: &GatewayOptions) -> GatewayForm {
+    let ask = |ask: Ask| {
+        let stored = options.get(&ask.name).unwrap_or_default();
+        let value = if ask.secret { String::new() } else { stored.to_owned() };
+        let is_set = !stored.is_empty();
+        GatewayAsk { name: ask.name, label: ask.label, hint: ask.hint, secret: ask.secret, required: ask.required, value, is_set }
+    };
+    GatewayForm {
+        gateway: preset.id,
+        label: preset.label.clone(),
+        secret_label: preset.secret.label.clone(),
+        secret_hint: preset.secret.hint.clone(),
+        options: asks(preset).into_iter().map(ask).collect(),
+        has_algorithms: preset.adapter.is_some(),
+    }
+}
+
+/// What a listener asks of somebody whose gateway nothing describes any more: nothing.
+pub(super) fn unknown_form(gateway: Gateway) -> GatewayForm {
+    GatewayForm {
+        gateway,
+        label: gateway.name().to_owned(),
+        secret_label: "Secret".to_owned(),
+        secret_hint: String::new(),
+        options: Vec::new(),
+        has_algorithms: false,
+    }
+}
+
+/// What to enter where; `address` is the listener's.
+pub(super) fn gateway_guide(preset: Option<&Arc<Preset>>, address: &str) -> GatewayGuide {
+    let Some(preset) = preset else {
+        let missing = "Nothing describes this gateway any more. Start the server with --gateways and the folder of its file.";
+        return GatewayGuide {
+            steps: vec![missing.to_owned()],
+            proof: String::new(),
+            retries: String::new(),
+            addresses: Vec::new(),
+            sources: Vec::new(),
+            unconfirmed: Vec::new(),
+        };
+    };
+    let guide = &preset.guide;
+    GatewayGuide {
+        steps: guide.steps.iter().map(|step| step.replace("{address}", address)).collect(),
+        proof: preset.methods(),
+        retries: guide.retries.clone(),
+        addresses: guide.addresses.clone(),
+        sources: guide.sources.clone(),
+        unconfirmed: guide.unconfirmed.clone(),
+    }
+}
+
+/// Checks the secret as the gateway writes it.
+pub(super) fn check_secret(preset: &Preset, secret: &str) -> Result<(), String> {
+    let fits = preset
+        .signatures
+        .iter()
+        .filter(|signature| signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_str())));
+    let mut wrong = None;
+    for signature in fits {
+        match signature.key_of(secret.as_bytes()) {
+            Ok(_) => return Ok(()),
+            Err(reason) => wrong = Some(reason),
+        }
+    }
+    wrong.map_or(Ok(()), |reason| Err(format!("This is no {} of {}: {reason}.", preset.secret.label, preset.label)))
+}
+
+/// What was entered, put together with what is stored: an empty secret stays as it is.
+pub(super) fn options(
+    preset: &Preset,
+    entered: &BTreeMap<String, String>,
+    stored: &GatewayOptions,
+    mistakes: &mut fields::Mistakes,
+) -> GatewayOptions {
+    let asks = asks(preset);
+    for name in entered.keys().filter(|name| !asks.iter().any(|ask| ask.name == **name)) {
+        let known: Vec<_> = asks.iter().map(|ask| ask.name.as_str()).collect();
+        mistakes.add("option", format!("{} has no option {name:?}; it has {}.", preset.label, known.join(", ")));
+    }
+    let mut options = GatewayOptions::default();
+    for ask in &asks {
+        let field = format!("options[{}]", ask.name);
+        let before = stored.get(&ask.name);
+        let value = match entered.get(&ask.name).map(|text| text.trim()) {
+            Some("") if !ask.secret => None,
+            None | Some("") => before.map(str::to_owned),
+            Some(text) => mistakes.take(&field, fields::secret(text)),
+        };
+        if value.as_ref().is_some_and(|value| ask.name == MODE && !matches!(value.as_str(), "live" | "test")) {
+            mistakes.add(&field, "Enter live or test, or leave it empty.");
+        }
+        if let Some(value) = &value
+            && ask.name == PREVIOUS_SECRET
+            && let Err(reason) = check_secret(preset, value)
+        {
+            mistakes.add(&field, reason);
+        }
+        match value {
+            Some(value) => drop(options.0.insert(ask.name.clone(), value)),
+            None if ask.required => {
+                mistakes.add(&field, format!("Enter the {}; {} cannot be checked without it.", ask.label, preset.label))
+            }
+            None => {}
+        }
+    }
+    options
+}

@@ -1,0 +1,68 @@
+//! What a form says whose page was older than what it would change.
+
+use super::{Ago, Hidden, Notice, Tone};
+use crate::domain::{
+    audit::{FieldChange, action_label},
+    pages::{audit::AuditRow, flash::Flash},
+};
+use leptos::prelude::*;
+
+/// The version that a form is made from, and, where somebody else was faster, what he changed. What was typed stays in the
+/// form; sent again, it is saved over what is told here.
+#[component]
+pub fn Version(flash: Flash, version: i64) -> impl IntoView {
+    let newest = flash.conflict.as_ref().map_or(version, |conflict| conflict.version);
+    view! { <Hidden name="version" value=newest.to_string()/> }
+}
+
+/// Who changed what meanwhile.
+#[component]
+pub fn ConflictNote(
+    flash: Flash,
+    /// Shows what is stored, without what was typed.
+    #[prop(into)]
+    page: String,
+) -> impl IntoView {
+    flash.conflict.map(|conflict| {
+        let lines: Vec<_> = conflict.changes.iter().map(line).collect();
+        let is_unknown = lines.is_empty();
+        view! {
+            <Notice tone=Tone::Warn title="Not saved: somebody else has changed this meanwhile">
+                {is_unknown.then(|| view! { <p>"What changed is not known any more."</p> })}
+                <ul class="changes">{lines}</ul>
+                <p>"Below stands what you entered. Save it over the change with the button, or "<a href=page>"take what is stored now"</a>"."</p>
+            </Notice>
+        }
+    })
+}
+
+fn line(row: &AuditRow) -> impl IntoView + use<> {
+    view! {
+        <li>
+            <strong>{row.actor.clone()}</strong>": "{action_label(&row.action).to_lowercase()}", "<Ago at=row.at/>
+            {changes(&row.changes)}
+        </li>
+    }
+}
+
+/// Fields with what they were and what they are.
+pub fn changes(changes: &[FieldChange]) -> AnyView {
+    let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { text.to_owned() };
+    let lines: Vec<_> = changes
+        .iter()
+        .map(|change| {
+            let (old, new) = (shown(&change.old), shown(&change.new));
+            if change.old.is_empty() && change.new == "changed" {
+                view! { <li>{format!("{}: changed", change.field)}</li> }.into_any()
+            } else {
+                view! { <li>{change.field.clone()}": "<del>{old}</del>" → "<ins>{new}</ins></li> }.into_any()
+            }
+        })
+        .collect();
+    (!lines.is_empty()).then(|| view! { <ul class="changes">{lines}</ul> }).into_any()
+}
+
+/// What the button of the form says.
+pub fn save_label(flash: &Flash, usual: &'static str) -> &'static str {
+    if flash.conflict.is_some() { "Save mine over it" } else { usual }
+}

@@ -1,0 +1,175 @@
+//! Users: who may sign in, and invitations.
+
+use super::{any_flash, flash_of, form_key, page, query};
+use crate::{
+    domain::pages::{
+        dashboard::MerchantRef,
+        flash::Flash,
+        people::{Standing, UserChoices, UserFilter, UserList, UserRow},
+    },
+    rpc::{people::read_viewer, users::read_users},
+    ui::{
+        components::{Ago, Copy, Empty, FormNotes, Icon, Notice, SelectField, TextField, Tone, note},
+        shell::{Frame, Section},
+    },
+};
+use leptos::prelude::*;
+
+/// `/people`
+#[component]
+pub fn PeoplePage() -> impl IntoView {
+    let filter = UserFilter { text: query("text").unwrap_or_default(), after: query("after").filter(|after| !after.is_empty()) };
+    page(async move {
+        let viewer = read_viewer().await?;
+        let list = read_users(filter.clone()).await?;
+        let flash = flash_of("invite");
+        let actions = view! { <a class="button" href="/roles"><Icon name="shield"/>"Who may what"</a> }.into_any();
+        Ok(view! {
+            <Frame viewer section=Section::People title="People" actions=Some(actions)>
+                <div class="stack">
+                    <FormNotes flash=any_flash()/>
+                    <NewLink flash=any_flash()/>
+                    <form method="get" action="/people" class="filter" role="search">
+                        <div class="field grow">
+                            <label for="text">"Search"</label>
+                            <input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false" placeholder="A part of the e-mail address" data-search=""/>
+                        </div>
+                        <button class="button">"Search"</button>
+                    </form>
+                    {table(&filter, &list)}
+                    <section class="panel narrow" aria-labelledby="invite">
+                        <h2 id="invite">"Invite somebody"</h2>
+                        <p class="muted">"You get a link to send on, by which the person chooses a password. It works once and for seven days."</p>
+                        <form method="post" action="/rpc/users/invite" class="stack">
+                            {form_key()}
+                            <TextField flash=flash.clone() name="email" label="E-mail address" kind="email" required=true/>
+                            <Rights flash choices=list.choices role=String::new() merchants=Vec::new()/>
+                            <div class="actions"><button class="button primary">"Make invitation link"</button></div>
+                        </form>
+                    </section>
+                </div>
+            </Frame>
+        }
+        .into_any())
+    })
+}
+
+/// The fields for role and merchants.
+#[component]
+pub fn Rights(flash: Flash, choices: UserChoices, role: String, merchants: Vec<MerchantRef>) -> impl IntoView {
+    let role = if role.is_empty() { "support".to_owned() } else { role };
+    let roles = choices.roles.iter().map(|role| (role.name().to_owned(), role.label().to_owned())).collect();
+    // What was typed, or what is stored.
+    let typed: Option<Vec<String>> = flash.value("merchants").map(|typed| typed.split(' ').map(str::to_owned).collect());
+    let error = flash.error("merchants").map(str::to_owned);
+    let is_wrong = error.is_some();
+    let boxes: Vec<_> = choices
+        .merchants
+        .iter()
+        .enumerate()
+        .map(|(at, merchant)| {
+            let checked = match &typed {
+                Some(typed) => typed.contains(&merchant.slug),
+                None => merchants.contains(merchant),
+            };
+            view! {
+                <label class="check">
+                    <input type="checkbox" name=format!("merchants[{at}]") value=merchant.slug.clone() checked=checked/>
+                    <span>{merchant.name.clone()}</span>
+                </label>
+            }
+        })
+        .collect();
+    let hint =
+        "A merchant person needs at least one. Support that is tied to none sees every merchant; administrators always do.";
+    view! {
+        <SelectField flash name="role" label="Role" options=roles value=role/>
+        <fieldset class="field" class:wrong=is_wrong>
+            <legend>"Merchants"</legend>
+            <div class="choices">{boxes}</div>
+            {note("merchants", error, hint.to_owned())}
+        </fieldset>
+    }
+}
+
+/// A link that was just made: it is shown this once.
+#[component]
+pub fn NewLink(flash: Flash) -> impl IntoView {
+    flash.link.map(|(email, link)| {
+        view! {
+            <Notice tone=Tone::Warn title=format!("Copy the link for {email} now: it is shown this once")>
+                <p class="secret"><span class="code">{link.clone()}</span><Copy text=link what="link"/></p>
+                <p>"Send it to the person yourself. It works once and for seven days; whoever has it can choose the password."</p>
+            </Notice>
+        }
+    })
+}
+
+fn table(filter: &UserFilter, list: &UserList) -> AnyView {
+    if list.rows.is_empty() {
+        let (title, text) = match filter == &UserFilter::default() {
+            true => ("Nobody yet", "Invite the first person below."),
+            false => ("Nobody fits", "Search for a shorter part of the address."),
+        };
+        return view! { <Empty title><p>{text}</p></Empty> }.into_any();
+    }
+    let rows: Vec<_> = list.rows.iter().map(row).collect();
+    let next = list.rows.last().filter(|_| list.more).map(|last| {
+        let next = UserFilter { after: Some(last.email.clone()), ..filter.clone() };
+        view! { <a class="button" rel="next" href=format!("/people{}", next.query())>"Further people"</a> }
+    });
+    let first = filter.after.is_some().then(|| {
+        let first = UserFilter { after: None, ..filter.clone() };
+        view! { <a class="button" href=format!("/people{}", first.query())>"From the beginning"</a> }
+    });
+    view! {
+        <div class="table">
+            <table class="stacking rows">
+                <thead><tr>
+                    <th scope="col">"Person"</th><th scope="col">"Role"</th><th scope="col">"Merchants"</th>
+                    <th scope="col">"Standing"</th><th scope="col">"Last seen"</th>
+                </tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+        <nav class="pager" aria-label="Pages">{first}{next}</nav>
+    }
+    .into_any()
+}
+
+fn row(user: &UserRow) -> AnyView {
+    view! {
+        <tr>
+            <td><a href=format!("/people/{}", user.id)>{user.email.clone()}</a></td>
+            <td data-label="Role">{user.role.label()}</td>
+            <td data-label="Merchants">{belongs_to(user)}</td>
+            <td data-label="Standing"><StandingBadge standing=user.standing/></td>
+            <td data-label="Last seen">{match user.seen_at {
+                Some(at) => view! { <Ago at/> }.into_any(),
+                None => view! { <span class="muted">"not signed in"</span> }.into_any(),
+            }}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// The merchants of a user in words.
+pub fn belongs_to(user: &UserRow) -> String {
+    match (user.role.needs_merchant(), user.merchants.as_slice()) {
+        (false, []) => "every merchant".to_owned(),
+        (true, []) => "none".to_owned(),
+        (_, merchants) => merchants.iter().map(|merchant| merchant.name.as_str()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// How somebody stands, as icon and word.
+#[component]
+pub fn StandingBadge(standing: Standing) -> impl IntoView {
+    let (tone, icon, word) = match standing {
+        Standing::Active => ("good", "check", "Active"),
+        Standing::Invited => ("calm", "clock", "Invited"),
+        Standing::Lapsed => ("warn", "alert", "Invitation lapsed"),
+        Standing::Disabled => ("quiet", "cross", "Disabled"),
+    };
+    view! { <span class=format!("badge {tone}")><Icon name=icon/>{word}</span> }
+}

@@ -1,0 +1,127 @@
+//! What a search over everything found, by kind. The only hit is opened at once.
+
+use super::{page, query};
+use crate::{
+    domain::pages::search::{Found, Hit, SearchResults},
+    rpc::{lists::search_everything, people::read_viewer},
+    ui::{
+        components::{Ago, DeliveryBadge, Empty, Notice, OrderBadge, TestBadge, Tone},
+        format::money,
+        shell::{Frame, Section},
+    },
+};
+use leptos::prelude::*;
+
+/// `/search?text=…`
+#[component]
+pub fn SearchPage() -> impl IntoView {
+    let text = query("text").unwrap_or_default();
+    page(async move {
+        let viewer = read_viewer().await?;
+        let results = search_everything(text).await?;
+        if let [only] = results.hits.as_slice() {
+            leptos_axum::redirect(&only.address());
+        }
+        let shows_merchant = viewer.merchants.len() > 1;
+        let window = if results.text.is_empty() { "Search".to_owned() } else { format!("Search: {}", results.text) };
+        Ok(view! {
+            <Frame viewer section=Section::Search title="Search" window>
+                <div class="stack">
+                    <form method="get" action="/search" class="filter" role="search" aria-label="Search again">
+                        <div class="field grow">
+                            <label for="text">"Look for"</label>
+                            <input id="text" name="text" type="search" value=results.text.clone() maxlength="300" autocomplete="off" spellcheck="false" data-search=""/>
+                        </div>
+                        <div class="actions"><button class="button">"Search"</button></div>
+                    </form>
+                    {found(&results, shows_merchant)}
+                </div>
+            </Frame>
+        }
+        .into_any())
+    })
+}
+
+/// What a kind is called, and what is of it.
+type Kind = (&'static str, fn(&Found) -> bool);
+
+/// The kinds, in the order in which people look for them.
+const KINDS: [Kind; 7] = [
+    ("Orders", |found| matches!(found, Found::Order(_))),
+    ("Messages", |found| matches!(found, Found::Notification { .. })),
+    ("Deliveries", |found| matches!(found, Found::Delivery { .. })),
+    ("Refused messages and bulk resends", |found| matches!(found, Found::Refusal { .. } | Found::BulkResend { .. })),
+    ("Notification URLs", |found| matches!(found, Found::Url { .. })),
+    ("Listeners", |found| matches!(found, Found::Listener { .. })),
+    ("Merchants", |found| matches!(found, Found::Merchant)),
+];
+
+fn found(results: &SearchResults, shows_merchant: bool) -> AnyView {
+    const KNOWN: &str = "The beginning of an order's reference, external reference or e-mail address; a whole message id (MESSAGE_ID); the id of a notification or delivery; a part of a URL's or listener's name or address.";
+    if results.text.is_empty() {
+        return view! { <Empty title="Find anything"><p>{KNOWN}</p></Empty> }.into_any();
+    }
+    if results.hits.is_empty() {
+        return view! { <Empty title="Nothing fits"><p>"These are looked for: "{KNOWN}</p></Empty> }.into_any();
+    }
+    let groups: Vec<_> = KINDS
+        .iter()
+        .enumerate()
+        .filter_map(|(place, (name, is_kind))| {
+            let rows: Vec<_> =
+                results.hits.iter().filter(|hit| is_kind(&hit.found)).map(|hit| row(hit, shows_merchant)).collect();
+            let id = format!("kind-{place}");
+            let labelled = id.clone();
+            (!rows.is_empty()).then(|| {
+                view! {
+                    <section aria-labelledby=labelled>
+                        <h2 id=id>{*name}</h2>
+                        <div class="table"><table class="rows hits"><tbody>{rows}</tbody></table></div>
+                    </section>
+                }
+            })
+        })
+        .collect();
+    let more = results.more_orders.then(|| {
+        view! { <Notice tone=Tone::Calm title="More orders fit"><p>"Some of them are shown. Type more of the reference, or look in the list of orders."</p></Notice> }
+    });
+    view! { {more}{groups} }.into_any()
+}
+
+fn row(hit: &Hit, shows_merchant: bool) -> AnyView {
+    let address = hit.address();
+    let merchant = (shows_merchant && hit.found != Found::Merchant)
+        .then(|| view! { <span class="muted">{hit.merchant.name.clone()}</span> });
+    let (name, more, state) = match &hit.found {
+        Found::Order(order) => {
+            let who = [order.external.as_str(), order.customer.as_str(), order.email.as_str()];
+            let who: Vec<_> = who.into_iter().filter(|text| !text.is_empty()).collect();
+            let amount = order.amount.as_ref().map(money);
+            let status = view! {
+                <span class="badges"><OrderBadge status=order.status vendor=order.vendor_status.clone()/><TestBadge test=order.test/></span>
+                " "{amount}" "<Ago at=order.updated_at/>
+            };
+            (order.reference.clone(), who.join(" · "), status.into_any())
+        }
+        Found::Notification { id, reference, vendor_status, message_id, received_at } => {
+            let name = if message_id.is_empty() { id.to_string() } else { message_id.clone() };
+            (name, format!("{vendor_status} of order {reference}"), view! { <Ago at=*received_at/> }.into_any())
+        }
+        Found::Delivery { id, reference, url_label, state, created_at, .. } => {
+            let state = view! { <DeliveryBadge state=*state/>" "<Ago at=*created_at/> };
+            (id.to_string(), format!("Order {reference} to {url_label}"), state.into_any())
+        }
+        Found::Refusal { id, reason, at } => (id.to_string(), reason.label().to_owned(), view! { <Ago at=*at/> }.into_any()),
+        Found::BulkResend { id, at } => (id.to_string(), "Bulk resend".to_owned(), view! { <Ago at=*at/> }.into_any()),
+        Found::Url { label, url, .. } => (label.clone(), url.clone(), ().into_any()),
+        Found::Listener { label, path, .. } => (label.clone(), path.clone(), ().into_any()),
+        Found::Merchant => (hit.merchant.name.clone(), String::new(), ().into_any()),
+    };
+    view! {
+        <tr>
+            <td><div class="url-line"><a href=address>{name}</a><span class="muted">{more}</span>{merchant}</div></td>
+            <td class="number">{state}</td>
+        </tr>
+    }
+    .into_any()
+}

@@ -1,0 +1,54 @@
+//! *System settings › Time zone* of a merchant.
+
+use super::{flash_of, page, param, viewer_at};
+use crate::{
+    rpc::lists::zone_names,
+    ui::{
+        components::{FormNotes, Hidden, Moment, now, zone},
+        shell::{Frame, Section},
+    },
+};
+use leptos::prelude::*;
+
+/// `/m/{merchant}/settings/time-zone`
+#[component]
+pub fn TimeZonePage() -> impl IntoView {
+    let slug = param("merchant");
+    page(async move {
+        let (viewer, merchant) = viewer_at(&slug).await?;
+        let names = zone_names().await?;
+        let flash = flash_of("time-zone");
+        let current = zone().name().to_owned();
+        let shown = flash.value("time_zone").map_or(current, str::to_owned);
+        let error = flash.error("time_zone").map(str::to_owned);
+        let is_wrong = error.is_some();
+        let options: Vec<_> = names.into_iter().map(|name| view! { <option value=name></option> }).collect();
+        let described = if is_wrong { "time_zone-error" } else { "time_zone-hint" };
+        let note = match error {
+            Some(error) => view! { <p class="error" id="time_zone-error">{error}</p> }.into_any(),
+            None => view! { <p class="hint" id="time_zone-hint">"A place like Europe/Bucharest or America/New_York; UTC is fine, too."</p> }.into_any(),
+        };
+        Ok(view! {
+            <Frame viewer merchant=Some(merchant) section=Section::TimeZone title="Time zone">
+                <div class="stack narrow">
+                    <FormNotes flash/>
+                    <p>"Exact times, the days of filters, the chart of the dashboard and exported lists are told by the clocks of this place. Here it is "<Moment at=now()/>"."</p>
+                    <form method="post" action="/rpc/merchants/time-zone" class="stack panel">
+                        <Hidden name="merchant" value=slug/>
+                        <div class="field" class:wrong=is_wrong>
+                            <label for="time_zone">"Time zone"</label>
+                            <input
+                                id="time_zone" name="time_zone" type="text" list="zones" value=shown required=true autocomplete="off"
+                                spellcheck="false" autofocus=is_wrong aria-invalid=is_wrong.then_some("true") aria-describedby=described
+                            />
+                            <datalist id="zones">{options}</datalist>
+                            {note}
+                        </div>
+                        <div class="actions"><button class="button primary">"Save"</button></div>
+                    </form>
+                </div>
+            </Frame>
+        }
+        .into_any())
+    })
+}

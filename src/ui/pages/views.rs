@@ -1,0 +1,83 @@
+//! Saved views above a list, and the way to keep one; the file of a list.
+
+use crate::{
+    domain::pages::{
+        flash::Flash,
+        views::{ListKind, SavedView},
+    },
+    ui::components::{Hidden, Icon, TextField},
+};
+use leptos::prelude::*;
+
+/// The views of a list as links, and what can be done with the filter that is set.
+pub fn views(slug: &str, list: ListKind, views: &[SavedView], query: &str, flash: &Flash) -> AnyView {
+    let base = format!("/m/{slug}/{}", list.code());
+    let chips: Vec<_> = views
+        .iter()
+        .map(|view| {
+            let current = (view.query == query).then_some("true");
+            let remove = view.query == query;
+            let (slug, id, name) = (slug.to_owned(), view.id.to_string(), view.name.clone());
+            view! {
+                <li>
+                    <a class="chip" href=format!("{base}{}", view.query) aria-current=current>{view.name.clone()}</a>
+                    {remove.then(|| view! {
+                        <form method="post" action="/rpc/views/remove">
+                            <Hidden name="merchant" value=slug/>
+                            <Hidden name="list" value=list.code()/>
+                            <Hidden name="view" value=id/>
+                            <button class="icon-button" title="Remove this view"><Icon name="cross"/><span class="visually-hidden">{format!("Remove the view {name}")}</span></button>
+                        </form>
+                    })}
+                </li>
+            }
+        })
+        .collect();
+    let is_known = views.iter().any(|view| view.query == query);
+    let flash = if flash.form == "view" { flash.clone() } else { Flash::default() };
+    let open = !flash.errors.is_empty();
+    let keep = (!query.is_empty() && !is_known).then(|| {
+        let (slug, query) = (slug.to_owned(), query.to_owned());
+        view! {
+            <details class="keep" open=open>
+                <summary>"Keep this view…"</summary>
+                <form method="post" action="/rpc/views/save">
+                    <Hidden name="merchant" value=slug/>
+                    <Hidden name="list" value=list.code()/>
+                    <Hidden name="query" value=query/>
+                    <TextField flash name="name" label="Name of the view" required=true/>
+                    <button class="button">"Keep it"</button>
+                </form>
+            </details>
+        }
+    });
+    let has_chips = !chips.is_empty();
+    (has_chips || keep.is_some())
+        .then(|| {
+            view! {
+                <div class="views">
+                    {has_chips.then(|| view! { <ul aria-label="Saved views">{chips}</ul> })}
+                    {keep}
+                </div>
+            }
+        })
+        .into_any()
+}
+
+/// The list as a file.
+pub fn export(slug: &str, list: ListKind, query: &str) -> AnyView {
+    let base = format!("/m/{slug}/{}.csv{query}", list.code());
+    let mark = if query.is_empty() { "?mark=1" } else { "&mark=1" };
+    let marked = format!("{base}{mark}");
+    view! {
+        <details class="export">
+            <summary class="button"><Icon name="down"/>"Export"</summary>
+            <div class="menu-box">
+                <a href=base download="">"CSV"</a>
+                <a href=marked download="">"CSV for spreadsheets"</a>
+                <p class="hint">"All pages of this list, as it is filtered. The second says inside that it is UTF-8, as spreadsheets want it. It is noted in the audit log."</p>
+            </div>
+        </details>
+    }
+    .into_any()
+}

@@ -1,0 +1,171 @@
+//! What messages make of their order: both engines apply the one rule of the domain, whatever the story.
+
+use crate::support::stores::{START, TestStore, on_every_engine};
+use quittance::{
+    domain::{
+        Algorithms, Gateway, Money, OrderStatus, Timestamp,
+        id::{ListenerId, MerchantId},
+        money::Currency,
+        order::{OrderFacts, Refund, Refunds, Standing},
+    },
+    server::store::NewNotification,
+};
+
+on_every_engine! {
+    stories_end_as_the_rule_says,
+    numbered_messages_are_told_apart_by_their_number,
+    what_is_sent_on_survives_a_restart,
+    what_was_said_once_stays_known,
+}
+
+/// Numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+fn usd(minor: i64) -> Money {
+    Money { minor, currency: Currency::parse("USD").unwrap() }
+}
+
+fn message(
+    place: (MerchantId, ListenerId),
+    reference: &str,
+    number: u64,
+    facts: impl FnOnce(&mut OrderFacts),
+) -> NewNotification {
+    let mut told = OrderFacts {
+        reference: reference.into(),
+        external: "web".into(),
+        email: "buyer@example.com".into(),
+        customer: "Ana".into(),
+        status: OrderStatus::Paid,
+        vendor_status: "word".into(),
+        amount: Some(usd(100)),
+        test: false,
+        event_at: None,
+        message_id: format!("event-{number}").as_str().into(),
+        refund: None,
+    };
+    facts(&mut told);
+    NewNotification {
+        merchant_id: place.0,
+        listener_id: Some(place.1),
+        gateway: "stripe".parse::<Gateway>().unwrap(),
+        received_at: START,
+        signatures: Algorithms::NONE,
+        peer: "127.0.0.1".into(),
+        head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
+        body: format!("{{\"try\":{number}}}").into(),
+        outgoing: Some(format!("REFNO={reference}&NUMBER={number}").into()),
+        facts: told,
+        quiet: false,
+    }
+}
+
+async fn shop(test: &TestStore) -> (MerchantId, ListenerId) {
+    let merchant = test.merchant("Shop").await;
+    (merchant, test.listener(merchant).await)
+}
+
+async fn stories_end_as_the_rule_says(test: TestStore) {
+    let place = shop(&test).await;
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    for story in 0..60u64 {
+        let reference = format!("order-{story}");
+        let (mut standing, mut refunds, mut amount): (Option<Standing>, _, Option<i64>) = (None, Refunds::default(), None);
+        for step in 0..1 + dice.below(7) {
+            let status = OrderStatus::ALL[dice.below(10) as usize];
+            let event_at = (dice.below(3) > 0).then(|| Timestamp::from_seconds(1_772_366_395 + dice.below(10) as i64));
+            let refund = match dice.below(4) {
+                0 => Some(Refund::Part(dice.below(70) as i64)),
+                1 => Some(Refund::Total(dice.below(120) as i64)),
+                _ => None,
+            };
+            let told = (dice.below(3) > 0).then(|| usd(100));
+            let new = message(place, &reference, story * 100 + step, |facts| {
+                (facts.status, facts.event_at, facts.refund, facts.amount) = (status, event_at, refund, told);
+            });
+            let said = Standing::of(&new.facts, new.received_at);
+            refunds = refunds.and(refund);
+            if standing.is_none_or(|known| known.is_replaced_by(said)) {
+                standing = Some(standing.map_or(said, |known| known.after(said)));
+                amount = told.map(|money| money.minor).or(amount);
+            }
+            let expected = refunds.settle(standing.unwrap().status, amount);
+            let accepted = test.accept(new).await;
+            assert!(!accepted.repeated);
+            test.store.settled().await.unwrap();
+            let id = test.store.order_by_reference(place.0, &reference).await.unwrap().unwrap();
+            let order = test.store.order(place.0, id).await.unwrap().unwrap();
+            assert_eq!(order.status, expected, "story {story}, step {step}");
+            assert_eq!(order.amount.map(|money| money.minor), amount, "story {story}, step {step}");
+        }
+    }
+    let findings = test.store.verify().await.unwrap();
+    assert!(findings.iter().all(|finding| finding.ok), "{findings:#?}");
+}
+
+async fn numbered_messages_are_told_apart_by_their_number(test: TestStore) {
+    let place = shop(&test).await;
+    let first = test.accept(message(place, "1", 1, |_| {})).await;
+    let mut same = message(place, "1", 1, |_| {});
+    same.body = "{\"try\":2}".into();
+    let again = test.accept(same).await;
+    assert_eq!((again.repeated, again.notification_id), (true, first.notification_id), "written anew, but the same");
+    let mut other = message(place, "1", 2, |_| {});
+    other.body = "{\"try\":1}".into();
+    assert!(!test.accept(other).await.repeated, "the same bytes, but another one of them");
+    let unnumbered = |text: &'static str| {
+        let mut new = message(place, "1", 3, |facts| facts.message_id = "".into());
+        new.body = text.into();
+        new
+    };
+    assert!(!test.accept(unnumbered("a")).await.repeated);
+    assert!(!test.accept(unnumbered("b")).await.repeated);
+    assert!(test.accept(unnumbered("a")).await.repeated, "without a number the bytes tell");
+    let known = test.store.amount_of(place.0, "stripe".parse().unwrap(), "1").await.unwrap();
+    assert_eq!(known, Some(usd(100)));
+    assert_eq!(test.store.amount_of(place.0, Gateway::TwoCheckout, "1").await.unwrap(), None, "of another gateway");
+}
+
+async fn what_is_sent_on_survives_a_restart(test: TestStore) {
+    let place = shop(&test).await;
+    let accepted = test.accept(message(place, "1", 1, |_| {})).await;
+    test.store.settled().await.unwrap();
+    let bodies = test.store.bodies(&[accepted.notification_id]).await.unwrap();
+    assert_eq!(bodies[&accepted.notification_id], "REFNO=1&NUMBER=1");
+    let stored = test.store.notification(place.0, accepted.notification_id).await.unwrap().unwrap();
+    assert_eq!(stored.body, b"{\"try\":1}", "the bytes as they came");
+}
+
+/// Also of messages that are carried into the ledger together.
+async fn what_was_said_once_stays_known(test: TestStore) {
+    let place = shop(&test).await;
+    let second = |number: u64| Some(Timestamp::from_seconds(1_772_366_400 + number as i64));
+    let stories = (0..50u64).map(|story| {
+        let reference = format!("order-{story}");
+        let full = message(place, &reference, story * 10, |facts| facts.event_at = second(1));
+        let bare = message(place, &reference, story * 10 + 1, |facts| {
+            (facts.event_at, facts.amount) = (second(2), None);
+            (facts.external, facts.email, facts.customer) = Default::default();
+        });
+        async { tokio::join!(test.store.accept(full), test.store.accept(bare)) }
+    });
+    for (full, bare) in futures::future::join_all(stories).await {
+        assert!(full.is_ok() && bare.is_ok());
+    }
+    test.store.settled().await.unwrap();
+    for story in 0..50 {
+        let id = test.store.order_by_reference(place.0, &format!("order-{story}")).await.unwrap().unwrap();
+        let order = test.store.order(place.0, id).await.unwrap().unwrap();
+        assert_eq!((order.email.as_str(), order.external.as_str(), order.customer.as_str()), ("buyer@example.com", "web", "Ana"));
+        assert_eq!(order.amount, Some(usd(100)));
+    }
+}
