@@ -82,7 +82,7 @@ async fn what_came_in_is_listed_with_its_reason_and_cure() {
     crate::support::gateway::post(app.address, "/ipn/wrong", "REFNO=77").await;
 
     let page = support.get("/m/shop/inbound").await.text();
-    assert!(page.contains("No signature") && page.contains("Choose at least one hashing algorithm"), "{page}");
+    assert!(page.contains("No signature") && page.contains("Switch signatures on for this address"), "{page}");
     assert!(page.contains("Repeated") && page.contains("came again 1 time"), "{page}");
     assert!(!page.contains("<b>9</b>") && !page.contains("REFNO=77"));
     let page = support.get("/m/shop/inbound?outcome=refused").await.text();

@@ -79,7 +79,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("url", merchant.url()),
         ("urls[]", url.to_string()),
         ("exchanges", delivery.id.to_string()),
-        ("after", String::new()),
+        ("orders/story.after", String::new()),
         ("newest_first", "true".to_owned()),
         ("attempts_until", "1".to_owned()),
         ("bulk", bulk.to_string()),

@@ -124,7 +124,7 @@ async fn the_page_of_an_order_tells_everything_that_happened() {
             "It came late: it tells of an earlier moment than a message before it. The status stayed Paid.",
             "A message that names this order was refused: Wrong signature",
             "Nobody has proved that the gateway sent it.",
-            "The settings of a URL were changed by owner@example.com",
+            "A URL was put on hold by owner@example.com",
             "on hold",
             "Nothing for 7 h",
             "Resent by support@example.com to Book-keeping",

@@ -38,7 +38,7 @@ pub fn masked(kind: Kind, value: &str) -> String {
 /// `a••@example.com`
 fn email(value: &str) -> String {
     match value.rsplit_once('@') {
-        Some((local, domain)) if !domain.is_empty() => format!("{}@{domain}", initial(local)),
+        Some((local, domain)) if !local.is_empty() && !domain.is_empty() => format!("{}@{domain}", initial(local)),
         _ => words(value),
     }
 }

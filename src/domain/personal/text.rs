@@ -120,7 +120,7 @@ pub fn json(body: &str, known: &Known) -> String {
                 let after = rest[length..].trim_start();
                 if after.starts_with(':') {
                     name = inner.to_owned();
-                    shown.push_str(&rest[..length]);
+                    shown.push_str(&text(&rest[..length], known));
                 } else {
                     shown.push('"');
                     shown.push_str(&value(&path(&around, &name), &unescaped(inner), inner, known));
@@ -138,19 +138,23 @@ pub fn json(body: &str, known: &Known) -> String {
                 shown.push(letter);
                 rest = &rest[1..];
             }
-            '-' | '0'..='9' => {
-                let end =
-                    rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || "+-.".contains(letter))).unwrap_or(rest.len());
-                let number = &rest[..end];
-                match kind_of(&path(&around, &name)) {
-                    Some(kind) => shown.push_str(&format!("\"{}\"", masked(kind, number))),
-                    None => shown.push_str(&text(number, known)),
+            ',' | ':' => {
+                shown.push(letter);
+                rest = &rest[1..];
+            }
+            // A number, a word, or what should not stand there.
+            _ => {
+                let end = rest.find(['"', '{', '}', '[', ']', ',', ':']).unwrap_or(rest.len());
+                let (bare, before) = (rest[..end].trim(), rest[..end].len() - rest[..end].trim_start().len());
+                let is_number = bare.starts_with(|letter: char| letter == '-' || letter.is_ascii_digit());
+                match kind_of(&path(&around, &name)).filter(|_| is_number) {
+                    Some(kind) => {
+                        let after = &rest[before + bare.len()..end];
+                        shown.push_str(&format!("{}\"{}\"{after}", &rest[..before], masked(kind, bare)));
+                    }
+                    None => shown.push_str(&text(&rest[..end], known)),
                 }
                 rest = &rest[end..];
-            }
-            letter => {
-                shown.push(letter);
-                rest = &rest[letter.len_utf8()..];
             }
         }
     }

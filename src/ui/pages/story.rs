@@ -267,13 +267,18 @@ fn ended(slug: &str, delivery: &DeliveryView) -> AnyView {
     .into_any()
 }
 
+/// How what the server does by itself is signed in the audit log.
+const ITSELF: &str = "quittance";
+
 fn changed(actor: &str, action: &str, url: &str, detail: &str) -> AnyView {
     let what = match action {
-        "url.hold" => "The server put a URL on hold",
+        "url.hold" if actor == ITSELF => "The server put a URL on hold",
+        "url.hold" => "A URL was put on hold",
+        "url.release" => "A URL was released",
         "url.remove" => "A URL was removed",
         _ => "The settings of a URL were changed",
     };
-    let by = if action == "url.hold" { String::new() } else { format!(" by {actor}") };
+    let by = if actor == ITSELF { String::new() } else { format!(" by {actor}") };
     let detail = detail.to_owned();
     view! {
         <p class="event-title">{what}<bdi>{by}</bdi></p>

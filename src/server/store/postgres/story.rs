@@ -35,7 +35,7 @@ pub(super) const EVENTS: &str = "SELECT at, kind, id, number, a, b, c, d FROM (
          UNION ALL SELECT at, 0, id, 0, reason, detail, peer, ''
              FROM refusal WHERE merchant_id = $2 AND reference = $9 AND reference <> ''
          UNION ALL SELECT at, 6, id, 0, actor, action, subject, detail
-             FROM audit WHERE merchant_id = $2 AND action IN ('url.change', 'url.hold', 'url.remove')
+             FROM audit WHERE merchant_id = $2 AND action IN ('url.change', 'url.hold', 'url.release', 'url.remove')
                  AND id >= $10 AND at >= $11 AND at <= $12 + (
                      SELECT max(coalesce(finished_at, 4000000000000000000)) FROM notification JOIN delivery ON notification_id = notification.id
                      WHERE notification.order_id = $1)
