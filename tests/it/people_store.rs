@@ -73,7 +73,7 @@ async fn a_link_works_once_and_until_it_expires(test: TestStore) {
         test.store.use_link([3; 32], "one".to_owned(), "203.0.113.8".to_owned()),
         test.store.use_link([3; 32], "two".to_owned(), "203.0.113.9".to_owned()),
     );
-    let (one, two) = both.await;
+    let (one, two) = Box::pin(both).await;
     assert_eq!([one.unwrap(), two.unwrap()].iter().flatten().count(), 1, "of two at once one");
     assert!(test.store.session_user(&[7; 32], START).await.unwrap().is_none());
     assert!(test.store.has_admin().await.unwrap());
@@ -112,9 +112,11 @@ async fn somebody_can_always_administer(test: TestStore) {
 
 async fn two_administrators_cannot_both_take_the_others_rights(test: TestStore) {
     let (one, two) = (admin(&test, "a@example.com").await, admin(&test, "b@example.com").await);
-    let (first, second) =
-        futures::future::join(test.store.set_disabled(one, true, "b"), test.store.change_user(two, Role::Support, vec![], "a"))
-            .await;
+    let (first, second) = Box::pin(futures::future::join(
+        test.store.set_disabled(one, true, "b"),
+        test.store.change_user(two, Role::Support, vec![], "a"),
+    ))
+    .await;
     assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
     assert!(test.store.has_admin().await.unwrap());
 }

@@ -34,7 +34,7 @@ pub async fn deliveries(
     Query(fields): Fields,
 ) -> Response {
     let (filter, mistakes) = DeliveryFilter::read(|name| field(&fields, name));
-    answer(panel, peer, user, &slug, &fields, "deliveries", ListFilter::Deliveries(filter), &mistakes).await
+    answer(panel, peer, user, &slug, &fields, ListFilter::Deliveries(filter), &mistakes).await
 }
 
 /// What came in.
@@ -46,7 +46,7 @@ pub async fn inbound(
     Query(fields): Fields,
 ) -> Response {
     let (filter, mistakes) = InboundFilter::read(|name| field(&fields, name));
-    answer(panel, peer, user, &slug, &fields, "inbound", ListFilter::Inbound(filter), &mistakes).await
+    answer(panel, peer, user, &slug, &fields, ListFilter::Inbound(filter), &mistakes).await
 }
 
 fn field(fields: &[(String, String)], name: &str) -> Option<String> {
@@ -59,7 +59,6 @@ async fn answer(
     user: Option<UserRecord>,
     slug: &str,
     fields: &[(String, String)],
-    name: &str,
     filter: ListFilter,
     mistakes: &[FieldError],
 ) -> Response {
@@ -77,6 +76,10 @@ async fn answer(
         let text = format!("{}: {}\n", mistake.field, mistake.message);
         return (StatusCode::BAD_REQUEST, text).into_response();
     }
+    let name = match filter {
+        ListFilter::Deliveries(_) => "deliveries",
+        ListFilter::Inbound(_) => "inbound",
+    };
     let day = crate::domain::time::date(merchant.zone.local(services.clock.now()));
     let file = format!("attachment; filename=\"{}-{name}-{day}.csv\"", merchant.slug);
     let mark = field(fields, "mark").is_some();
