@@ -175,7 +175,7 @@ async fn keeps_the_rules(language: Language) {
             assert!(!reply.has_receipt());
         }
         assert_eq!(running.stored().len(), count, "{algorithm}: what is forged is not stored");
-        let other = http::Request::put("/").body(Default::default()).unwrap();
+        let other = http::Request::put("/").body("HASH=0".to_owned().into()).unwrap();
         assert_eq!(gateway::send(running.address, other).await.status, 405);
         // What cannot be stored is not acknowledged.
         fs::remove_dir_all(running.store.path()).unwrap();
