@@ -15,6 +15,8 @@ pub mod rpc;
 pub mod server;
 /// Pages, components and islands.
 pub mod ui;
+/// What people read, in their language.
+pub mod words;
 
 /// Wakes the islands of the page; the page's script calls it once.
 #[cfg(feature = "hydrate")]

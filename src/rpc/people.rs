@@ -1,4 +1,4 @@
-//! The first run, signing in and out, one's own password and look.
+//! The first run, signing in and out, one's own password, look and language.
 
 use crate::domain::{
     AppError,
@@ -15,7 +15,8 @@ use {
         form::{Done, Sent, set_cookie},
     },
     crate::server::auth::Token,
-    crate::server::http::cookies::{end_session_cookie, session_cookie, session_token, theme_cookie},
+    crate::server::http::cookies::{end_session_cookie, language_cookie, session_cookie, session_token, theme_cookie},
+    crate::words::Language,
     http::request::Parts,
 };
 
@@ -150,6 +151,23 @@ pub async fn choose_theme(theme: String, #[server(default)] next: String) -> Res
         Done { page: local_path(&next), ..Done::default() }
     });
     sent.end(result)
+}
+
+/// Chooses a language by its tag, for oneself or, before signing in, for this browser. With any other word the browser decides.
+#[server(prefix = "/rpc", endpoint = "language")]
+pub async fn choose_language(locale: String, #[server(default)] next: String) -> Result<(), AppError> {
+    let page = local_path(&next);
+    let sent = Sent { form: "language", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let chosen = Language::from_code(&locale);
+        if let Ok(caller) = Caller::current() {
+            let set = caller.services.store.set_language(caller.user.id, chosen.map(Language::code)).await;
+            set.map_err(|error| app_error(error.into()))?;
+        }
+        set_cookie(&language_cookie(chosen));
+        Ok(Done { page, ..Done::default() })
+    };
+    sent.end(result.await)
 }
 
 /// A path of this site; anything else is the start page, so that nobody is sent elsewhere by a link.

@@ -1,10 +1,17 @@
-//! How values look: times, amounts, sizes, spans. No locale, no libraries: the same on the server and in the browser.
+//! How values look: times, amounts, sizes, spans, with the marks and words of the language. Days and times are written as ISO 8601
+//! has them in every language: nobody takes them for another day.
 
-pub use crate::domain::time::{date, iso};
+pub use crate::{
+    domain::time::{date, iso},
+    words::count,
+};
 
-use crate::domain::{
-    Money, Timestamp,
-    time::{civil_from_days, parse_moment},
+use crate::{
+    domain::{
+        Money, Timestamp,
+        time::{civil_from_days, parse_moment},
+    },
+    words::{fill, grouped, language, n},
 };
 
 const DAY: i64 = 86_400;
@@ -53,40 +60,43 @@ pub const fn is_near(moment: Timestamp, now: Timestamp) -> bool {
     (moment.millis() - now.millis()).div_euclid(1_000).unsigned_abs() < NEAR
 }
 
-/// `3 min ago`, `in 12 s`, `2026-11-19`: near moments relative, far ones as a date, by the clocks of a place.
-pub fn relative(moment: Timestamp, now: Timestamp, local: impl Fn(Timestamp) -> Timestamp) -> String {
+/// How near moments are told. The browser is handed what is said instead of them, in this order.
+pub const DISTANCES: [&str; 9] = [
+    n!("now"),
+    n!("{count} s ago"),
+    n!("{count} min ago"),
+    n!("{count} h ago"),
+    n!("{count} d ago"),
+    n!("in {count} s"),
+    n!("in {count} min"),
+    n!("in {count} h"),
+    n!("in {count} d"),
+];
+
+/// `3 min ago`, `in 12 s`, `2026-11-19`: near moments relative, in the words that are said instead of one of [`DISTANCES`], far
+/// ones as a date, by the clocks of a place.
+pub fn relative(
+    moment: Timestamp,
+    now: Timestamp,
+    local: impl Fn(Timestamp) -> Timestamp,
+    tell: impl FnOnce(&'static str) -> String,
+) -> String {
     let seconds = (moment.millis() - now.millis()).div_euclid(1_000);
-    let (ahead, span) = (seconds > 0, seconds.unsigned_abs());
-    let text = match span {
-        0..=4 => return "now".to_owned(),
-        5..=59 => format!("{span} s"),
-        60..=3_599 => format!("{} min", span / 60),
-        3_600..=86_399 => format!("{} h", span / 3_600),
-        86_400..NEAR => format!("{} d", span / 86_400),
+    let span = seconds.unsigned_abs();
+    let (unit, number) = match span {
+        0..=4 => return tell(DISTANCES[0]),
+        5..=59 => (1, span),
+        60..=3_599 => (2, span / 60),
+        3_600..=86_399 => (3, span / 3_600),
+        86_400..NEAR => (4, span / 86_400),
         _ => return date(local(moment)),
     };
-    if ahead { format!("in {text}") } else { format!("{text} ago") }
+    fill(&tell(DISTANCES[if seconds > 0 { unit + 4 } else { unit }]), &[("count", &number)])
 }
 
-/// `12,345`
-pub fn count(number: u64) -> String {
-    group(&number.to_string())
-}
-
-fn group(digits: &str) -> String {
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 delivery`, `12,345 deliveries`
-pub fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
+/// What stands before a fraction.
+fn point() -> char {
+    language().number_marks().1
 }
 
 /// `1,234.56 EUR`
@@ -94,8 +104,8 @@ pub fn money(money: &Money) -> String {
     let decimal = money.decimal();
     let (sign, digits) = decimal.strip_prefix('-').map_or(("", decimal.as_str()), |digits| ("−", digits));
     let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
-    let fraction = fraction.map(|fraction| format!(".{fraction}")).unwrap_or_default();
-    format!("{sign}{}{fraction} {}", group(whole), money.currency.code())
+    let fraction = fraction.map(|fraction| format!("{}{fraction}", point())).unwrap_or_default();
+    format!("{sign}{}{fraction} {}", grouped(whole), money.currency.code())
 }
 
 /// `512 B`, `2.5 kB`
@@ -103,17 +113,17 @@ pub fn bytes(size: u64) -> String {
     let tenths = |unit: u64| (size * 10 + unit / 2) / unit;
     match size {
         0..=999 => format!("{size} B"),
-        1_000..=999_949 => format!("{}.{} kB", tenths(1_000) / 10, tenths(1_000) % 10),
-        _ => format!("{}.{} MB", tenths(1_000_000) / 10, tenths(1_000_000) % 10),
+        1_000..=999_949 => format!("{}{}{} kB", tenths(1_000) / 10, point(), tenths(1_000) % 10),
+        _ => format!("{}{}{} MB", tenths(1_000_000) / 10, point(), tenths(1_000_000) % 10),
     }
 }
 
 /// A span of microseconds: `0.4 ms`, `38 ms`, `1.25 s`
 pub fn span(micros: u64) -> String {
     match micros {
-        0..=9_999 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+        0..=9_999 => format!("{}{}{} ms", micros / 1_000, point(), micros % 1_000 / 100),
         10_000..=999_999 => format!("{} ms", micros / 1_000),
-        _ => format!("{}.{:02} s", micros / 1_000_000, micros % 1_000_000 / 10_000),
+        _ => format!("{}{}{:02} s", micros / 1_000_000, point(), micros % 1_000_000 / 10_000),
     }
 }
 
@@ -146,7 +156,7 @@ mod tests {
     #[test]
     fn near_moments_are_told_by_their_distance() {
         let now = Timestamp::from_seconds(1_795_252_447);
-        let at = |seconds: i64| relative(Timestamp::from_seconds(1_795_252_447 + seconds), now, |at| at);
+        let at = |seconds: i64| relative(Timestamp::from_seconds(1_795_252_447 + seconds), now, |at| at, str::to_owned);
         assert_eq!(at(0), "now");
         assert_eq!(at(-59), "59 s ago");
         assert_eq!(at(150), "in 2 min");
@@ -159,7 +169,6 @@ mod tests {
     fn numbers_are_grouped() {
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(counted(1, "URL", "URLs"), "1 URL");
         let eur = Currency::parse("EUR").unwrap();
         assert_eq!(money(&Money::parse("1234.5", eur).unwrap()), "1,234.50 EUR");
         assert_eq!(money(&Money::parse("-999.99", eur).unwrap()), "−999.99 EUR");

@@ -22,7 +22,7 @@ use quittance::domain::{
 use std::{collections::HashMap, time::Duration};
 
 /// What needs no session: it is how one gets a session.
-const OPEN: [&str; 5] = ["first-run", "set-up", "sign-in", "link", "join"];
+const OPEN: [&str; 6] = ["first-run", "set-up", "sign-in", "link", "join", "language"];
 /// What every signed-in user may do for himself.
 const OWN: [&str; 6] = ["viewer", "sign-out", "password", "theme", "sessions", "sessions/end-others"];
 
@@ -131,6 +131,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("time_zone", "Europe/Bucharest".to_owned()),
         ("token", "0".repeat(64)),
         ("theme", "dark".to_owned()),
+        ("locale", "en".to_owned()),
         ("next", "/".to_owned()),
         ("max_in_flight", "8".to_owned()),
         ("rate_per_second", "9".to_owned()),

@@ -1,10 +1,10 @@
-//! The cookies: session, flash, theme.
+//! The cookies: session, flash, theme, language.
 //!
 //! Over https the session cookie carries the `__Host-` prefix, which browsers keep to this very host and to encrypted
 //! connections. Without https (on loopback, or behind nothing) browsers would refuse it, so there it has a plain name.
 
 use crate::domain::pages::flash::Flash;
-use crate::server::store::Store;
+use crate::{server::store::Store, words::Language};
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -12,6 +12,7 @@ const SESSION_SECURE: &str = "__Host-quittance";
 const SESSION_PLAIN: &str = "quittance";
 const FLASH: &str = "quittance-flash";
 const THEME: &str = "quittance-theme";
+const LANGUAGE: &str = "quittance-language";
 /// How long a browser keeps the session's cookie, in seconds: longer than any session lasts, which is decided here.
 const COOKIE_DAYS: u32 = 30 * 86_400;
 /// Browsers drop cookies beyond 4 KiB.
@@ -88,4 +89,18 @@ pub fn theme(headers: &HeaderMap) -> Option<&'static str> {
         "dark" => Some("dark"),
         _ => None,
     }
+}
+
+/// Remembers a language; without one the browser's wishes count again.
+pub fn language_cookie(language: Option<Language>) -> String {
+    match language {
+        Some(language) => format!("{LANGUAGE}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000", language.code()),
+        None => format!("{LANGUAGE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"),
+    }
+}
+
+/// The language of a request whose user has chosen none: of its cookie, else what the browser likes, else English.
+pub fn language(headers: &HeaderMap) -> Language {
+    let liked = || Language::liked(headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?);
+    cookie(headers, LANGUAGE).and_then(Language::from_code).or_else(liked).unwrap_or_default()
 }

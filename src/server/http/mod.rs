@@ -13,7 +13,10 @@ pub mod serve;
 mod session;
 mod silent;
 
-use crate::server::{listener, live::Hub, service::Services};
+use crate::{
+    server::{listener, live::Hub, service::Services},
+    words::{speaking, t},
+};
 use axum::{
     Router,
     body::{Body, HttpBody as _},
@@ -106,11 +109,12 @@ fn header(name: header::HeaderName, value: &'static str) -> SetResponseHeaderLay
 async fn limit_body(request: Request, next: Next) -> Response {
     let is_function = request.uri().path().starts_with("/rpc/");
     let (limit, text) = match is_function {
-        true => (MAX_FORM, "Forms of this panel are smaller than 64 KiB.\n"),
-        false => (pages::MAX_POSTED, "What was pasted is too large; 256 KiB are taken.\n"),
+        true => (MAX_FORM, (|| t!("Forms of this panel are smaller than 64 KiB.")) as fn() -> &'static str),
+        false => (pages::MAX_POSTED, pages::too_large as fn() -> &'static str),
     };
     if request.body().size_hint().lower() > limit as u64 {
-        return (StatusCode::PAYLOAD_TOO_LARGE, text).into_response();
+        let text = speaking(cookies::language(request.headers()), text);
+        return (StatusCode::PAYLOAD_TOO_LARGE, format!("{text}\n")).into_response();
     }
     next.run(request.map(|body| Body::new(Limited::new(body, limit)))).await
 }

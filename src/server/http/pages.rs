@@ -4,6 +4,7 @@ use super::{Panel, assets, cookies};
 use crate::{
     domain::{Zone, pages::flash::Posted},
     ui::shell::{Look, shell},
+    words::{Language, language, speaking, t},
 };
 use axum::{
     extract::{Request, State},
@@ -19,7 +20,17 @@ pub const STRICTEST_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; 
 /// `/rpc/…`
 pub async fn server_function(State(panel): State<Panel>, request: Request) -> Response {
     let services = panel.services;
-    leptos_axum::handle_server_fns_with_context(move || provide_context(services.clone()), request).await.into_response()
+    let language = spoken(&request);
+    let context = move || {
+        provide_context(services.clone());
+        provide_context(language);
+    };
+    leptos_axum::handle_server_fns_with_context(context, request).await.into_response()
+}
+
+/// The language of a request.
+fn spoken(request: &Request) -> Language {
+    request.extensions().get::<Language>().copied().unwrap_or_default()
 }
 
 /// Pages that show something about what is posted to them, by the last part of their addresses. They change nothing.
@@ -29,12 +40,13 @@ pub const MAX_POSTED: usize = 256 << 10;
 
 /// Every other address: the page that belongs to it, or the page that says there is none.
 pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
+    let language = spoken(&request);
     let (request, posted) = match *request.method() {
         Method::GET | Method::HEAD => (request, None),
         Method::POST if POSTED_PAGES.iter().any(|page| request.uri().path().ends_with(page)) => {
             let (mut parts, body) = request.into_parts();
             let Ok(body) = axum::body::to_bytes(body, MAX_POSTED).await else {
-                return (StatusCode::PAYLOAD_TOO_LARGE, "What was pasted is too large; 256 KiB are taken.\n").into_response();
+                return (StatusCode::PAYLOAD_TOO_LARGE, format!("{}\n", speaking(language, too_large))).into_response();
             };
             let fields = url::form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), value.into_owned()));
             let posted = Posted(fields.collect());
@@ -42,7 +54,7 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
             (Request::from_parts(parts, axum::body::Body::empty()), Some(posted))
         }
         _ => {
-            let text = "Pages are read with GET.\n";
+            let text = format!("{}\n", speaking(language, || t!("Pages are read with GET.")));
             return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")], text).into_response();
         }
     };
@@ -62,6 +74,7 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
     let services = panel.services;
     let context = move || {
         provide_context(services.clone());
+        provide_context(language);
         provide_context(look.clone());
         provide_context(flash.clone().unwrap_or_default());
         if let Some(posted) = &posted {
@@ -71,6 +84,7 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
         if let Some(policy) = use_nonce().and_then(|nonce| HeaderValue::from_str(&policy(&nonce)).ok()) {
             response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
         }
+        response.append_header(header::VARY, HeaderValue::from_static("accept-language, cookie"));
         if flash.is_some() {
             response.append_header(header::SET_COOKIE, clear_flash());
         }
@@ -86,15 +100,24 @@ fn zone_of(panel: &Panel, path: &str) -> Zone {
     slug.and_then(|slug| settings.merchant_named(slug)).map(|merchant| merchant.zone.clone()).unwrap_or_default()
 }
 
+/// What was posted to a page is larger than [`MAX_POSTED`].
+pub fn too_large() -> &'static str {
+    t!("What was pasted is too large; 256 KiB are taken.")
+}
+
 /// The page for when the database cannot be read, and so no page can be rendered.
 pub fn out_of_order() -> Response {
     let style = &assets::manifest().style;
+    let (title, again) = (t!("Please try again"), t!("Try again"));
+    let sentence = t!(
+        "The database cannot be read at the moment. Messages from gateways are not lost meanwhile: what cannot be stored is not acknowledged, and gateways send it again."
+    );
     let page = format!(
-        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
-         initial-scale=1\"><title>Please try again · Quittance</title><link rel=\"stylesheet\" href=\"/pkg/{style}\"></head><body>\
-         <main class=\"plain-page\"><p class=\"brand\">Quittance</p><h1>Please try again</h1><p>The database cannot be read at the \
-         moment. Messages from gateways are not lost meanwhile: what cannot be stored is not acknowledged, and gateways send it \
-         again.</p><p><a class=\"button primary\" href=\"\">Try again</a></p></main></body></html>\n"
+        "<!DOCTYPE html><html lang=\"{}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
+         initial-scale=1\"><title>{title} · Quittance</title><link rel=\"stylesheet\" href=\"/pkg/{style}\"></head><body>\
+         <main class=\"plain-page\"><p class=\"brand\">Quittance</p><h1>{title}</h1><p>{sentence}</p><p><a class=\"button primary\" \
+         href=\"\">{again}</a></p></main></body></html>\n",
+        language().code()
     );
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),

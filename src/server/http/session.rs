@@ -1,9 +1,13 @@
-//! Who is asking: puts the signed-in user into the request, and leads the others to the sign-in page.
+//! Who is asking, and in which language: puts the signed-in user into the request, and leads the others to the sign-in page.
 
-use super::{cookies::session_token, pages::out_of_order};
+use super::{
+    cookies::{language, session_token},
+    pages::out_of_order,
+};
 use crate::{
     rpc::CurrentUser,
     server::{auth::session_user, service::Services},
+    words::{Language, speaking, t},
 };
 use axum::{
     extract::{Request, State},
@@ -23,11 +27,13 @@ pub async fn current_user(State(services): State<Services>, mut request: Request
             Ok(user) => user,
             Err(error) => {
                 tracing::error!(%error, "a session could not be looked up");
-                if is_page(&request) {
-                    return out_of_order();
-                }
-                let message = "The database cannot be read at the moment. Please try again.\n";
-                return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], message).into_response();
+                return speaking(language(request.headers()), || {
+                    if is_page(&request) {
+                        return out_of_order();
+                    }
+                    let message = format!("{}\n", t!("The database cannot be read at the moment. Please try again."));
+                    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], message).into_response()
+                });
             }
         },
     };
@@ -38,6 +44,10 @@ pub async fn current_user(State(services): State<Services>, mut request: Request
         let page = if wanted == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={next_page}") };
         return Redirect::to(&page).into_response();
     }
+    // What somebody has chosen goes before what his browser says.
+    let chosen = user.as_ref().and_then(|user| user.language.as_deref()).and_then(Language::from_code);
+    let spoken = chosen.unwrap_or_else(|| language(request.headers()));
+    request.extensions_mut().insert(spoken);
     request.extensions_mut().insert(CurrentUser(user));
     next.run(request).await
 }

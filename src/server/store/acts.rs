@@ -124,6 +124,8 @@ pub struct UserRecord {
     /// Until when the link works by which he can choose a password; `None` where there is none.
     pub link_until: Option<Timestamp>,
     pub created_at: Timestamp,
+    /// The language that he has chosen, as a tag of BCP 47; `None` while his browser decides.
+    pub language: Option<String>,
 }
 
 impl UserRecord {

@@ -347,6 +347,8 @@ forward! {
 
     // People.
 
+    /// Sets the language that a user reads, by its tag; with `None` his browser decides.
+    pub async fn set_language(&self, id: UserId, language: Option<&'static str>) -> ();
     pub async fn user_by_email(&self, email: &str) -> Option<UserRecord>;
     pub async fn user(&self, id: UserId) -> Option<UserRecord>;
     /// Users by e-mail, with when they were last seen, and whether there are more. With a scope only those whose merchants are

@@ -3,6 +3,7 @@
 use crate::{
     domain::{Timestamp, Zone},
     ui::format::{date_time, is_near, iso, relative},
+    words::tell,
 };
 use leptos::prelude::*;
 
@@ -40,7 +41,7 @@ pub fn Ago(at: Timestamp) -> impl IntoView {
     let zone = zone();
     // What is far away is told by its day, which does not change.
     let ticks = is_near(at, now()).then(|| at.millis().to_string());
-    let text = relative(at, now(), |at| zone.local(at));
+    let text = relative(at, now(), |at| zone.local(at), |distance| tell(distance).to_owned());
     let title = format!("{} {}", date_time(zone.local(at)), zone.name());
     view! { <time datetime=iso(at) title=title data-ago=ticks>{text}</time> }
 }

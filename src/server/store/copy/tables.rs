@@ -132,6 +132,7 @@ pub(super) const TABLES: [Table; 23] = [
             ("version", Integer),
             ("link_hash", Bytes),
             ("link_expires_at", Integer),
+            ("language", Text),
         ],
     },
     Table { name: "membership", target: "membership", columns: &[("user_id", Integer), ("merchant_id", Integer)] },

@@ -23,7 +23,7 @@ macro_rules! user_columns {
     () => {
         "account.id, email, password_hash, role,
              ARRAY(SELECT merchant_id FROM membership WHERE membership.user_id = account.id ORDER BY merchant_id),
-             disabled_at, account.version, link_expires_at, account.created_at"
+             disabled_at, account.version, link_expires_at, account.created_at, account.language"
     };
 }
 /// Administrators that can sign in, other than one.
@@ -285,7 +285,7 @@ impl Core {
         .fetch_all(&self.pool)
         .await?;
         let more = rows.len() > USERS_SHOWN as usize;
-        let read = |row| Ok((user(row)?, row.try_get::<Option<i64>, _>(9)?.map(Timestamp)));
+        let read = |row| Ok((user(row)?, row.try_get::<Option<i64>, _>(10)?.map(Timestamp)));
         let rows = rows.iter().take(USERS_SHOWN as usize).map(read).collect::<Result<_, StoreError>>()?;
         Ok((rows, more))
     }

@@ -17,7 +17,7 @@ macro_rules! user_columns {
     () => {
         "account.id, email, password_hash, role,
              ARRAY(SELECT merchant_id FROM membership WHERE membership.user_id = account.id ORDER BY merchant_id),
-             disabled_at, account.version, link_expires_at, account.created_at"
+             disabled_at, account.version, link_expires_at, account.created_at, account.language"
     };
 }
 pub(super) fn user(row: &PgRow) -> Result<UserRecord, StoreError> {
@@ -32,6 +32,7 @@ pub(super) fn user(row: &PgRow) -> Result<UserRecord, StoreError> {
         version: row.try_get(6)?,
         link_until: row.try_get::<Option<i64>, _>(7)?.map(Timestamp),
         created_at: Timestamp(row.try_get(8)?),
+        language: row.try_get(9)?,
     })
 }
 
@@ -77,6 +78,12 @@ impl Core {
             Audit { actor: &actor, merchant_id: None, action: "user.password", subject, detail: String::new(), change: None };
         self.audit(&mut tx, entry).await?;
         tx.commit().await?;
+        Ok(())
+    }
+
+    /// Sets the language that a user reads; with `None` his browser decides.
+    pub(in crate::server::store) async fn set_language(&self, id: UserId, language: Option<&'static str>) -> Result<(), StoreError> {
+        sqlx::query("UPDATE account SET language = $1 WHERE id = $2").bind(language).bind(id.0).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -129,7 +136,7 @@ impl Core {
         .bind(now.0)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(9)?)))).transpose()
+        row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(10)?)))).transpose()
     }
 
     /// Notes that a session is in use, and lets it live until then.

@@ -22,7 +22,7 @@ macro_rules! user_columns {
     () => {
         "user.id, email, password_hash, role,
              (SELECT group_concat(merchant_id) FROM membership WHERE membership.user_id = user.id),
-             disabled_at, user.version, link_expires_at, user.created_at"
+             disabled_at, user.version, link_expires_at, user.created_at, user.language"
     };
 }
 /// Administrators that can sign in, other than one.
@@ -305,7 +305,7 @@ impl SqliteStore {
         .fetch_all(&self.0.readers)
         .await?;
         let more = rows.len() > USERS_SHOWN as usize;
-        let read = |row| Ok((user(row)?, row.try_get::<Option<i64>, _>(9)?.map(Timestamp)));
+        let read = |row| Ok((user(row)?, row.try_get::<Option<i64>, _>(10)?.map(Timestamp)));
         let rows = rows.iter().take(USERS_SHOWN as usize).map(read).collect::<Result<_, StoreError>>()?;
         Ok((rows, more))
     }

@@ -13,7 +13,7 @@ macro_rules! user_columns {
     () => {
         "user.id, email, password_hash, role,
              (SELECT group_concat(merchant_id) FROM membership WHERE membership.user_id = user.id),
-             disabled_at, user.version, link_expires_at, user.created_at"
+             disabled_at, user.version, link_expires_at, user.created_at, user.language"
     };
 }
 pub(super) fn user(row: &SqliteRow) -> Result<UserRecord, StoreError> {
@@ -29,6 +29,7 @@ pub(super) fn user(row: &SqliteRow) -> Result<UserRecord, StoreError> {
         version: row.try_get(6)?,
         link_until: row.try_get::<Option<i64>, _>(7)?.map(Timestamp),
         created_at: Timestamp(row.try_get(8)?),
+        language: row.try_get(9)?,
     })
 }
 
@@ -77,6 +78,17 @@ impl SqliteStore {
                     change: None,
                 };
                 store.audit(conn, entry).await?;
+                Ok(((), Commit::default()))
+            })
+        })
+        .await
+    }
+
+    /// Sets the language that a user reads; with `None` his browser decides.
+    pub(in crate::server::store) async fn set_language(&self, id: UserId, language: Option<&'static str>) -> Result<(), StoreError> {
+        self.change(move |conn| {
+            Box::pin(async move {
+                sqlx::query("UPDATE user SET language = ? WHERE id = ?").bind(language).bind(id.0).execute(conn).await?;
                 Ok(((), Commit::default()))
             })
         })
@@ -137,7 +149,7 @@ impl SqliteStore {
         .bind(now.0)
         .fetch_optional(&self.0.readers)
         .await?;
-        row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(9)?)))).transpose()
+        row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(10)?)))).transpose()
     }
 
     /// Notes that a session is in use, and lets it live until then.

@@ -1,0 +1,82 @@
+//! Templates: sentences with named gaps, `{count} of {all}`.
+
+use leptos::prelude::{AnyView, IntoAny as _};
+use std::fmt::{Display, Write as _};
+
+/// A part of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    Text(&'a str),
+    /// The name of a gap.
+    Gap(&'a str),
+}
+
+/// The parts of a template. A brace that begins no gap stands for itself.
+pub fn pieces(template: &str) -> Vec<Piece<'_>> {
+    let mut found = Vec::new();
+    let mut rest = template;
+    let mut from = 0;
+    while let Some(open) = rest[from..].find('{').map(|at| at + from) {
+        let inner = &rest[open + 1..];
+        let end = inner.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(inner.len());
+        if end == 0 || !inner[end..].starts_with('}') {
+            from = open + 1;
+            continue;
+        }
+        if open > 0 {
+            found.push(Piece::Text(&rest[..open]));
+        }
+        found.push(Piece::Gap(&inner[..end]));
+        rest = &inner[end + 1..];
+        from = 0;
+    }
+    if !rest.is_empty() {
+        found.push(Piece::Text(rest));
+    }
+    found
+}
+
+/// A template with its gaps filled. What is put in is never looked at for gaps; a gap that has no value stays visible.
+pub fn fill(template: &str, values: &[(&str, &dyn Display)]) -> String {
+    let mut text = String::with_capacity(template.len() + 16 * values.len());
+    for piece in pieces(template) {
+        match piece {
+            Piece::Text(part) => text.push_str(part),
+            Piece::Gap(name) => {
+                let _ = match values.iter().find(|(known, _)| *known == name) {
+                    Some((_, value)) => write!(text, "{value}"),
+                    None => write!(text, "{{{name}}}"),
+                };
+            }
+        }
+    }
+    text
+}
+
+/// A template with views in its gaps.
+pub fn said(template: &str, values: Vec<(&'static str, AnyView)>) -> Vec<AnyView> {
+    let mut values: Vec<_> = values.into_iter().map(|(name, view)| (name, Some(view))).collect();
+    let said = pieces(template).into_iter().map(|piece| match piece {
+        Piece::Text(part) => part.to_owned().into_any(),
+        Piece::Gap(name) => {
+            let value = values.iter_mut().find(|(known, _)| *known == name).and_then(|(_, view)| view.take());
+            value.unwrap_or_else(|| format!("{{{name}}}").into_any())
+        }
+    });
+    said.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_filled_wherever_they_stand() {
+        assert_eq!(fill("{a} of {b}", &[("b", &"{a}"), ("a", &1)]), "1 of {a}");
+        assert_eq!(fill("{a}{a}", &[("a", &"x")]), "xx");
+        assert_eq!(fill("no gap", &[("a", &1)]), "no gap");
+        assert_eq!(fill("{ {} {b} {a", &[("a", &1)]), "{ {} {b} {a");
+        assert_eq!(fill("đã {a}", &[("a", &"gửi")]), "đã gửi");
+        assert_eq!(pieces(""), []);
+    }
+}
