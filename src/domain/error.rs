@@ -4,6 +4,7 @@
 //! person's mistake, which field and what to do.
 
 use super::pages::audit::Conflict;
+use crate::words::{t, tell};
 use serde::{Deserialize, Serialize};
 
 /// A mistake in one field of a form.
@@ -43,6 +44,15 @@ pub enum AppError {
 }
 
 impl AppError {
+    /// What it says on a page.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Gone(why) => why.clone(),
+            Self::Internal(number) => t!("Something went wrong on our side. It was logged under {number}.", number),
+            other => tell(&other.to_string()).to_owned(),
+        }
+    }
+
     /// A mistake in one field.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.into() }])

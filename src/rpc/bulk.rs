@@ -1,13 +1,16 @@
 //! Lists of deliveries, and their resends.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::domain::{
-    AppError,
-    id::BulkId,
-    pages::{
-        bulk::{BulkList, BulkPage, BulkPlan, BulkTarget},
-        deliveries::{DeliveryFilter, DeliveryList},
+use crate::{
+    domain::{
+        AppError,
+        id::BulkId,
+        pages::{
+            bulk::{BulkList, BulkPage, BulkPlan, BulkTarget},
+            deliveries::{DeliveryFilter, DeliveryList},
+        },
     },
+    words::t,
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
@@ -97,7 +100,7 @@ pub async fn start_bulk(
             return Err(AppError::Invalid(mistakes));
         }
         let target = BulkTarget::from_code(&target)
-            .ok_or_else(|| AppError::field("target", "Choose the URLs that the deliveries went to, or all current ones."))?;
+            .ok_or_else(|| AppError::field("target", t!("Choose the URLs that the deliveries went to, or all current ones.")))?;
         let started = caller.services.start_bulk(&merchant, &filter, target, request_key, caller.actor(), GRACE).await;
         let id = started.map_err(app_error)?;
         Ok(Done { page: format!("/m/{}/resends/{id}", merchant.slug), ..Done::default() })
@@ -113,7 +116,7 @@ pub async fn cancel_bulk(merchant: String, bulk: BulkId) -> Result<(), AppError>
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
         let cancelled = caller.services.cancel_bulk(&merchant, bulk, caller.actor()).await.map_err(app_error)?;
-        let notice = if cancelled { "Cancelled: nothing more of it is sent." } else { "It had ended already." };
+        let notice = if cancelled { t!("Cancelled: nothing more of it is sent.") } else { t!("It had ended already.") };
         Ok(Done::at(page, notice))
     };
     sent.end(result.await)

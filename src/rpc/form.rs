@@ -77,7 +77,7 @@ impl Sent {
             }
             Err(AppError::Changed(conflict)) => self_page(&self.page, &Flash { conflict: Some(*conflict), ..flash }),
             Err(AppError::Invalid(errors)) => self_page(&self.page, &Flash { errors, ..flash }),
-            Err(error) => self_page(&self.page, &Flash { problem: Some(error.to_string()), ..flash }),
+            Err(error) => self_page(&self.page, &Flash { problem: Some(error.sentence()), ..flash }),
         }
     }
 }

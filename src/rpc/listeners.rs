@@ -1,10 +1,13 @@
 //! Listeners.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::domain::{
-    AppError,
-    id::{ListenerId, RefusalId},
-    pages::listeners::{EnteredOptions, ListenerList, ListenerPage, NewListener, RefusalPage},
+use crate::{
+    domain::{
+        AppError,
+        id::{ListenerId, RefusalId},
+        pages::listeners::{EnteredOptions, ListenerList, ListenerPage, NewListener, RefusalPage},
+    },
+    words::t,
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
@@ -111,11 +114,11 @@ pub async fn save_listener(
             Box::pin(async move {
                 let (id, notice) = if id.is_empty() {
                     let listener = services.add_listener(&merchant, &form, actor).await.map_err(app_error)?;
-                    (listener.id, "Created. What to enter where at the gateway stands below.")
+                    (listener.id, t!("Created. What to enter where at the gateway stands below."))
                 } else {
                     let id: ListenerId = id.parse().map_err(|_| AppError::NotFound)?;
                     services.change_listener(&merchant, id, &form, actor).await.map_err(app_error)?;
-                    (id, "Saved.")
+                    (id, t!("Saved."))
                 };
                 Ok(Done::at(format!("/m/{}/listeners/{id}", merchant.slug), notice))
             }),

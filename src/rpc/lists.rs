@@ -1,13 +1,16 @@
 //! What came in, the search over everything, saved views of lists, and the time zone that lists are told in.
 
-use crate::domain::{
-    AppError,
-    id::{NotificationId, RefusalId, ViewId},
-    pages::{
-        inbound::{InboundFilter, InboundList, StrayList, StrayPage},
-        search::SearchResults,
-        views::{ListKind, SavedView},
+use crate::{
+    domain::{
+        AppError,
+        id::{NotificationId, RefusalId, ViewId},
+        pages::{
+            inbound::{InboundFilter, InboundList, StrayList, StrayPage},
+            search::SearchResults,
+            views::{ListKind, SavedView},
+        },
     },
+    words::t,
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
@@ -75,7 +78,7 @@ pub async fn save_view(
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
         caller.services.save_view(caller.user.id, &merchant, list, &name, &query).await.map_err(app_error)?;
-        Ok(Done::at(page, format!("The view “{}” is kept; its address can be sent to others.", name.trim())))
+        Ok(Done::at(page, t!("The view “{trim}” is kept; its address can be sent to others.", trim = name.trim())))
     };
     sent.end(result.await)
 }
@@ -88,7 +91,7 @@ pub async fn remove_view(merchant: String, list: ListKind, view: ViewId) -> Resu
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
         caller.services.remove_view(caller.user.id, &merchant, view).await.map_err(app_error)?;
-        Ok(Done::at(page, "The view was removed."))
+        Ok(Done::at(page, t!("The view was removed.")))
     };
     sent.end(result.await)
 }
@@ -108,7 +111,7 @@ pub async fn set_time_zone(merchant: String, #[server(default)] time_zone: Strin
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let zone = caller.services.set_time_zone(&merchant, &time_zone, caller.actor()).await.map_err(app_error)?;
-        Ok(Done::at(page, format!("Times are told in {} now.", zone.name())))
+        Ok(Done::at(page, t!("Times are told in {zone} now.", zone = zone.name())))
     };
     sent.end(result.await)
 }

@@ -1,6 +1,9 @@
 //! Merchants, for administrators.
 
-use crate::domain::{AppError, pages::settings::MerchantRow};
+use crate::{
+    domain::{AppError, pages::settings::MerchantRow},
+    words::t,
+};
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
@@ -42,7 +45,7 @@ pub async fn add_merchant(
                 let (merchant, key) = services.add_merchant(&name, key, actor).await.map_err(app_error)?;
                 Ok(Done {
                     page: format!("/m/{}/settings/ipn", merchant.slug),
-                    notice: Some("Merchant added. Enter the URL of its script below.".to_owned()),
+                    notice: Some(t!("Merchant added. Enter the URL of its script below.").to_owned()),
                     secret: Some(key),
                     ..Done::default()
                 })

@@ -29,7 +29,7 @@ pub use caller::{Caller, CurrentUser, app_error, place};
 #[cfg(feature = "ssr")]
 use once::once;
 
-use crate::domain::AppError;
+use crate::{domain::AppError, words::t};
 use leptos::server_fn::{
     codec::JsonEncoding,
     error::{FromServerFnError, ServerFnErrorErr},
@@ -42,7 +42,7 @@ impl FromServerFnError for AppError {
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {
             ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
-                Self::field("", "The request could not be understood; please reload the page.")
+                Self::field("", t!("The request could not be understood; please reload the page."))
             }
             _ => Self::Connection,
         }

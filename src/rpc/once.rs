@@ -5,8 +5,8 @@ use super::{
     Caller, app_error,
     form::{Done, Sent},
 };
-use crate::domain::AppError;
 use crate::server::{auth::Token, store::FormClaim};
+use crate::{domain::AppError, words::t};
 use futures::future::BoxFuture;
 use std::time::Duration;
 
@@ -52,10 +52,10 @@ pub async fn once(
             }
             FormClaim::Answered(answer) => {
                 let done = store.unseal(PLACE, &answer).and_then(|plain| serde_json::from_slice(plain.reveal()).ok());
-                return done.ok_or_else(|| AppError::field("", "This form was sent already; please reload the page."));
+                return done.ok_or_else(|| AppError::field("", t!("This form was sent already; please reload the page.")));
             }
             FormClaim::UnderWay => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
-    Err(AppError::field("", "This form was sent already and is still being worked at. Please look before you send it again."))
+    Err(AppError::field("", t!("This form was sent already and is still being worked at. Please look before you send it again.")))
 }

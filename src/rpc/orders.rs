@@ -1,14 +1,17 @@
 //! Orders: search, story, exchanges, resend, TEST orders, checks of what a developer pastes.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::domain::{
-    AppError,
-    id::{DeliveryId, NotificationId, OrderId},
-    pages::{
-        orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList},
-        simulate::{CheckForm, CheckResult, OrderDraft, OrderPreview},
-        story::{ResendPage, StoryPage, WatchPage},
+use crate::{
+    domain::{
+        AppError,
+        id::{DeliveryId, NotificationId, OrderId},
+        pages::{
+            orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList},
+            simulate::{CheckForm, CheckResult, OrderDraft, OrderPreview},
+            story::{ResendPage, StoryPage, WatchPage},
+        },
     },
+    words::t,
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
@@ -51,7 +54,9 @@ pub async fn read_story(
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let after = match after.as_str() {
         "" => None,
-        place => Some(place.parse().map_err(|()| AppError::field("after", "This place in the story is not known; begin anew."))?),
+        place => {
+            Some(place.parse().map_err(|()| AppError::field("after", t!("This place in the story is not known; begin anew.")))?)
+        }
     };
     let turn = StoryTurn { newest_first, after };
     let page = caller.services.story(&merchant, order, turn, caller.may(Permission::Resend)).await.map_err(app_error)?;
@@ -127,12 +132,12 @@ pub async fn resend(
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
         if urls.is_empty() {
-            return Err(AppError::field("urls", "Choose at least one URL to resend to."));
+            return Err(AppError::field("urls", t!("Choose at least one URL to resend to.")));
         }
         if debug && urls.len() > MOST_WATCHED {
-            return Err(AppError::field("urls", format!("Choose at most {MOST_WATCHED} URLs to resend to for debug.")));
+            return Err(AppError::field("urls", t!("Choose at most {most} URLs to resend to for debug.", most = MOST_WATCHED)));
         }
-        let gone = |_| AppError::field("urls", "This URL is not in use any more; choose another.");
+        let gone = |_| AppError::field("urls", t!("This URL is not in use any more; choose another."));
         let url_ids = urls.iter().map(|id| id.parse().map_err(gone)).collect::<Result<_, _>>()?;
         let wish = ResendWish { order_id: order, notification_id: Some(notification), url_ids, debug, request_key };
         let outcome = caller.services.resend(&merchant, wish, caller.actor()).await.map_err(app_error)?;
@@ -142,7 +147,7 @@ pub async fn resend(
             return Ok(Done { page, ..Done::default() });
         }
         let count = outcome.delivery_ids.len();
-        let notice = if count == 1 { "Resent to one URL.".to_owned() } else { format!("Resent to {count} URLs.") };
+        let notice = if count == 1 { t!("Resent to one URL.").to_owned() } else { t!("Resent to {count} URLs.", count) };
         Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), notice))
     };
     // There is no single field that could be marked: what is wrong is said at the top of the form.
@@ -191,19 +196,19 @@ pub async fn place_test_order(
                 let slug = &merchant.slug;
                 Ok(match placed {
                     Placed::Order(order) => {
-                        Done::at(format!("/m/{slug}/orders/{order}"), "TEST order placed; its notification is on its way.")
+                        Done::at(format!("/m/{slug}/orders/{order}"), t!("TEST order placed; its notification is on its way."))
                     }
                     Placed::To(delivery, Some(number)) => Done::at(
                         format!("/m/{slug}/deliveries/{delivery}/{number}"),
-                        "This is what was sent, and what came back. It went to this URL alone.",
+                        t!("This is what was sent, and what came back. It went to this URL alone."),
                     ),
                     Placed::To(delivery, None) => Done::at(
                         format!("/m/{slug}/deliveries/{delivery}"),
-                        "The attempt has not ended yet; this page shows it when it has.",
+                        t!("The attempt has not ended yet; this page shows it when it has."),
                     ),
                     Placed::Received(order, answer) => Done::at(
                         format!("/m/{slug}/orders/{order}"),
-                        format!("The listener took it, and answered the gateway: {answer}"),
+                        t!("The listener took it, and answered the gateway: {answer}", answer),
                     ),
                 })
             }),

@@ -1,8 +1,11 @@
 //! The first run, signing in and out, one's own password, look and language.
 
-use crate::domain::{
-    AppError,
-    pages::people::{FirstRun, LinkState, OwnSession, Viewer},
+use crate::{
+    domain::{
+        AppError,
+        pages::people::{FirstRun, LinkState, OwnSession, Viewer},
+    },
+    words::t,
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
@@ -42,7 +45,7 @@ pub async fn set_up(token: String, email: String, password: String) -> Result<()
         let services = services()?;
         let session = services.set_up(&token, &email, &password, &place()).await.map_err(app_error)?;
         set_cookie(&session_cookie(session.reveal(), &services.base));
-        Ok(Done::at("/merchants", "Welcome. Begin with a merchant: its notifications, URLs and orders belong together."))
+        Ok(Done::at("/merchants", t!("Welcome. Begin with a merchant: its notifications, URLs and orders belong together.")))
     };
     sent.end(result.await)
 }
@@ -77,7 +80,7 @@ pub async fn join(token: String, password: String) -> Result<(), AppError> {
         let services = services()?;
         let session = services.use_link(&token, &password, &place()).await.map_err(app_error)?;
         set_cookie(&session_cookie(session.reveal(), &services.base));
-        Ok(Done::at("/", "Your password is set, and you are signed in."))
+        Ok(Done::at("/", t!("Your password is set, and you are signed in.")))
     };
     sent.end(result.await)
 }
@@ -98,9 +101,9 @@ pub async fn end_other_sessions() -> Result<(), AppError> {
         let own = Token::hash_of(&own_token(&caller));
         let ended = caller.services.store.end_other_sessions(caller.user.id, own, caller.actor()).await;
         let notice = match ended.map_err(|error| app_error(error.into()))? {
-            0 => "There was no other session.".to_owned(),
-            1 => "Your other session has ended.".to_owned(),
-            ended => format!("Your {ended} other sessions have ended."),
+            0 => t!("There was no other session.").to_owned(),
+            1 => t!("Your other session has ended.").to_owned(),
+            ended => t!("Your {ended} other sessions have ended.", ended),
         };
         Ok(Done::at("/account", notice))
     };
@@ -123,7 +126,7 @@ pub async fn sign_out() -> Result<(), AppError> {
         let ended = crate::server::auth::end_session(&caller.services.store, &own_token(&caller)).await;
         ended.map_err(|error| app_error(error.into()))?;
         set_cookie(&end_session_cookie(&caller.services.base));
-        Ok(Done::at("/sign-in", "You are signed out."))
+        Ok(Done::at("/sign-in", t!("You are signed out.")))
     };
     sent.end(result.await)
 }
@@ -137,7 +140,7 @@ pub async fn change_password(current: String, password: String) -> Result<(), Ap
         let session = caller.services.change_password(&caller.user, &current, &password, &place()).await;
         let session = session.map_err(app_error)?;
         set_cookie(&session_cookie(session.reveal(), &caller.services.base));
-        Ok(Done::at("/account", "Your password is changed. Other sessions of yours have ended."))
+        Ok(Done::at("/account", t!("Your password is changed. Other sessions of yours have ended.")))
     };
     sent.end(result.await)
 }

@@ -1,6 +1,9 @@
 //! What belongs to a merchant as a whole: what leaves, his secret key, who is told of trouble.
 
-use crate::domain::{AppError, content::Ticked, pages::settings::AlertSettings};
+use crate::{
+    domain::{AppError, content::Ticked, pages::settings::AlertSettings},
+    words::{reworded, t, tell},
+};
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
@@ -53,7 +56,7 @@ pub async fn save_content(
             &[],
             Box::pin(async move {
                 services.save_content(&merchant, &form, actor).await.map_err(app_error)?;
-                Ok(Done::at(page, "Saved. It holds for everything that is sent from now on."))
+                Ok(Done::at(page, t!("Saved. It holds for everything that is sent from now on.")))
             }),
         )
         .await
@@ -89,7 +92,12 @@ pub async fn change_key(
             Box::pin(async move {
                 let entered = (!generate).then_some(secret_key.as_str());
                 let key = services.change_key(&merchant, entered, &overlap, actor).await.map_err(app_error)?;
-                Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key), ..Done::default() })
+                Ok(Done {
+                    page,
+                    notice: Some(t!("The secret key was changed.").to_owned()),
+                    secret: Some(key),
+                    ..Done::default()
+                })
             }),
         )
         .await
@@ -106,7 +114,7 @@ pub async fn end_old_key(merchant: String) -> Result<(), AppError> {
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let ended = caller.services.end_old_key(&merchant, caller.actor()).await.map_err(app_error)?;
-        let notice = if ended { "The old key has ended." } else { "No old key was valid any more." };
+        let notice = if ended { t!("The old key has ended.") } else { t!("No old key was valid any more.") };
         Ok(Done::at(page, notice))
     };
     sent.end(result.await)
@@ -160,9 +168,9 @@ pub async fn save_alerts(
             Box::pin(async move {
                 services.save_alerts(&merchant, &url, &after, actor).await.map_err(app_error)?;
                 let notice = if url.trim().is_empty() {
-                    "Saved. Nobody is alerted."
+                    t!("Saved. Nobody is alerted.")
                 } else {
-                    "Saved. Send a test to see whether it arrives."
+                    t!("Saved. Send a test to see whether it arrives.")
                 };
                 Ok(Done::at(page, notice))
             }),
@@ -181,10 +189,16 @@ pub async fn test_alert(merchant: String) -> Result<(), AppError> {
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let row = caller.services.test_alert(&merchant).await.map_err(app_error)?;
-        let told =
-            |cause: Cause| format!("The test did not arrive. {} {} What to do: {}", cause.sentence(), row.note, cause.cure());
+        let told = |cause: Cause| {
+            t!(
+                "The test did not arrive. {sentence} {note} What to do: {cure}",
+                sentence = tell(cause.sentence()),
+                note = reworded(&row.note),
+                cure = tell(cause.cure())
+            )
+        };
         match row.cause {
-            None => Ok(Done::at(page, format!("The test arrived: status {}.", row.status.unwrap_or_default()))),
+            None => Ok(Done::at(page, t!("The test arrived: status {status}.", status = row.status.unwrap_or_default()))),
             Some(cause) => Err(AppError::field("", told(cause))),
         }
     };

@@ -1,11 +1,14 @@
 //! IPN settings and notification URLs.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::domain::{
-    AppError,
-    content::Ticked,
-    id::UrlId,
-    pages::settings::{IpnSettings, Kit},
+use crate::{
+    domain::{
+        AppError,
+        content::Ticked,
+        id::UrlId,
+        pages::settings::{IpnSettings, Kit},
+    },
+    words::t,
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
@@ -117,8 +120,8 @@ pub async fn save_url(
                     return Ok(Done { check, twin, ..Done::default() });
                 }
                 let notice = match check.cause {
-                    None => "Saved. The URL answered 200, as it should.",
-                    Some(_) => "Saved, although the URL did not answer 200.",
+                    None => t!("Saved. The URL answered 200, as it should."),
+                    Some(_) => t!("Saved, although the URL did not answer 200."),
                 };
                 draft.check = Some(check);
                 services.save_url(id, draft, actor).await.map_err(app_error)?;
@@ -162,9 +165,9 @@ pub async fn hold_url(merchant: String, id: UrlId, #[server(default)] held: bool
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         caller.services.hold_url(&merchant, id, held, caller.actor()).await.map_err(app_error)?;
         let notice = if held {
-            "On hold. What arrives is kept until you release it."
+            t!("On hold. What arrives is kept until you release it.")
         } else {
-            "Released. What was kept is being delivered now."
+            t!("Released. What was kept is being delivered now.")
         };
         Ok(Done::at(page, notice))
     };
@@ -179,7 +182,7 @@ pub async fn remove_url(merchant: String, id: UrlId) -> Result<(), AppError> {
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         caller.services.remove_url(&merchant, id, caller.actor()).await.map_err(app_error)?;
-        Ok(Done::at(page, "Removed. Its open deliveries are cancelled; what was delivered stays in the orders."))
+        Ok(Done::at(page, t!("Removed. Its open deliveries are cancelled; what was delivered stays in the orders.")))
     };
     sent.end(result.await)
 }
@@ -194,7 +197,7 @@ pub async fn check_url(merchant: String, id: UrlId) -> Result<(), AppError> {
         let check = caller.services.check_again(&merchant, id, caller.actor()).await.map_err(app_error)?;
         Ok(match check.cause {
             Some(_) => Done { check: Some(check), ..Done::default() },
-            None => Done::at(page, "The URL answered 200, as it should."),
+            None => Done::at(page, t!("The URL answered 200, as it should.")),
         })
     };
     sent.end(result.await)

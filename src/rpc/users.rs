@@ -1,9 +1,12 @@
 //! Users: invitations, rights, links to choose a password.
 
-use crate::domain::{
-    AppError,
-    id::UserId,
-    pages::people::{UserFilter, UserList, UserPage},
+use crate::{
+    domain::{
+        AppError,
+        id::UserId,
+        pages::people::{UserFilter, UserList, UserPage},
+    },
+    words::t,
 };
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
@@ -94,7 +97,7 @@ pub async fn save_user(
         // Whoever gave his own rights away must not be sent where he may not go.
         let may_stay = user != caller.user.id || form.role == Role::Admin.name();
         let page = if may_stay { format!("/people/{user}") } else { "/account".to_owned() };
-        Ok(Done::at(page, "Saved. It counts from the next request on."))
+        Ok(Done::at(page, t!("Saved. It counts from the next request on.")))
     };
     sent.end(result.await)
 }
@@ -107,7 +110,8 @@ pub async fn disable_user(user: UserId, #[server(default)] disabled: bool) -> Re
     let result = async {
         let caller = Caller::who_may(Permission::ManagePeople)?;
         caller.services.set_disabled(Some(&caller.user), user, disabled, caller.actor()).await.map_err(app_error)?;
-        let notice = if disabled { "Disabled. All sessions have ended." } else { "Enabled. The password is the one of before." };
+        let notice =
+            if disabled { t!("Disabled. All sessions have ended.") } else { t!("Enabled. The password is the one of before.") };
         Ok(Done::at(page, notice))
     };
     sent.end(result.await)
@@ -148,9 +152,9 @@ pub async fn withdraw_link(user: UserId) -> Result<(), AppError> {
         let caller = Caller::who_may(Permission::ManagePeople)?;
         let gone = caller.services.withdraw_link(&caller.user, user, caller.actor()).await.map_err(app_error)?;
         Ok(if gone {
-            Done::at("/people", "The invitation is withdrawn; its link does not work any more.")
+            Done::at("/people", t!("The invitation is withdrawn; its link does not work any more."))
         } else {
-            Done::at(page, "The link is withdrawn; it does not work any more.")
+            Done::at(page, t!("The link is withdrawn; it does not work any more."))
         })
     };
     sent.end(result.await)

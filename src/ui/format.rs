@@ -127,6 +127,11 @@ pub fn span(micros: u64) -> String {
     }
 }
 
+/// `99.2 %`, of tenths of it.
+pub fn percent(tenths: u64) -> String {
+    format!("{}{}{} %", tenths / 10, point(), tenths % 10)
+}
+
 /// A text of at most so many characters; what is cut shows as an ellipsis.
 pub fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {

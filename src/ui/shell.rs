@@ -1,11 +1,19 @@
 //! The document around every page, and the frame of the panel: navigation, title, content.
 
-use super::{components::Icon, islands::helpers::Helpers, routes::App};
-use crate::domain::{
-    Timestamp, Zone,
-    pages::{dashboard::MerchantRef, people::Viewer},
-    role::Permission,
+use super::{
+    components::{Hidden, Icon},
+    islands::helpers::{Helpers, KeyWords},
+    routes::App,
 };
+use crate::{
+    domain::{
+        Timestamp, Zone,
+        pages::{dashboard::MerchantRef, people::Viewer},
+        role::Permission,
+    },
+    words::{Language, language, t, tell},
+};
+use http::request::Parts;
 use leptos::{config::LeptosOptions, prelude::*};
 use leptos_meta::{MetaTags, Title};
 
@@ -31,7 +39,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     let look = expect_context::<Look>();
     view! {
         <!DOCTYPE html>
-        <html lang="en" data-theme=look.theme data-icons=look.icons.clone() data-heard=look.heard.to_string()>
+        <html lang=language().code() data-theme=look.theme data-icons=look.icons.clone() data-heard=look.heard.to_string()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
@@ -43,7 +51,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
             </head>
             <body>
                 <App/>
-                <Helpers/>
+                <Helpers words=KeyWords::told()/>
             </body>
         </html>
     }
@@ -96,13 +104,13 @@ pub fn Frame(
     let crumbs: Vec<_> = crumbs.into_iter().map(|(name, address)| view! { <li><a href=address>{name}</a></li> }).collect();
     view! {
         <Title text=title_text(&name)/>
-        <a class="skip" href="#content">"Skip to the content"</a>
+        <a class="skip" href="#content">{t!("Skip to the content")}</a>
         <div class="frame">
             <Navigation viewer merchant section/>
             <main id="content" tabindex="-1">
                 <header class="page-head">
                     <div>
-                        {(!crumbs.is_empty()).then(|| view! { <nav aria-label="Way to this page"><ol class="crumbs">{crumbs}</ol></nav> })}
+                        {(!crumbs.is_empty()).then(|| view! { <nav aria-label=t!("Way to this page")><ol class="crumbs">{crumbs}</ol></nav> })}
                         <h1>{title}</h1>
                     </div>
                     {actions.map(|actions| view! { <div class="actions">{actions}</div> })}
@@ -132,7 +140,7 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
             view! { <li><a href=format!("/m/{}", other.slug) aria-current=current>{other.name.clone()}</a></li> }
         })
         .collect();
-    let switch_name = merchant.as_ref().map_or_else(|| "All merchants".to_owned(), |merchant| merchant.name.clone());
+    let switch_name = merchant.as_ref().map_or_else(|| t!("All merchants").to_owned(), |merchant| merchant.name.clone());
     let many = viewer.merchants.len() > 1;
     let audits = viewer.may(Permission::ReadAudit);
     let changes = viewer.may(Permission::ChangeSettings);
@@ -140,14 +148,14 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
     let rooms = only.map(|merchant| {
         let base = format!("/m/{}", merchant.slug);
         view! {
-            {link(Section::Dashboard, base.clone(), "dashboard", "Dashboard", Some("d"))}
-            {link(Section::Orders, format!("{base}/orders"), "orders", "Orders & Reports", Some("o"))}
+            {link(Section::Dashboard, base.clone(), "dashboard", t!("Dashboard"), Some("d"))}
+            {link(Section::Orders, format!("{base}/orders"), "orders", t!("Orders & Reports"), Some("o"))}
             <li class="group">
-                <span class="group-name">"System settings"</span>
-                <ul>{link(Section::Settings, format!("{base}/settings/ipn"), "gear", "IPN settings", Some("s"))}{changes.then(|| link(Section::TimeZone, format!("{base}/settings/time-zone"), "clock", "Time zone", None))}</ul>
+                <span class="group-name">{t!("System settings")}</span>
+                <ul>{link(Section::Settings, format!("{base}/settings/ipn"), "gear", t!("IPN settings"), Some("s"))}{changes.then(|| link(Section::TimeZone, format!("{base}/settings/time-zone"), "clock", t!("Time zone"), None))}</ul>
             </li>
-            {link(Section::Listeners, format!("{base}/listeners"), "inbox", "Listeners", Some("l"))}
-            {audits.then(|| link(Section::Audit, format!("{base}/audit"), "clock", "Audit log", None))}
+            {link(Section::Listeners, format!("{base}/listeners"), "inbox", t!("Listeners"), Some("l"))}
+            {audits.then(|| link(Section::Audit, format!("{base}/audit"), "clock", t!("Audit log"), None))}
         }
     });
     let has_rooms = rooms.is_some();
@@ -157,32 +165,32 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
             <a class="brand" href="/"><Icon name="quittance"/>"Quittance"</a>
             <SearchField/>
             <details class="menu">
-                <summary><Icon name="menu"/>"Menu"</summary>
+                <summary><Icon name="menu"/>{t!("Menu")}</summary>
             </details>
-            <nav class="rooms" aria-label="Panel" data-base=base>
+            <nav class="rooms" aria-label=t!("Panel") data-base=base>
                 {many.then(|| view! {
                     <details class="switch">
                         <summary><Icon name="shop"/><span>{switch_name}</span><Icon name="down"/></summary>
-                        <ul><li><a href="/">"All merchants"</a></li>{others}</ul>
+                        <ul><li><a href="/">{t!("All merchants")}</a></li>{others}</ul>
                     </details>
                 })}
                 <ul>
-                    {(!has_rooms).then(|| link(Section::Dashboard, "/".to_owned(), "dashboard", "Dashboard", None))}
+                    {(!has_rooms).then(|| link(Section::Dashboard, "/".to_owned(), "dashboard", t!("Dashboard"), None))}
                     {rooms}
-                    {manages.then(|| link(Section::Merchants, "/merchants".to_owned(), "shop", "Merchants", None))}
-                    {manages.then(|| link(Section::Strays, "/unknown".to_owned(), "question", "Unknown addresses", None))}
-                    {viewer.may(Permission::ManagePeople).then(|| link(Section::People, "/people".to_owned(), "user", "People", None))}
-                    {(manages && !has_rooms).then(|| link(Section::Audit, "/audit".to_owned(), "clock", "Audit log", None))}
+                    {manages.then(|| link(Section::Merchants, "/merchants".to_owned(), "shop", t!("Merchants"), None))}
+                    {manages.then(|| link(Section::Strays, "/unknown".to_owned(), "question", t!("Unknown addresses"), None))}
+                    {viewer.may(Permission::ManagePeople).then(|| link(Section::People, "/people".to_owned(), "user", t!("People"), None))}
+                    {(manages && !has_rooms).then(|| link(Section::Audit, "/audit".to_owned(), "clock", t!("Audit log"), None))}
                 </ul>
                 <ul class="self">
-                    {link(Section::Account, "/account".to_owned(), "user", "Account", None)}
-                    <li><button type="button" class="plain keys-help" popovertarget="keys"><Icon name="question"/>"Keys"</button></li>
+                    {link(Section::Account, "/account".to_owned(), "user", t!("Account"), None)}
+                    <li><button type="button" class="plain keys-help" popovertarget="keys"><Icon name="question"/>{t!("Keys")}</button></li>
                     <li>
                         <form method="post" action="/rpc/sign-out">
-                            <button class="plain"><Icon name="leave"/>"Sign out"</button>
+                            <button class="plain"><Icon name="leave"/>{t!("Sign out")}</button>
                         </form>
                     </li>
-                    <li class="who" title=viewer.role.label()>{viewer.email.clone()}</li>
+                    <li class="who" title=tell(viewer.role.label())>{viewer.email.clone()}</li>
                 </ul>
             </nav>
         </header>
@@ -193,10 +201,10 @@ fn Navigation(viewer: Viewer, merchant: Option<MerchantRef>, section: Section) -
 #[component]
 pub fn SearchField(#[prop(optional, into)] text: String) -> impl IntoView {
     view! {
-        <form class="find" method="get" action="/search" role="search" aria-label="Everything">
+        <form class="find" method="get" action="/search" role="search" aria-label=t!("Everything")>
             <input
-                type="search" name="text" value=text aria-label="Find anything" placeholder="Find anything"
-                title="Order, e-mail, message, delivery or URL" maxlength="300" autocomplete="off" spellcheck="false" data-find=""
+                type="search" name="text" value=text aria-label=t!("Find anything") placeholder=t!("Find anything")
+                title=t!("Order, e-mail, message, delivery or URL") maxlength="300" autocomplete="off" spellcheck="false" data-find=""
             />
             <kbd aria-hidden="true">"/"</kbd>
         </form>
@@ -212,6 +220,27 @@ pub fn Plain(#[prop(into)] title: String, children: Children) -> impl IntoView {
             <p class="brand"><Icon name="quittance"/>"Quittance"</p>
             <h1>{title}</h1>
             {children()}
+            <LanguageChoice/>
         </main>
+    }
+}
+
+/// The languages, each in its own words. On pages without navigation nobody has chosen one yet.
+#[component]
+fn LanguageChoice() -> impl IntoView {
+    let here = use_context::<Parts>().and_then(|parts| parts.uri.path_and_query().map(ToString::to_string)).unwrap_or_default();
+    let current = language();
+    let choices: Vec<_> = Language::ALL
+        .into_iter()
+        .map(|language| {
+            let (code, pressed) = (language.code(), if language == current { "true" } else { "false" });
+            view! { <button class="link" name="locale" value=code lang=code aria-pressed=pressed>{language.name()}</button> }
+        })
+        .collect();
+    view! {
+        <form method="post" action="/rpc/language" class="languages" aria-label=t!("Language")>
+            <Hidden name="next" value=here/>
+            {choices}
+        </form>
     }
 }

@@ -1,6 +1,6 @@
 //! The catalogues: `locales/*.po`, part of the program, read once.
 
-use super::Language;
+use super::{Language, Piece, STORED, fill, fill::gaps, pieces};
 use std::{
     collections::HashMap,
     sync::{
@@ -60,6 +60,62 @@ pub(super) fn told(language: Language, key: &str) -> Option<&'static str> {
 /// What is said instead of a key, for a number.
 pub(super) fn told_number(language: Language, key: &str, number: u64) -> Option<&'static str> {
     of(language)?.get(key)?.get(language.form(number)).copied()
+}
+
+/// Templates by which kept sentences are recognised, those with most words of their own first.
+static TEMPLATES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let own = |template: &str| -> usize {
+        pieces(template).iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 }).sum()
+    };
+    let keys = VIETNAMESE.keys().copied().filter(|key| pieces(key).iter().any(|piece| matches!(piece, Piece::Gap(_))));
+    let kept = STORED.iter().copied().filter(|key| key.contains('{'));
+    // Of the others only those that nobody takes for something else.
+    let mut all: Vec<_> = keys.filter(|key| own(key) >= CERTAIN).chain(kept).collect();
+    all.sort_by_key(|template| (std::cmp::Reverse(own(template)), *template));
+    all.dedup();
+    all
+});
+/// So many letters of its own make a template certain.
+const CERTAIN: usize = 16;
+
+/// Kept sentences in a language; what is not known of them stays as it is.
+pub(super) fn reworded(language: Language, stored: &str) -> String {
+    if let Some(whole) = one_reworded(language, stored) {
+        return whole;
+    }
+    // Several sentences, one after the other.
+    for (end, _) in stored.match_indices(". ") {
+        let (first, rest) = (&stored[..=end], &stored[end + 2..]);
+        if let Some(first) = one_reworded(language, first) {
+            return format!("{first} {}", reworded(language, rest));
+        }
+    }
+    stored.to_owned()
+}
+
+fn one_reworded(language: Language, stored: &str) -> Option<String> {
+    if let Some(said) = told(language, stored) {
+        return Some(said.to_owned());
+    }
+    TEMPLATES.iter().find_map(|template| {
+        let values = gaps(template, stored)?;
+        let said = told(language, template)?;
+        // What stands in a gap may be of the catalogue itself: the name of a key, the reason of a refusal.
+        let values: Vec<(&str, String)> = values
+            .into_iter()
+            .map(|(name, value)| (name, one_of_them(language, value).unwrap_or_else(|| value.to_owned())))
+            .collect();
+        let values: Vec<_> = values.iter().map(|(name, value)| (*name, value as &dyn std::fmt::Display)).collect();
+        Some(fill(said, &values))
+    })
+}
+
+/// A kept phrase, as it stands in a gap.
+fn one_of_them(language: Language, phrase: &str) -> Option<String> {
+    let known = STORED.iter().find_map(|template| Some((template, gaps(template, phrase)?)))?;
+    let values: Vec<_> = known.1.iter().map(|(name, value)| (*name, value as &dyn std::fmt::Display)).collect();
+    // A name may be anything; a phrase has words of its own.
+    (known.0.len() > 8).then(|| told(language, known.0).map(|said| fill(said, &values))).flatten()
 }
 
 /// The keys of a language's catalogue, with what is said instead of each.

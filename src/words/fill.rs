@@ -53,6 +53,34 @@ pub fn fill(template: &str, values: &[(&str, &dyn Display)]) -> String {
     text
 }
 
+/// What stands in the gaps of a template whose other parts a text has; `None` where the text has another form.
+#[cfg(feature = "ssr")]
+pub(super) fn gaps<'a>(template: &'a str, text: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
+    let mut rest = text;
+    let mut open: Option<&str> = None;
+    let mut found = Vec::new();
+    for piece in pieces(template) {
+        match (piece, open) {
+            (Piece::Gap(name), None) => open = Some(name),
+            // Where two gaps touch each other nobody can tell where one ends.
+            (Piece::Gap(_), Some(_)) => return None,
+            (Piece::Text(part), None) => rest = rest.strip_prefix(part)?,
+            (Piece::Text(part), Some(name)) => {
+                let end = rest.find(part)?;
+                found.push((name, &rest[..end]));
+                rest = &rest[end + part.len()..];
+                open = None;
+            }
+        }
+    }
+    match open {
+        Some(name) => found.push((name, rest)),
+        None if !rest.is_empty() => return None,
+        None => {}
+    }
+    found.iter().all(|(_, value)| !value.is_empty()).then_some(found)
+}
+
 /// A template with views in its gaps.
 pub fn said(template: &str, values: Vec<(&'static str, AnyView)>) -> Vec<AnyView> {
     let mut values: Vec<_> = values.into_iter().map(|(name, view)| (name, Some(view))).collect();
@@ -78,5 +106,16 @@ mod tests {
         assert_eq!(fill("{ {} {b} {a", &[("a", &1)]), "{ {} {b} {a");
         assert_eq!(fill("đã {a}", &[("a", &"gửi")]), "đã gửi");
         assert_eq!(pieces(""), []);
+    }
+
+    #[cfg(feature = "ssr")]
+    #[test]
+    fn a_text_is_recognised_by_what_stands_around_the_gaps() {
+        assert_eq!(gaps("It leads to {to}", "It leads to https://a.example/"), Some(vec![("to", "https://a.example/")]));
+        assert_eq!(gaps("{a} of {b}.", "1 of 2."), Some(vec![("a", "1"), ("b", "2")]));
+        assert_eq!(gaps("{a} of {b}.", "1 of 2"), None);
+        assert_eq!(gaps("{a} of {b}.", " of 2."), None, "a gap is never empty");
+        assert_eq!(gaps("Saved.", "Saved. And more"), None);
+        assert_eq!(gaps("{a}{b}", "12"), None);
     }
 }

@@ -14,6 +14,8 @@
 mod catalogue;
 mod fill;
 mod language;
+#[cfg(feature = "ssr")]
+mod stored;
 
 #[cfg(feature = "ssr")]
 pub use catalogue::{allow_marked, keys};
@@ -21,6 +23,8 @@ pub use fill::{Piece, fill, pieces, said};
 #[cfg(feature = "ssr")]
 pub use language::speaking;
 pub use language::{Language, language};
+#[cfg(feature = "ssr")]
+pub use stored::STORED;
 
 /// A sentence in the language of the request; as it is where nobody has translated it.
 #[cfg(feature = "ssr")]
@@ -35,6 +39,21 @@ pub fn tell(english: &str) -> &str {
 #[cfg(not(feature = "ssr"))]
 pub const fn tell(english: &str) -> &str {
     english
+}
+
+/// Sentences that were kept in English, in the language of the request. What is not known among them stays as it is.
+#[cfg(feature = "ssr")]
+pub fn reworded(stored: &str) -> String {
+    match language() {
+        Language::English => stored.to_owned(),
+        other => catalogue::reworded(other, stored),
+    }
+}
+
+/// Sentences that were kept in English, in the language of the request.
+#[cfg(not(feature = "ssr"))]
+pub fn reworded(stored: &str) -> String {
+    stored.to_owned()
 }
 
 /// Of two templates the one that a number asks for, in the language of the request.

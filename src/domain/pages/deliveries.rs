@@ -5,10 +5,13 @@ use super::{
     inbound::ListenerChoice,
     orders::{DeliveryView, UrlChoice},
 };
-use crate::domain::{
-    Cause, DeliveryState, FieldError, Timestamp,
-    id::{DeliveryId, ListenerId, OrderId, UrlId},
-    time::{date, iso},
+use crate::{
+    domain::{
+        Cause, DeliveryState, FieldError, Timestamp,
+        id::{DeliveryId, ListenerId, OrderId, UrlId},
+        time::{date, iso},
+    },
+    words::t,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -121,10 +124,10 @@ impl DeliveryFilter {
         let mut reader = Reader::new(&field);
         let filter = Self {
             text: reader.text("text").unwrap_or_default(),
-            state: reader.read("state", "There is no such state; choose one of the list.", StateFilter::from_code),
-            cause: reader.read("cause", "There is no such cause; choose one of the list.", Cause::from_code),
-            url: reader.read("url", "This is no notification URL; choose one of the list.", |id| id.parse().ok()),
-            listener: reader.read("via", "This is no listener; choose one of the list.", |id| id.parse().ok()),
+            state: reader.read("state", t!("There is no such state; choose one of the list."), StateFilter::from_code),
+            cause: reader.read("cause", t!("There is no such cause; choose one of the list."), Cause::from_code),
+            url: reader.read("url", t!("This is no notification URL; choose one of the list."), |id| id.parse().ok()),
+            listener: reader.read("via", t!("This is no listener; choose one of the list."), |id| id.parse().ok()),
             from: reader.day("from"),
             // The last day is meant to be part of it.
             until: reader.day("until").map(|day| day.plus(DAY)),

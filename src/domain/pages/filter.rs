@@ -1,6 +1,9 @@
 //! Reading and writing the filters of lists: the fields of a form, which are the query of the page's address.
 
-use crate::domain::{FieldError, Timestamp, time::parse_moment};
+use crate::{
+    domain::{FieldError, Timestamp, time::parse_moment},
+    words::t,
+};
 use std::str::FromStr;
 
 /// Reads fields one by one, and gathers what cannot be read.
@@ -35,17 +38,17 @@ impl<'a> Reader<'a> {
 
     /// A day, as its midnight in UTC.
     pub fn day(&mut self, name: &str) -> Option<Timestamp> {
-        self.read(name, "Enter a day as 2026-11-21.", |text| parse_moment(text).filter(|_| text.len() == "2026-11-21".len()))
+        self.read(name, t!("Enter a day as 2026-11-21."), |text| parse_moment(text).filter(|_| text.len() == "2026-11-21".len()))
     }
 
     /// A moment in UTC.
     pub fn moment(&mut self, name: &str) -> Option<Timestamp> {
-        self.read(name, "Enter a moment as 2026-11-21T09:00, in UTC.", parse_moment)
+        self.read(name, t!("Enter a moment as 2026-11-21T09:00, in UTC."), parse_moment)
     }
 
     /// Whether TEST orders are meant, or real ones.
     pub fn test(&mut self) -> Option<bool> {
-        self.read("test", "Choose TEST orders, real ones, or both.", |word| match word {
+        self.read("test", t!("Choose TEST orders, real ones, or both."), |word| match word {
             "only" => Some(true),
             "none" => Some(false),
             _ => None,
@@ -54,7 +57,7 @@ impl<'a> Reader<'a> {
 
     /// Where a page of the list begins.
     pub fn place<T: FromStr>(&mut self, name: &str) -> Option<T> {
-        self.read(name, "This page of the list is not known; begin at the newest.", |id| id.parse().ok())
+        self.read(name, t!("This page of the list is not known; begin at the newest."), |id| id.parse().ok())
     }
 }
 

@@ -4,10 +4,13 @@ use super::{
     filter::{Reader, write_query},
     listeners::{ReceivedRow, RefusalRow},
 };
-use crate::domain::{
-    FieldError, RefusalReason, Timestamp,
-    id::{ListenerId, NotificationId},
-    time::date,
+use crate::{
+    domain::{
+        FieldError, RefusalReason, Timestamp,
+        id::{ListenerId, NotificationId},
+        time::date,
+    },
+    words::t,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -78,12 +81,12 @@ impl InboundFilter {
     /// Reads a filter from the fields of an address or a form. What cannot be read is left out, and told.
     pub fn read(field: impl Fn(&str) -> Option<String>) -> (Self, Vec<FieldError>) {
         let mut reader = Reader::new(&field);
-        let unknown = "There is no such choice; choose one of the list.";
+        let unknown = t!("There is no such choice; choose one of the list.");
         let filter = Self {
             text: reader.text("text").unwrap_or_default(),
             outcome: reader.read("outcome", unknown, Outcome::from_code),
             reason: reader.read("reason", unknown, RefusalReason::from_code),
-            listener: reader.read("listener", "This is no listener; choose one of the list.", |id| id.parse().ok()),
+            listener: reader.read("listener", t!("This is no listener; choose one of the list."), |id| id.parse().ok()),
             from: reader.day("from"),
             // The last day is meant to be part of it.
             until: reader.day("until").map(|day| day.plus(DAY)),

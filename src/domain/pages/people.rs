@@ -1,7 +1,10 @@
 //! Who is looking, and who else may.
 
 use super::dashboard::MerchantRef;
-use crate::domain::{Role, Timestamp, id::UserId, role::Permission};
+use crate::{
+    domain::{Role, Timestamp, id::UserId, role::Permission},
+    words::Language,
+};
 use serde::{Deserialize, Serialize};
 
 /// Users on one page of their list.
@@ -14,6 +17,8 @@ pub struct Viewer {
     pub role: Role,
     /// The merchants he may see, by name.
     pub merchants: Vec<MerchantRef>,
+    /// The language that he has chosen.
+    pub language: Option<Language>,
 }
 
 impl Viewer {

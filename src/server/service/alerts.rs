@@ -4,11 +4,6 @@
 //! Signed as the Standard Webhooks specification describes, with the merchant's secret key as it stands.
 
 use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields::Mistakes, merchant_ref, urls::view};
-use crate::domain::{
-    Algorithm, AppError, Cause, Timestamp,
-    attempt::bounded_note,
-    pages::settings::{ALERT_AFTER, AlertKind, AlertRow, AlertSettings},
-};
 use crate::server::{
     dispatch::{
         attempt::USER_AGENT,
@@ -16,6 +11,14 @@ use crate::server::{
     },
     ipn::signature,
     store::{Actor, Alerts, Merchant, NotificationUrl, UrlState, random},
+};
+use crate::{
+    domain::{
+        Algorithm, AppError, Cause, Timestamp,
+        attempt::bounded_note,
+        pages::settings::{ALERT_AFTER, AlertKind, AlertRow, AlertSettings},
+    },
+    words::t,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderName, HeaderValue, Method, header};
@@ -61,7 +64,7 @@ impl Services {
             text => text.parse().ok().filter(|minutes| (1..=MAX_AFTER).contains(minutes)),
         };
         if minutes.is_none() {
-            mistakes.add("after", format!("Enter a number of minutes from 1 to {MAX_AFTER}."));
+            mistakes.add("after", t!("Enter a number of minutes from 1 to {most}.", most = MAX_AFTER));
         }
         mistakes.end()?;
         let after = minutes.unwrap_or_default() * 60;
@@ -74,8 +77,10 @@ impl Services {
 
     /// Sends an alert that says that it is a test; gives what became of it.
     pub async fn test_alert(&self, merchant: &Merchant) -> ServiceResult<AlertRow> {
-        let alerts =
-            merchant.alerts.as_ref().ok_or_else(|| AppError::field("url", "Enter an address for alerts and save it first."))?;
+        let alerts = merchant
+            .alerts
+            .as_ref()
+            .ok_or_else(|| AppError::field("url", t!("Enter an address for alerts and save it first.")))?;
         let at = self.clock.now();
         let note = "This is a test. Alerts about your notification URLs look like this.";
         Ok(self.send_alert(merchant, alerts, AlertKind::Test, at, &json!({ "message": note })).await)

@@ -2,13 +2,16 @@
 //! revealed, each with a line in the log.
 
 use super::{ServiceError, ServiceResult, Services, merchant_ref, shown};
-use crate::domain::{
-    AppError,
-    audit::FieldChange,
-    id::{DeliveryId, NotificationId, OrderId, RefusalId},
-    pages::audit::{AuditFilter, AuditLog, AuditRow, Conflict},
-};
 use crate::server::store::{Actor, Merchant, Note, StoreError};
+use crate::{
+    domain::{
+        AppError,
+        audit::FieldChange,
+        id::{DeliveryId, NotificationId, OrderId, RefusalId},
+        pages::audit::{AuditFilter, AuditLog, AuditRow, Conflict},
+    },
+    words::t,
+};
 
 /// Of what others changed as much is told to whoever was about to change the same; it travels in a cookie.
 const MOST_TOLD: usize = 5;
@@ -86,7 +89,7 @@ impl Services {
             }
             "attempt" => {
                 let page = self.attempt_page(merchant, id::<DeliveryId>(wish)?, wish.number, false).await?;
-                (format!("attempt {} of order {}", wish.number, page.reference), page.fields)
+                (t!("attempt {number} of order {reference}", number = wish.number, reference = page.reference), page.fields)
             }
             "refusal" => {
                 let stored = self.store.refusal(merchant.id, id::<RefusalId>(wish)?).await?.ok_or(AppError::NotFound)?;

@@ -2,15 +2,18 @@
 //! changes his mind.
 
 use super::{ServiceResult, Services, merchant_ref};
-use crate::domain::{
-    AppError,
-    id::BulkId,
-    pages::{
-        bulk::{BulkCount, BulkList, BulkPage, BulkPlan, BulkTarget},
-        deliveries::{DeliveryFilter, StateFilter},
-    },
-};
 use crate::server::store::{Actor, BulkOrder, Merchant, NewBulk};
+use crate::{
+    domain::{
+        AppError,
+        id::BulkId,
+        pages::{
+            bulk::{BulkCount, BulkList, BulkPage, BulkPlan, BulkTarget},
+            deliveries::{DeliveryFilter, StateFilter},
+        },
+    },
+    words::t,
+};
 use std::time::Duration;
 
 impl Services {
@@ -23,15 +26,16 @@ impl Services {
 
     async fn count_bulk(&self, merchant: &Merchant, filter: &DeliveryFilter, target: BulkTarget) -> ServiceResult<BulkCount> {
         if filter.whole() == DeliveryFilter::default() {
-            let message = "Choose what is to be sent again: a state, a URL, a day. Everything there is cannot be resent at once.";
+            let message =
+                t!("Choose what is to be sent again: a state, a URL, a day. Everything there is cannot be resent at once.");
             return Err(AppError::field("state", message).into());
         }
         if matches!(filter.state, Some(StateFilter::Queued | StateFilter::Held)) {
-            let message = "Deliveries that are queued or held are on their way already; choose those that failed.";
+            let message = t!("Deliveries that are queued or held are on their way already; choose those that failed.");
             return Err(AppError::field("state", message).into());
         }
         if !filter.text.is_empty() && self.store.find_deliveries(merchant.id, &filter.whole(), 1).await?.truncated {
-            let message = "More than 1,000 orders begin like this; type more of the reference, or choose days instead.";
+            let message = t!("More than 1,000 orders begin like this; type more of the reference, or choose days instead.");
             return Err(AppError::field("text", message).into());
         }
         Ok(self.store.count_bulk(merchant.id, &BulkOrder { filter: filter.whole(), target }).await?)

@@ -2,11 +2,6 @@
 //! whether it is right and, if not, what was done to it. Nothing of it is stored or logged.
 
 use super::{Services, fields::Mistakes, shown, test_order::receipt_date};
-use crate::domain::{
-    Algorithm, Algorithms, AppError,
-    id::UrlId,
-    pages::simulate::{CheckForm, CheckResult, Judgement},
-};
 use crate::server::{
     dispatch::{
         attempt::other_keys,
@@ -14,6 +9,14 @@ use crate::server::{
     },
     ipn::{Field, Form, ReceiptFacts, signature},
     store::{Directory, Merchant},
+};
+use crate::{
+    domain::{
+        Algorithm, Algorithms, AppError,
+        id::UrlId,
+        pages::simulate::{CheckForm, CheckResult, Judgement},
+    },
+    words::t,
 };
 
 /// A key with what it is.
@@ -34,7 +37,7 @@ impl Services {
             text => {
                 let url = text.parse::<UrlId>().ok().and_then(|id| settings.url(id)).filter(|url| url.merchant_id == merchant.id);
                 if url.is_none() {
-                    mistakes.add("url", "This URL is not in use any more; choose another.");
+                    mistakes.add("url", t!("This URL is not in use any more; choose another."));
                 }
                 url
             }
@@ -45,10 +48,10 @@ impl Services {
         if let Err(error) = &parsed
             && (!body.is_empty() || !form.computed.trim().is_empty() || !form.receipt.trim().is_empty())
         {
-            let needed = "Paste the body of the message that this is about, as your script received it: IPN_PID%5B%5D=1&….";
-            mistakes.add("body", if body.is_empty() { needed.to_owned() } else { format!("This is no message: {error}.") });
+            let needed = t!("Paste the body of the message that this is about, as your script received it: IPN_PID%5B%5D=1&….");
+            mistakes.add("body", if body.is_empty() { needed.to_owned() } else { t!("This is no message: {error}.", error) });
         } else if body.is_empty() {
-            mistakes.add("body", "Paste the body of a message, as your script received it: IPN_PID%5B%5D=1&….");
+            mistakes.add("body", t!("Paste the body of a message, as your script received it: IPN_PID%5B%5D=1&…."));
         }
         mistakes.end()?;
         let Ok(parsed) = parsed else { return Err(AppError::NotFound) };
@@ -73,8 +76,8 @@ impl Services {
 }
 
 fn keys<'a>(merchant: &'a Merchant, old: Option<&'a [u8]>, others: &'a [(String, Vec<u8>)]) -> Vec<Key<'a>> {
-    let new = Key { name: "your secret key".to_owned(), key: merchant.secret_key.reveal(), ours: true };
-    let old = old.map(|key| Key { name: "your old secret key, which is still valid".to_owned(), key, ours: true });
+    let new = Key { name: t!("your secret key").to_owned(), key: merchant.secret_key.reveal(), ours: true };
+    let old = old.map(|key| Key { name: t!("your old secret key, which is still valid").to_owned(), key, ours: true });
     let others = others.iter().map(|(name, key)| Key { name: name.clone(), key, ours: false });
     [new].into_iter().chain(old).chain(others).collect()
 }
@@ -92,14 +95,17 @@ fn signatures(form: &Form<'_>, keys: &[Key<'_>], chosen: Option<Algorithms>) -> 
     let missing = chosen.into_iter().flat_map(|chosen| chosen.iter().collect::<Vec<_>>());
     for algorithm in missing.filter(|algorithm| signed.iter().all(|(other, _)| other != algorithm)) {
         judged.push(wrong(
-            format!("{} is missing", algorithm.field()),
-            [format!("Messages to this URL are signed with {}. Paste the whole body, up to its last field.", algorithm.label())],
+            t!("{field} is missing", field = algorithm.field()),
+            [t!(
+                "Messages to this URL are signed with {algorithm}. Paste the whole body, up to its last field.",
+                algorithm = algorithm.label()
+            )],
         ));
     }
     if judged.is_empty() {
         judged.push(wrong(
-            "No signature".to_owned(),
-            ["HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256 are all missing. Paste the whole body, up to its last field."
+            t!("No signature").to_owned(),
+            [t!("HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256 are all missing. Paste the whole body, up to its last field.")
                 .to_owned()],
         ));
     }
@@ -114,14 +120,14 @@ fn one_signature(algorithm: Algorithm, field: &Field<'_>, form: &Form<'_>, keys:
         return if key.ours {
             Judgement {
                 right: true,
-                title: title("is right"),
-                sentences: vec![format!("It was made with {} over exactly these values.", key.name)],
+                title: title(t!("is right")),
+                sentences: vec![t!("It was made with {key} over exactly these values.", key = key.name)],
                 ..Judgement::default()
             }
         } else {
-            wrong(title("was made with another key"), [
-                format!("It was made with {}.", key.name),
-                "If your script checks with that key it accepts this message; what is sent from here is signed with your own.".to_owned(),
+            wrong(title(t!("was made with another key")), [
+                t!("It was made with {key}.", key = key.name),
+                t!("If your script checks with that key it accepts this message; what is sent from here is signed with your own.").to_owned(),
             ])
         };
     }
@@ -129,19 +135,20 @@ fn one_signature(algorithm: Algorithm, field: &Field<'_>, form: &Form<'_>, keys:
         let source = signature::source(&changed);
         if keys.iter().any(|key| is(key.key, &source)) {
             return wrong(
-                title("does not fit these values"),
+                title(t!("does not fit these values")),
                 [
-                    format!(
-                        "It would fit if the values were not {what}. Something between the server and your log changed them."
+                    t!(
+                        "It would fit if the values were not {what}. Something between the server and your log changed them.",
+                        what
                     ),
-                    "Log the body byte for byte before anything reads it.".to_owned(),
+                    t!("Log the body byte for byte before anything reads it.").to_owned(),
                 ],
             );
         }
     }
-    wrong(title("is wrong"), [
-        "It fits none of the merchant's keys over these values. Either a value was changed or left out on the way, or the message was not sent from here.".to_owned(),
-        "Compare the text that is signed, below, with what your script hashes: every value once, in the order of the body, each with its length in bytes before it.".to_owned(),
+    wrong(title(t!("is wrong")), [
+        t!("It fits none of the merchant's keys over these values. Either a value was changed or left out on the way, or the message was not sent from here.").to_owned(),
+        t!("Compare the text that is signed, below, with what your script hashes: every value once, in the order of the body, each with its length in bytes before it.").to_owned(),
     ])
 }
 
@@ -153,23 +160,23 @@ fn changes<'a>(form: &Form<'a>) -> Vec<(&'static str, Vec<Field<'a>>)> {
     };
     vec![
         (
-            "HTML-escaped",
+            t!("HTML-escaped"),
             with(|text| {
                 let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#039;", "'"), ("&#39;", "'"), ("&amp;", "&")];
                 pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
             }),
         ),
-        ("given slashes", with(|text| text.replace("\\'", "'").replace("\\\"", "\"").replace("\\\\", "\\"))),
-        ("decoded once too often (a plus became a space)", with(|text| text.replace(' ', "+"))),
+        (t!("given slashes"), with(|text| text.replace("\\'", "'").replace("\\\"", "\"").replace("\\\\", "\\"))),
+        (t!("decoded once too often (a plus became a space)"), with(|text| text.replace(' ', "+"))),
         (
-            "decoded as Latin-1",
+            t!("decoded as Latin-1"),
             with(|text| {
                 let bytes: Option<Vec<u8>> = text.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect();
                 bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| text.to_owned())
             }),
         ),
         (
-            "encoded a second time",
+            t!("encoded a second time"),
             with(|text| {
                 let once = Form::parse(text.as_bytes())
                     .ok()
@@ -186,8 +193,8 @@ fn computed(text: &str, form: &Form<'_>, keys: &[Key<'_>]) -> Judgement {
     let digits = text.as_bytes();
     let of_length: Vec<_> = Algorithm::ALL.into_iter().filter(|algorithm| algorithm.hex_len() == digits.len()).collect();
     if of_length.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {
-        let sentence = "A signature is 32 hexadecimal digits (MD5) or 64 (SHA2, SHA3), and nothing else.".to_owned();
-        return Judgement { found, ..wrong("This is no signature".to_owned(), [sentence]) };
+        let sentence = t!("A signature is 32 hexadecimal digits (MD5) or 64 (SHA2, SHA3), and nothing else.").to_owned();
+        return Judgement { found, ..wrong(t!("This is no signature").to_owned(), [sentence]) };
     }
     let made = |source: &[u8]| {
         let pairs = of_length.iter().flat_map(|algorithm| keys.iter().map(move |key| (*algorithm, key)));
@@ -197,24 +204,24 @@ fn computed(text: &str, form: &Form<'_>, keys: &[Key<'_>]) -> Judgement {
             .map(|(algorithm, key)| (algorithm, key.name.clone(), key.ours))
     };
     if let Some((algorithm, key, ours)) = made(&signature::source(&form.fields)) {
-        let sentence = format!("{} with {key}, over exactly these values.", algorithm.label());
+        let sentence = t!("{algorithm} with {key}, over exactly these values.", algorithm = algorithm.label(), key);
         return if ours {
             Judgement {
                 right: true,
-                title: "Your signature is right".to_owned(),
+                title: t!("Your signature is right").to_owned(),
                 sentences: vec![sentence],
                 found,
                 ..Judgement::default()
             }
         } else {
-            let cure = "Use your own secret key: what is sent from here is signed with it.".to_owned();
-            Judgement { found, ..wrong("Your script has another key".to_owned(), [sentence, cure]) }
+            let cure = t!("Use your own secret key: what is sent from here is signed with it.").to_owned();
+            Judgement { found, ..wrong(t!("Your script has another key").to_owned(), [sentence, cure]) }
         };
     }
     for (source, what, cure) in slips(form) {
         if let Some((algorithm, key, _)) = made(&source) {
-            let sentence = format!("{} with {key}, but {what}.", algorithm.label());
-            return Judgement { found, ..wrong("Your script hashes another text".to_owned(), [sentence, cure.to_owned()]) };
+            let sentence = t!("{algorithm} with {key}, but {what}.", algorithm = algorithm.label(), key, what);
+            return Judgement { found, ..wrong(t!("Your script hashes another text").to_owned(), [sentence, cure.to_owned()]) };
         }
     }
     let ours = keys.iter().find(|key| key.ours);
@@ -224,8 +231,9 @@ fn computed(text: &str, form: &Form<'_>, keys: &[Key<'_>]) -> Judgement {
         expected,
         source: String::from_utf8_lossy(&signature::source(&form.fields)).into_owned(),
         ..wrong(
-            "Your signature is wrong, and none of the usual reasons explains it".to_owned(),
-            ["Compare what your script hashes with the text below, byte for byte: the first difference is the fault.".to_owned()],
+            t!("Your signature is wrong, and none of the usual reasons explains it").to_owned(),
+            [t!("Compare what your script hashes with the text below, byte for byte: the first difference is the fault.")
+                .to_owned()],
         )
     }
 }
@@ -265,32 +273,32 @@ fn slips(form: &Form<'_>) -> Vec<(Vec<u8>, String, &'static str)> {
     let mut slips = vec![
         (
             over(&fields, characters),
-            "the lengths are counted in characters instead of bytes".to_owned(),
-            "Count the bytes of the UTF-8 text, for instance strlen in PHP, Buffer.byteLength in Node.js.",
+            t!("the lengths are counted in characters instead of bytes").to_owned(),
+            t!("Count the bytes of the UTF-8 text, for instance strlen in PHP, Buffer.byteLength in Node.js."),
         ),
         (
             over(&fields, utf16_units),
-            "the lengths are counted in UTF-16 units instead of bytes".to_owned(),
-            "Count the bytes of the UTF-8 text before it becomes a string.",
+            t!("the lengths are counted in UTF-16 units instead of bytes").to_owned(),
+            t!("Count the bytes of the UTF-8 text before it becomes a string."),
         ),
-        (over(&full, bytes), "empty values are left out".to_owned(), "An empty value counts, too: it is the digit 0."),
+        (over(&full, bytes), t!("empty values are left out").to_owned(), t!("An empty value counts, too: it is the digit 0.")),
         (
             over(&sorted, bytes),
-            "the fields are sorted by name".to_owned(),
-            "Take the fields in the order in which they stand in the body.",
+            t!("the fields are sorted by name").to_owned(),
+            t!("Take the fields in the order in which they stand in the body."),
         ),
         (
             over(&all, bytes),
-            "the signature fields themselves are in it".to_owned(),
-            "Leave out HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256, all three.",
+            t!("the signature fields themselves are in it").to_owned(),
+            t!("Leave out HASH, SIGNATURE_SHA2_256 and SIGNATURE_SHA3_256, all three."),
         ),
         (
             over(&first, bytes),
-            "of each array only the first value is in it".to_owned(),
-            "Every value of an array counts, one after the other.",
+            t!("of each array only the first value is in it").to_owned(),
+            t!("Every value of an array counts, one after the other."),
         ),
-        (plain, "the lengths are missing".to_owned(), "Put the length in bytes before each value."),
-        (named, "the names of the fields are in it".to_owned(), "Only values are hashed, never names."),
+        (plain, t!("the lengths are missing").to_owned(), t!("Put the length in bytes before each value.")),
+        (named, t!("the names of the fields are in it").to_owned(), t!("Only values are hashed, never names.")),
     ];
     for (edit, what) in EDITS {
         let edited = fields.iter().fold(Vec::new(), |mut source, field| {
@@ -299,8 +307,8 @@ fn slips(form: &Form<'_>) -> Vec<(Vec<u8>, String, &'static str)> {
         });
         slips.push((
             edited,
-            format!("the values were {what} first"),
-            "Hash the values exactly as they came, before any framework or filter touches them.",
+            t!("the values were {what} first", what),
+            t!("Hash the values exactly as they came, before any framework or filter touches them."),
         ));
     }
     slips
@@ -338,10 +346,10 @@ fn receipt(
     match verdict.cause {
         None => {
             let with_old = verdict.made_with == Some(MadeWith::Old);
-            let hurry = with_old.then(|| "Enter the new key in your script before the old one ends.".to_owned());
+            let hurry = with_old.then(|| t!("Enter the new key in your script before the old one ends.").to_owned());
             Judgement {
                 right: true,
-                title: "The receipt is right".to_owned(),
+                title: t!("The receipt is right").to_owned(),
                 sentences: [detail.note].into_iter().chain(hurry).collect(),
                 ..judgement
             }

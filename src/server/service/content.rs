@@ -1,11 +1,14 @@
 //! What leaves for a merchant's URLs: which statuses, which fields.
 
 use super::{ServiceResult, Services, fields::Mistakes};
-use crate::domain::{
-    Tags, Triggers,
-    content::{FORCED_TAGS, MAX_OTHER_TAGS, is_listed},
-};
 use crate::server::store::{Actor, Merchant};
+use crate::{
+    domain::{
+        Tags, Triggers,
+        content::{FORCED_TAGS, MAX_OTHER_TAGS, is_listed},
+    },
+    words::t,
+};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// What somebody enters.
@@ -25,7 +28,7 @@ pub struct ContentForm {
 pub fn triggers(text: &str) -> Result<Triggers, String> {
     let triggers: Triggers = text.parse().map_err(|error: crate::domain::content::UnknownTrigger| error.to_string())?;
     if triggers.is_empty() {
-        return Err("Choose at least one status; to have nothing sent, put URLs on hold or remove them.".to_owned());
+        return Err(t!("Choose at least one status; to have nothing sent, put URLs on hold or remove them.").to_owned());
     }
     Ok(triggers)
 }
@@ -38,11 +41,11 @@ fn tags(form: &ContentForm) -> Result<Tags, String> {
             name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         if !is_name {
             let shown: String = name.chars().take(40).collect();
-            return Err(format!("“{shown}” is no name of a field; names have letters, digits and underscores."));
+            return Err(t!("“{shown}” is no name of a field; names have letters, digits and underscores.", shown));
         }
         names.insert(name.to_owned());
         if names.len() > MAX_OTHER_TAGS {
-            return Err(format!("Name at most {MAX_OTHER_TAGS} fields here."));
+            return Err(t!("Name at most {most} fields here.", most = MAX_OTHER_TAGS));
         }
     }
     if !form.only {

@@ -5,24 +5,27 @@ use super::{
     compare::{Sent, compare},
     merchant_ref, shown,
 };
-use crate::domain::{
-    AppError, Cause, DeliveryState,
-    id::{DeliveryId, NotificationId, OrderId},
-    pages::{
-        orders::{AttemptPage, DeliveryView, NotificationPage},
-        story::{Comparison, WatchPage, Watched, WatchedAnswer},
-    },
-};
 use crate::server::{
     dispatch::attempt::{KEPT_ANSWER, Numbers, prepared},
     store::{Exchange, Merchant, StoryPart},
+};
+use crate::{
+    domain::{
+        AppError, Cause, DeliveryState,
+        id::{DeliveryId, NotificationId, OrderId},
+        pages::{
+            orders::{AttemptPage, DeliveryView, NotificationPage},
+            story::{Comparison, WatchPage, Watched, WatchedAnswer},
+        },
+    },
+    words::{n, t, tell},
 };
 use bytes::Bytes;
 use std::collections::HashMap;
 
 /// Of messages that are older than bytes are kept.
 const BYTES_REMOVED: &str =
-    "The bytes of this message were removed, because it is older than they are kept; it cannot be sent again.";
+    n!("The bytes of this message were removed, because it is older than they are kept; it cannot be sent again.");
 
 impl Services {
     /// One attempt, byte for byte.
@@ -73,7 +76,7 @@ impl Services {
     ) -> Comparison {
         let settings = self.store.settings();
         let Some(url) = settings.url(delivery.url_id) else {
-            let why = "Its URL was removed from the settings; nothing is sent there any more.";
+            let why = t!("Its URL was removed from the settings; nothing is sent there any more.");
             return Comparison::Impossible(why.to_owned());
         };
         let Some(received) = received.filter(|received| !received.is_empty()) else {
@@ -178,11 +181,11 @@ impl Services {
         let url = settings.url(delivery.url_id);
         let request = received.zip(url).map(|(received, url)| prepared(numbers, received, url, merchant));
         let trouble = if delivery.attempts > 0 {
-            Some("This exchange was removed, because it is older than exchanges are kept.".to_owned())
+            Some(t!("This exchange was removed, because it is older than exchanges are kept.").to_owned())
         } else if delivery.state == DeliveryState::Cancelled {
-            Some("It was cancelled before it was tried.".to_owned())
+            Some(t!("It was cancelled before it was tried.").to_owned())
         } else if url.is_none() {
-            Some("Its URL was removed from the settings meanwhile; it is not sent.".to_owned())
+            Some(t!("Its URL was removed from the settings meanwhile; it is not sent.").to_owned())
         } else {
             None
         };
@@ -201,10 +204,11 @@ fn is_kept(exchange: &Exchange) -> bool {
 }
 
 fn attempt_removed(delivery: &DeliveryView, number: u32) -> AppError {
-    AppError::Gone(format!(
-        "Attempt {number} to {} was made, but what was sent and what came back was removed, because it is older than \
-         exchanges are kept. The delivery itself is {}.",
-        delivery.url_label,
-        delivery.state.label().to_lowercase()
+    AppError::Gone(t!(
+        "Attempt {number} to {url_label} was made, but what was sent and what came back was removed, because it is older than \
+         exchanges are kept. The delivery itself is {state}.",
+        number,
+        url_label = delivery.url_label,
+        state = tell(delivery.state.label()).to_lowercase()
     ))
 }

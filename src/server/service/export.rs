@@ -1,17 +1,20 @@
 //! Lists as files: CSV (RFC 4180), a page of the list at a time, so that a list of any length needs the memory of one page.
 
 use super::{ServiceResult, Services};
-use crate::domain::{
-    AppError, Cause, Timestamp, Zone,
-    pages::{
-        deliveries::{DeliveryFilter, DeliveryRow},
-        inbound::{InboundFilter, InboundMessage, InboundRow},
-        views::ListKind,
-    },
-    personal::Personal,
-    time::iso,
-};
 use crate::server::store::{Actor, Merchant};
+use crate::{
+    domain::{
+        AppError, Cause, Timestamp, Zone,
+        pages::{
+            deliveries::{DeliveryFilter, DeliveryRow},
+            inbound::{InboundFilter, InboundMessage, InboundRow},
+            views::ListKind,
+        },
+        personal::Personal,
+        time::iso,
+    },
+    words::t,
+};
 use std::sync::Arc;
 
 /// Rows read at a time.
@@ -113,7 +116,7 @@ impl Export {
 }
 
 fn too_many() -> super::ServiceError {
-    AppError::field("text", "More orders begin like this than are looked through; type more of the reference.").into()
+    AppError::field("text", t!("More orders begin like this than are looked through; type more of the reference.")).into()
 }
 
 const DELIVERY_COLUMNS: [&str; 15] = [

@@ -1,6 +1,9 @@
 //! Checking what people enter. Each check names the field and the cure; all mistakes of a form are told at once.
 
-use crate::domain::{AppError, FieldError};
+use crate::{
+    domain::{AppError, FieldError},
+    words::t,
+};
 
 /// Longest name or label, in characters.
 pub const MAX_NAME: usize = 80;
@@ -32,11 +35,11 @@ impl Mistakes {
 pub fn name(what: &str, text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
-        Err(format!("Enter {what}."))
+        Err(t!("Enter {what}.", what))
     } else if text.chars().count() > MAX_NAME {
-        Err(format!("Shorten {what} to {MAX_NAME} characters."))
+        Err(t!("Shorten {what} to {most} characters.", what, most = MAX_NAME))
     } else if text.chars().any(char::is_control) {
-        Err(format!("Take line breaks and control characters out of {what}."))
+        Err(t!("Take line breaks and control characters out of {what}.", what))
     } else {
         Ok(text.to_owned())
     }
@@ -46,11 +49,11 @@ pub fn name(what: &str, text: &str) -> Result<String, String> {
 pub fn secret(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
-        Err("Enter the secret key.".to_owned())
+        Err(t!("Enter the secret key.").to_owned())
     } else if text.len() > MAX_SECRET {
-        Err(format!("A secret key has at most {MAX_SECRET} characters."))
+        Err(t!("A secret key has at most {most} characters.", most = MAX_SECRET))
     } else if text.chars().any(char::is_control) {
-        Err("The secret key contains a line break or control character; copy it again.".to_owned())
+        Err(t!("The secret key contains a line break or control character; copy it again.").to_owned())
     } else {
         Ok(text.to_owned())
     }
@@ -66,8 +69,8 @@ pub fn email(text: &str) -> Result<String, String> {
         {
             Ok(text)
         }
-        _ if text.is_empty() => Err("Enter an e-mail address.".to_owned()),
-        _ => Err("This is not an e-mail address; it looks like name@example.com.".to_owned()),
+        _ if text.is_empty() => Err(t!("Enter an e-mail address.").to_owned()),
+        _ => Err(t!("This is not an e-mail address; it looks like name@example.com.").to_owned()),
     }
 }
 

@@ -1,11 +1,14 @@
 //! What the gateways ask of whoever adds a listener, and what they tell him.
 
 use super::{Services, fields};
-use crate::domain::{
-    AppError, Gateway, GatewayOptions,
-    pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener},
-};
 use crate::server::gateway::{ADDRESS, Ask, MODE, PREVIOUS_SECRET, Preset};
+use crate::{
+    domain::{
+        AppError, Gateway, GatewayOptions,
+        pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener},
+    },
+    words::t,
+};
 use std::{collections::BTreeMap, sync::Arc};
 
 impl Services {
@@ -13,7 +16,14 @@ impl Services {
     pub fn preset(&self, gateway: Gateway) -> Result<&Arc<Preset>, AppError> {
         self.gateways.get(gateway).ok_or_else(|| {
             let names: Vec<_> = self.gateways.all().iter().map(|preset| preset.id.to_string()).collect();
-            AppError::field("gateway", format!("unknown gateway {:?}: this version takes {}", gateway.name(), names.join(", ")))
+            AppError::field(
+                "gateway",
+                t!(
+                    "unknown gateway {gateway}: this version takes {known}",
+                    gateway = format!("{:?}", gateway.name()),
+                    known = names.join(", ")
+                ),
+            )
         })
     }
 
@@ -49,8 +59,8 @@ fn asks(preset: &Preset) -> Vec<Ask> {
     if preset.signatures.iter().any(|signature| signature.message.has_url()) {
         asks.push(Ask {
             name: ADDRESS.to_owned(),
-            label: "Address as the gateway knows it".to_owned(),
-            hint: "It is part of what is signed. Left empty, the address of this listener as this page shows it.".to_owned(),
+            label: t!("Address as the gateway knows it").to_owned(),
+            hint: t!("It is part of what is signed. Left empty, the address of this listener as this page shows it.").to_owned(),
             secret: false,
             required: false,
         });
@@ -58,8 +68,8 @@ fn asks(preset: &Preset) -> Vec<Ask> {
     if preset.adapter.is_none() && !preset.order.test.is_empty() {
         asks.push(Ask {
             name: MODE.to_owned(),
-            label: "Mode".to_owned(),
-            hint: "live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked."
+            label: t!("Mode").to_owned(),
+            hint: t!("live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked.")
                 .to_owned(),
             secret: false,
             required: false,
@@ -68,8 +78,8 @@ fn asks(preset: &Preset) -> Vec<Ask> {
     if preset.adapter.is_none() {
         asks.push(Ask {
             name: PREVIOUS_SECRET.to_owned(),
-            label: "Previous secret".to_owned(),
-            hint: "While the gateway changes its secret: messages signed with either are taken.".to_owned(),
+            label: t!("Previous secret").to_owned(),
+            hint: t!("While the gateway changes its secret: messages signed with either are taken.").to_owned(),
             secret: true,
             required: false,
         });
@@ -100,7 +110,7 @@ pub(super) fn unknown_form(gateway: Gateway) -> GatewayForm {
     GatewayForm {
         gateway,
         label: gateway.name().to_owned(),
-        secret_label: "Secret".to_owned(),
+        secret_label: t!("Secret").to_owned(),
         secret_hint: String::new(),
         options: Vec::new(),
         has_algorithms: false,
@@ -110,7 +120,7 @@ pub(super) fn unknown_form(gateway: Gateway) -> GatewayForm {
 /// What to enter where; `address` is the listener's.
 pub(super) fn gateway_guide(preset: Option<&Arc<Preset>>, address: &str) -> GatewayGuide {
     let Some(preset) = preset else {
-        let missing = "Nothing describes this gateway any more. Start the server with --gateways and the folder of its file.";
+        let missing = t!("Nothing describes this gateway any more. Start the server with --gateways and the folder of its file.");
         return GatewayGuide {
             steps: vec![missing.to_owned()],
             proof: String::new(),
@@ -144,7 +154,9 @@ pub(super) fn check_secret(preset: &Preset, secret: &str) -> Result<(), String> 
             Err(reason) => wrong = Some(reason),
         }
     }
-    wrong.map_or(Ok(()), |reason| Err(format!("This is no {} of {}: {reason}.", preset.secret.label, preset.label)))
+    wrong.map_or(Ok(()), |reason| {
+        Err(t!("This is no {secret} of {preset}: {reason}.", secret = preset.secret.label, preset = preset.label, reason))
+    })
 }
 
 /// What was entered, put together with what is stored: an empty secret stays as it is.
@@ -157,7 +169,15 @@ pub(super) fn options(
     let asks = asks(preset);
     for name in entered.keys().filter(|name| !asks.iter().any(|ask| ask.name == **name)) {
         let known: Vec<_> = asks.iter().map(|ask| ask.name.as_str()).collect();
-        mistakes.add("option", format!("{} has no option {name:?}; it has {}.", preset.label, known.join(", ")));
+        mistakes.add(
+            "option",
+            t!(
+                "{gateway} has no option {name}; it has {known}.",
+                gateway = preset.label,
+                name = format!("{name:?}"),
+                known = known.join(", ")
+            ),
+        );
     }
     let mut options = GatewayOptions::default();
     for ask in &asks {
@@ -169,7 +189,7 @@ pub(super) fn options(
             Some(text) => mistakes.take(&field, fields::secret(text)),
         };
         if value.as_ref().is_some_and(|value| ask.name == MODE && !matches!(value.as_str(), "live" | "test")) {
-            mistakes.add(&field, "Enter live or test, or leave it empty.");
+            mistakes.add(&field, t!("Enter live or test, or leave it empty."));
         }
         if let Some(value) = &value
             && ask.name == PREVIOUS_SECRET
@@ -179,9 +199,10 @@ pub(super) fn options(
         }
         match value {
             Some(value) => drop(options.0.insert(ask.name.clone(), value)),
-            None if ask.required => {
-                mistakes.add(&field, format!("Enter the {}; {} cannot be checked without it.", ask.label, preset.label))
-            }
+            None if ask.required => mistakes.add(
+                &field,
+                t!("Enter the {ask}; {preset} cannot be checked without it.", ask = ask.label, preset = preset.label),
+            ),
             None => {}
         }
     }

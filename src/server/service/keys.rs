@@ -1,11 +1,14 @@
 //! The secret key of a merchant: making one, changing it with an overlap, showing it again.
 
 use super::{ServiceResult, Services, fields};
-use crate::domain::{
-    AppError,
-    pages::settings::{OVERLAPS, OldKeyView},
-};
 use crate::server::store::{Actor, Merchant, Note, Secret, random};
+use crate::{
+    domain::{
+        AppError,
+        pages::settings::{OVERLAPS, OldKeyView},
+    },
+    words::t,
+};
 use std::time::Duration;
 
 /// Letters and digits without those that are mistaken for one another.
@@ -47,10 +50,10 @@ impl Services {
         let seconds = if overlap.is_empty() { Some(0) } else { overlap.parse().ok() };
         let seconds = seconds.filter(|seconds| OVERLAPS.iter().any(|(known, _)| known == seconds));
         if seconds.is_none() {
-            mistakes.add("overlap", "Choose one of the times of the list.");
+            mistakes.add("overlap", t!("Choose one of the times of the list."));
         }
         if key.as_ref().is_some_and(|key| key.as_bytes() == merchant.secret_key.reveal()) {
-            mistakes.add("secret_key", "This is the key that is in use already; enter the new one.");
+            mistakes.add("secret_key", t!("This is the key that is in use already; enter the new one."));
         }
         mistakes.end()?;
         let (Some(key), Some(seconds)) = (key, seconds) else { return Err(AppError::NotFound.into()) };

@@ -5,14 +5,17 @@ use super::{
     gateways::{check_secret, gateway_form, gateway_guide, options, unknown_form},
     merchant_ref, shown,
 };
-use crate::domain::{
-    Algorithms, AppError, Gateway, Timestamp,
-    id::{ListenerId, RefusalId},
-    pages::listeners::{ListenerList, ListenerPage, ListenerRow, RefusalPage},
-};
 use crate::server::{
     gateway::Preset,
     store::{Actor, Listener, ListenerDraft, Merchant, Secret, random},
+};
+use crate::{
+    domain::{
+        Algorithms, AppError, Gateway, Timestamp,
+        id::{ListenerId, RefusalId},
+        pages::listeners::{ListenerList, ListenerPage, ListenerRow, RefusalPage},
+    },
+    words::t,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -59,7 +62,7 @@ impl Services {
     ) -> ServiceResult<()> {
         let listener = self.find_listener(merchant, id)?;
         if listener.gateway != form.gateway {
-            let message = "A listener keeps its gateway; add a new listener for another.";
+            let message = t!("A listener keeps its gateway; add a new listener for another.");
             return Err(AppError::field("gateway", message).into());
         }
         let draft = listener_draft(merchant, form, self.preset(form.gateway)?, Some(&listener))?;
@@ -143,8 +146,8 @@ fn listener_draft(
 ) -> Result<ListenerDraft, AppError> {
     let mut mistakes = fields::Mistakes::default();
     let label = match form.label.trim() {
-        "" => mistakes.take("label", fields::name("a name for the listener", &preset.label)),
-        label => mistakes.take("label", fields::name("a name for the listener", label)),
+        "" => mistakes.take("label", fields::name(t!("a name for the listener"), &preset.label)),
+        label => mistakes.take("label", fields::name(t!("a name for the listener"), label)),
     };
     let secret = match form.secret.trim() {
         "" if known.is_some() => None,
@@ -156,7 +159,7 @@ fn listener_draft(
         options(preset, &form.options, &known.map(|listener| listener.options.clone()).unwrap_or_default(), &mut mistakes);
     let has_algorithms = preset.adapter.is_some();
     if has_algorithms && form.required.is_empty() {
-        mistakes.add("required", "Choose at least one algorithm that may sign.");
+        mistakes.add("required", t!("Choose at least one algorithm that may sign."));
     }
     mistakes.end()?;
     Ok(ListenerDraft {

@@ -1,8 +1,11 @@
 //! Merchants.
 
 use super::{ServiceError, ServiceResult, Services, fields, keys::new_key, merchant_ref};
-use crate::domain::{AppError, pages::settings::MerchantRow};
 use crate::server::store::{Actor, Merchant, NewMerchant, Secret, StoreError};
+use crate::{
+    domain::{AppError, pages::settings::MerchantRow},
+    words::t,
+};
 use std::sync::Arc;
 
 impl Services {
@@ -14,16 +17,18 @@ impl Services {
         actor: impl Into<Actor> + Send,
     ) -> ServiceResult<(Arc<Merchant>, String)> {
         let mut mistakes = fields::Mistakes::default();
-        let name = mistakes.take("name", fields::name("a name for the merchant", name));
+        let name = mistakes.take("name", fields::name(t!("a name for the merchant"), name));
         let key = mistakes.take("secret_key", key.map_or_else(|| Ok(new_key()), fields::secret));
         if name.as_ref().is_some_and(|name| self.store.settings().merchant_named(name).is_some()) {
-            mistakes.add("name", "There is a merchant of this name already; choose another.");
+            mistakes.add("name", t!("There is a merchant of this name already; choose another."));
         }
         mistakes.end()?;
         let (name, key) = (name.unwrap_or_default(), key.unwrap_or_default());
         let new = NewMerchant { name, secret_key: Secret::new(key.clone()) };
         let id = self.store.add_merchant(new, actor).await.map_err(|error| match error {
-            StoreError::Taken(_) => AppError::field("name", "There is a merchant of this name already; choose another.").into(),
+            StoreError::Taken(_) => {
+                AppError::field("name", t!("There is a merchant of this name already; choose another.")).into()
+            }
             error => ServiceError::from(error),
         })?;
         let merchant = self.store.settings().merchant(id).cloned().ok_or(AppError::NotFound)?;

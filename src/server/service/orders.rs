@@ -1,12 +1,15 @@
 //! Orders: finding them, and their deliveries one by one.
 
 use super::{ServiceResult, Services, merchant_ref};
-use crate::domain::{
-    AppError,
-    id::{DeliveryId, OrderId},
-    pages::orders::{DeliveryPage, OrderFilter, OrderList},
-};
 use crate::server::store::Merchant;
+use crate::{
+    domain::{
+        AppError,
+        id::{DeliveryId, OrderId},
+        pages::orders::{DeliveryPage, OrderFilter, OrderList},
+    },
+    words::t,
+};
 
 impl Services {
     /// Searches orders.
@@ -18,7 +21,9 @@ impl Services {
     /// The order that a reference or external reference names.
     pub async fn order_named(&self, merchant: &Merchant, reference: &str) -> ServiceResult<OrderId> {
         let found = self.store.order_by_reference(merchant.id, reference.trim()).await?;
-        Ok(found.ok_or_else(|| AppError::field("order", format!("There is no order {reference:?} of this merchant.")))?)
+        Ok(found.ok_or_else(|| {
+            AppError::field("order", t!("There is no order {reference} of this merchant.", reference = format!("{reference:?}")))
+        })?)
     }
 
     /// A delivery with its attempts: the newest, or those from a number on down.

@@ -1,10 +1,10 @@
 //! Headers that a URL's requests carry beside ours, as somebody enters them: a line each, `Name: value`.
 
-use crate::domain::pages::settings::HIDDEN;
 use crate::server::{
     dispatch::attempt::is_secret_header,
     store::{OwnHeader, Secret},
 };
+use crate::{domain::pages::settings::HIDDEN, words::t};
 use http::{HeaderName, HeaderValue};
 
 /// Most headers of one URL.
@@ -38,34 +38,36 @@ pub fn read(text: &str, known: &[OwnHeader]) -> Result<Vec<OwnHeader>, String> {
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let shown: String = line.split(':').next().unwrap_or_default().chars().take(60).collect();
         let Some((name, value)) = line.split_once(':') else {
-            return Err(format!("Write each header as “Name: value”; “{shown}” has no colon."));
+            return Err(t!("Write each header as “Name: value”; “{shown}” has no colon.", shown));
         };
         let (name, value) = (name.trim(), value.trim());
         let lower = name.to_ascii_lowercase();
         if HeaderName::from_bytes(name.as_bytes()).is_err() || name.len() > 100 {
-            return Err(format!("“{shown}” cannot be the name of a header; use letters, digits and hyphens."));
+            return Err(t!("“{shown}” cannot be the name of a header; use letters, digits and hyphens.", shown));
         }
         if OURS.contains(&lower.as_str()) || lower.starts_with("quittance-") || lower.starts_with("proxy-") {
-            return Err(format!("{name} is set by the delivery itself; take it out."));
+            return Err(t!("{name} is set by the delivery itself; take it out.", name));
         }
         if headers.iter().any(|other| other.name.eq_ignore_ascii_case(name)) {
-            return Err(format!("{name} stands here twice; leave it once."));
+            return Err(t!("{name} stands here twice; leave it once.", name));
         }
         let value = match value {
-            "" => return Err(format!("Enter the value of {name}; a secret one has to be entered again.")),
+            "" => return Err(t!("Enter the value of {name}; a secret one has to be entered again.", name)),
             HIDDEN => match known.iter().find(|other| other.name.eq_ignore_ascii_case(name)) {
                 Some(known) => known.value.clone(),
-                None => return Err(format!("Enter the value of {name}: none is known that could be kept.")),
+                None => return Err(t!("Enter the value of {name}: none is known that could be kept.", name)),
             },
-            value if value.len() > MAX_VALUE => return Err(format!("Shorten the value of {name} to {MAX_VALUE} bytes.")),
+            value if value.len() > MAX_VALUE => {
+                return Err(t!("Shorten the value of {name} to {most} bytes.", name, most = MAX_VALUE));
+            }
             value if HeaderValue::from_str(value).is_err() || !value.is_ascii() => {
-                return Err(format!("The value of {name} may have visible ASCII characters and spaces only."));
+                return Err(t!("The value of {name} may have visible ASCII characters and spaces only.", name));
             }
             value => Secret::new(value),
         };
         headers.push(OwnHeader { name: name.to_owned(), value });
         if headers.len() > MAX_HEADERS {
-            return Err(format!("A URL can have {MAX_HEADERS} headers of its own; take some out."));
+            return Err(t!("A URL can have {most} headers of its own; take some out.", most = MAX_HEADERS));
         }
     }
     Ok(headers)

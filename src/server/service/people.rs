@@ -1,18 +1,21 @@
 //! The first run, signing in and out, users.
 
 use super::{ServiceError, ServiceResult, Services, fields};
-use crate::domain::{
-    AppError, Role,
-    id::{MerchantId, UserId},
-    pages::{
-        dashboard::MerchantRef,
-        people::{FirstRun, Viewer},
-    },
-};
 use crate::server::{
     auth::{self, MIN_PASSWORD, Place, Token},
     service::merchant_ref,
     store::{Actor, Merchant, NewUser, Note, StoreError, UserRecord},
+};
+use crate::{
+    domain::{
+        AppError, Role,
+        id::{MerchantId, UserId},
+        pages::{
+            dashboard::MerchantRef,
+            people::{FirstRun, Viewer},
+        },
+    },
+    words::{Language, t},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -44,11 +47,11 @@ impl Services {
         if self.first_run(token).await? != FirstRun::Open {
             return Err(AppError::field(
                 "",
-                "This link is not valid any more. Restart the server to have a new one printed, or sign in.",
+                t!("This link is not valid any more. Restart the server to have a new one printed, or sign in."),
             )
             .into());
         }
-        let actor = Actor::at("first run", place.address.to_canonical());
+        let actor = Actor::at(t!("first run"), place.address.to_canonical());
         let id = self.create_user(email, password, Role::Admin, Vec::new(), true, actor).await?;
         Ok(auth::begin_session(&self.store, id, self.clock.now(), place).await?)
     }
@@ -63,7 +66,7 @@ impl Services {
         actor: impl Into<Actor> + Send,
     ) -> ServiceResult<UserId> {
         if role.needs_merchant() && merchants.is_empty() {
-            return Err(AppError::field("merchant", "A user with the role merchant needs the merchant he belongs to.").into());
+            return Err(AppError::field("merchant", t!("A user with the role merchant needs the merchant he belongs to.")).into());
         }
         self.create_user(email, password, role, merchants, false, actor.into()).await
     }
@@ -87,9 +90,9 @@ impl Services {
         let new = NewUser { email: email.unwrap_or_default(), password_hash, role, merchants };
         self.store.add_user(new, only_first, actor).await.map_err(|error| match error {
             StoreError::Taken("this e-mail address") => {
-                AppError::field("email", "There is a user with this e-mail address already.").into()
+                AppError::field("email", t!("There is a user with this e-mail address already.")).into()
             }
-            StoreError::Taken(_) => AppError::field("", "An administrator was created meanwhile; sign in.").into(),
+            StoreError::Taken(_) => AppError::field("", t!("An administrator was created meanwhile; sign in.")).into(),
             error => ServiceError::from(error),
         })
     }
@@ -121,7 +124,7 @@ impl Services {
                     let detail = format!("{tries} wrong passwords; more are refused for some minutes");
                     self.note_sign_in("sign-in.refused", &known, detail, place).await?;
                 }
-                Err(AppError::field("", "The e-mail address or the password is wrong.").into())
+                Err(AppError::field("", t!("The e-mail address or the password is wrong.")).into())
             }
         }
     }
@@ -140,7 +143,7 @@ impl Services {
         if current.len() <= MAX_PASSWORD && self.passwords.verify(current.to_owned(), Some(user.password_hash.clone())).await {
             self.throttle.succeeded(&user.email, place.address, now);
         } else {
-            mistakes.add("current", "This is not your current password.");
+            mistakes.add("current", t!("This is not your current password."));
         }
         mistakes.take("password", check_password(new));
         mistakes.end()?;
@@ -165,7 +168,8 @@ impl Services {
     /// The user as pages show him.
     pub fn viewer(&self, user: &UserRecord) -> Viewer {
         let merchants: Vec<MerchantRef> = self.merchants_of(user).iter().map(|merchant| merchant_ref(merchant)).collect();
-        Viewer { email: user.email.clone(), role: user.role, merchants }
+        let language = user.language.as_deref().and_then(Language::from_code);
+        Viewer { email: user.email.clone(), role: user.role, merchants, language }
     }
 }
 
@@ -180,14 +184,14 @@ pub(super) fn sees_all(user: &UserRecord) -> bool {
 
 fn too_many(wait: Duration) -> AppError {
     let minutes = wait.as_secs().div_ceil(60);
-    AppError::field("", format!("Too many wrong passwords. Please wait {minutes} minutes and try again."))
+    AppError::field("", t!("Too many wrong passwords. Please wait {minutes} minutes and try again.", minutes))
 }
 
 pub(super) fn check_password(password: &str) -> Result<(), String> {
     if password.chars().count() < MIN_PASSWORD {
-        Err(format!("Choose a password of at least {MIN_PASSWORD} characters; a few words in a row are fine."))
+        Err(t!("Choose a password of at least {least} characters; a few words in a row are fine.", least = MIN_PASSWORD))
     } else if password.len() > MAX_PASSWORD {
-        Err(format!("A password has at most {MAX_PASSWORD} characters."))
+        Err(t!("A password has at most {most} characters.", most = MAX_PASSWORD))
     } else {
         Ok(())
     }

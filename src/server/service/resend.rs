@@ -1,12 +1,15 @@
 //! Resends of one notification: where it can go, and sending it there.
 
 use super::{ServiceResult, Services, merchant_ref};
-use crate::domain::{
-    AppError, DeliveryState,
-    id::{DeliveryId, NotificationId, OrderId, UrlId},
-    pages::story::{ResendChoice, ResendPage},
-};
 use crate::server::store::{Actor, Merchant, NewResend, ResendOutcome, StoryPart};
+use crate::{
+    domain::{
+        AppError, DeliveryState,
+        id::{DeliveryId, NotificationId, OrderId, UrlId},
+        pages::story::{ResendChoice, ResendPage},
+    },
+    words::t,
+};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -67,13 +70,14 @@ impl Services {
             Some(id) => id,
             None => {
                 let latest = self.store.notifications_of(wish.order_id).await?.into_iter().next();
-                latest.ok_or_else(|| AppError::field("order", "This order has no notification to resend."))?.id
+                latest.ok_or_else(|| AppError::field("order", t!("This order has no notification to resend.")))?.id
             }
         };
         let kept = self.store.bodies(&[notification_id]).await?;
         if kept.get(&notification_id).is_some_and(Bytes::is_empty) {
-            let message =
-                "The bytes of this notification were removed, because it is older than they are kept; it cannot be sent again.";
+            let message = t!(
+                "The bytes of this notification were removed, because it is older than they are kept; it cannot be sent again."
+            );
             return Err(AppError::field("notification", message).into());
         }
         let settings = self.store.settings();
@@ -86,11 +90,11 @@ impl Services {
         url_ids.dedup();
         if url_ids.is_empty() {
             return Err(
-                AppError::field("url", "There is no notification URL to send to; add one under IPN settings first.").into()
+                AppError::field("url", t!("There is no notification URL to send to; add one under IPN settings first.")).into()
             );
         }
         if !url_ids.iter().all(|id| urls.iter().any(|url| url.id == *id)) {
-            return Err(AppError::field("url", "This URL is not in use any more; choose another.").into());
+            return Err(AppError::field("url", t!("This URL is not in use any more; choose another.")).into());
         }
         let new = NewResend {
             notification_ids: vec![notification_id],

@@ -1,12 +1,15 @@
 //! The search over everything that the viewer may see.
 
 use super::{ServiceResult, Services, merchant_ref};
-use crate::domain::{
-    AppError,
-    id::OrderId,
-    pages::search::{Found, Hit, SearchResults},
-};
 use crate::server::store::Merchant;
+use crate::{
+    domain::{
+        AppError,
+        id::OrderId,
+        pages::search::{Found, Hit, SearchResults},
+    },
+    words::t,
+};
 use std::{str::FromStr as _, sync::Arc};
 
 /// Hits of each kind.
@@ -20,7 +23,9 @@ impl Services {
     pub async fn search(&self, merchants: &[Arc<Merchant>], text: &str, whole_email: bool) -> ServiceResult<SearchResults> {
         let text = text.trim();
         if text.len() > LONGEST {
-            return Err(AppError::field("text", "This is too long to look for; enter a reference, an address or an id.").into());
+            return Err(
+                AppError::field("text", t!("This is too long to look for; enter a reference, an address or an id.")).into()
+            );
         }
         let mut results = SearchResults { text: text.to_owned(), ..SearchResults::default() };
         if text.is_empty() {

@@ -1,11 +1,14 @@
 //! The terms of a notification URL as somebody enters them.
 
 use super::fields::Mistakes;
-use crate::domain::{
-    RetrySchedule, Terms,
-    terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT, OWN},
-};
 use crate::server::dispatch::client::{certificates, to_pem};
+use crate::{
+    domain::{
+        RetrySchedule, Terms,
+        terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT, OWN},
+    },
+    words::t,
+};
 
 /// What was entered, as text. What is empty is as it is without being said.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +31,8 @@ pub struct TermsForm {
 impl TermsForm {
     /// Checks what was entered; what is wrong is noted under the name of its field.
     pub fn read(&self, mistakes: &mut Mistakes) -> Terms {
-        let at_a_time = "how many requests the URL gets at a time";
-        let a_second = "how many requests the URL gets a second";
+        let at_a_time = t!("how many requests the URL gets at a time");
+        let a_second = t!("how many requests the URL gets a second");
         // In the order of the form, whose first wrong field gets the focus.
         let triggers = self.triggers.as_ref().and_then(|text| mistakes.take("triggers", super::content::triggers(text)));
         let retries = match self.retries.trim() {
@@ -38,11 +41,11 @@ impl TermsForm {
             text => mistakes.take("retries", text.parse::<RetrySchedule>().map_err(|error| error.to_string())),
         };
         if self.retries.trim() != OWN && !self.own_delays.trim().is_empty() {
-            mistakes.add("own_delays", "Choose “An own list” above to have this list used, or empty it.");
+            mistakes.add("own_delays", t!("Choose “An own list” above to have this list used, or empty it."));
         }
         let max_in_flight = mistakes.take("max_in_flight", number(at_a_time, &self.max_in_flight, MAX_IN_FLIGHT)).flatten();
         let rate_per_second = mistakes.take("rate_per_second", number(a_second, &self.rate_per_second, MAX_RATE)).flatten();
-        let to_answer = "how many seconds the URL has to answer";
+        let to_answer = t!("how many seconds the URL has to answer");
         let timeout = mistakes.take("timeout", number(to_answer, &self.timeout, MAX_TIMEOUT)).flatten();
         let authority = if self.authority.trim().is_empty() {
             None
@@ -69,7 +72,7 @@ fn number(what: &str, text: &str, most: u16) -> Result<Option<u16>, String> {
     }
     match text.parse() {
         Ok(number) if (1..=most).contains(&number) => Ok(Some(number)),
-        _ => Err(format!("Enter {what} as a number from 1 to {most}, or leave it empty.")),
+        _ => Err(t!("Enter {what} as a number from 1 to {most}, or leave it empty.", what, most)),
     }
 }
 

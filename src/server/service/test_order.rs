@@ -5,17 +5,20 @@ use super::{
     ServiceResult, Services, fields, shown,
     wire_order::{Buyer, Item, WireOrder, moment},
 };
-use crate::domain::{
-    Algorithms, AppError, Gateway, Money, RefusalReason, Tags, Timestamp,
-    id::{DeliveryId, ListenerId, OrderId, UrlId},
-    money::Currency,
-    pages::{orders::TEST_STATUSES, simulate::OrderPreview},
-};
 use crate::server::{
     dispatch::sign::{Outgoing, sign},
     gateway::{self, Credentials, Event, Request, twocheckout},
     ipn::{Form, signature},
     store::{Acceptance, Actor, Listener, Merchant, NewNotification, NewResend, Note, NotificationUrl, random},
+};
+use crate::{
+    domain::{
+        Algorithms, AppError, Gateway, Money, RefusalReason, Tags, Timestamp,
+        id::{DeliveryId, ListenerId, OrderId, UrlId},
+        money::Currency,
+        pages::{orders::TEST_STATUSES, simulate::OrderPreview},
+    },
+    words::{n, t},
 };
 use http::{HeaderMap, Method};
 use std::sync::Arc;
@@ -69,7 +72,7 @@ impl Services {
         let now = self.clock.now();
         let Composed { reference, message, way } = self.compose(merchant, form, now)?;
         if self.is_real_order(merchant, &reference).await? {
-            let message = "This is the reference of a real order, which a TEST order must not change; choose another.";
+            let message = t!("This is the reference of a real order, which a TEST order must not change; choose another.");
             return Err(AppError::field("reference", message).into());
         }
         let facts = twocheckout::facts(&message).ok_or(AppError::NotFound)?;
@@ -127,8 +130,9 @@ impl Services {
 
     /// What a listener makes of a body, and what it answers.
     fn take_in(&self, listener: &Listener, body: &[u8], now: Timestamp) -> Result<(Event, Algorithms, String), AppError> {
-        let refuses =
-            |reason: &str, detail: &str| AppError::field("to", format!("The listener would refuse it: {reason}. {detail}"));
+        let refuses = |reason: &str, detail: &str| {
+            AppError::field("to", t!("The listener would refuse it: {reason}. {detail}", reason, detail))
+        };
         let preset = self.gateways.get(listener.gateway).ok_or_else(|| refuses(RefusalReason::UnknownGateway.label(), ""))?;
         let credentials =
             Credentials { secret: listener.secret.reveal(), required: listener.required, options: &listener.options };
@@ -155,13 +159,16 @@ impl Services {
         let Composed { message, way, .. } = self.compose(merchant, form, now)?;
         let settings = self.store.settings();
         let (to, tags, algorithms, key) = match &way {
-            Way::Listener(listener) => {
-                (format!("the listener {}", listener.label), &Tags::All, listener.required, listener.secret.reveal())
-            }
+            Way::Listener(listener) => (
+                t!("the listener {listener}", listener = listener.label),
+                &Tags::All,
+                listener.required,
+                listener.secret.reveal(),
+            ),
             Way::Url(url) => (url.label.clone(), &merchant.tags, url.algorithms, merchant.secret_key.reveal()),
             Way::All => {
                 let first = settings.urls_of(merchant.id).first();
-                let to = first.map_or_else(|| "a URL with all algorithms".to_owned(), |url| url.label.clone());
+                let to = first.map_or_else(|| t!("a URL with all algorithms").to_owned(), |url| url.label.clone());
                 (to, &merchant.tags, first.map_or(Algorithms::ALL, |url| url.algorithms), merchant.secret_key.reveal())
             }
         };
@@ -185,7 +192,7 @@ impl Services {
     fn compose(&self, merchant: &Merchant, form: &TestOrderForm, now: Timestamp) -> Result<Composed, AppError> {
         let mut mistakes = fields::Mistakes::default();
         if !TEST_STATUSES.iter().any(|(status, _)| *status == form.status) {
-            mistakes.add("status", "Choose one of the statuses of the list.");
+            mistakes.add("status", t!("Choose one of the statuses of the list."));
         }
         let email = match form.email.trim() {
             "" => Some(String::new()),
@@ -195,25 +202,26 @@ impl Services {
             "" => Some(String::new()),
             text => mistakes.take(field, fields::name(what, text)),
         };
-        let first_name = person("first_name", "the first name", &form.first_name, &mut mistakes);
-        let last_name = person("last_name", "the last name", &form.last_name, &mut mistakes);
+        let first_name = person("first_name", t!("the first name"), &form.first_name, &mut mistakes);
+        let last_name = person("last_name", t!("the last name"), &form.last_name, &mut mistakes);
         let currency = Currency::parse(&form.currency);
         if currency.is_none() {
-            mistakes.add("currency", "Enter a currency code of three letters, such as USD.");
+            mistakes.add("currency", t!("Enter a currency code of three letters, such as USD."));
         }
         let products = currency.map(|currency| products(form, currency, &mut mistakes)).unwrap_or_default();
         let reference = form.reference.trim();
         if reference.len() > 40 || !reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            mistakes.add("reference", "A reference has up to 40 letters, digits and hyphens; leave it empty for a new order.");
+            mistakes
+                .add("reference", t!("A reference has up to 40 letters, digits and hyphens; leave it empty for a new order."));
         }
         let way = self.way(merchant, form.to.trim());
         if way.is_none() {
-            mistakes.add("to", "This is not in use any more; choose another.");
+            mistakes.add("to", t!("This is not in use any more; choose another."));
         }
         if let Some(Way::Listener(listener)) = &way
             && !listener.enabled
         {
-            mistakes.add("to", "This listener is switched off; switch it on, or choose another way.");
+            mistakes.add("to", t!("This listener is switched off; switch it on, or choose another way."));
         }
         mistakes.end()?;
         let (Some(email), Some(first_name), Some(last_name), Some(way)) = (email, first_name, last_name, way) else {
@@ -271,7 +279,7 @@ fn signed_for(listener: &Listener, message: &Form<'_>) -> Vec<u8> {
 
 /// The first product and the further ones.
 fn products(form: &TestOrderForm, currency: Currency, mistakes: &mut fields::Mistakes) -> Vec<Product> {
-    const AMOUNT: &str = "Enter an amount with a point, such as 49.90; no more decimals than the currency has.";
+    const AMOUNT: &str = n!("Enter an amount with a point, such as 49.90; no more decimals than the currency has.");
     let price = |text: &str| Money::parse(text.trim(), currency).filter(|price| price.minor >= 0);
     let quantity = |text: &str| match text.trim() {
         "" => Some(1),
@@ -284,7 +292,7 @@ fn products(form: &TestOrderForm, currency: Currency, mistakes: &mut fields::Mis
         mistakes.add("amount", AMOUNT);
     }
     if first_quantity.is_none() {
-        mistakes.add("quantity", "Enter a number from 1 to 9999, or leave it empty.");
+        mistakes.add("quantity", t!("Enter a number from 1 to 9999, or leave it empty."));
     }
     if let (Some(name), Some(price), Some(quantity)) = (name, first_price, first_quantity) {
         found.push(Product { name, price, quantity });
@@ -300,20 +308,21 @@ fn products(form: &TestOrderForm, currency: Currency, mistakes: &mut fields::Mis
         };
         let Some((name, price, Some(quantity))) = read else {
             let shown: String = line.trim().chars().take(60).collect();
-            mistakes.add("more_products", format!("Write “{shown}” as Name; price; quantity, such as Second product; 10.00; 2."));
+            mistakes
+                .add("more_products", t!("Write “{shown}” as Name; price; quantity, such as Second product; 10.00; 2.", shown));
             return found;
         };
         found.push(Product { name, price, quantity });
     }
     if found.len() > MAX_PRODUCTS {
-        mistakes.add("more_products", format!("A TEST order has at most {MAX_PRODUCTS} products; take some out."));
+        mistakes.add("more_products", t!("A TEST order has at most {most} products; take some out.", most = MAX_PRODUCTS));
     }
     found
 }
 
 /// A product's name as it is: also spaces at its ends are a thing to try.
 fn product_name(text: &str) -> Result<String, String> {
-    fields::name("a product name", text).map(|_| text.trim_matches(['\r', '\n']).to_owned())
+    fields::name(t!("a product name"), text).map(|_| text.trim_matches(['\r', '\n']).to_owned())
 }
 
 const TEST_BUYER: Buyer<'static> = Buyer {

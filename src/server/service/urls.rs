@@ -1,22 +1,25 @@
 //! Notification URLs: what is entered, the check as the gateway does it, and what pages show.
 
 use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields, keys, merchant_ref, own_headers, terms::TermsForm};
-use crate::domain::{
-    Algorithms, AppError, Cause, Terms,
-    attempt::{UrlCheck, bounded_note},
-    id::UrlId,
-    pages::{
-        dashboard::{Hold, Pause},
-        settings::{IpnSettings, UrlView},
-    },
-    terms::DEFAULT_IN_FLIGHT,
-};
 use crate::server::{
     dispatch::{
         attempt::{USER_AGENT, own_headers as own_headers_of},
         client::{Outbound, Target},
     },
     store::{Actor, Merchant, NotificationUrl, OwnHeader, UrlDraft, UrlState},
+};
+use crate::{
+    domain::{
+        Algorithms, AppError, Cause, Terms,
+        attempt::{UrlCheck, bounded_note},
+        id::UrlId,
+        pages::{
+            dashboard::{Hold, Pause},
+            settings::{IpnSettings, UrlView},
+        },
+        terms::DEFAULT_IN_FLIGHT,
+    },
+    words::t,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -45,21 +48,21 @@ impl Services {
         let label = match (form.label.trim(), &target) {
             // What is wrong then is the URL, and that has been said.
             ("", target) => target.as_ref().map(|target| target.host.clone()),
-            (label, _) => mistakes.take("label", fields::name("a name for the URL", label)),
+            (label, _) => mistakes.take("label", fields::name(t!("a name for the URL"), label)),
         };
         if form.algorithms.is_empty() {
-            mistakes.add("algorithms", "Choose at least one algorithm; MD5 is the one that every listener knows.");
+            mistakes.add("algorithms", t!("Choose at least one algorithm; MD5 is the one that every listener knows."));
         }
         let terms = form.terms.read(&mut mistakes);
         if !form.concurrent && !form.terms.max_in_flight.trim().is_empty() && terms.max_in_flight != DEFAULT_IN_FLIGHT {
-            mistakes.add("max_in_flight", "Tick “Allow concurrent requests” to have several at a time, or leave this empty.");
+            mistakes.add("max_in_flight", t!("Tick “Allow concurrent requests” to have several at a time, or leave this empty."));
         }
         let known = self.store.settings();
         let known = id.and_then(|id| known.url(id)).filter(|url| url.merchant_id == merchant.id);
         let known = known.map_or(&[][..], |url| &url.headers);
         let headers = mistakes.take("headers", own_headers::read(&form.headers, known));
         if form.is_default && form.terms.shadow {
-            mistakes.add("shadow", "The default URL cannot be a shadow: nobody would be told when it fails.");
+            mistakes.add("shadow", t!("The default URL cannot be a shadow: nobody would be told when it fails."));
         }
         mistakes.end()?;
         let (Some(target), Some(label), Some(headers)) = (target, label, headers) else { return Err(AppError::NotFound) };

@@ -7,16 +7,19 @@ use super::{
     ServiceError, ServiceResult, Services, fields, merchant_ref,
     people::{check_password, sees_all},
 };
-use crate::domain::{
-    AppError, Role, Timestamp,
-    agent::browser,
-    id::{MerchantId, UserId},
-    pages::people::{LinkState, OwnSession, Standing, UserChoices, UserFilter, UserList, UserPage, UserRow},
-    role::Permission,
-};
 use crate::server::{
     auth::{self, Place, Token},
     store::{Actor, Link, NewUser, StoreError, UserRecord},
+};
+use crate::{
+    domain::{
+        AppError, Role, Timestamp,
+        agent::browser,
+        id::{MerchantId, UserId},
+        pages::people::{LinkState, OwnSession, Standing, UserChoices, UserFilter, UserList, UserPage, UserRow},
+        role::Permission,
+    },
+    words::t,
 };
 use std::time::Duration;
 
@@ -96,7 +99,7 @@ impl Services {
         let choices = self.user_choices(who);
         let role = form.role.parse::<Role>().ok().filter(|role| choices.roles.contains(role));
         if role.is_none() {
-            mistakes.add("role", "Choose one of the roles of the list.");
+            mistakes.add("role", t!("Choose one of the roles of the list."));
         }
         let settings = self.store.settings();
         let mut merchants = Vec::new();
@@ -104,7 +107,7 @@ impl Services {
             match settings.merchant_named(slug).filter(|found| choices.merchants.iter().any(|known| known.slug == found.slug)) {
                 Some(merchant) if !merchants.contains(&merchant.id) => merchants.push(merchant.id),
                 Some(_) => {}
-                None => mistakes.add("merchants", "One of the merchants is not there any more; choose again."),
+                None => mistakes.add("merchants", t!("One of the merchants is not there any more; choose again.")),
             }
         }
         let role = role?;
@@ -112,7 +115,7 @@ impl Services {
         match role {
             Role::Admin => merchants.clear(),
             _ if merchants.is_empty() && (role.needs_merchant() || is_owner) => {
-                mistakes.add("merchants", "Choose at least one merchant that the person belongs to.");
+                mistakes.add("merchants", t!("Choose at least one merchant that the person belongs to."));
             }
             _ => {}
         }
@@ -136,7 +139,7 @@ impl Services {
         self.store.invite_user(new, link, actor).await.map_err(|error| match error {
             StoreError::Taken(_) => AppError::field(
                 "email",
-                "There is a user with this e-mail address already. Where the link was lost, make a new one on the user's page.",
+                t!("There is a user with this e-mail address already. Where the link was lost, make a new one on the user's page."),
             )
             .into(),
             error => ServiceError::from(error),
@@ -185,7 +188,7 @@ impl Services {
     pub async fn make_link(&self, who: &UserRecord, id: UserId, actor: impl Into<Actor> + Send) -> ServiceResult<Token> {
         let user = self.manageable(Some(who), id).await?;
         if user.disabled {
-            return Err(AppError::field("", "This user is disabled. Enable him first, then make a link.").into());
+            return Err(AppError::field("", t!("This user is disabled. Enable him first, then make a link.")).into());
         }
         let (token, link) = self.new_link();
         self.store.set_link(id, link, actor).await?;
@@ -206,7 +209,7 @@ impl Services {
 
     /// Sets the password of whoever has a link, and signs him in; gives the session's token. The link ends.
     pub async fn use_link(&self, token: &str, password: &str, place: &Place) -> ServiceResult<Token> {
-        let over = || AppError::field("", "This link does not work any more. Ask whoever sent it to you for a new one.");
+        let over = || AppError::field("", t!("This link does not work any more. Ask whoever sent it to you for a new one."));
         // Before the password is hashed, which costs memory and time.
         let Some(user) = self.store.user_by_link(&Token::hash_of(token), self.clock.now()).await? else {
             return Err(over().into());
@@ -244,5 +247,5 @@ fn may_manage(who: Option<&UserRecord>, user: &UserRecord) -> bool {
 
 /// What somebody is told who would leave nobody to administer the installation.
 fn last_admin(field: &str) -> AppError {
-    AppError::field(field, "This is the last administrator who can sign in. Make somebody else an administrator first.")
+    AppError::field(field, t!("This is the last administrator who can sign in. Make somebody else an administrator first."))
 }

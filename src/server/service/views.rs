@@ -1,16 +1,19 @@
 //! Saved views of lists, and the time zone of a merchant.
 
 use super::{ServiceResult, Services};
-use crate::domain::{
-    AppError, Zone,
-    id::{UserId, ViewId},
-    pages::{
-        deliveries::DeliveryFilter,
-        inbound::InboundFilter,
-        views::{ListKind, SavedView},
-    },
-};
 use crate::server::store::{Actor, Merchant, NewView};
+use crate::{
+    domain::{
+        AppError, Zone,
+        id::{UserId, ViewId},
+        pages::{
+            deliveries::DeliveryFilter,
+            inbound::InboundFilter,
+            views::{ListKind, SavedView},
+        },
+    },
+    words::t,
+};
 
 /// Longest name of a view, in characters.
 const LONGEST_NAME: usize = 60;
@@ -34,17 +37,17 @@ impl Services {
     ) -> ServiceResult<()> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-            let message = format!("Enter a name for the view, of at most {LONGEST_NAME} characters.");
+            let message = t!("Enter a name for the view, of at most {most} characters.", most = LONGEST_NAME);
             return Err(AppError::field("name", message).into());
         }
         let query = cleaned(list, query);
         if query.is_empty() || query.len() > LONGEST_QUERY {
-            return Err(AppError::field("name", "Filter the list first: a view keeps the filter.").into());
+            return Err(AppError::field("name", t!("Filter the list first: a view keeps the filter.")).into());
         }
         let new = NewView { user_id: user, merchant_id: merchant.id, list, name: name.to_owned(), query };
         match self.store.save_view(new).await? {
             true => Ok(()),
-            false => Err(AppError::field("name", "There are 50 views of this list; remove one that is not needed.").into()),
+            false => Err(AppError::field("name", t!("There are 50 views of this list; remove one that is not needed.")).into()),
         }
     }
 
@@ -58,7 +61,7 @@ impl Services {
 
     /// Sets the zone in which a merchant's moments are told.
     pub async fn set_time_zone(&self, merchant: &Merchant, name: &str, actor: impl Into<Actor> + Send) -> ServiceResult<Zone> {
-        let message = "There is no such time zone. Choose one of the list, like Europe/Bucharest.";
+        let message = t!("There is no such time zone. Choose one of the list, like Europe/Bucharest.");
         let zone = Zone::parse(name).ok_or_else(|| AppError::field("time_zone", message))?;
         self.store.set_time_zone(merchant.id, zone.clone(), actor).await?;
         Ok(zone)

@@ -1,7 +1,7 @@
 //! What crossed the wire, shown as it was.
 
 use super::{Copy, Masked, Reveal};
-use crate::domain::personal::kind_of;
+use crate::{domain::personal::kind_of, words::t};
 use leptos::prelude::*;
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ const SHOWN: usize = 64 << 10;
 #[component]
 pub fn Octets(label: &'static str, #[prop(into)] text: String) -> impl IntoView {
     if text.is_empty() {
-        return view! { <div class="octets"><h4>{label}</h4><p class="muted">"Empty"</p></div> }.into_any();
+        return view! { <div class="octets"><h4>{label}</h4><p class="muted">{t!("Empty")}</p></div> }.into_any();
     }
     let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= SHOWN).unwrap_or(text.len());
     let rest = text.len() - end;
@@ -21,7 +21,7 @@ pub fn Octets(label: &'static str, #[prop(into)] text: String) -> impl IntoView 
             <h4>{label}<Copy text=text.clone() what=label.to_lowercase()/></h4>
             // Browsers drop a line break that directly follows the opening tag.
             <pre tabindex="0">"\n"{text[..end].to_owned()}</pre>
-            {(rest > 0).then(|| view! { <p class="muted">{format!("… and {rest} bytes more")}</p> })}
+            {(rest > 0).then(|| view! { <p class="muted">{t!("… and {rest} bytes more", rest)}</p> })}
         </div>
     }
     .into_any()
@@ -53,7 +53,7 @@ pub fn Fields(
             .collect();
         view! {
             <details class="fields" open={open || is_masked}>
-                <summary>{format!("{count} fields, decoded")}</summary>
+                <summary>{t!("{count} fields, decoded", count)}</summary>
                 <table><tbody>{rows}</tbody></table>
             </details>
         }

@@ -4,7 +4,10 @@ use super::{
     Icon,
     form::{first_wrong, note},
 };
-use crate::domain::{Triggers, content::TRIGGERS, pages::flash::Flash};
+use crate::{
+    domain::{Triggers, content::TRIGGERS, pages::flash::Flash},
+    words::{t, tell},
+};
 use leptos::prelude::*;
 
 /// One of several boxes of a name.
@@ -38,7 +41,7 @@ pub fn TriggerChoice(flash: Flash, legend: &'static str, chosen: Triggers, #[pro
         .into_iter()
         .enumerate()
         .map(|(at, (name, meaning))| {
-            view! { <Tick name="triggers[]" value=name checked=chosen.has(name) label=name hint=meaning autofocus=focus && at == 0/> }
+            view! { <Tick name="triggers[]" value=name checked=chosen.has(name) label=name hint=tell(meaning) autofocus=focus && at == 0/> }
         })
         .collect();
     let described = if is_wrong { "triggers-error" } else { "triggers-hint" };
@@ -63,7 +66,7 @@ pub fn TickGroup(
     let (ticked, all) = count;
     view! {
         <details class="tick-group" open=open>
-            <summary>{title}<span class="muted">{format!("{ticked} of {all}")}</span></summary>
+            <summary>{title}<span class="muted">{t!("{ticked} of {all}", ticked, all)}</span></summary>
             <div class="ticks">{children()}</div>
         </details>
     }
@@ -72,6 +75,6 @@ pub fn TickGroup(
 /// Right or wrong, by icon and word.
 #[component]
 pub fn RightBadge(right: bool) -> impl IntoView {
-    let (tone, icon, word) = if right { ("good", "check", "Right") } else { ("bad", "alert", "Wrong") };
+    let (tone, icon, word) = if right { ("good", "check", t!("Right")) } else { ("bad", "alert", t!("Wrong")) };
     view! { <span class=format!("badge {tone}")><Icon name=icon/>{word}</span> }
 }

@@ -1,9 +1,12 @@
 //! What a form says whose page was older than what it would change.
 
 use super::{Ago, Hidden, Notice, Tone};
-use crate::domain::{
-    audit::{FieldChange, action_label},
-    pages::{audit::AuditRow, flash::Flash},
+use crate::{
+    domain::{
+        audit::{FieldChange, action_label},
+        pages::{audit::AuditRow, flash::Flash},
+    },
+    words::{rich, t, tell},
 };
 use leptos::prelude::*;
 
@@ -27,10 +30,10 @@ pub fn ConflictNote(
         let lines: Vec<_> = conflict.changes.iter().map(line).collect();
         let is_unknown = lines.is_empty();
         view! {
-            <Notice tone=Tone::Warn title="Not saved: somebody else has changed this meanwhile">
-                {is_unknown.then(|| view! { <p>"What changed is not known any more."</p> })}
+            <Notice tone=Tone::Warn title=t!("Not saved: somebody else has changed this meanwhile")>
+                {is_unknown.then(|| view! { <p>{t!("What changed is not known any more.")}</p> })}
                 <ul class="changes">{lines}</ul>
-                <p>"Below stands what you entered. Save it over the change with the button, or "<a href=page>"take what is stored now"</a>"."</p>
+                <p>{rich!("Below stands what you entered. Save it over the change with the button, or {link}.", link = view! { <a href=page>{t!("take what is stored now")}</a> })}</p>
             </Notice>
         }
     })
@@ -39,7 +42,7 @@ pub fn ConflictNote(
 fn line(row: &AuditRow) -> impl IntoView + use<> {
     view! {
         <li>
-            <strong>{row.actor.clone()}</strong>": "{action_label(&row.action).to_lowercase()}", "<Ago at=row.at/>
+            <strong>{row.actor.clone()}</strong>": "{tell(action_label(&row.action)).to_lowercase()}", "<Ago at=row.at/>
             {changes(&row.changes)}
         </li>
     }
@@ -47,15 +50,24 @@ fn line(row: &AuditRow) -> impl IntoView + use<> {
 
 /// Fields with what they were and what they are.
 pub fn changes(changes: &[FieldChange]) -> AnyView {
-    let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { text.to_owned() };
+    let shown = |field: &str, text: &str| match text {
+        "" => t!("nothing").to_owned(),
+        // What is no name that somebody has given.
+        "on" => t!("on").to_owned(),
+        "off" => t!("off").to_owned(),
+        "all statuses" | "all received" => tell(text).to_owned(),
+        _ if field == t!("Role") => tell(text).to_owned(),
+        _ => text.to_owned(),
+    };
     let lines: Vec<_> = changes
         .iter()
         .map(|change| {
-            let (old, new) = (shown(&change.old), shown(&change.new));
+            let (old, new) = (shown(&change.field, &change.old), shown(&change.field, &change.new));
+            let field = tell(&change.field).to_owned();
             if change.old.is_empty() && change.new == "changed" {
-                view! { <li>{format!("{}: changed", change.field)}</li> }.into_any()
+                view! { <li>{t!("{field}: changed", field)}</li> }.into_any()
             } else {
-                view! { <li>{change.field.clone()}": "<del>{old}</del>" → "<ins>{new}</ins></li> }.into_any()
+                view! { <li>{field}": "<del>{old}</del>" → "<ins>{new}</ins></li> }.into_any()
             }
         })
         .collect();
@@ -64,5 +76,5 @@ pub fn changes(changes: &[FieldChange]) -> AnyView {
 
 /// What the button of the form says.
 pub fn save_label(flash: &Flash, usual: &'static str) -> &'static str {
-    if flash.conflict.is_some() { "Save mine over it" } else { usual }
+    if flash.conflict.is_some() { t!("Save mine over it") } else { usual }
 }

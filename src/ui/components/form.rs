@@ -1,7 +1,10 @@
 //! Parts of forms. A field shows what was entered before and what is wrong with it; the first wrong one has the focus.
 
 use super::{Icon, Notice, Tone};
-use crate::domain::{Algorithm, Algorithms, pages::flash::Flash};
+use crate::{
+    domain::{Algorithm, Algorithms, pages::flash::Flash},
+    words::t,
+};
 use leptos::prelude::*;
 
 /// What the sent form has to say that belongs to no field.
@@ -13,7 +16,7 @@ pub fn FormNotes(flash: Flash) -> impl IntoView {
         {flash.notice.clone().map(|notice| view! { <Notice tone=Tone::Good title=notice/> })}
         {flash.problem.map(|problem| view! { <Notice tone=Tone::Bad title=problem/> })}
         {general.into_iter().map(|message| view! { <Notice tone=Tone::Bad title=message/> }).collect::<Vec<_>>()}
-        {has_fields.then(|| view! { <Notice tone=Tone::Bad title="Please correct what is marked below. Nothing was saved."/> })}
+        {has_fields.then(|| view! { <Notice tone=Tone::Bad title=t!("Please correct what is marked below. Nothing was saved.")/> })}
     }
 }
 
@@ -50,7 +53,7 @@ pub fn TextField(
     let focus = first_wrong || (autofocus && flash.errors.is_empty());
     view! {
         <div class="field" class:wrong=is_wrong>
-            <label for=name>{label}{(!required).then(|| view! { <span class="optional">"optional"</span> })}</label>
+            <label for=name>{label}{(!required).then(|| view! { <span class="optional">{t!("optional")}</span> })}</label>
             <input
                 id=name
                 name=name
@@ -198,7 +201,7 @@ pub fn Confirm(
                 {children()}
                 <div class="actions">
                     <button class="button" class:danger=danger class:primary=!danger>{verb}</button>
-                    <button type="button" class="button" popovertarget=closes popovertargetaction="hide">"Leave it"</button>
+                    <button type="button" class="button" popovertarget=closes popovertargetaction="hide">{t!("Leave it")}</button>
                 </div>
             </form>
         </div>

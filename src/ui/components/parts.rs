@@ -1,6 +1,7 @@
 //! Small parts: notices, copy buttons, empty pages, facts.
 
 use super::Icon;
+use crate::words::t;
 use leptos::prelude::*;
 
 /// How a notice is meant.
@@ -43,9 +44,9 @@ pub fn Notice(tone: Tone, #[prop(into)] title: String, #[prop(optional)] childre
 #[component]
 pub fn Copy(#[prop(into)] text: String, #[prop(into)] what: String) -> impl IntoView {
     view! {
-        <button type="button" class="icon-button copy" data-copy=text title=format!("Copy {what}")>
+        <button type="button" class="icon-button copy" data-copy=text title=t!("Copy {what}", what)>
             <Icon name="copy"/>
-            <span class="visually-hidden">{format!("Copy {what}")}</span>
+            <span class="visually-hidden">{t!("Copy {what}", what)}</span>
         </button>
     }
 }

@@ -1,7 +1,7 @@
 //! Masked values: the button that reveals one, and the one that was revealed.
 
 use super::{Hidden, Icon, Notice, Tone};
-use crate::domain::pages::flash::Flash;
+use crate::{domain::pages::flash::Flash, words::t};
 use leptos::prelude::*;
 
 /// What a masked value belongs to.
@@ -35,7 +35,7 @@ pub fn Reveal(
             <Hidden name="number" value=masked.number.to_string()/>
             <Hidden name="field" value=field.clone()/>
             <Hidden name="nth" value=nth.to_string()/>
-            <button class="button small" title="Shows it once; it is written to the audit log"><Icon name="shield"/>"Reveal"<span class="visually-hidden">{format!(" {field}")}</span></button>
+            <button class="button small" title=t!("Shows it once; it is written to the audit log")><Icon name="shield"/>{t!("Reveal")}<span class="visually-hidden">{format!(" {field}")}</span></button>
         </form>
     }
 }
@@ -44,11 +44,11 @@ pub fn Reveal(
 #[component]
 pub fn Revealed(flash: Flash) -> impl IntoView {
     flash.revealed.map(|(field, value)| {
-        let value = if value.is_empty() { "(empty)".to_owned() } else { value };
+        let value = if value.is_empty() { t!("(empty)").to_owned() } else { value };
         view! {
-            <Notice tone=Tone::Calm title=format!("Revealed: {field}")>
+            <Notice tone=Tone::Calm title=t!("Revealed: {field}", field)>
                 <p class="code revealed">{value}</p>
-                <p>"It is shown this once, and your name stands in the audit log for it."</p>
+                <p>{t!("It is shown this once, and your name stands in the audit log for it.")}</p>
             </Notice>
         }
     })
@@ -58,6 +58,6 @@ pub fn Revealed(flash: Flash) -> impl IntoView {
 #[component]
 pub fn MaskedNote() -> impl IntoView {
     view! {
-        <p class="muted masked-note"><Icon name="shield"/>"Personal and card data are masked for your role. Reveal shows one value and is written to the audit log."</p>
+        <p class="muted masked-note"><Icon name="shield"/>{t!("Personal and card data are masked for your role. Reveal shows one value and is written to the audit log.")}</p>
     }
 }

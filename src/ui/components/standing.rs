@@ -9,6 +9,7 @@ use crate::{
         components::{Icon, now, zone},
         format::{date, date_time, iso, time_of_day},
     },
+    words::{rich, t, tell},
 };
 use leptos::prelude::*;
 
@@ -26,11 +27,11 @@ pub fn TimeOfDay(at: Timestamp) -> impl IntoView {
 #[component]
 pub fn HoldNote(hold: Hold) -> impl IntoView {
     let why = hold.cause.map(|cause| match cause {
-        Cause::Gone => ", because the server answered 410 Gone".to_owned(),
-        other => format!(", because of: {}", other.label()),
+        Cause::Gone => t!(", because the server answered 410 Gone").to_owned(),
+        other => t!(", because of: {cause}", cause = tell(other.label())),
     });
     (hold.since.is_some() || why.is_some()).then(|| {
-        view! { <span class="cause">{hold.since.map(|at| view! { "since "<TimeOfDay at/> })}{why}</span> }
+        view! { <span class="cause">{hold.since.map(|at| rich!("since {time}", time = view! { <TimeOfDay at/> }))}{why}</span> }
     })
 }
 
@@ -39,10 +40,10 @@ pub fn HoldNote(hold: Hold) -> impl IntoView {
 pub fn PauseNote(pause: Pause) -> impl IntoView {
     match pause {
         Pause::Probing { since, every, .. } => {
-            view! { <span class="cause" title="It failed again and again. Single requests find out when it is back; then it gets its backlog step by step.">{format!("Probing every {every} s since ")}<TimeOfDay at=since/></span> }.into_any()
+            view! { <span class="cause" title=t!("It failed again and again. Single requests find out when it is back; then it gets its backlog step by step.")>{rich!("Probing every {every} s since {time}", every, time = view! { <TimeOfDay at=since/> })}</span> }.into_any()
         }
         Pause::Told { until } => {
-            view! { <span class="cause" title="Its server answered with Retry-After.">"Left alone until "<TimeOfDay at=until/>", as its server asked"</span> }.into_any()
+            view! { <span class="cause" title=t!("Its server answered with Retry-After.")>{rich!("Left alone until {time}, as its server asked", time = view! { <TimeOfDay at=until/> })}</span> }.into_any()
         }
     }
 }
@@ -51,9 +52,12 @@ pub fn PauseNote(pause: Pause) -> impl IntoView {
 #[component]
 pub fn WentNowhere(vendor_status: String) -> impl IntoView {
     let sentence = if vendor_status.is_empty() {
-        "No delivery was made: when it came there was no notification URL whose triggers take it.".to_owned()
+        t!("No delivery was made: when it came there was no notification URL whose triggers take it. It is kept, and can be resent.").to_owned()
     } else {
-        format!("No delivery was made: when it came there was no notification URL whose triggers take {vendor_status}.")
+        t!(
+            "No delivery was made: when it came there was no notification URL whose triggers take {vendor_status}. It is kept, and can be resent.",
+            vendor_status
+        )
     };
-    view! { <p class="flag"><Icon name="alert"/>{sentence}" It is kept, and can be resent."</p> }
+    view! { <p class="flag"><Icon name="alert"/>{sentence}</p> }
 }

@@ -1,7 +1,10 @@
 //! States, told by icon and word and never by colour alone.
 
 use super::Icon;
-use crate::domain::{DeliveryState, OrderStatus, pages::orders::DeliverySummary};
+use crate::{
+    domain::{DeliveryState, OrderStatus, pages::orders::DeliverySummary},
+    words::{t, tell},
+};
 use leptos::prelude::*;
 
 fn badge(tone: &'static str, icon: &'static str, word: String) -> impl IntoView {
@@ -23,9 +26,9 @@ pub fn OrderBadge(status: OrderStatus, #[prop(into)] vendor: String) -> impl Int
     };
     let word = match status {
         OrderStatus::Unmapped if !vendor.is_empty() => shortened(&vendor),
-        _ => status.label().to_owned(),
+        _ => tell(status.label()).to_owned(),
     };
-    view! { <span title=format!("{vendor} at the gateway")>{badge(tone, icon, word)}</span> }
+    view! { <span title=t!("{vendor} at the gateway", vendor)>{badge(tone, icon, word)}</span> }
 }
 
 /// A status that nobody foresaw may have any length; a badge may not.
@@ -41,7 +44,7 @@ fn shortened(word: &str) -> String {
 #[component]
 pub fn DeliveryBadge(state: DeliveryState) -> impl IntoView {
     let (tone, icon) = look(state);
-    badge(tone, icon, state.label().to_owned())
+    badge(tone, icon, tell(state.label()).to_owned())
 }
 
 const fn look(state: DeliveryState) -> (&'static str, &'static str) {
@@ -59,13 +62,13 @@ const fn look(state: DeliveryState) -> (&'static str, &'static str) {
 /// A TEST order says so wherever it shows.
 #[component]
 pub fn TestBadge(test: bool) -> impl IntoView {
-    test.then(|| view! { <span class="badge test"><Icon name="flask"/>"TEST"</span> })
+    test.then(|| view! { <span class="badge test"><Icon name="flask"/>{t!("TEST")}</span> })
 }
 
 /// A URL that gets copies says so wherever it shows.
 #[component]
 pub fn ShadowBadge() -> impl IntoView {
-    view! { <span class="badge test" title="It gets copies; its failures count nowhere.">"shadow"</span> }
+    view! { <span class="badge test" title=t!("It gets copies; its failures count nowhere.")>{t!("shadow")}</span> }
 }
 
 /// How the deliveries of an order stand, the worst first.
@@ -85,13 +88,13 @@ pub fn Summary(deliveries: DeliverySummary) -> impl IntoView {
         .filter(|(_, count)| *count > 0)
         .map(|(state, count)| {
             let (tone, icon) = look(state);
-            let label = state.label();
+            let label = tell(state.label());
             let word = if total == 1 { label.to_owned() } else { format!("{count} {}", label.to_lowercase()) };
             badge(tone, icon, word)
         })
         .collect();
     if shown.is_empty() {
-        view! { <span class="muted">"Sent nowhere"</span> }.into_any()
+        view! { <span class="muted">{t!("Sent nowhere")}</span> }.into_any()
     } else {
         view! { <span class="badges">{shown}</span> }.into_any()
     }

@@ -1,7 +1,7 @@
 //! The one place where a text area is written.
 
 use super::form::{first_wrong, note};
-use crate::domain::pages::flash::Flash;
+use crate::{domain::pages::flash::Flash, words::t};
 use leptos::prelude::*;
 
 /// A field for several lines of text.
@@ -27,7 +27,7 @@ pub fn TextArea(
     let described = if is_wrong { Some(format!("{name}-error")) } else { (!hint.is_empty()).then(|| format!("{name}-hint")) };
     view! {
         <div class="field" class:wrong=is_wrong>
-            <label for=name>{label}{(!required).then(|| view! { <span class="optional">"optional"</span> })}</label>
+            <label for=name>{label}{(!required).then(|| view! { <span class="optional">{t!("optional")}</span> })}</label>
             <textarea
                 id=name
                 name=name

@@ -1,36 +1,69 @@
 //! Small helps on every page: keys, copy buttons, times that tick. Without JavaScript nothing of it is missed.
 
+use crate::{
+    ui::format::DISTANCES,
+    words::{n, t, tell},
+};
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What the helps say; the page hands it over, because the browser's half has no catalogue.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeyWords {
+    keys: Vec<(String, String)>,
+    title: String,
+    close: String,
+    copied: String,
+    /// What is said instead of each of [`DISTANCES`].
+    distances: Vec<String>,
+}
+
+impl KeyWords {
+    /// In the language of the request.
+    pub fn told() -> Self {
+        Self {
+            keys: KEYS.iter().map(|(key, what)| ((*key).to_owned(), tell(what).to_owned())).collect(),
+            title: t!("Keys").to_owned(),
+            close: t!("Close").to_owned(),
+            copied: t!("Copied").to_owned(),
+            distances: DISTANCES.iter().map(|distance| tell(distance).to_owned()).collect(),
+        }
+    }
+}
+
+/// The keys, and what each does.
+const KEYS: [(&str, &str); 13] = [
+    ("/", n!("Find anything")),
+    ("f", n!("Filter this list")),
+    ("j / k", n!("Next or previous row")),
+    ("Enter", n!("Open the row")),
+    ("r", n!("Resend")),
+    ("n / p", n!("Older or newer page")),
+    ("g d", n!("Dashboard")),
+    ("g o", n!("Orders")),
+    ("g e", n!("Deliveries")),
+    ("g i", n!("Inbound")),
+    ("g l", n!("Listeners")),
+    ("g s", n!("IPN settings")),
+    ("?", n!("These keys")),
+];
 
 /// Wakes the helps and holds the list of keys.
 #[island]
-pub fn Helpers() -> impl IntoView {
+pub fn Helpers(words: KeyWords) -> impl IntoView {
     #[cfg(feature = "hydrate")]
-    browser::start();
-    let keys = [
-        ("/", "Find anything"),
-        ("f", "Filter this list"),
-        ("j / k", "Next or previous row"),
-        ("Enter", "Open the row"),
-        ("r", "Resend"),
-        ("n / p", "Older or newer page"),
-        ("g d", "Dashboard"),
-        ("g o", "Orders"),
-        ("g e", "Deliveries"),
-        ("g i", "Inbound"),
-        ("g l", "Listeners"),
-        ("g s", "IPN settings"),
-        ("?", "These keys"),
-    ];
+    browser::start(words.distances.clone());
+    let KeyWords { keys, title, close, copied, .. } = words;
+    let named = title.clone();
     let rows: Vec<_> =
         keys.into_iter().map(|(key, what)| view! { <div class="fact"><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div> }).collect();
     view! {
-        <div id="keys" class="dialog" popover="auto" role="dialog" aria-label="Keys">
-            <h3>"Keys"</h3>
+        <div id="keys" class="dialog" popover="auto" role="dialog" aria-label=named>
+            <h3>{title}</h3>
             <dl class="facts keys">{rows}</dl>
-            <div class="actions"><button type="button" class="button" popovertarget="keys" popovertargetaction="hide">"Close"</button></div>
+            <div class="actions"><button type="button" class="button" popovertarget="keys" popovertargetaction="hide">{close}</button></div>
         </div>
-        <p id="said" class="visually-hidden" role="status"></p>
+        <p id="said" class="visually-hidden" role="status" data-copied=copied></p>
     }
 }
 
@@ -41,10 +74,16 @@ pub use browser::tick;
 mod browser {
     use crate::{
         domain::Timestamp,
-        ui::{components::now, format::relative},
+        ui::{
+            components::now,
+            format::{DISTANCES, relative},
+        },
     };
     use leptos::{ev, prelude::*};
-    use std::{cell::Cell, time::Duration};
+    use std::{
+        cell::{Cell, RefCell},
+        time::Duration,
+    };
     use wasm_bindgen::JsCast as _;
     use web_sys::{Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, NodeList};
 
@@ -55,9 +94,12 @@ mod browser {
     thread_local! {
         /// The first key of two was pressed.
         static GOING: Cell<bool> = const { Cell::new(false) };
+        /// How near moments are told.
+        static WORDS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
-    pub fn start() {
+    pub fn start(distances: Vec<String>) {
+        WORDS.set(distances);
         // Now what needs a script may show.
         if let Some(body) = document().body() {
             let _ = body.set_attribute("data-awake", "");
@@ -82,7 +124,7 @@ mod browser {
         for time in all("time[data-ago]") {
             let at = time.get_attribute("data-ago").and_then(|millis| millis.parse::<i64>().ok());
             if let (Some(at), Some(text)) = (at, time.first_child()) {
-                let fresh = relative(Timestamp(at.saturating_mul(1_000)), now, |at| at);
+                let fresh = relative(Timestamp(at.saturating_mul(1_000)), now, |at| at, said);
                 if text.node_value().as_deref() != Some(&fresh) {
                     text.set_node_value(Some(&fresh));
                 }
@@ -90,12 +132,19 @@ mod browser {
         }
     }
 
+    /// What is said instead of a distance.
+    fn said(distance: &'static str) -> String {
+        let place = DISTANCES.iter().position(|known| *known == distance);
+        let words = WORDS.with_borrow(|words| words.get(place?).cloned());
+        words.unwrap_or_else(|| distance.to_owned())
+    }
+
     fn on_click(event: ev::MouseEvent) {
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         let Some(button) = target.and_then(|target| target.closest("[data-copy]").ok().flatten()) else { return };
         let text = button.get_attribute("data-copy").unwrap_or_default();
         let _ = window().navigator().clipboard().write_text(&text);
-        say("Copied");
+        say();
         let _ = button.class_list().add_1("copied");
         set_timeout(
             move || {
@@ -105,9 +154,9 @@ mod browser {
         );
     }
 
-    fn say(text: &str) {
+    fn say() {
         if let Some(place) = first("#said") {
-            place.set_text_content(Some(text));
+            place.set_text_content(place.get_attribute("data-copied").as_deref());
         }
     }
 

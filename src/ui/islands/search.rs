@@ -6,15 +6,54 @@ use crate::{
         format::{date, parse_date},
         query,
     },
+    words::{t, tell},
 };
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// What the filter line says; the page hands it over, because the browser's half has no catalogue.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SearchWords {
+    statuses: Vec<(String, String)>,
+    tests: Vec<(String, String)>,
+    name: String,
+    search: String,
+    placeholder: String,
+    status: String,
+    any: String,
+    from: String,
+    to: String,
+    kind: String,
+    clear: String,
+}
+
+impl SearchWords {
+    /// In the language of the request.
+    pub fn told() -> Self {
+        let status = |status: OrderStatus| (status.code().to_owned(), tell(status.label()).to_owned());
+        let tests = [("", t!("TEST and real")), ("none", t!("Real only")), ("only", t!("TEST only"))];
+        Self {
+            statuses: OrderStatus::ALL.map(status).to_vec(),
+            tests: tests.map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec(),
+            name: t!("This list").to_owned(),
+            search: t!("Search").to_owned(),
+            placeholder: t!("Reference, external reference or e-mail").to_owned(),
+            status: t!("Status").to_owned(),
+            any: t!("Any").to_owned(),
+            from: t!("From").to_owned(),
+            to: t!("To").to_owned(),
+            kind: t!("Kind").to_owned(),
+            clear: t!("Clear").to_owned(),
+        }
+    }
+}
+
 /// The filter line. What it finds stands in the live part below, and the address always names it.
 #[island]
-pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
+pub fn OrderSearch(merchant: String, filter: OrderFilter, words: SearchWords) -> impl IntoView {
     let base = format!("/m/{merchant}/orders");
     let current = StoredValue::new(filter.clone());
     let search = {
@@ -27,21 +66,30 @@ pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
             begin(&base, current);
         }
     };
-    let statuses: Vec<_> = OrderStatus::ALL
+    let statuses: Vec<_> = words
+        .statuses
         .into_iter()
-        .map(|status| view! { <option value=status.code() selected=filter.status == Some(status)>{status.label()}</option> })
+        .map(|(code, name)| {
+            let selected = filter.status.is_some_and(|status| status.code() == code);
+            view! { <option value=code selected=selected>{name}</option> }
+        })
         .collect();
-    let tests: Vec<_> = [("", "TEST and real"), ("none", "Real only"), ("only", "TEST only")]
+    let tests: Vec<_> = words
+        .tests
         .into_iter()
-        .map(|(value, name)| view! { <option value=value selected=query::test(&filter) == value>{name}</option> })
+        .map(|(value, name)| {
+            let selected = query::test(&filter) == value;
+            view! { <option value=value selected=selected>{name}</option> }
+        })
         .collect();
+    let search_label = words.search.clone();
     let (on_text, on_status, on_from, on_until, on_test) =
         (search.clone(), search.clone(), search.clone(), search.clone(), search);
     let clear = base.clone();
     view! {
-        <form method="get" action=base class="filter" role="search" aria-label="This list">
+        <form method="get" action=base class="filter" role="search" aria-label=words.name>
             <div class="field grow">
-                <label for="text">"Search"</label>
+                <label for="text">{search_label}</label>
                 <input
                     id="text"
                     name="text"
@@ -49,7 +97,7 @@ pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
                     value=filter.text.clone()
                     autocomplete="off"
                     spellcheck="false"
-                    placeholder="Reference, external reference or e-mail"
+                    placeholder=words.placeholder
                     data-search=""
                     on:input=move |event| {
                         let text = event_target_value(&event).trim().to_owned();
@@ -58,7 +106,7 @@ pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
                 />
             </div>
             <div class="field">
-                <label for="status">"Status"</label>
+                <label for="status">{words.status}</label>
                 <select
                     id="status"
                     name="status"
@@ -68,12 +116,12 @@ pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
                         on_status(&|filter| filter.status = status);
                     }
                 >
-                    <option value="">"Any"</option>
+                    <option value="">{words.any}</option>
                     {statuses}
                 </select>
             </div>
             <div class="field">
-                <label for="from">"From"</label>
+                <label for="from">{words.from}</label>
                 <input
                     id="from"
                     name="from"
@@ -86,7 +134,7 @@ pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
                 />
             </div>
             <div class="field">
-                <label for="until">"To"</label>
+                <label for="until">{words.to}</label>
                 <input
                     id="until"
                     name="until"
@@ -99,7 +147,7 @@ pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
                 />
             </div>
             <div class="field">
-                <label for="test">"Kind"</label>
+                <label for="test">{words.kind}</label>
                 <select
                     id="test"
                     name="test"
@@ -116,8 +164,8 @@ pub fn OrderSearch(merchant: String, filter: OrderFilter) -> impl IntoView {
                 </select>
             </div>
             <div class="actions">
-                <button class="button">"Search"</button>
-                <a class="button plain" href=clear>"Clear"</a>
+                <button class="button">{words.search}</button>
+                <a class="button plain" href=clear>{words.clear}</a>
             </div>
         </form>
     }

@@ -8,6 +8,7 @@ use crate::{
         components::{Ago, FormNotes, Hidden, TextField, fact},
         shell::{Frame, Look, Section},
     },
+    words::{Language, t, tell},
 };
 use leptos::prelude::*;
 
@@ -19,7 +20,7 @@ pub fn AccountPage() -> impl IntoView {
         let flash = flash_of("password");
         let sessions = read_sessions().await?;
         let theme = use_context::<Look>().and_then(|look| look.theme).unwrap_or("system");
-        let choices: Vec<_> = [("system", "As the system"), ("light", "Light"), ("dark", "Dark")]
+        let choices: Vec<_> = [("system", t!("As the system")), ("light", t!("Light")), ("dark", t!("Dark"))]
             .into_iter()
             .map(|(value, name)| {
                 let pressed = if value == theme { "true" } else { "false" };
@@ -27,35 +28,42 @@ pub fn AccountPage() -> impl IntoView {
             })
             .collect();
         let merchants = match viewer.merchants.as_slice() {
-            [] => "none".to_owned(),
+            [] => t!("none").to_owned(),
             merchants => merchants.iter().map(|merchant| merchant.name.as_str()).collect::<Vec<_>>().join(", "),
         };
         Ok(view! {
-            <Frame viewer=viewer.clone() section=Section::Account title="Account">
+            <Frame viewer=viewer.clone() section=Section::Account title=t!("Account")>
                 <div class="stack narrow">
                     <FormNotes flash=any_flash()/>
                     <dl class="facts panel">
-                        {fact("E-mail", viewer.email.clone())}
-                        {fact("Role", view! { {viewer.role.label()}" · "<a href="/roles">"who may what"</a> })}
-                        {fact("Merchants", merchants)}
+                        {fact(t!("E-mail"), viewer.email.clone())}
+                        {fact(t!("Role"), view! { {tell(viewer.role.label())}" · "<a href="/roles">{t!("who may what")}</a> })}
+                        {fact(t!("Merchants"), merchants)}
                     </dl>
                     <section class="panel">
-                        <h2>"Look"</h2>
+                        <h2>{t!("Look")}</h2>
                         <form method="post" action="/rpc/theme" class="row">
                             <Hidden name="next" value="/account"/>
                             {choices}
                         </form>
                     </section>
+                    <section class="panel">
+                        <h2>{t!("Language")}</h2>
+                        <form method="post" action="/rpc/language" class="row">
+                            <Hidden name="next" value="/account"/>
+                            {languages(viewer.language)}
+                        </form>
+                    </section>
                     {own_sessions(&sessions)}
                     <section class="panel">
-                        <h2>"Password"</h2>
+                        <h2>{t!("Password")}</h2>
                         <form method="post" action="/rpc/password" class="stack">
-                            <TextField flash=flash.clone() name="current" label="Current password" kind="password" required=true autocomplete="current-password"/>
+                            <TextField flash=flash.clone() name="current" label=t!("Current password") kind="password" required=true autocomplete="current-password"/>
                             <TextField
-                                flash name="password" label="New password" kind="password" required=true autocomplete="new-password"
-                                hint="At least 12 characters. Your other sessions end."
+                                flash name="password" label=t!("New password") kind="password" required=true autocomplete="new-password"
+                                hint=t!("At least 12 characters. Your other sessions end.")
                             />
-                            <div class="actions"><button class="button primary">"Change password"</button></div>
+                            <div class="actions"><button class="button primary">{t!("Change password")}</button></div>
                         </form>
                     </section>
                 </div>
@@ -65,32 +73,42 @@ pub fn AccountPage() -> impl IntoView {
     })
 }
 
+/// The languages to choose from, each in its own words; without a choice the browser decides.
+fn languages(chosen: Option<Language>) -> Vec<AnyView> {
+    let button = |code: &'static str, lang: Option<&'static str>, name: &'static str, pressed: bool| {
+        let pressed = if pressed { "true" } else { "false" };
+        view! { <button class="button" name="locale" value=code lang=lang aria-pressed=pressed>{name}</button> }.into_any()
+    };
+    let own = |language: Language| button(language.code(), Some(language.code()), language.name(), chosen == Some(language));
+    [button("", None, t!("As the browser"), chosen.is_none())].into_iter().chain(Language::ALL.map(own)).collect()
+}
+
 fn own_sessions(sessions: &[OwnSession]) -> impl IntoView + use<> {
     let has_others = sessions.iter().any(|session| !session.is_this);
     let rows: Vec<_> = sessions
         .iter()
         .map(|session| {
-            let this = session.is_this.then(|| view! { " "<span class="badge quiet">"this one"</span> });
+            let this = session.is_this.then(|| view! { " "<span class="badge quiet">{t!("this one")}</span> });
             let address = if session.address.is_empty() { "—".to_owned() } else { session.address.clone() };
             view! {
                 <tr>
                     <td>{session.browser.clone()}{this}</td>
-                    <td data-label="From" class="code">{address}</td>
-                    <td data-label="Signed in"><Ago at=session.created_at/></td>
-                    <td data-label="Last seen"><Ago at=session.seen_at/></td>
+                    <td data-label=t!("From") class="code">{address}</td>
+                    <td data-label=t!("Signed in")><Ago at=session.created_at/></td>
+                    <td data-label=t!("Last seen")><Ago at=session.seen_at/></td>
                 </tr>
             }
         })
         .collect();
     let end = has_others.then(|| {
-        view! { <form method="post" action="/rpc/sessions/end-others"><button class="button">"Sign out everywhere else"</button></form> }
+        view! { <form method="post" action="/rpc/sessions/end-others"><button class="button">{t!("Sign out everywhere else")}</button></form> }
     });
     view! {
         <section class="panel" aria-labelledby="sessions">
-            <h2 id="sessions">"Where you are signed in"</h2>
+            <h2 id="sessions">{t!("Where you are signed in")}</h2>
             <div class="table">
                 <table class="stacking">
-                    <thead><tr><th scope="col">"Browser"</th><th scope="col">"From"</th><th scope="col">"Signed in"</th><th scope="col">"Last seen"</th></tr></thead>
+                    <thead><tr><th scope="col">{t!("Browser")}</th><th scope="col">{t!("From")}</th><th scope="col">{t!("Signed in")}</th><th scope="col">{t!("Last seen")}</th></tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>

@@ -16,9 +16,10 @@ use crate::{
             Copy, Fields, FormNotes, Icon, Masked, MaskedNote, Moment, Notice, Octets, ReadArea, Revealed, Tone, WholeAddress,
             fact, wide,
         },
-        format::{bytes, counted, span},
+        format::{bytes, span},
         shell::{Frame, Section},
     },
+    words::{reworded, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -31,12 +32,16 @@ pub fn AttemptPage() -> impl IntoView {
         let attempt = read_attempt(slug.clone(), id?, number?).await?;
         let may_try = viewer.may(Permission::PlaceTestOrder);
         let delivery = &attempt.delivery;
-        let debug = if delivery.origin == Origin::Debug { " for debug" } else { "" };
-        let title = format!("Attempt {}{debug} to {}", attempt.attempt.number, delivery.url_label);
+        let (number, url) = (attempt.attempt.number, &delivery.url_label);
+        let title = if delivery.origin == Origin::Debug {
+            t!("Attempt {number} for debug to {url}", number, url)
+        } else {
+            t!("Attempt {number} to {url}", number, url)
+        };
         let crumbs = vec![
-            ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
-            (format!("Order {}", attempt.reference), format!("/m/{slug}/orders/{}", attempt.order_id)),
-            (format!("Delivery to {}", delivery.url_label), format!("/m/{slug}/deliveries/{}", delivery.id)),
+            (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
+            (t!("Order {reference}", reference = attempt.reference), format!("/m/{slug}/orders/{}", attempt.order_id)),
+            (t!("Delivery to {url_label}", url_label = delivery.url_label), format!("/m/{slug}/deliveries/{}", delivery.id)),
         ];
         let masked = (!viewer.may(Permission::SeePersonalData)).then(|| {
             let thing = delivery.id.to_string();
@@ -73,23 +78,23 @@ pub fn AttemptPage() -> impl IntoView {
 fn others(attempt: &Attempt) -> impl IntoView + use<> {
     let base = format!("/m/{}/deliveries/{}", attempt.merchant.slug, attempt.delivery.id);
     let number = attempt.attempt.number;
-    let link = |number: u32| view! { <a href=format!("{base}/{number}")>{format!("Attempt {number}")}</a> };
+    let link = |number: u32| view! { <a href=format!("{base}/{number}")>{t!("Attempt {number}", number)}</a> };
     let before = (number > 1).then(|| link(number - 1));
     let after = (number < attempt.delivery.attempts).then(|| link(number + 1));
     (before.is_some() || after.is_some()).then(|| {
-        view! { <nav class="others" aria-label="Other attempts"><span>{before.map(|link| view! { "← "{link} })}</span><span>{after.map(|link| view! { {link}" →" })}</span></nav> }
+        view! { <nav class="others" aria-label=t!("Other attempts")><span>{before.map(|link| view! { "← "{link} })}</span><span>{after.map(|link| view! { {link}" →" })}</span></nav> }
     })
 }
 
 fn request(attempt: &Attempt, masked: Option<Masked>) -> impl IntoView + use<> {
     view! {
         <section class="panel" aria-labelledby="request">
-            <h2 id="request">"Request"</h2>
+            <h2 id="request">{t!("Request")}</h2>
             {masked.is_some().then(|| view! { <MaskedNote/> })}
-            {attempt.request_head.is_empty().then(|| view! { <p class="muted">"None was made."</p> })}
-            <Octets label="Head" text=attempt.request_head.clone()/>
+            {attempt.request_head.is_empty().then(|| view! { <p class="muted">{t!("None was made.")}</p> })}
+            <Octets label=t!("Head") text=attempt.request_head.clone()/>
             <div class="side-by-side">
-                <Octets label="Body" text=attempt.request_body.clone()/>
+                <Octets label=t!("Body") text=attempt.request_body.clone()/>
                 <Fields fields=attempt.fields.clone() open=true masked/>
             </div>
         </section>
@@ -99,12 +104,12 @@ fn request(attempt: &Attempt, masked: Option<Masked>) -> impl IntoView + use<> {
 fn answer(attempt: &Attempt) -> impl IntoView + use<> {
     view! {
         <section class="panel" aria-labelledby="answer">
-            <h2 id="answer">"Answer"</h2>
-            {attempt.answer_head.is_empty().then(|| view! { <p class="muted">"None came."</p> })}
-            <Octets label="Head" text=attempt.answer_head.clone()/>
-            {(!attempt.detail.compression.is_empty()).then(|| view! { <p class="muted">{attempt.detail.compression.clone()}</p> })}
-            <Octets label="Body" text=attempt.answer_body.clone()/>
-            {attempt.answer_cut.then(|| view! { <p class="muted">"Only the first 64 KiB of the answer are kept."</p> })}
+            <h2 id="answer">{t!("Answer")}</h2>
+            {attempt.answer_head.is_empty().then(|| view! { <p class="muted">{t!("None came.")}</p> })}
+            <Octets label=t!("Head") text=attempt.answer_head.clone()/>
+            {(!attempt.detail.compression.is_empty()).then(|| view! { <p class="muted">{reworded(&attempt.detail.compression)}</p> })}
+            <Octets label=t!("Body") text=attempt.answer_body.clone()/>
+            {attempt.answer_cut.then(|| view! { <p class="muted">{t!("Only the first 64 KiB of the answer are kept.")}</p> })}
         </section>
     }
 }
@@ -112,14 +117,15 @@ fn answer(attempt: &Attempt) -> impl IntoView + use<> {
 /// What was sent then beside what a resend would send now.
 fn compared(attempt: &Attempt) -> impl IntoView + use<> {
     let content = match &attempt.comparison {
-        Comparison::Impossible(why) => view! { <p class="muted">{why.clone()}</p> }.into_any(),
+        Comparison::Impossible(why) => view! { <p class="muted">{reworded(why)}</p> }.into_any(),
         Comparison::Made(lines) => {
             let differing = lines.iter().filter(|line| line.differs).count();
             let words = match differing {
-                0 => "A resend would send the same: nothing differs.".to_owned(),
-                count => format!(
-                    "A resend would not send the same: {} from what was sent.",
-                    counted(count as u64, "thing differs", "things differ")
+                0 => t!("A resend would send the same: nothing differs.").to_owned(),
+                count => tn!(
+                    "A resend would not send the same: {count} thing differs from what was sent.",
+                    "A resend would not send the same: {count} things differ from what was sent.",
+                    count as u64
                 ),
             };
             let rows: Vec<_> = lines.iter().map(line).collect();
@@ -127,7 +133,7 @@ fn compared(attempt: &Attempt) -> impl IntoView + use<> {
                 <p>{words}</p>
                 <div class="table">
                     <table class="stacking compared">
-                        <thead><tr><th scope="col">"What"</th><th scope="col">"Then"</th><th scope="col">"Now"</th></tr></thead>
+                        <thead><tr><th scope="col">{t!("What")}</th><th scope="col">{t!("Then")}</th><th scope="col">{t!("Now")}</th></tr></thead>
                         <tbody>{rows}</tbody>
                     </table>
                 </div>
@@ -135,29 +141,39 @@ fn compared(attempt: &Attempt) -> impl IntoView + use<> {
             .into_any()
         }
     };
-    view! { <section class="panel" aria-labelledby="compared"><h2 id="compared">"Then and now"</h2>{content}</section> }
+    view! { <section class="panel" aria-labelledby="compared"><h2 id="compared">{t!("Then and now")}</h2>{content}</section> }
 }
 
 fn line(line: &Compared) -> impl IntoView + use<> {
-    let (tone, icon, word) = if line.differs { ("warn", "alert", "differs") } else { ("quiet", "check", "the same") };
+    let (tone, icon, word) = if line.differs { ("warn", "alert", t!("differs")) } else { ("quiet", "check", t!("the same")) };
     view! {
         <tr>
-            <th scope="row"><bdi>{line.what.clone()}</bdi>" "<span class=format!("badge {tone}")><Icon name=icon/>{word}</span></th>
-            <td data-label="Then" class="code"><bdi>{line.then.clone()}</bdi></td>
-            <td data-label="Now" class="code"><bdi>{line.now.clone()}</bdi></td>
+            <th scope="row"><bdi>{reworded(&line.what)}</bdi>" "<span class=format!("badge {tone}")><Icon name=icon/>{word}</span></th>
+            <td data-label=t!("Then") class="code"><bdi>{compared_value(line, &line.then)}</bdi></td>
+            <td data-label=t!("Now") class="code"><bdi>{compared_value(line, &line.now)}</bdi></td>
         </tr>
+    }
+}
+
+/// A value as it is, or a remark in its place.
+fn compared_value(line: &Compared, value: &str) -> String {
+    match value {
+        "not there" | "another key; its fingerprint was not kept" => tell(value).to_owned(),
+        _ if matches!(line.what.as_str(), "Headers" | "Fields") => reworded(value),
+        _ => value.to_owned(),
     }
 }
 
 /// A ready message for the script's developer, to be copied with a script or without.
 fn hand_over(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
     let text = handover::message(attempt);
-    let body = if is_masked { "Personal data are masked in it for your role." } else { "The body may hold personal data." };
+    let body =
+        if is_masked { t!("Personal data are masked in it for your role.") } else { t!("The body may hold personal data.") };
     view! {
         <section class="panel hand-over" aria-labelledby="hand-over">
-            <h2 id="hand-over">"For the developer"<Copy text=text.clone() what="message for the developer"/></h2>
-            <p class="muted">"A message that can be sent as it is: it holds no key, and values of headers that carry secrets are left out. "{body}</p>
-            <ReadArea label="Message for the developer" text rows=14/>
+            <h2 id="hand-over">{t!("For the developer")}<Copy text=text.clone() what=t!("message for the developer")/></h2>
+            <p class="muted">{t!("A message that can be sent as it is: it holds no key, and values of headers that carry secrets are left out.")}" "{body}</p>
+            <ReadArea label=t!("Message for the developer") text rows=14/>
         </section>
     }
 }
@@ -169,10 +185,10 @@ fn again(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
     line.map(|text| {
         view! {
             <section class="panel" aria-labelledby="again">
-                <h2 id="again">"From a command line"</h2>
-                <p class="muted">"The same request again, signature included. Your script may take it for a new message."</p>
-                {is_masked.then(|| view! { <p class="muted">"Personal data are masked in it for your role, so the signature does not fit what it sends."</p> })}
-                <Octets label="Command" text/>
+                <h2 id="again">{t!("From a command line")}</h2>
+                <p class="muted">{t!("The same request again, signature included. Your script may take it for a new message.")}</p>
+                {is_masked.then(|| view! { <p class="muted">{t!("Personal data are masked in it for your role, so the signature does not fit what it sends.")}</p> })}
+                <Octets label=t!("Command") text/>
             </section>
         }
     })
@@ -180,22 +196,24 @@ fn again(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
 
 fn verdict(attempt: &Attempt, may_try: bool) -> impl IntoView + use<> {
     match attempt.attempt.cause {
-        None => view! { <Notice tone=Tone::Good title="Confirmed"><p>"The answer holds a valid read receipt."</p></Notice> }
-            .into_any(),
+        None => {
+            view! { <Notice tone=Tone::Good title=t!("Confirmed")><p>{t!("The answer holds a valid read receipt.")}</p></Notice> }
+                .into_any()
+        }
         Some(cause) => {
-            let note = attempt.detail.note.clone();
+            let note = reworded(&attempt.detail.note);
             let help = cause.is_about_receipt().then(|| {
                 let slug = &attempt.merchant.slug;
                 let kit = format!("/m/{slug}/settings/urls/{}/kit", attempt.delivery.url_id);
                 let check = format!("/m/{slug}/check?delivery={}&number={}", attempt.delivery.id, attempt.attempt.number);
-                let check = may_try.then(|| view! { " · "<a href=check>"Try answers to this message"</a> });
-                view! { <p><a href=kit>"Ready listener code for this URL"</a>{check}</p> }
+                let check = may_try.then(|| view! { " · "<a href=check>{t!("Try answers to this message")}</a> });
+                view! { <p><a href=kit>{t!("Ready listener code for this URL")}</a>{check}</p> }
             });
             view! {
-                <Notice tone=Tone::Bad title=cause.label()>
-                    <p>{cause.sentence()}</p>
+                <Notice tone=Tone::Bad title=tell(cause.label())>
+                    <p>{tell(cause.sentence())}</p>
                     {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
-                    <p><strong>"What to do: "</strong>{cause.cure()}</p>
+                    <p><strong>{t!("What to do:")}" "</strong>{tell(cause.cure())}</p>
                     {help}
                 </Notice>
             }
@@ -208,13 +226,13 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
     let row = &attempt.attempt;
     view! {
         <dl class="facts panel">
-            {attempt.url_removed.then(|| wide("Note", "The URL was removed from the settings; nothing is sent there any more."))}
-            {fact("Started", view! { <Moment at=row.started_at/> })}
-            {wide("URL", view! { <WholeAddress text=handover::address(attempt) what="URL"/> })}
-            {fact("Address", row.address.clone().unwrap_or_else(|| "none reached".to_owned()))}
-            {fact("Status", row.status.map_or_else(|| "none".to_owned(), |status| status.to_string()))}
-            {fact("Body sent", bytes(u64::try_from(attempt.request_body.len()).unwrap_or(u64::MAX)))}
-            {fact("Took", span(row.timings.total))}
+            {attempt.url_removed.then(|| wide(t!("Note"), t!("The URL was removed from the settings; nothing is sent there any more.")))}
+            {fact(t!("Started"), view! { <Moment at=row.started_at/> })}
+            {wide("URL", view! { <WholeAddress text=handover::address(attempt) what=t!("URL")/> })}
+            {fact(t!("Address"), row.address.clone().unwrap_or_else(|| t!("none reached").to_owned()))}
+            {fact(t!("Status"), row.status.map_or_else(|| t!("none").to_owned(), |status| status.to_string()))}
+            {fact(t!("Body sent"), bytes(u64::try_from(attempt.request_body.len()).unwrap_or(u64::MAX)))}
+            {fact(t!("Took"), span(row.timings.total))}
             {phases(row.timings)}
         </dl>
     }
@@ -223,11 +241,11 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
 /// The phases of time as a bar; the list below it says the same in words.
 fn phases(timings: Timings) -> impl IntoView {
     let phases = [
-        ("look up the name", timings.resolve),
-        ("connect", timings.connect),
+        (t!("look up the name"), timings.resolve),
+        (t!("connect"), timings.connect),
         ("TLS", timings.tls),
-        ("wait for the answer", timings.wait),
-        ("read it", timings.read),
+        (t!("wait for the answer"), timings.wait),
+        (t!("read it"), timings.read),
     ];
     let total = timings.total.max(1);
     let mut start = 0;
@@ -250,7 +268,7 @@ fn phases(timings: Timings) -> impl IntoView {
     (!bars.is_empty()).then(|| {
         view! {
             <div class="fact wide">
-                <dt>"Phases"</dt>
+                <dt>{t!("Phases")}</dt>
                 <dd>
                     <svg class="phases" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">{bars}</svg>
                     <ul class="phase-words">{words}</ul>
@@ -267,10 +285,10 @@ fn receipt(attempt: &Attempt) -> impl IntoView + use<> {
         let line = |label: &'static str, text: String| (!text.is_empty()).then(|| view! { <Octets label text/> });
         view! {
             <section class="panel" aria-labelledby="receipt">
-                <h2 id="receipt">"The read receipt"</h2>
-                {line("Found in the answer", detail.found)}
-                {line("Expected hash", detail.expected)}
-                {line("Text that is hashed", detail.source)}
+                <h2 id="receipt">{t!("The read receipt")}</h2>
+                {line(t!("Found in the answer"), detail.found)}
+                {line(t!("Expected hash"), detail.expected)}
+                {line(t!("Text that is hashed"), detail.source)}
             </section>
         }
     })

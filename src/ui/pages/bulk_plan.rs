@@ -23,6 +23,7 @@ use crate::{
         format::date,
         shell::{Frame, Section},
     },
+    words::{rich, t, tell},
 };
 use leptos::prelude::*;
 use std::time::Duration;
@@ -41,8 +42,8 @@ pub fn BulkPlanPage() -> impl IntoView {
         flash.errors.extend(mistakes);
         let plans = plans(&slug, &filter, &mut flash).await?;
         let crumbs = vec![
-            ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
-            ("Bulk resends".to_owned(), format!("/m/{slug}/resends")),
+            (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
+            (t!("Bulk resends").to_owned(), format!("/m/{slug}/resends")),
         ];
         let urls = match &plans {
             Some([plan, _]) => plan.urls.clone(),
@@ -52,7 +53,7 @@ pub fn BulkPlanPage() -> impl IntoView {
         let which = which(&slug, &filter, &urls, &flash);
         let what = plans.map(|plans| what(&slug, &filter, &plans, &flash));
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Resend deliveries" crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Resend deliveries") crumbs>
                 <div class="stack">
                     <FormNotes flash=Flash { errors: flash.errors.iter().filter(|error| error.field.is_empty()).cloned().collect(), ..flash.clone() }/>
                     {which}
@@ -86,9 +87,10 @@ async fn plans(slug: &str, filter: &DeliveryFilter, flash: &mut Flash) -> Result
 fn which(slug: &str, filter: &DeliveryFilter, urls: &[crate::domain::pages::orders::UrlChoice], flash: &Flash) -> AnyView {
     let states =
         [StateFilter::Failed, StateFilter::Expired, StateFilter::Retrying, StateFilter::Cancelled, StateFilter::Confirmed];
-    let states = states.map(|state| (state.code().to_owned(), state.label().to_owned())).to_vec();
+    let states = states.map(|state| (state.code().to_owned(), tell(state.label()).to_owned())).to_vec();
     let test = filter.test.map_or("", |test| if test { "only" } else { "none" });
-    let tests = [("none", "Real only"), ("only", "TEST only")].map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();
+    let tests =
+        [("none", t!("Real only")), ("only", t!("TEST only"))].map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();
     let errors: Vec<_> = flash
         .errors
         .iter()
@@ -97,18 +99,18 @@ fn which(slug: &str, filter: &DeliveryFilter, urls: &[crate::domain::pages::orde
         .collect();
     view! {
         <section class="panel" aria-labelledby="which">
-            <h2 id="which">"Which deliveries"</h2>
+            <h2 id="which">{t!("Which deliveries")}</h2>
             {errors}
             <form method="get" action=format!("/m/{slug}/resends/new") class="filter">
-                <div class="field"><label for="state">"State"</label><select id="state" name="state">{options("Any", states, filter.state.map_or("", StateFilter::code))}</select></div>
-                <div class="field"><label for="since">"Ended since (UTC)"</label><input id="since" name="since" type="datetime-local" value=filter.since.map(minute)/></div>
-                <div class="field"><label for="url">"URL"</label><select id="url" name="url">{url_options(urls, filter.url)}</select></div>
-                <div class="field"><label for="cause">"Cause"</label><select id="cause" name="cause">{cause_options(filter.cause)}</select></div>
-                <div class="field"><label for="from">"Made from"</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
-                <div class="field"><label for="until">"Made to"</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
-                <div class="field"><label for="test">"Kind"</label><select id="test" name="test">{options("TEST and real", tests, test)}</select></div>
-                <div class="field"><label for="text">"Order begins with"</label><input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false"/></div>
-                <div class="actions"><button class="button">"Count"</button></div>
+                <div class="field"><label for="state">{t!("State")}</label><select id="state" name="state">{options(t!("Any"), states, filter.state.map_or("", StateFilter::code))}</select></div>
+                <div class="field"><label for="since">{t!("Ended since (UTC)")}</label><input id="since" name="since" type="datetime-local" value=filter.since.map(minute)/></div>
+                <div class="field"><label for="url">{t!("URL")}</label><select id="url" name="url">{url_options(urls, filter.url)}</select></div>
+                <div class="field"><label for="cause">{t!("Cause")}</label><select id="cause" name="cause">{cause_options(filter.cause)}</select></div>
+                <div class="field"><label for="from">{t!("Made from")}</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
+                <div class="field"><label for="until">{t!("Made to")}</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
+                <div class="field"><label for="test">{t!("Kind")}</label><select id="test" name="test">{options(t!("TEST and real"), tests, test)}</select></div>
+                <div class="field"><label for="text">{t!("Order begins with")}</label><input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false"/></div>
+                <div class="actions"><button class="button">{t!("Count")}</button></div>
             </form>
         </section>
     }
@@ -119,16 +121,19 @@ fn what(slug: &str, filter: &DeliveryFilter, plans: &[BulkPlan; 2], flash: &Flas
     let words = in_words(filter, &plans[0].urls);
     let left_out = |count: &BulkCount| {
         let lines: Vec<_> = left_out_lines(count.left_out).into_iter().map(|line| view! { <li>{line}</li> }).collect();
-        (!lines.is_empty()).then(|| view! { <div><p>"Left out of "{words.clone()}":"</p><ul class="lines">{lines}</ul></div> })
+        (!lines.is_empty()).then(
+            || view! { <div><p>{t!("Left out of {deliveries}:", deliveries = words)}</p><ul class="lines">{lines}</ul></div> },
+        )
     };
     let seen = left_out(&plans[0].count);
     let is_nothing = plans.iter().all(|plan| plan.count.made == 0 && !plan.count.more);
     if is_nothing {
+        let nothing = none_of(filter, &words);
         return view! {
-            <Empty title="Nothing to resend">
+            <Empty title=t!("Nothing to resend")>
                 {match seen {
                     Some(lines) => lines.into_any(),
-                    None => view! { <p>{format!("There are no {}.", words.trim_start_matches("all "))}</p> }.into_any(),
+                    None => view! { <p>{nothing}</p> }.into_any(),
                 }}
             </Empty>
         }
@@ -140,28 +145,30 @@ fn what(slug: &str, filter: &DeliveryFilter, plans: &[BulkPlan; 2], flash: &Flas
     let choices: Vec<_> = plans.iter().map(|plan| choice(plan, plan.target == chosen)).collect();
     let fields: Vec<_> = filter.fields().into_iter().map(|(name, value)| view! { <Hidden name=name value=value/> }).collect();
     let retrying = (filter.state == Some(StateFilter::Retrying))
-        .then_some(" Those of now go on being tried by their own schedule, too, until they are confirmed.");
+        .then(|| format!(" {}", t!("Those of now go on being tried by their own schedule, too, until they are confirmed.")));
     view! {
         <section class="panel" aria-labelledby="what">
-            <h2 id="what">"What is sent"</h2>
+            <h2 id="what">{t!("What is sent")}</h2>
             <form method="post" action="/rpc/bulk/start" class="stack">
                 <Hidden name="merchant" value=slug.to_owned()/>
                 <Hidden name="request_key" value=request_key()/>
                 {fields}
                 <fieldset class="field">
-                    <legend>"Send them again to"</legend>
+                    <legend>{t!("Send them again to")}</legend>
                     <div class="choices">{choices}</div>
                 </fieldset>
                 {seen}
                 <p>
-                    <strong>"The merchant's script gets each of them again"</strong>
-                    ", with the same fields and a new signature, and may act on it a second time. They go behind new notifications, a few hundred at a time, and each has the whole schedule of its URL ahead."
-                    {retrying}
-                    " It starts ten seconds after you asked for it, and can be stopped until then; later you can cancel what was not sent yet."
+                    {rich!(
+                        "{again}, with the same fields and a new signature, and may act on it a second time. They go behind new notifications, a few hundred at a time, and each has the whole schedule of its URL ahead.",
+                        again = view! { <strong>{t!("The merchant's script gets each of them again")}</strong> }
+                    )}
+                    {retrying}" "
+                    {t!("It starts ten seconds after you asked for it, and can be stopped until then; later you can cancel what was not sent yet.")}
                 </p>
                 <div class="actions">
-                    <button class="button primary"><Icon name="retry"/>"Resend them"</button>
-                    <a class="button" href=format!("/m/{slug}/deliveries{}", filter.query())>"Show them first"</a>
+                    <button class="button primary"><Icon name="retry"/>{t!("Resend them")}</button>
+                    <a class="button" href=format!("/m/{slug}/deliveries{}", filter.query())>{t!("Show them first")}</a>
                 </div>
             </form>
         </section>
@@ -169,13 +176,24 @@ fn what(slug: &str, filter: &DeliveryFilter, plans: &[BulkPlan; 2], flash: &Flas
     .into_any()
 }
 
+/// Nothing is of this kind.
+fn none_of(filter: &DeliveryFilter, words: &str) -> String {
+    // In English "all deliveries" become "no deliveries".
+    let words = if filter.state.is_none() { words.strip_prefix("all ").unwrap_or(words) } else { words };
+    t!("There are no {deliveries}.", deliveries = words)
+}
+
 fn choice(plan: &BulkPlan, checked: bool) -> AnyView {
     const SHOWN: usize = 12;
     let made = plan.count.counted();
-    let noun = if made == (Counted { number: 1, more: false }) { "delivery" } else { "deliveries" };
+    let amount = if made == (Counted { number: 1, more: false }) {
+        t!("{count} delivery", count = up_to(made))
+    } else {
+        t!("{count} deliveries", count = up_to(made))
+    };
     let label = match plan.target {
-        BulkTarget::Same => "The URL each went to",
-        BulkTarget::All => "All current URLs, whichever it went to",
+        BulkTarget::Same => t!("The URL each went to"),
+        BulkTarget::All => t!("All current URLs, whichever it went to"),
     };
     let lines: Vec<_> = plan
         .count
@@ -185,19 +203,19 @@ fn choice(plan: &BulkPlan, checked: bool) -> AnyView {
         .map(|(id, number)| {
             let url = plan.urls.iter().find(|url| url.id == *id);
             let name = url.map_or_else(|| id.to_string(), |url| url.label.clone());
-            let hold = url.filter(|url| url.held).map(|_| " (on hold: kept until released)");
+            let hold = url.filter(|url| url.held).map(|_| format!(" {}", t!("(on hold: kept until released)")));
             let number = up_to(Counted { number: *number, more: false });
-            view! { <li>{format!("{number} to {name}")}{hold}</li> }
+            view! { <li>{t!("{number} to {name}", number, name)}{hold}</li> }
         })
         .collect();
     let rest = plan.count.by_url.len().saturating_sub(SHOWN);
-    let rest = (rest > 0).then(|| view! { <li>{format!("and {rest} more URLs")}</li> });
+    let rest = (rest > 0).then(|| view! { <li>{t!("and {rest} more URLs", rest)}</li> });
     view! {
         <label class="check choice">
             <input type="radio" name="target" value=plan.target.code() checked=checked/>
             <span>
                 {label}
-                <span class="amount">{format!("{} {noun}", up_to(made))}</span>
+                <span class="amount">{amount}</span>
                 <ul class="lines hint">{lines}{rest}</ul>
             </span>
         </label>

@@ -19,6 +19,7 @@ use crate::{
         components::{Fields, FormNotes, Icon, Octets, RightBadge, SelectField, TextArea, TextField},
         shell::{Frame, Section},
     },
+    words::t,
 };
 use leptos::prelude::*;
 
@@ -56,11 +57,11 @@ pub fn CheckPage() -> impl IntoView {
                 computed: String::new(),
             };
         }
-        let crumbs = vec![("IPN settings".to_owned(), format!("/m/{slug}/settings/ipn"))];
+        let crumbs = vec![(t!("IPN settings").to_owned(), format!("/m/{slug}/settings/ipn"))];
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Settings title="Check a message or receipt" crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title=t!("Check a message or receipt") crumbs>
                 <div class="stack narrow">
-                    <p>"Paste what your script received, and what it answered or computed: you learn whether it is right and, if not, what was done to it. Nothing that you paste is stored."</p>
+                    <p>{t!("Paste what your script received, and what it answered or computed: you learn whether it is right and, if not, what was done to it. Nothing that you paste is stored.")}</p>
                     <FormNotes flash=flash.clone()/>
                     {result.map(|result| shown(&result))}
                     {form(&slug, &pasted, &flash, &settings)}
@@ -73,38 +74,38 @@ pub fn CheckPage() -> impl IntoView {
 
 fn form(slug: &str, pasted: &CheckForm, flash: &Flash, settings: &IpnSettings) -> impl IntoView + use<> {
     let urls = settings.all_urls().map(|url| (url.id.to_string(), format!("{} ({})", url.label, url.algorithms.labels())));
-    let urls = [(String::new(), "Any: whatever algorithm it is".to_owned())].into_iter().chain(urls).collect();
+    let urls = [(String::new(), t!("Any: whatever algorithm it is").to_owned())].into_iter().chain(urls).collect();
     view! {
         <form method="post" action=format!("/m/{slug}/check") class="stack panel">
-            <SelectField flash=flash.clone() name="url" label="For the URL" options=urls value=pasted.url.clone()/>
+            <SelectField flash=flash.clone() name="url" label=t!("For the URL") options=urls value=pasted.url.clone()/>
             <TextArea
-                flash=flash.clone() name="body" label="Received body" value=pasted.body.clone() rows=6 required=true
+                flash=flash.clone() name="body" label=t!("Received body") value=pasted.body.clone() rows=6 required=true
                 placeholder="GIFT_ORDER=0&SALEDATE=…&HASH=…"
-                hint="Form-encoded, byte for byte as it came, before anything has decoded it."
+                hint=t!("Form-encoded, byte for byte as it came, before anything has decoded it.")
             />
             <TextArea
-                flash=flash.clone() name="receipt" label="What your script answers" value=pasted.receipt.clone() rows=3
-                placeholder="<EPAYMENT>20260301120010|…</EPAYMENT>" hint="The receipt, or the whole answer."
+                flash=flash.clone() name="receipt" label=t!("What your script answers") value=pasted.receipt.clone() rows=3
+                placeholder="<EPAYMENT>20260301120010|…</EPAYMENT>" hint=t!("The receipt, or the whole answer.")
             />
             <TextField
-                flash=flash.clone() name="computed" label="Signature that your script computes" value=pasted.computed.clone()
-                hint="To find out why your script takes a message for forged."
+                flash=flash.clone() name="computed" label=t!("Signature that your script computes") value=pasted.computed.clone()
+                hint=t!("To find out why your script takes a message for forged.")
             />
-            <div class="actions"><button class="button primary"><Icon name="check"/>"Check it"</button></div>
+            <div class="actions"><button class="button primary"><Icon name="check"/>{t!("Check it")}</button></div>
         </form>
     }
 }
 
 fn shown(result: &CheckResult) -> impl IntoView + use<> {
     let receipts: Vec<_> =
-        result.receipts.iter().map(|text| view! { <Octets label="A right receipt, dated now" text=text.clone()/> }).collect();
+        result.receipts.iter().map(|text| view! { <Octets label=t!("A right receipt, dated now") text=text.clone()/> }).collect();
     view! {
         <section class="panel stack" aria-labelledby="found">
-            <h2 id="found">"What was found"</h2>
+            <h2 id="found">{t!("What was found")}</h2>
             {result.receipt.as_ref().map(judgement)}
             {result.computed.as_ref().map(judgement)}
             {result.signatures.iter().map(judgement).collect::<Vec<_>>()}
-            <Octets label="Text that is signed" text=result.source.clone()/>
+            <Octets label=t!("Text that is signed") text=result.source.clone()/>
             <Fields fields=result.fields.clone()/>
             {receipts}
         </section>
@@ -117,9 +118,9 @@ fn judgement(one: &Judgement) -> AnyView {
         <article class="judgement">
             <h3><RightBadge right=one.right/>{one.title.clone()}</h3>
             {one.sentences.iter().map(|sentence| view! { <p>{sentence.clone()}</p> }).collect::<Vec<_>>()}
-            {line("Found", &one.found)}
-            {line("Hash that would be right", &one.expected)}
-            {line("Text that should be hashed", &one.source)}
+            {line(t!("Found"), &one.found)}
+            {line(t!("Hash that would be right"), &one.expected)}
+            {line(t!("Text that should be hashed"), &one.source)}
         </article>
     }
     .into_any()

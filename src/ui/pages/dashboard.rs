@@ -3,7 +3,7 @@
 use super::{any_flash, dashboard_chart, dashboard_matters, deliveries::recover_address, page, param, viewer_at};
 use crate::{
     domain::{
-        Cause, Timestamp,
+        Timestamp,
         pages::{
             dashboard::{Counts, Dashboard, Pause, Trouble, UrlActivity, UrlHealth, UrlRef},
             deliveries::{DeliveryFilter, StateFilter},
@@ -13,10 +13,11 @@ use crate::{
     rpc::{dashboard::read_dashboard, people::read_viewer},
     ui::{
         components::{Address, Ago, Empty, FormNotes, HoldNote, Icon, Notice, PauseNote, ShadowBadge, Tone, now, zone},
-        format::{count, counted, date, span},
+        format::{count, date, percent, span},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
+    words::{rich, t, tell, tn},
 };
 use leptos::prelude::*;
 use std::time::Duration;
@@ -35,18 +36,19 @@ pub fn HomePage() -> impl IntoView {
         }
         let content = if viewer.merchants.is_empty() {
             let text = if viewer.may(Permission::ManageMerchants) {
-                view! { <p>"Notifications, URLs and orders belong to a merchant."</p><p><a class="button primary" href="/merchants">"Add a merchant"</a></p> }.into_any()
+                view! { <p>{t!("Notifications, URLs and orders belong to a merchant.")}</p><p><a class="button primary" href="/merchants">{t!("Add a merchant")}</a></p> }.into_any()
             } else {
-                view! { <p>"Your account belongs to no merchant yet. Ask your administrator to add it to one."</p> }.into_any()
+                view! { <p>{t!("Your account belongs to no merchant yet. Ask your administrator to add it to one.")}</p> }
+                    .into_any()
             };
-            view! { <Empty title="No merchants yet">{text}</Empty> }.into_any()
+            view! { <Empty title=t!("No merchants yet")>{text}</Empty> }.into_any()
         } else {
             let dashboard = read_dashboard(None).await?;
             let may_resend = viewer.may(Permission::Resend);
             view! { <Live subject=Subject::All>{content(&dashboard, None, may_resend)}</Live> }.into_any()
         };
         Ok(view! {
-            <Frame viewer section=Section::Dashboard title="Dashboard">
+            <Frame viewer section=Section::Dashboard title=t!("Dashboard")>
                 <FormNotes flash=any_flash()/>
                 {content}
             </Frame>
@@ -69,10 +71,11 @@ pub fn DashboardPage() -> impl IntoView {
         let steps = (is_new && viewer.may(Permission::ChangeSettings))
             .then(|| view! { <FirstSteps base=base.clone() has_url has_listener=dashboard.has_listener/> });
         let actions = viewer.may(Permission::PlaceTestOrder).then(|| {
-            view! { <a class="button" href=format!("{base}/test-order")><Icon name="flask"/>"Place TEST order"</a> }.into_any()
+            view! { <a class="button" href=format!("{base}/test-order")><Icon name="flask"/>{t!("Place TEST order")}</a> }
+                .into_any()
         });
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Dashboard title="Dashboard" actions>
+            <Frame viewer merchant=Some(merchant) section=Section::Dashboard title=t!("Dashboard") actions>
                 <FormNotes flash=any_flash()/>
                 {steps}
                 <Live subject=Subject::Merchant(slug)>{content(&dashboard, Some(&base), may_resend)}</Live>
@@ -99,10 +102,12 @@ fn content(dashboard: &Dashboard, base: Option<&str>, may_resend: bool) -> AnyVi
 /// What must never be.
 fn books_notice() -> AnyView {
     view! {
-        <Notice tone=Tone::Bad title="The books do not balance">
+        <Notice tone=Tone::Bad title=t!("The books do not balance")>
             <p>
-                "The counts of deliveries differ from each other, or from the deliveries themselves. Make a backup, then run "
-                <code>"quittance doctor"</code>" on the server: it tells where."
+                {rich!(
+                    "The counts of deliveries differ from each other, or from the deliveries themselves. Make a backup, then run {command} on the server: it tells where.",
+                    command = view! { <code>"quittance doctor"</code> }
+                )}
             </p>
         </Notice>
     }
@@ -115,17 +120,21 @@ fn banner(dashboard: &Dashboard) -> AnyView {
     let waiting: u64 = dashboard.troubles.iter().map(|trouble| trouble.outstanding).sum();
     let expired: u64 = dashboard.troubles.iter().map(|trouble| trouble.expired).sum();
     if failing > 0 {
-        let title = format!("{} cannot be delivered to", counted(failing, "URL", "URLs"));
+        let title = tn!("{count} URL cannot be delivered to", "{count} URLs cannot be delivered to", failing);
         let mut text = match waiting {
             0 => String::new(),
-            _ => {
-                format!("{} and will be tried again by themselves.", counted(waiting, "delivery waits", "deliveries wait"))
-            }
+            _ => tn!(
+                "{count} delivery waits and will be tried again by themselves.",
+                "{count} deliveries wait and will be tried again by themselves.",
+                waiting
+            ),
         };
         if expired > 0 {
-            text.push_str(&format!(
-                " {} given up in the last two days: recover them once the cause is cured.",
-                counted(expired, "was", "were")
+            text.push(' ');
+            text.push_str(&tn!(
+                "{count} was given up in the last two days: recover them once the cause is cured.",
+                "{count} were given up in the last two days: recover them once the cause is cured.",
+                expired
             ));
         }
         return view! { <Notice tone=Tone::Bad title=title><p>{text}</p></Notice> }.into_any();
@@ -136,11 +145,11 @@ fn banner(dashboard: &Dashboard) -> AnyView {
     }
     let open = dashboard.counts.queued + dashboard.counts.retrying;
     let title = if open == 0 {
-        "Everything is delivered".to_owned()
+        t!("Everything is delivered").to_owned()
     } else {
-        format!("{} on the way", counted(open, "delivery is", "deliveries are"))
+        tn!("{count} delivery is on the way", "{count} deliveries are on the way", open)
     };
-    view! { <Notice tone=Tone::Good title=title><p>"No URL has a delivery error."</p></Notice> }.into_any()
+    view! { <Notice tone=Tone::Good title=title><p>{t!("No URL has a delivery error.")}</p></Notice> }.into_any()
 }
 
 /// What needs somebody now: URLs that cannot be delivered to, and then everything else.
@@ -151,7 +160,7 @@ fn needs(dashboard: &Dashboard, shows_merchant: bool, may_resend: bool) -> AnyVi
         .then(|| {
             view! {
                 <section class="needs" aria-labelledby="needs">
-                    <h2 id="needs">"Needs somebody now"</h2>
+                    <h2 id="needs">{t!("Needs somebody now")}</h2>
                     {troubles}
                     {dashboard_matters::list(&dashboard.matters, shows_merchant)}
                 </section>
@@ -170,27 +179,27 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool, may_resend: bool) -> Any
     // As far back as they are counted.
     let expired = list(StateFilter::Expired, Some(now().minus(EXPIRED_SHOWN)));
     let retrying = (trouble.outstanding > 0).then(|| {
-        view! { <a class="button" href=list(StateFilter::Retrying, None)>"Show what is retrying"</a> }
+        view! { <a class="button" href=list(StateFilter::Retrying, None)>{t!("Show what is retrying")}</a> }
     });
     let recover = (may_resend && trouble.expired > 0).then(|| {
-        view! { <a class="button" href=recover_address(slug, Some(trouble.url.id))><Icon name="retry"/>"Recover what failed…"</a> }
+        view! { <a class="button" href=recover_address(slug, Some(trouble.url.id))><Icon name="retry"/>{t!("Recover what failed…")}</a> }
     });
     view! {
         <li class="trouble" id=format!("trouble-{}", trouble.url.id)>
             <div class="trouble-head">
-                <h3><Icon name="alert"/>{cause.map_or("Deliveries were given up", Cause::label)}</h3>
+                <h3><Icon name="alert"/>{cause.map_or(t!("Deliveries were given up"), |cause| tell(cause.label()))}</h3>
                 {url_line(&trouble.url, shows_merchant)}
             </div>
             {cause.map(|cause| view! {
-                <p>{cause.sentence()}</p>
-                <p class="cure"><strong>"What to do: "</strong>{cause.cure()}</p>
+                <p>{tell(cause.sentence())}</p>
+                <p class="cure"><strong>{t!("What to do:")}" "</strong>{tell(cause.cure())}</p>
             })}
             <dl class="facts">
-                {trouble.since.map(|since| view! { <div class="fact"><dt>"Failing since"</dt><dd><Ago at=since/></dd></div> })}
-                {due(trouble.next_try, trouble.pause).map(|next| view! { <div class="fact"><dt>"Next try"</dt><dd>{next}</dd></div> })}
-                {trouble.pause.map(|pause| view! { <div class="fact"><dt>"At the moment"</dt><dd><PauseNote pause/></dd></div> })}
-                <div class="fact"><dt>"Waiting"</dt><dd>{count(trouble.outstanding)}</dd></div>
-                <div class="fact"><dt>"Expired"</dt><dd>{number(trouble.expired, expired)}</dd></div>
+                {trouble.since.map(|since| view! { <div class="fact"><dt>{t!("Failing since")}</dt><dd><Ago at=since/></dd></div> })}
+                {due(trouble.next_try, trouble.pause).map(|next| view! { <div class="fact"><dt>{t!("Next try")}</dt><dd>{next}</dd></div> })}
+                {trouble.pause.map(|pause| view! { <div class="fact"><dt>{t!("At the moment")}</dt><dd><PauseNote pause/></dd></div> })}
+                <div class="fact"><dt>{t!("Waiting")}</dt><dd>{count(trouble.outstanding)}</dd></div>
+                <div class="fact"><dt>{t!("Expired")}</dt><dd>{number(trouble.expired, expired)}</dd></div>
             </dl>
             <div class="actions">{retrying}{recover}</div>
         </li>
@@ -212,7 +221,7 @@ fn due(next_try: Option<Timestamp>, pause: Option<Pause>) -> Option<AnyView> {
         None => due,
     };
     let due = due.max(not_before);
-    Some(if due <= now() { view! { "due, in the queue" }.into_any() } else { view! { <Ago at=due/> }.into_any() })
+    Some(if due <= now() { t!("due, in the queue").into_any() } else { view! { <Ago at=due/> }.into_any() })
 }
 
 /// A URL by its label, with its address below and a way to its settings.
@@ -222,7 +231,7 @@ fn url_line(url: &UrlRef, shows_merchant: bool) -> AnyView {
         <div class="url-line">
             {shows_merchant.then(|| view! { <a class="muted" href=format!("/m/{}", url.merchant.slug)>{url.merchant.name.clone()}</a> })}
             <a href=page>{url.label.clone()}</a>
-            <Address text=url.url.clone() what="URL"/>
+            <Address text=url.url.clone() what=t!("URL")/>
         </div>
     }
     .into_any()
@@ -249,16 +258,16 @@ fn counts(dashboard: &Dashboard, base: Option<&str>) -> AnyView {
     let expired = DeliveryFilter { since: Some(today), ..in_state(StateFilter::Expired) };
     view! {
         <section aria-labelledby="today">
-            <h2 id="today">"Today "<span class="muted">{format!("since midnight ({})", zone.name())}</span></h2>
+            <h2 id="today">{t!("Today")}" "<span class="muted">{t!("since midnight ({zone})", zone = zone.name())}</span></h2>
             <dl class="tiles">
-                {tile("Accepted", "notifications", counts.accepted, "")}
-                {tile("Confirmed", "deliveries", counts.confirmed, "good")}
-                {linked("Retrying", "now", counts.retrying, "warn", in_state(StateFilter::Retrying))}
-                {linked("Expired", "deliveries", counts.expired, "bad", expired)}
-                {linked("Queued", "now", counts.queued, "", in_state(StateFilter::Queued))}
-                {linked("Held", "now", counts.held, "", in_state(StateFilter::Held))}
-                {tile("Refused", "messages", counts.refused, "warn")}
-                {tile("Repeated", "messages", counts.repeats, "")}
+                {tile(t!("Accepted"), t!("notifications"), counts.accepted, "")}
+                {tile(t!("Confirmed"), t!("deliveries"), counts.confirmed, "good")}
+                {linked(t!("Retrying"), t!("now"), counts.retrying, "warn", in_state(StateFilter::Retrying))}
+                {linked(t!("Expired"), t!("deliveries"), counts.expired, "bad", expired)}
+                {linked(t!("Queued"), t!("now"), counts.queued, "", in_state(StateFilter::Queued))}
+                {linked(t!("Held"), t!("now"), counts.held, "", in_state(StateFilter::Held))}
+                {tile(t!("Refused"), t!("messages"), counts.refused, "warn")}
+                {tile(t!("Repeated"), t!("messages"), counts.repeats, "")}
             </dl>
         </section>
     }
@@ -272,17 +281,17 @@ fn urls(urls: &[UrlHealth], shows_merchant: bool) -> AnyView {
     let rows: Vec<_> = urls.iter().map(|health| url_row(health, shows_merchant)).collect();
     view! {
         <section aria-labelledby="urls">
-            <h2 id="urls">"Notification URLs"</h2>
+            <h2 id="urls">{t!("Notification URLs")}</h2>
             <div class="table">
                 <table class="stacking">
                     <thead>
                         <tr>
-                            <th scope="col">"URL"</th>
-                            <th scope="col">"State"</th>
-                            <th scope="col" class="number" title="Of the attempts of the last 24 hours">"Confirmed, 24 h"</th>
-                            <th scope="col" class="number" title="What half of the answers, and 99 in 100, took at most in the last 24 hours">"Answer p50 / p99"</th>
-                            <th scope="col" class="number">"Outstanding"</th>
-                            <th scope="col">"Last confirmed"</th>
+                            <th scope="col">{t!("URL")}</th>
+                            <th scope="col">{t!("State")}</th>
+                            <th scope="col" class="number" title=t!("Of the attempts of the last 24 hours")>{t!("Confirmed, 24 h")}</th>
+                            <th scope="col" class="number" title=t!("What half of the answers, and 99 in 100, took at most in the last 24 hours")>{t!("Answer p50 / p99")}</th>
+                            <th scope="col" class="number">{t!("Outstanding")}</th>
+                            <th scope="col">{t!("Last confirmed")}</th>
                         </tr>
                     </thead>
                     <tbody>{rows}</tbody>
@@ -295,35 +304,35 @@ fn urls(urls: &[UrlHealth], shows_merchant: bool) -> AnyView {
 
 fn url_row(health: &UrlHealth, shows_merchant: bool) -> AnyView {
     let (tone, icon, word) = match (health.hold, health.failing, health.confirmed) {
-        (Some(_), ..) => ("quiet", "pause", "On hold"),
-        (_, true, _) if health.shadow => ("quiet", "alert", "Failing"),
-        (_, true, _) => ("bad", "alert", "Failing"),
-        (_, _, 0) => ("calm", "clock", "Nothing confirmed yet"),
-        _ => ("good", "check", "Confirming"),
+        (Some(_), ..) => ("quiet", "pause", t!("On hold")),
+        (_, true, _) if health.shadow => ("quiet", "alert", t!("Failing")),
+        (_, true, _) => ("bad", "alert", t!("Failing")),
+        (_, _, 0) => ("calm", "clock", t!("Nothing confirmed yet")),
+        _ => ("good", "check", t!("Confirming")),
     };
     let next = (health.failing && health.hold.is_none()).then(|| due(health.next_try, health.pause)).flatten();
     let outstanding = if health.hold.is_some() { health.held_back } else { health.outstanding };
     view! {
         <tr>
             <td>{url_line(&health.url, shows_merchant)}</td>
-            <td data-label="State">
+            <td data-label=t!("State")>
                 <span class="badges">
                     <span class=format!("badge {tone}")><Icon name=icon/>{word}</span>
                     {health.shadow.then(|| view! { <ShadowBadge/> })}
                 </span>
                 {health.hold.map(|hold| view! { <HoldNote hold/> })}
-                {health.failing_since.map(|at| view! { <span class="cause">"since "<Ago at/></span> })}
-                {next.map(|next| view! { <span class="cause">"next try "{next}</span> })}
+                {health.failing_since.map(|at| view! { <span class="cause">{rich!("since {time}", time = view! { <Ago at/> })}</span> })}
+                {next.map(|next| view! { <span class="cause">{rich!("next try {time}", time = next)}</span> })}
                 {health.pause.map(|pause| view! { <PauseNote pause/> })}
                 {certificate(health.certificate_ends_at)}
             </td>
-            <td data-label="Confirmed, 24 h" class="number">{share(health.activity)}</td>
-            <td data-label="Answer p50 / p99" class="number">{answers(health.activity)}</td>
-            <td data-label="Outstanding" class="number">{count(outstanding)}</td>
-            <td data-label="Last confirmed">
+            <td data-label=t!("Confirmed, 24 h") class="number">{share(health.activity)}</td>
+            <td data-label=t!("Answer p50 / p99") class="number">{answers(health.activity)}</td>
+            <td data-label=t!("Outstanding") class="number">{count(outstanding)}</td>
+            <td data-label=t!("Last confirmed")>
                 {match health.last_confirmed_at {
                     Some(at) => view! { <Ago at/> }.into_any(),
-                    None => view! { <span class="muted">"never"</span> }.into_any(),
+                    None => view! { <span class="muted">{t!("never")}</span> }.into_any(),
                 }}
             </td>
         </tr>
@@ -339,8 +348,13 @@ fn share(activity: UrlActivity) -> AnyView {
     }
     // Rounded down, so that 100 % means all.
     let tenths = activity.confirmed * 1_000 / all;
-    let shown = if tenths == 1_000 { "100 %".to_owned() } else { format!("{}.{} %", tenths / 10, tenths % 10) };
-    let title = format!("{} of {} were confirmed", count(activity.confirmed), counted(all, "attempt", "attempts"));
+    let shown = if tenths == 1_000 { "100 %".to_owned() } else { percent(tenths) };
+    let title = tn!(
+        "{confirmed} of {count} attempt were confirmed",
+        "{confirmed} of {count} attempts were confirmed",
+        all,
+        confirmed = count(activity.confirmed)
+    );
     view! { <span title=title>{shown}</span> }.into_any()
 }
 
@@ -349,7 +363,7 @@ fn answers(activity: UrlActivity) -> AnyView {
     let shown = |millis: u64| span(millis.saturating_mul(1_000));
     match activity.p50.zip(activity.p99) {
         Some((p50, p99)) => {
-            view! { <span title="Estimated from counts by range">{shown(p50)}" / "{shown(p99)}</span> }.into_any()
+            view! { <span title=t!("Estimated from counts by range")>{shown(p50)}" / "{shown(p99)}</span> }.into_any()
         }
         None => view! { <span class="muted">"—"</span> }.into_any(),
     }
@@ -360,10 +374,15 @@ fn certificate(ends_at: Option<Timestamp>) -> Option<AnyView> {
     let ends_at = ends_at?;
     let days = ends_at.since(now()).as_secs() / 86_400;
     let has_ended = ends_at <= now();
-    let text =
-        if has_ended { "Certificate ended ".to_owned() } else { format!("Certificate: {} left", counted(days, "day", "days")) };
-    let when = has_ended.then(|| view! { <Ago at=ends_at/> });
-    Some(view! { <span class="cause" title=format!("It ends {}", date(zone().local(ends_at)))>{text}{when}</span> }.into_any())
+    let text = if has_ended {
+        rich!("Certificate ended {time}", time = view! { <Ago at=ends_at/> }).into_any()
+    } else {
+        tn!("Certificate: {count} day left", "Certificate: {count} days left", days).into_any()
+    };
+    Some(
+        view! { <span class="cause" title=t!("It ends {ends_at}", ends_at = date(zone().local(ends_at)))>{text}</span> }
+            .into_any(),
+    )
 }
 
 /// The way from nothing to the first confirmed notification; shown by the page until it is done.
@@ -374,16 +393,16 @@ pub fn FirstSteps(base: String, has_url: bool, has_listener: bool) -> AnyView {
         view! {
             <li class=class>
                 <Icon name=icon/>
-                <div><a href=address>{name}</a>{done.then(|| view! { <span class="muted">"done"</span> })}<p class="muted">{text}</p></div>
+                <div><a href=address>{name}</a>{done.then(|| view! { <span class="muted">{t!("done")}</span> })}<p class="muted">{text}</p></div>
             </li>
         }
     };
     view! {
-        <Empty title="Three steps to the first confirmed notification">
+        <Empty title=t!("Three steps to the first confirmed notification")>
             <ol class="steps">
-                {step(has_url, format!("{base}/settings/ipn"), "Enter your default IPN URL", "The address of the script that takes notifications and answers with a read receipt.")}
-                {step(has_listener, format!("{base}/listeners/new"), "Create a listener", "Gives you the address to enter at the gateway, so that its notifications come here.")}
-                {step(false, format!("{base}/test-order"), "Place a TEST order", "Sends your script a notification at once, and shows what it answered.")}
+                {step(has_url, format!("{base}/settings/ipn"), t!("Enter your default IPN URL"), t!("The address of the script that takes notifications and answers with a read receipt."))}
+                {step(has_listener, format!("{base}/listeners/new"), t!("Create a listener"), t!("Gives you the address to enter at the gateway, so that its notifications come here."))}
+                {step(false, format!("{base}/test-order"), t!("Place a TEST order"), t!("Sends your script a notification at once, and shows what it answered."))}
             </ol>
         </Empty>
     }

@@ -6,6 +6,7 @@ use crate::{
         components::zone,
         format::{count, time_of_day},
     },
+    words::{n, t, tell},
 };
 use leptos::prelude::*;
 
@@ -26,7 +27,7 @@ const NAMED: usize = 3;
 
 /// What is counted, in the order of the bars.
 const SERIES: [(&str, &str); 3] =
-    [("accepted", "Accepted notifications"), ("confirmed", "Confirmed deliveries"), ("failed", "Failed attempts")];
+    [("accepted", n!("Accepted notifications")), ("confirmed", n!("Confirmed deliveries")), ("failed", n!("Failed attempts"))];
 
 const fn values(hour: &HourCount) -> [u64; 3] {
     [hour.accepted, hour.confirmed, hour.failed]
@@ -64,15 +65,17 @@ pub fn chart(hours: &[HourCount]) -> AnyView {
     let legend: Vec<_> = SERIES
         .iter()
         .zip(sums)
-        .map(|((class, name), sum)| view! { <li><span class=format!("key {class}") aria-hidden="true"></span>{*name}" "<strong>{count(sum)}</strong></li> })
+        .map(|((class, name), sum)| view! { <li><span class=format!("key {class}") aria-hidden="true"></span>{tell(name)}" "<strong>{count(sum)}</strong></li> })
         .collect();
     let content = if most == 0 {
-        view! { <p class="muted">"Nothing happened in the last 24 hours."</p> }.into_any()
+        view! { <p class="muted">{t!("Nothing happened in the last 24 hours.")}</p> }.into_any()
     } else {
         let top = ceiling(most);
-        let label = format!(
-            "The last 24 hours: {} notifications accepted, {} deliveries confirmed, {} attempts failed.",
-            sums[0], sums[1], sums[2]
+        let label = t!(
+            "The last 24 hours: {accepted} notifications accepted, {confirmed} deliveries confirmed, {failed} attempts failed.",
+            accepted = sums[0],
+            confirmed = sums[1],
+            failed = sums[2]
         );
         let groups: Vec<_> = hours.iter().enumerate().map(|(place, hour)| group(place, hour, top, &zone)).collect();
         let view_box = format!("0 0 {WIDTH} {HEIGHT}");
@@ -89,12 +92,12 @@ pub fn chart(hours: &[HourCount]) -> AnyView {
     view! {
         <section class="panel" aria-labelledby="hours">
             <div class="list-head">
-                <h2 id="hours">"Last 24 hours "<span class="muted">{format!("by the clock of {}", zone.name())}</span></h2>
+                <h2 id="hours">{t!("Last 24 hours")}" "<span class="muted">{t!("by the clock of {zone}", zone = zone.name())}</span></h2>
                 <ul class="legend">{legend}</ul>
             </div>
             {content}
             <details class="chart-table">
-                <summary>"The same as a table"</summary>
+                <summary>{t!("The same as a table")}</summary>
                 {table(hours, &zone)}
             </details>
         </section>
@@ -138,14 +141,15 @@ fn group(place: usize, hour: &HourCount, top: u64, zone: &Zone) -> AnyView {
         .collect();
     let named = place.is_multiple_of(NAMED).then(|| {
         // Where there is little room every second name is left out.
-        let class = if place.is_multiple_of(NAMED * 2) { "axis" } else { "axis spare" };
+        let class = if place.is_multiple_of(NAMED * 2) { "axis" } else { t!("axis spare") };
         view! { <text class=class x=(x + 14).to_string() y=(BASE + 20).to_string() text-anchor="middle">{from.clone()}</text> }
     });
-    let title = format!(
-        "From {from}: {} accepted, {} confirmed, {} failed",
-        count(hour.accepted),
-        count(hour.confirmed),
-        count(hour.failed)
+    let title = t!(
+        "From {from}: {accepted} accepted, {confirmed} confirmed, {failed} failed",
+        from,
+        accepted = count(hour.accepted),
+        confirmed = count(hour.confirmed),
+        failed = count(hour.failed)
     );
     view! {
         <g>
@@ -179,10 +183,10 @@ fn table(hours: &[HourCount], zone: &Zone) -> AnyView {
         <table>
             <thead>
                 <tr>
-                    <th scope="col">"Hour from"</th>
-                    <th scope="col" class="number">"Accepted"</th>
-                    <th scope="col" class="number">"Confirmed"</th>
-                    <th scope="col" class="number">"Failed"</th>
+                    <th scope="col">{t!("Hour from")}</th>
+                    <th scope="col" class="number">{t!("Accepted")}</th>
+                    <th scope="col" class="number">{t!("Confirmed")}</th>
+                    <th scope="col" class="number">{t!("Failed")}</th>
                 </tr>
             </thead>
             <tbody>{rows}</tbody>

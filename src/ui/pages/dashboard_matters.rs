@@ -9,10 +9,8 @@ use crate::{
             inbound::{InboundFilter, Outcome},
         },
     },
-    ui::{
-        components::{Ago, Icon, now},
-        format::counted,
-    },
+    ui::components::{Ago, Icon, now},
+    words::{rich, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -35,61 +33,93 @@ fn row(matter: &Matter, shows_merchant: bool) -> AnyView {
     let (icon, tone, merchant, sentence, address, action): (_, _, &MerchantRef, AnyView, String, &'static str) = match matter {
         Matter::Certificate { url, ends_at } => {
             let has_ended = *ends_at <= now();
-            let verb = if has_ended { " ended " } else { " ends " };
-            let after = if has_ended {
-                ". Nothing can be delivered there: renew it on that server."
+            let label = view! { <strong>{url.label.clone()}</strong> };
+            let time = view! { <Ago at=*ends_at/> };
+            let sentence = if has_ended {
+                rich!(
+                    "The certificate of {url} ended {time}. Nothing can be delivered there: renew it on that server.",
+                    url = label,
+                    time
+                )
             } else {
-                ". Renew it on that server before then; afterwards nothing can be delivered there."
+                rich!(
+                    "The certificate of {url} ends {time}. Renew it on that server before then; afterwards nothing can be delivered there.",
+                    url = label,
+                    time
+                )
             };
-            let sentence = view! { "The certificate of "<strong>{url.label.clone()}</strong>{verb}<Ago at=*ends_at/>{after} };
-            ("shield", if has_ended { "bad" } else { "warn" }, &url.merchant, sentence.into_any(), url_page(url), "Open the URL")
+            (
+                "shield",
+                if has_ended { "bad" } else { "warn" },
+                &url.merchant,
+                sentence.into_any(),
+                url_page(url),
+                t!("Open the URL"),
+            )
         }
         Matter::Held { url, hold, kept } => {
-            let since = hold.since.map(|at| view! { ", since "<Ago at/> });
+            let since = hold.since.map(|at| rich!(", since {time}", time = view! { <Ago at/> }));
             let why = hold.cause.map(|cause| match cause {
-                Cause::Gone => ", because its server answered 410 Gone".to_owned(),
-                other => format!(", because of: {}", other.label()),
+                Cause::Gone => t!(", because its server answered 410 Gone").to_owned(),
+                other => t!(", because of: {cause}", cause = tell(other.label())),
             });
-            let kept = format!(". {} back until it is released.", counted(*kept, "delivery is kept", "deliveries are kept"));
+            let kept = tn!(
+                "{count} delivery is kept back until it is released.",
+                "{count} deliveries are kept back until it is released.",
+                *kept
+            );
             let filter = DeliveryFilter { state: Some(StateFilter::Held), url: Some(url.id), ..DeliveryFilter::default() };
             let address = format!("/m/{}/deliveries{}", url.merchant.slug, filter.query());
             let release = url_page(url);
-            let sentence = view! {
-                <strong>{url.label.clone()}</strong>" is on hold"{since}{why}{kept}" "<a href=release>"Release it"</a>
-            };
-            ("pause", "quiet", &url.merchant, sentence.into_any(), address, "Show them")
+            let sentence = rich!(
+                "{url} is on hold{since}{why}. {kept} {release}",
+                url = view! { <strong>{url.label.clone()}</strong> },
+                since,
+                why,
+                kept,
+                release = view! { <a href=release>{t!("Release it")}</a> }
+            );
+            ("pause", "quiet", &url.merchant, sentence.into_any(), address, t!("Show them"))
         }
         Matter::Refusing { merchant, listener, label, reason, count, before } => {
             let filter = InboundFilter { outcome: Some(Outcome::Refused), listener: Some(*listener), ..InboundFilter::default() };
             let address = format!("/m/{}/inbound{}", merchant.slug, filter.query());
-            let times = format!(
-                " refused {} in the last 24 hours{}. Mostly: {}. ",
-                counted(*count, "message", "messages"),
-                if *before > 0 { format!(", after {} the day before", crate::ui::format::count(*before)) } else { String::new() },
-                reason.label(),
+            let messages = tn!("{count} message", "{count} messages", *count);
+            let before = if *before > 0 {
+                t!(", after {count} the day before", count = crate::ui::format::count(*before))
+            } else {
+                String::new()
+            };
+            let sentence = rich!(
+                "{listener} refused {messages} in the last 24 hours{before}. Mostly: {reason}. {cure}",
+                listener = view! { <strong>{label.clone()}</strong> },
+                messages,
+                before,
+                reason = tell(reason.label()),
+                cure = tell(reason.cure())
             );
-            let sentence = view! { <strong>{label.clone()}</strong>{times}{reason.cure()} };
-            ("alert", "warn", merchant, sentence.into_any(), address, "Show them")
+            ("alert", "warn", merchant, sentence.into_any(), address, t!("Show them"))
         }
         Matter::NoDefaultUrl { merchant, has_urls } => {
             let sentence = if *has_urls {
-                "There is no default URL: notifications go to the further URLs only."
+                t!("There is no default URL: notifications go to the further URLs only.")
             } else {
-                "There is no notification URL: what comes in is kept, and goes nowhere."
+                t!("There is no notification URL: what comes in is kept, and goes nowhere.")
             };
-            ("send", "warn", merchant, sentence.into_any(), format!("/m/{}/settings/ipn", merchant.slug), "Set it")
+            ("send", "warn", merchant, sentence.into_any(), format!("/m/{}/settings/ipn", merchant.slug), t!("Set it"))
         }
         Matter::Silent { merchant, listener, label } => {
-            let sentence = view! {
-                "Nothing has come in at "<strong>{label.clone()}</strong>" yet. Its address must be entered in the gateway's IPN settings."
-            };
+            let sentence = rich!(
+                "Nothing has come in at {listener} yet. Its address must be entered in the gateway's IPN settings.",
+                listener = view! { <strong>{label.clone()}</strong> }
+            );
             (
                 "inbox",
                 "calm",
                 merchant,
                 sentence.into_any(),
                 format!("/m/{}/listeners/{listener}", merchant.slug),
-                "Show the address",
+                t!("Show the address"),
             )
         }
     };

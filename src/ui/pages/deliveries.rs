@@ -26,6 +26,7 @@ use crate::{
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
+    words::{rich, t, tell},
 };
 use leptos::prelude::*;
 use std::time::Duration;
@@ -39,11 +40,11 @@ pub fn ReportTabs(slug: String, #[prop(into)] current: &'static str) -> impl Int
         view! { <a href=format!("/m/{slug}/{name}") aria-current=(name == current).then_some("page")>{label}</a> }
     };
     view! {
-        <nav class="tabs" aria-label="Orders & Reports">
-            {tab("orders", "Orders")}
-            {tab("deliveries", "Deliveries")}
-            {tab("inbound", "Inbound")}
-            {tab("resends", "Bulk resends")}
+        <nav class="tabs" aria-label=t!("Orders & Reports")>
+            {tab("orders", t!("Orders"))}
+            {tab("deliveries", t!("Deliveries"))}
+            {tab("inbound", t!("Inbound"))}
+            {tab("resends", t!("Bulk resends"))}
         </nav>
     }
 }
@@ -59,8 +60,8 @@ pub fn recover_address(slug: &str, url: Option<UrlId>) -> String {
 pub fn up_to(counted: Counted) -> String {
     match counted {
         Counted { number, more: false } => count(number),
-        Counted { number, .. } if number >= 10_000 => format!("more than {}", count(number)),
-        Counted { number, .. } => format!("at least {}", count(number)),
+        Counted { number, .. } if number >= 10_000 => t!("more than {count}", count = count(number)),
+        Counted { number, .. } => t!("at least {count}", count = count(number)),
     }
 }
 
@@ -73,7 +74,7 @@ pub fn DeliveriesPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let list = find_deliveries(slug.clone(), filter.clone()).await?;
         let actions = list.may_resend.then(|| {
-            view! { <a class="button" href=recover_address(&slug, None)><Icon name="retry"/>"Recover what failed…"</a> }
+            view! { <a class="button" href=recover_address(&slug, None)><Icon name="retry"/>{t!("Recover what failed…")}</a> }
                 .into_any()
         });
         let kept = list_views(slug.clone(), ListKind::Deliveries).await?;
@@ -85,7 +86,7 @@ pub fn DeliveriesPage() -> impl IntoView {
         let mistakes: Vec<_> =
             mistakes.into_iter().map(|mistake| view! { <Notice tone=Tone::Warn title=mistake.message/> }).collect();
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Orders & Reports" window="Deliveries" actions>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Orders & Reports") window=t!("Deliveries") actions>
                 <ReportTabs slug=slug.clone() current="deliveries"/>
                 <div class="stack">
                     <FormNotes flash=flash.clone()/>
@@ -98,6 +99,12 @@ pub fn DeliveriesPage() -> impl IntoView {
         }
         .into_any())
     })
+}
+
+/// The beginning of a sentence.
+pub fn first_upper(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// Options of a choice, the empty one first.
@@ -117,15 +124,15 @@ pub fn options(any: &'static str, choices: Vec<(String, String)>, chosen: &str) 
 pub fn url_options(urls: &[UrlChoice], chosen: Option<UrlId>) -> AnyView {
     let mut choices: Vec<_> = urls.iter().map(|url| (url.id.to_string(), url.label.clone())).collect();
     if let Some(gone) = chosen.filter(|id| urls.iter().all(|url| url.id != *id)) {
-        choices.push((gone.to_string(), "A URL that was removed".to_owned()));
+        choices.push((gone.to_string(), t!("A URL that was removed").to_owned()));
     }
-    options("Any", choices, &chosen.map(|url| url.to_string()).unwrap_or_default())
+    options(t!("Any"), choices, &chosen.map(|url| url.to_string()).unwrap_or_default())
 }
 
 /// Causes to choose from.
 pub fn cause_options(chosen: Option<Cause>) -> AnyView {
-    let choices = Cause::ALL.iter().map(|cause| (cause.code().to_owned(), cause.label().to_owned())).collect();
-    options("Any", choices, chosen.map_or("", |cause| cause.code()))
+    let choices = Cause::ALL.iter().map(|cause| (cause.code().to_owned(), tell(cause.label()).to_owned())).collect();
+    options(t!("Any"), choices, chosen.map_or("", |cause| cause.code()))
 }
 
 /// The value of a field for a moment, to the minute.
@@ -135,35 +142,36 @@ pub fn minute(moment: crate::domain::Timestamp) -> String {
 
 fn filter_line(slug: &str, filter: &DeliveryFilter, urls: &[UrlChoice], listeners: &[ListenerChoice]) -> AnyView {
     let base = format!("/m/{slug}/deliveries");
-    let states = StateFilter::ALL.into_iter().map(|state| (state.code().to_owned(), state.label().to_owned())).collect();
+    let states = StateFilter::ALL.into_iter().map(|state| (state.code().to_owned(), tell(state.label()).to_owned())).collect();
     let test = filter.test.map_or("", |test| if test { "only" } else { "none" });
-    let tests = [("none", "Real only"), ("only", "TEST only")].map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();
+    let tests =
+        [("none", t!("Real only")), ("only", t!("TEST only"))].map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();
     let since = filter.since.map(|since| {
         view! {
             <div class="field">
-                <label for="since">"Ended since (UTC)"</label>
+                <label for="since">{t!("Ended since (UTC)")}</label>
                 <input id="since" name="since" type="datetime-local" value=minute(since)/>
             </div>
         }
     });
     let clear = base.clone();
     view! {
-        <form method="get" action=base class="filter" role="search" aria-label="This list">
+        <form method="get" action=base class="filter" role="search" aria-label=t!("This list")>
             <div class="field grow">
-                <label for="text">"Order"</label>
-                <input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false" placeholder="Reference or external reference" data-search=""/>
+                <label for="text">{t!("Order")}</label>
+                <input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false" placeholder=t!("Reference or external reference") data-search=""/>
             </div>
-            <div class="field"><label for="state">"State"</label><select id="state" name="state">{options("Any", states, filter.state.map_or("", StateFilter::code))}</select></div>
-            <div class="field"><label for="url">"URL"</label><select id="url" name="url">{url_options(urls, filter.url)}</select></div>
+            <div class="field"><label for="state">{t!("State")}</label><select id="state" name="state">{options(t!("Any"), states, filter.state.map_or("", StateFilter::code))}</select></div>
+            <div class="field"><label for="url">{t!("URL")}</label><select id="url" name="url">{url_options(urls, filter.url)}</select></div>
             {listener_field("via", listeners, filter.listener)}
-            <div class="field"><label for="cause">"Cause"</label><select id="cause" name="cause">{cause_options(filter.cause)}</select></div>
-            <div class="field"><label for="from">"From"</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
-            <div class="field"><label for="until">"To"</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
-            <div class="field"><label for="test">"Kind"</label><select id="test" name="test">{options("TEST and real", tests, test)}</select></div>
+            <div class="field"><label for="cause">{t!("Cause")}</label><select id="cause" name="cause">{cause_options(filter.cause)}</select></div>
+            <div class="field"><label for="from">{t!("From")}</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
+            <div class="field"><label for="until">{t!("To")}</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
+            <div class="field"><label for="test">{t!("Kind")}</label><select id="test" name="test">{options(t!("TEST and real"), tests, test)}</select></div>
             {since}
             <div class="actions">
-                <button class="button">"Search"</button>
-                <a class="button plain" href=clear>"Clear"</a>
+                <button class="button">{t!("Search")}</button>
+                <a class="button plain" href=clear>{t!("Clear")}</a>
             </div>
         </form>
     }
@@ -175,32 +183,33 @@ fn results(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView 
     let is_search = filter.whole() != DeliveryFilter::default();
     let older = list.next.map(|next| {
         let address = format!("{base}{}", DeliveryFilter { after: Some(next), ..filter.whole() }.query());
-        let name = if list.looked_back_to.is_some() { "Look further back" } else { "Older deliveries" };
+        let name = if list.looked_back_to.is_some() { t!("Look further back") } else { t!("Older deliveries") };
         view! { <a class="button" rel="next" href=address>{name}</a> }
     });
     let newer = list.previous.map(|previous| {
         let address = format!("{base}{}", DeliveryFilter { before: Some(previous), ..filter.whole() }.query());
-        view! { <a class="button" rel="prev" href=address>"Newer deliveries"</a> }
+        view! { <a class="button" rel="prev" href=address>{t!("Newer deliveries")}</a> }
     });
     let newest = (filter.after.is_some() || filter.before.is_some()).then(|| {
-        view! { <a class="button plain" href=format!("{base}{}", filter.whole().query())>"Newest"</a> }
+        view! { <a class="button plain" href=format!("{base}{}", filter.whole().query())>{t!("Newest")}</a> }
     });
     let truncated = list.truncated.then(|| {
-        view! { <Notice tone=Tone::Calm title="More orders fit than are looked through"><p>"Type more of the reference to find the rest."</p></Notice> }
+        view! { <Notice tone=Tone::Calm title=t!("More orders fit than are looked through")><p>{t!("Type more of the reference to find the rest.")}</p></Notice> }
     });
     let looked = list.looked_back_to.map(|at| {
-        view! { <p class="muted">"Looked through everything back to "<Moment at/>"; what fits is rare there."</p> }
+        view! { <p class="muted">{rich!("Looked through everything back to {time}; what fits is rare there.", time = view! { <Moment at/> })}</p> }
     });
-    let pager = view! { <nav class="pager" aria-label="Pages">{newest}{newer}{older}</nav> };
+    let pager = view! { <nav class="pager" aria-label=t!("Pages")>{newest}{newer}{older}</nav> };
     if list.rows.is_empty() {
         let empty = match (list.looked_back_to, is_search) {
-            (Some(_), _) => view! { <Empty title="Nothing fits so far">{looked}</Empty> }.into_any(),
+            (Some(_), _) => view! { <Empty title=t!("Nothing fits so far")>{looked}</Empty> }.into_any(),
             (None, true) => {
-                view! { <Empty title="No delivery fits"><p>"Leave a part of the filter out, or clear it."</p></Empty> }.into_any()
+                view! { <Empty title=t!("No delivery fits")><p>{t!("Leave a part of the filter out, or clear it.")}</p></Empty> }
+                    .into_any()
             }
             (None, false) => view! {
-                <Empty title="No deliveries yet">
-                    <p>"One for each notification and each notification URL appears here as notifications arrive."</p>
+                <Empty title=t!("No deliveries yet")>
+                    <p>{t!("One for each notification and each notification URL appears here as notifications arrive.")}</p>
                 </Empty>
             }
             .into_any(),
@@ -215,12 +224,12 @@ fn results(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView 
             <table class="stacking rows orders compact">
                 <thead>
                     <tr>
-                        <th scope="col">"Delivery to"</th>
-                        <th scope="col">"Order"</th>
-                        <th scope="col">"State"</th>
-                        <th scope="col" class="number">"Attempts"</th>
-                        <th scope="col">"Next or last"</th>
-                        <th scope="col">"Made"</th>
+                        <th scope="col">{t!("Delivery to")}</th>
+                        <th scope="col">{t!("Order")}</th>
+                        <th scope="col">{t!("State")}</th>
+                        <th scope="col" class="number">{t!("Attempts")}</th>
+                        <th scope="col">{t!("Next or last")}</th>
+                        <th scope="col">{t!("Made")}</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
@@ -236,20 +245,21 @@ fn results(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView 
 fn summary(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView {
     let export = export(slug, ListKind::Deliveries, &filter.whole().query());
     let Some(fitting) = list.fitting else { return view! { <div class="list-head"><p></p>{export}</div> }.into_any() };
-    let noun = if fitting.number == 1 && !fitting.more { "delivery fits" } else { "deliveries fit" };
-    let told = format!("{} {noun}", up_to(fitting));
-    let told = told.strip_prefix('m').map_or(told.clone(), |rest| format!("M{rest}"));
-    let told = told.strip_prefix('a').map_or(told.clone(), |rest| format!("A{rest}"));
+    let told = if fitting.number == 1 && !fitting.more {
+        t!("{count} delivery fits", count = up_to(fitting))
+    } else {
+        first_upper(&t!("{count} deliveries fit", count = up_to(fitting)))
+    };
     // What is on its way is sent by itself.
     let can_resend = list.may_resend && !matches!(filter.state, Some(StateFilter::Queued | StateFilter::Held));
     let resend = can_resend.then(|| {
         let address = format!("/m/{slug}/resends/new{}", filter.whole().query());
-        let which = match fitting {
-            Counted { number: 1, more: false } => "this delivery".to_owned(),
-            Counted { number, more: false } => format!("these {} deliveries", count(number)),
-            Counted { .. } => "these deliveries".to_owned(),
+        let words = match fitting {
+            Counted { number: 1, more: false } => t!("Resend this delivery…").to_owned(),
+            Counted { number, more: false } => t!("Resend these {count} deliveries…", count = count(number)),
+            Counted { .. } => t!("Resend these deliveries…").to_owned(),
         };
-        view! { <a class="button" href=address data-resend=""><Icon name="retry"/>{format!("Resend {which}…")}</a> }
+        view! { <a class="button" href=address data-resend=""><Icon name="retry"/>{words}</a> }
     });
     view! { <div class="list-head"><p>{told}</p><div class="actions">{resend}{export}</div></div> }.into_any()
 }
@@ -268,19 +278,19 @@ fn row(slug: &str, row: &DeliveryRow) -> AnyView {
                     {asked_by(delivery)}
                 </div>
             </td>
-            <td data-label="Order">
+            <td data-label=t!("Order")>
                 <div class="url-line">
                     <span><a class="code quiet-link" href=order>{row.reference.clone()}</a>" "<TestBadge test=row.test/></span>
                     <span class="muted clip">{row.vendor_status.clone()}</span>
                 </div>
             </td>
-            <td data-label="State">
+            <td data-label=t!("State")>
                 <DeliveryBadge state=delivery.state/>
-                {cause.map(|cause: Cause| view! { <span class="cause" title=cause.sentence()>{cause.label()}</span> })}
+                {cause.map(|cause: Cause| view! { <span class="cause" title=tell(cause.sentence())>{tell(cause.label())}</span> })}
             </td>
-            <td data-label="Attempts" class="number labelled">{delivery.attempts}</td>
-            <td data-label="Next or last" class="labelled">{when(delivery)}</td>
-            <td data-label="Made" class="labelled"><Ago at=delivery.created_at/></td>
+            <td data-label=t!("Attempts") class="number labelled">{delivery.attempts}</td>
+            <td data-label=t!("Next or last") class="labelled">{when(delivery)}</td>
+            <td data-label=t!("Made") class="labelled"><Ago at=delivery.created_at/></td>
         </tr>
     }
     .into_any()

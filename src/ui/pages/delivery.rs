@@ -15,10 +15,11 @@ use crate::{
     rpc::orders::read_delivery,
     ui::{
         components::{DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, Tone, WholeAddress, fact, wide},
-        format::{counted, span},
+        format::span,
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
+    words::{t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -30,10 +31,10 @@ pub fn DeliveryPage() -> impl IntoView {
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let delivery = read_delivery(slug.clone(), id?, until).await?;
-        let title = format!("Delivery to {}", delivery.delivery.url_label);
+        let title = t!("Delivery to {url_label}", url_label = delivery.delivery.url_label);
         let crumbs = vec![
-            ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
-            (format!("Order {}", delivery.reference), format!("/m/{slug}/orders/{}", delivery.order_id)),
+            (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
+            (t!("Order {reference}", reference = delivery.reference), format!("/m/{slug}/orders/{}", delivery.order_id)),
         ];
         let actions = delivery.may_resend.then(|| {
             let (merchant, to) = (slug.clone(), &delivery.delivery);
@@ -55,31 +56,37 @@ fn content(page: &Delivery) -> AnyView {
     let trouble = delivery.last_cause.filter(|_| !matches!(delivery.state, DeliveryState::Confirmed)).map(|cause| {
         let is_over = delivery.state == DeliveryState::Expired;
         let (tone, title) = if is_over {
-            (Tone::Bad, format!("Expired after {}: {}", counted(u64::from(delivery.attempts), "attempt", "attempts"), cause.label()))
+            let title = tn!(
+                "Expired after {count} attempt: {cause}",
+                "Expired after {count} attempts: {cause}",
+                u64::from(delivery.attempts),
+                cause = tell(cause.label())
+            );
+            (Tone::Bad, title)
         } else {
-            (Tone::Warn, cause.label().to_owned())
+            (Tone::Warn, tell(cause.label()).to_owned())
         };
         view! {
             <Notice tone title>
-                <p>{cause.sentence()}</p>
-                <p><strong>"What to do: "</strong>{cause.cure()}</p>
-                {is_over.then(|| view! { <p>"The schedule of its URL is used up, so it is not tried again by itself. Once the cause is cured, resend it."</p> })}
+                <p>{tell(cause.sentence())}</p>
+                <p><strong>{t!("What to do:")}" "</strong>{tell(cause.cure())}</p>
+                {is_over.then(|| view! { <p>{t!("The schedule of its URL is used up, so it is not tried again by itself. Once the cause is cured, resend it.")}</p> })}
             </Notice>
         }
     });
     view! {
         {trouble}
         <dl class="facts panel">
-            {fact("State", view! { <DeliveryBadge state=delivery.state/> })}
-            {fact("When", when(delivery))}
-            {fact("To", view! { {delivery.url_label.clone()} {delivery.shadow.then(|| view! { <ShadowBadge/> })} })}
-            {wide("URL", view! { <WholeAddress text=delivery.url.clone() what="URL"/> })}
-            {page.url_removed.then(|| wide("Note", "The URL was removed from the settings; nothing is sent there any more."))}
-            {fact("Status sent", view! { <span class="code">{page.vendor_status.clone()}</span> })}
-            {fact("Created", view! { <Moment at=delivery.created_at/> {asked_by(delivery)} })}
+            {fact(t!("State"), view! { <DeliveryBadge state=delivery.state/> })}
+            {fact(t!("When"), when(delivery))}
+            {fact(t!("To"), view! { {delivery.url_label.clone()} {delivery.shadow.then(|| view! { <ShadowBadge/> })} })}
+            {wide("URL", view! { <WholeAddress text=delivery.url.clone() what=t!("URL")/> })}
+            {page.url_removed.then(|| wide(t!("Note"), t!("The URL was removed from the settings; nothing is sent there any more.")))}
+            {fact(t!("Status sent"), view! { <span class="code">{page.vendor_status.clone()}</span> })}
+            {fact(t!("Created"), view! { <Moment at=delivery.created_at/> {asked_by(delivery)} })}
         </dl>
         <section aria-labelledby="attempts">
-            <h2 id="attempts">"Attempts"</h2>
+            <h2 id="attempts">{t!("Attempts")}</h2>
             {attempts(page)}
         </section>
     }
@@ -88,13 +95,15 @@ fn content(page: &Delivery) -> AnyView {
 
 fn attempts(page: &Delivery) -> AnyView {
     if page.attempts.is_empty() && page.delivery.attempts > 0 {
-        let made = counted(u64::from(page.delivery.attempts), "attempt was", "attempts were");
-        let words =
-            format!("{made} made. What was sent and what came back was removed, because it is older than exchanges are kept.");
-        return view! { <Empty title="Its attempts are not kept any more"><p>{words}</p></Empty> }.into_any();
+        let words = tn!(
+            "{count} attempt was made. What was sent and what came back was removed, because it is older than exchanges are kept.",
+            "{count} attempts were made. What was sent and what came back was removed, because it is older than exchanges are kept.",
+            u64::from(page.delivery.attempts)
+        );
+        return view! { <Empty title=t!("Its attempts are not kept any more")><p>{words}</p></Empty> }.into_any();
     }
     if page.attempts.is_empty() {
-        return view! { <Empty title="Not tried yet"><p>"The first attempt shows here as soon as it has ended."</p></Empty> }
+        return view! { <Empty title=t!("Not tried yet")><p>{t!("The first attempt shows here as soon as it has ended.")}</p></Empty> }
             .into_any();
     }
     let base = format!("/m/{}/deliveries/{}", page.merchant.slug, page.delivery.id);
@@ -104,12 +113,12 @@ fn attempts(page: &Delivery) -> AnyView {
             <table class="stacking">
                 <thead>
                     <tr>
-                        <th scope="col">"Attempt"</th>
-                        <th scope="col">"Verdict"</th>
-                        <th scope="col">"Started"</th>
-                        <th scope="col" class="number">"Status"</th>
-                        <th scope="col">"Address"</th>
-                        <th scope="col" class="number">"Took"</th>
+                        <th scope="col">{t!("Attempt")}</th>
+                        <th scope="col">{t!("Verdict")}</th>
+                        <th scope="col">{t!("Started")}</th>
+                        <th scope="col" class="number">{t!("Status")}</th>
+                        <th scope="col">{t!("Address")}</th>
+                        <th scope="col" class="number">{t!("Took")}</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
@@ -128,14 +137,14 @@ fn pager(page: &Delivery) -> AnyView {
         .then(|| {
             let most = page.delivery.attempts;
             view! {
-                <nav class="pager" aria-label="Pages of attempts">
+                <nav class="pager" aria-label=t!("Pages of attempts")>
                     <form class="jump" method="get" action=base.clone()>
-                        <label for="attempt">{format!("From attempt (1 to {most})")}</label>
+                        <label for="attempt">{t!("From attempt (1 to {most})", most)}</label>
                         <input id="attempt" name="attempt" type="number" min="1" max=most.to_string() required/>
-                        <button class="button small">"Go"</button>
+                        <button class="button small">{t!("Go")}</button>
                     </form>
-                    <a class="button" href=base.clone()>"Newest"</a>
-                    {page.next.map(|next| view! { <a class="button" rel="next" href=format!("{base}?attempt={next}")>"Earlier"<Icon name="next"/></a> })}
+                    <a class="button" href=base.clone()>{t!("Newest")}</a>
+                    {page.next.map(|next| view! { <a class="button" rel="next" href=format!("{base}?attempt={next}")>{t!("Earlier")}<Icon name="next"/></a> })}
                 </nav>
             }
         })
@@ -144,17 +153,17 @@ fn pager(page: &Delivery) -> AnyView {
 
 fn row(base: &str, attempt: &AttemptRow) -> AnyView {
     let (tone, icon, word) = match attempt.cause {
-        None => ("good", "check", "Confirmed"),
-        Some(cause) => ("bad", "alert", cause.label()),
+        None => ("good", "check", t!("Confirmed")),
+        Some(cause) => ("bad", "alert", tell(cause.label())),
     };
     view! {
         <tr id=format!("attempt-{}", attempt.number)>
-            <td><a href=format!("{base}/{}", attempt.number)>{format!("Attempt {}", attempt.number)}</a></td>
-            <td data-label="Verdict"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
-            <td data-label="Started"><Moment at=attempt.started_at/></td>
-            <td data-label="Status" class="number">{attempt.status.map_or_else(|| "—".to_owned(), |status| status.to_string())}</td>
-            <td data-label="Address" class="code">{attempt.address.clone().unwrap_or_else(|| "—".to_owned())}</td>
-            <td data-label="Took" class="number">{span(attempt.timings.total)}</td>
+            <td><a href=format!("{base}/{}", attempt.number)>{t!("Attempt {number}", number = attempt.number)}</a></td>
+            <td data-label=t!("Verdict")><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></td>
+            <td data-label=t!("Started")><Moment at=attempt.started_at/></td>
+            <td data-label=t!("Status") class="number">{attempt.status.map_or_else(|| "—".to_owned(), |status| status.to_string())}</td>
+            <td data-label=t!("Address") class="code">{attempt.address.clone().unwrap_or_else(|| "—".to_owned())}</td>
+            <td data-label=t!("Took") class="number">{span(attempt.timings.total)}</td>
         </tr>
     }
     .into_any()

@@ -8,6 +8,7 @@ use crate::{
         components::{FormNotes, Hidden, Notice, TextField, Tone},
         shell::Plain,
     },
+    words::t,
 };
 use leptos::prelude::*;
 
@@ -18,26 +19,26 @@ pub fn SetupPage() -> impl IntoView {
     page(async move {
         if read_first_run(token.clone()).await? != FirstRun::Open {
             return Ok(view! {
-                <Plain title="This link is not valid any more">
-                    <p>"It works once, until the administrator is created, and each start of the server prints a new one."</p>
-                    <p><a class="button primary" href="/sign-in">"Sign in"</a></p>
+                <Plain title=t!("This link is not valid any more")>
+                    <p>{t!("It works once, until the administrator is created, and each start of the server prints a new one.")}</p>
+                    <p><a class="button primary" href="/sign-in">{t!("Sign in")}</a></p>
                 </Plain>
             }
             .into_any());
         }
         let flash = flash_of("set-up");
         Ok(view! {
-            <Plain title="Welcome">
-                <p>"Create the administrator of this installation. He adds merchants and may see and change everything."</p>
+            <Plain title=t!("Welcome")>
+                <p>{t!("Create the administrator of this installation. He adds merchants and may see and change everything.")}</p>
                 <FormNotes flash=flash.clone()/>
                 <form method="post" action="/rpc/set-up" class="stack">
                     <Hidden name="token" value=token/>
-                    <TextField flash=flash.clone() name="email" label="E-mail address" kind="email" required=true autocomplete="username" autofocus=true/>
+                    <TextField flash=flash.clone() name="email" label=t!("E-mail address") kind="email" required=true autocomplete="username" autofocus=true/>
                     <TextField
-                        flash name="password" label="Password" kind="password" required=true autocomplete="new-password"
-                        hint="At least 12 characters; a few words in a row are fine."
+                        flash name="password" label=t!("Password") kind="password" required=true autocomplete="new-password"
+                        hint=t!("At least 12 characters; a few words in a row are fine.")
                     />
-                    <button class="button primary">"Create administrator"</button>
+                    <button class="button primary">{t!("Create administrator")}</button>
                 </form>
             </Plain>
         }
@@ -54,19 +55,19 @@ pub fn SignInPage() -> impl IntoView {
         let left = flash_of("sign-out");
         let waits = read_first_run(String::new()).await? == FirstRun::Waiting;
         Ok(view! {
-            <Plain title="Sign in">
+            <Plain title=t!("Sign in")>
                 {waits.then(|| view! {
-                    <Notice tone=Tone::Calm title="There is no administrator yet">
-                        <p>"Open the one-time link that the server printed when it started, and create one."</p>
+                    <Notice tone=Tone::Calm title=t!("There is no administrator yet")>
+                        <p>{t!("Open the one-time link that the server printed when it started, and create one.")}</p>
                     </Notice>
                 })}
                 <FormNotes flash=left/>
                 <FormNotes flash=flash.clone()/>
                 <form method="post" action="/rpc/sign-in" class="stack">
                     <Hidden name="next" value=next/>
-                    <TextField flash=flash.clone() name="email" label="E-mail address" kind="email" required=true autocomplete="username" autofocus=true/>
-                    <TextField flash name="password" label="Password" kind="password" required=true autocomplete="current-password"/>
-                    <button class="button primary">"Sign in"</button>
+                    <TextField flash=flash.clone() name="email" label=t!("E-mail address") kind="email" required=true autocomplete="username" autofocus=true/>
+                    <TextField flash name="password" label=t!("Password") kind="password" required=true autocomplete="current-password"/>
+                    <button class="button primary">{t!("Sign in")}</button>
                 </form>
             </Plain>
         }

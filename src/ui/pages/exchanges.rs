@@ -10,6 +10,7 @@ use crate::{
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
+    words::{reworded, t, tell},
 };
 use leptos::prelude::*;
 
@@ -24,13 +25,13 @@ pub fn ExchangesPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let found = read_exchanges(slug.clone(), id?, exchanges).await?;
         let crumbs = vec![
-            ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
-            (format!("Order {}", found.order.reference), format!("/m/{slug}/orders/{}", found.order.id)),
+            (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
+            (t!("Order {reference}", reference = found.order.reference), format!("/m/{slug}/orders/{}", found.order.id)),
         ];
         let waits = found.is_under_way();
         Ok(view! {
             {waits.then(|| view! { <noscript><meta http-equiv="refresh" content=READ_AGAIN/></noscript> })}
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Resent for debug" crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Resent for debug") crumbs>
                 <Live subject=Subject::Order(slug, found.order.id)>{content(&found)}</Live>
             </Frame>
         }
@@ -49,7 +50,7 @@ fn exchange(found: &Watch, slug: &str, watched: &Watched) -> AnyView {
     let id = heading.clone();
     let whole = watched.answer.as_ref().map(|answer| {
         let address = format!("/m/{slug}/deliveries/{}/{}", delivery.id, answer.attempt.number);
-        view! { <a href=address>"Attempt in full"</a> }
+        view! { <a href=address>{t!("Attempt in full")}</a> }
     });
     let again = (found.may_resend && watched.answer.is_some() && !watched.url_removed).then(|| {
         let (merchant, label) = (slug.to_owned(), delivery.url_label.clone());
@@ -64,16 +65,16 @@ fn exchange(found: &Watch, slug: &str, watched: &Watched) -> AnyView {
             </header>
             {verdict(watched)}
             <div class="side-by-side">
-                <section class="panel" aria-label="Request">
-                    <h3>{if watched.answer.is_some() { "Request" } else { "Request, as it goes out" }}</h3>
+                <section class="panel" aria-label=t!("Request")>
+                    <h3>{if watched.answer.is_some() { t!("Request") } else { t!("Request, as it goes out") }}</h3>
                     {if watched.request_head.is_empty() {
-                        view! { <p class="muted">"Nothing is sent."</p> }.into_any()
+                        view! { <p class="muted">{t!("Nothing is sent.")}</p> }.into_any()
                     } else {
-                        view! { <Octets label="Head" text=watched.request_head.clone()/><Octets label="Body" text=watched.request_body.clone()/> }.into_any()
+                        view! { <Octets label=t!("Head") text=watched.request_head.clone()/><Octets label=t!("Body") text=watched.request_body.clone()/> }.into_any()
                     }}
                 </section>
-                <section class="panel" aria-label="Answer">
-                    <h3>"Answer"</h3>
+                <section class="panel" aria-label=t!("Answer")>
+                    <h3>{t!("Answer")}</h3>
                     {answer(watched)}
                 </section>
             </div>
@@ -85,22 +86,22 @@ fn exchange(found: &Watch, slug: &str, watched: &Watched) -> AnyView {
 fn verdict(watched: &Watched) -> AnyView {
     match (&watched.answer, &watched.trouble) {
         (Some(answer), _) => judged(answer),
-        (None, Some(trouble)) => view! { <Notice tone=Tone::Warn title=trouble.clone()/> }.into_any(),
-        (None, None) => view! { <Notice tone=Tone::Calm title="It is being sent"><p>"The answer shows here as soon as it is there; the URL has half a minute for it."</p></Notice> }.into_any(),
+        (None, Some(trouble)) => view! { <Notice tone=Tone::Warn title=reworded(trouble)/> }.into_any(),
+        (None, None) => view! { <Notice tone=Tone::Calm title=t!("It is being sent")><p>{t!("The answer shows here as soon as it is there; the URL has half a minute for it.")}</p></Notice> }.into_any(),
     }
 }
 
 fn judged(answer: &WatchedAnswer) -> AnyView {
     let took = span(answer.attempt.timings.total);
     match answer.attempt.cause {
-        None => view! { <Notice tone=Tone::Good title="Confirmed"><p>{format!("The answer came after {took} and holds a valid read receipt.")}</p></Notice> }.into_any(),
+        None => view! { <Notice tone=Tone::Good title=t!("Confirmed")><p>{t!("The answer came after {took} and holds a valid read receipt.", took)}</p></Notice> }.into_any(),
         Some(cause) => {
-            let note = answer.note.clone();
+            let note = reworded(&answer.note);
             view! {
-                <Notice tone=Tone::Bad title=cause.label()>
-                    <p>{cause.sentence()}</p>
+                <Notice tone=Tone::Bad title=tell(cause.label())>
+                    <p>{tell(cause.sentence())}</p>
                     {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
-                    <p><strong>"What to do: "</strong>{cause.cure()}</p>
+                    <p><strong>{t!("What to do:")}" "</strong>{tell(cause.cure())}</p>
                 </Notice>
             }
             .into_any()
@@ -110,11 +111,12 @@ fn judged(answer: &WatchedAnswer) -> AnyView {
 
 fn answer(watched: &Watched) -> AnyView {
     match &watched.answer {
-        Some(answer) if answer.head.is_empty() => view! { <p class="muted">"No answer came."</p> }.into_any(),
+        Some(answer) if answer.head.is_empty() => view! { <p class="muted">{t!("No answer came.")}</p> }.into_any(),
         Some(answer) => {
-            view! { <Octets label="Head" text=answer.head.clone()/><Octets label="Body" text=answer.body.clone()/> }.into_any()
+            view! { <Octets label=t!("Head") text=answer.head.clone()/><Octets label=t!("Body") text=answer.body.clone()/> }
+                .into_any()
         }
-        None if watched.trouble.is_some() => view! { <p class="muted">"None, and none will come."</p> }.into_any(),
-        None => view! { <p class="muted waiting"><Icon name="clock"/>"Waiting for the answer"</p> }.into_any(),
+        None if watched.trouble.is_some() => view! { <p class="muted">{t!("None, and none will come.")}</p> }.into_any(),
+        None => view! { <p class="muted waiting"><Icon name="clock"/>{t!("Waiting for the answer")}</p> }.into_any(),
     }
 }

@@ -5,8 +5,8 @@ use super::curl;
 use crate::{
     domain::pages::orders::AttemptPage,
     ui::format::{bytes, date_time, shortened, span},
+    words::{reworded, t, tell},
 };
-use std::fmt::Write as _;
 
 /// Of an answer as many characters go along.
 const MOST_ANSWER: usize = 4_000;
@@ -19,51 +19,73 @@ pub fn message(page: &AttemptPage) -> String {
     let url = address(page);
     let head = without_secrets(&page.request_head);
     let mut text = String::new();
-    let verdict = attempt.cause.map_or("was confirmed", |_| "was not confirmed");
-    let _ = writeln!(text, "The payment notification of order {} {verdict}\n", one_line(&page.reference));
-    let _ = writeln!(text, "WHAT WAS SENT");
-    let sent = bytes(u64::try_from(page.request_body.len()).unwrap_or(u64::MAX));
-    let _ = writeln!(text, "An IPN with the status {}, {sent}, as POST.", one_line(&page.vendor_status));
-    let _ = writeln!(text, "To:       {url}");
+    let order = one_line(&page.reference);
+    let subject = match attempt.cause {
+        None => t!("The payment notification of order {order} was confirmed", order),
+        Some(_) => t!("The payment notification of order {order} was not confirmed", order),
+    };
+    let size = bytes(u64::try_from(page.request_body.len()).unwrap_or(u64::MAX));
+    let status = one_line(&page.vendor_status);
+    let mut line = |words: &str| {
+        text.push_str(words);
+        text.push('\n');
+    };
+    line(&subject);
+    line("");
+    line(t!("WHAT WAS SENT"));
+    line(&t!("An IPN with the status {status}, {size}, as POST.", status, size));
+    line(&t!("To:       {url}", url));
     if let Some(address) = &attempt.address {
-        let _ = writeln!(text, "Address:  {address}");
+        line(&t!("Address:  {address}", address));
     }
-    let _ = writeln!(text, "When:     {} UTC", date_time(attempt.started_at));
-    let _ = writeln!(text, "Delivery: {}, attempt {}", page.delivery.id, attempt.number);
-    text.push_str("\nWHAT CAME BACK\n");
+    line(&t!("When:     {time} UTC", time = date_time(attempt.started_at)));
+    line(&t!("Delivery: {id}, attempt {number}", id = page.delivery.id, number = attempt.number));
+    line("");
+    line(t!("WHAT CAME BACK"));
+    let took = span(attempt.timings.total);
     if page.answer_head.is_empty() {
-        let _ = writeln!(text, "No answer; it ended after {}.", span(attempt.timings.total));
+        line(&t!("No answer; it ended after {span}.", span = took));
     } else {
-        let _ = writeln!(text, "After {}:\n", span(attempt.timings.total));
+        line(&t!("After {span}:", span = took));
+        line("");
         text.push_str(&indented(&without_secrets(&page.answer_head)));
         text.push_str("    \n");
-        let body =
-            if page.answer_body.is_empty() { "(empty body)".to_owned() } else { shortened(&page.answer_body, MOST_ANSWER) };
+        let body = match page.answer_body.as_str() {
+            "" => t!("(empty body)").to_owned(),
+            body => shortened(body, MOST_ANSWER),
+        };
         text.push_str(&indented(&body));
     }
+    let mut line = |words: &str| {
+        text.push_str(words);
+        text.push('\n');
+    };
     if let Some(cause) = attempt.cause {
-        text.push_str("\nWHAT IS WRONG\n");
-        let _ = writeln!(text, "{}: {}", cause.label(), cause.sentence());
+        line("");
+        line(t!("WHAT IS WRONG"));
+        line(&format!("{}: {}", tell(cause.label()), tell(cause.sentence())));
         if !page.detail.note.is_empty() {
-            let _ = writeln!(text, "{}", page.detail.note);
+            line(&reworded(&page.detail.note));
         }
         for (name, value) in [
-            ("Receipt found:      ", &page.detail.found),
-            ("Hash we expected:   ", &page.detail.expected),
-            ("Text that is hashed:", &page.detail.source),
+            (t!("Receipt found:      "), &page.detail.found),
+            (t!("Hash we expected:   "), &page.detail.expected),
+            (t!("Text that is hashed:"), &page.detail.source),
         ] {
             if !value.is_empty() {
-                let _ = writeln!(text, "{name} {value}");
+                line(&format!("{name} {value}"));
             }
         }
-        let _ = writeln!(text, "\nWHAT TO DO\n{}", cause.cure());
+        line("");
+        line(t!("WHAT TO DO"));
+        line(tell(cause.cure()));
     }
     if !head.is_empty() {
-        text.push_str(
-            "\nHOW TO REPRODUCE\nThe same request again, signature included; your script may take it for a new message:\n\n",
-        );
-        text.push_str(&curl::command(&url, &head, &page.request_body));
-        text.push('\n');
+        line("");
+        line(t!("HOW TO REPRODUCE"));
+        line(t!("The same request again, signature included; your script may take it for a new message:"));
+        line("");
+        line(&curl::command(&url, &head, &page.request_body));
     }
     // Text of strangers must not turn the lines of a mail or a terminal.
     text.chars().map(|letter| if is_unsafe(letter) { '\u{fffd}' } else { letter }).collect()
@@ -78,7 +100,7 @@ pub fn address(page: &AttemptPage) -> String {
 pub fn without_secrets(head: &str) -> String {
     let hidden = |line: &str| match line.split_once(':') {
         Some((name, _)) if SECRET_HEADERS.iter().any(|part| name.to_ascii_lowercase().contains(part)) => {
-            format!("{name}: (left out)")
+            t!("{name}: (left out)", name)
         }
         _ => line.to_owned(),
     };

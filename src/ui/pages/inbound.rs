@@ -18,10 +18,11 @@ use crate::{
     rpc::lists::{find_inbound, list_views},
     ui::{
         components::{Ago, Empty, FormNotes, Icon, Moment, Notice, OrderBadge, TestBadge, Tone},
-        format::{counted, date},
+        format::date,
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
+    words::{rich, t, tell, tn},
 };
 use leptos::prelude::*;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub fn InboundPage() -> impl IntoView {
             mistakes.into_iter().map(|mistake| view! { <Notice tone=Tone::Warn title=mistake.message/> }).collect();
         let whole = filter.whole().query();
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Orders & Reports" window="Inbound">
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Orders & Reports") window=t!("Inbound")>
                 <ReportTabs slug=slug.clone() current="inbound"/>
                 <div class="stack">
                     <FormNotes flash=flash.clone()/>
@@ -63,45 +64,47 @@ pub fn InboundPage() -> impl IntoView {
 fn listener_options(listeners: &[ListenerChoice], chosen: Option<ListenerId>) -> AnyView {
     let mut choices: Vec<_> = listeners.iter().map(|listener| (listener.id.to_string(), listener.label.clone())).collect();
     if let Some(gone) = chosen.filter(|id| listeners.iter().all(|listener| listener.id != *id)) {
-        choices.push((gone.to_string(), "A listener that is not there".to_owned()));
+        choices.push((gone.to_string(), t!("A listener that is not there").to_owned()));
     }
-    options("Any", choices, &chosen.map(|id| id.to_string()).unwrap_or_default())
+    options(t!("Any"), choices, &chosen.map(|id| id.to_string()).unwrap_or_default())
 }
 
 /// The choice of a listener.
 pub fn listener_field(name: &'static str, listeners: &[ListenerChoice], chosen: Option<ListenerId>) -> AnyView {
     view! {
-        <div class="field"><label for=name>"Listener"</label><select id=name name=name>{listener_options(listeners, chosen)}</select></div>
+        <div class="field"><label for=name>{t!("Listener")}</label><select id=name name=name>{listener_options(listeners, chosen)}</select></div>
     }
     .into_any()
 }
 
 fn filter_line(slug: &str, filter: &InboundFilter, listeners: &[ListenerChoice]) -> AnyView {
     let base = format!("/m/{slug}/inbound");
-    let outcomes = Outcome::ALL.into_iter().map(|outcome| (outcome.code().to_owned(), outcome.label().to_owned())).collect();
+    let outcomes =
+        Outcome::ALL.into_iter().map(|outcome| (outcome.code().to_owned(), tell(outcome.label()).to_owned())).collect();
     let reasons = RefusalReason::ALL
         .into_iter()
         .filter(|reason| *reason != RefusalReason::UnknownListener)
-        .map(|reason| (reason.code().to_owned(), reason.label().to_owned()))
+        .map(|reason| (reason.code().to_owned(), tell(reason.label()).to_owned()))
         .collect();
     let test = filter.test.map_or("", |test| if test { "only" } else { "none" });
-    let tests = [("none", "Real only"), ("only", "TEST only")].map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();
+    let tests =
+        [("none", t!("Real only")), ("only", t!("TEST only"))].map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();
     let clear = base.clone();
     view! {
-        <form method="get" action=base class="filter" role="search" aria-label="This list">
+        <form method="get" action=base class="filter" role="search" aria-label=t!("This list")>
             <div class="field grow">
-                <label for="text">"Order or message"</label>
-                <input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false" placeholder="Reference, external reference or MESSAGE_ID" data-search=""/>
+                <label for="text">{t!("Order or message")}</label>
+                <input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false" placeholder=t!("Reference, external reference or MESSAGE_ID") data-search=""/>
             </div>
-            <div class="field"><label for="outcome">"Outcome"</label><select id="outcome" name="outcome">{options("Any", outcomes, filter.outcome.map_or("", Outcome::code))}</select></div>
-            <div class="field"><label for="reason">"Refused because"</label><select id="reason" name="reason">{options("Any", reasons, filter.reason.map_or("", RefusalReason::code))}</select></div>
+            <div class="field"><label for="outcome">{t!("Outcome")}</label><select id="outcome" name="outcome">{options(t!("Any"), outcomes, filter.outcome.map_or("", Outcome::code))}</select></div>
+            <div class="field"><label for="reason">{t!("Refused because")}</label><select id="reason" name="reason">{options(t!("Any"), reasons, filter.reason.map_or("", RefusalReason::code))}</select></div>
             {listener_field("listener", listeners, filter.listener)}
-            <div class="field"><label for="from">"From"</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
-            <div class="field"><label for="until">"To"</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
-            <div class="field"><label for="test">"Kind"</label><select id="test" name="test">{options("TEST and real", tests, test)}</select></div>
+            <div class="field"><label for="from">{t!("From")}</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
+            <div class="field"><label for="until">{t!("To")}</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
+            <div class="field"><label for="test">{t!("Kind")}</label><select id="test" name="test">{options(t!("TEST and real"), tests, test)}</select></div>
             <div class="actions">
-                <button class="button">"Search"</button>
-                <a class="button plain" href=clear>"Clear"</a>
+                <button class="button">{t!("Search")}</button>
+                <a class="button plain" href=clear>{t!("Clear")}</a>
             </div>
         </form>
     }
@@ -112,33 +115,33 @@ fn results(slug: &str, filter: &InboundFilter, list: &InboundList) -> AnyView {
     let base = format!("/m/{slug}/inbound");
     let turned = |filter: InboundFilter| format!("{base}{}", filter.query());
     let older = list.next.map(|next| {
-        let name = if list.looked_back_to.is_some() { "Look further back" } else { "Older messages" };
+        let name = if list.looked_back_to.is_some() { t!("Look further back") } else { t!("Older messages") };
         view! { <a class="button" rel="next" href=turned(InboundFilter { after: Some(next), ..filter.whole() })>{name}</a> }
     });
     let newer = list.previous.map(|previous| {
-        view! { <a class="button" rel="prev" href=turned(InboundFilter { before: Some(previous), ..filter.whole() })>"Newer messages"</a> }
+        view! { <a class="button" rel="prev" href=turned(InboundFilter { before: Some(previous), ..filter.whole() })>{t!("Newer messages")}</a> }
     });
     let newest = (filter.after.is_some() || filter.before.is_some())
-        .then(|| view! { <a class="button plain" href=turned(filter.whole())>"Newest"</a> });
-    let pager = view! { <nav class="pager" aria-label="Pages">{newest}{newer}{older}</nav> };
+        .then(|| view! { <a class="button plain" href=turned(filter.whole())>{t!("Newest")}</a> });
+    let pager = view! { <nav class="pager" aria-label=t!("Pages")>{newest}{newer}{older}</nav> };
     let truncated = list.truncated.then(|| {
-        view! { <Notice tone=Tone::Calm title="More orders fit than are looked through"><p>"Type more of the reference to find the rest."</p></Notice> }
+        view! { <Notice tone=Tone::Calm title=t!("More orders fit than are looked through")><p>{t!("Type more of the reference to find the rest.")}</p></Notice> }
     });
     let looked = list.looked_back_to.map(|at| {
-        view! { <p class="muted">"Looked through everything back to "<Moment at/>"; what fits is rare there."</p> }
+        view! { <p class="muted">{rich!("Looked through everything back to {time}; what fits is rare there.", time = view! { <Moment at/> })}</p> }
     });
     if list.rows.is_empty() {
         let is_search = filter.whole() != InboundFilter::default();
         let empty = match (looked, is_search) {
-            (Some(looked), _) => view! { <Empty title="Nothing fits so far">{looked}</Empty> }.into_any(),
+            (Some(looked), _) => view! { <Empty title=t!("Nothing fits so far")>{looked}</Empty> }.into_any(),
             (None, true) => {
-                view! { <Empty title="No message fits"><p>"Leave a part of the filter out, or clear it. Refused messages have no order and no kind: they show where neither is asked for."</p></Empty> }.into_any()
+                view! { <Empty title=t!("No message fits")><p>{t!("Leave a part of the filter out, or clear it. Refused messages have no order and no kind: they show where neither is asked for.")}</p></Empty> }.into_any()
             }
             (None, false) => {
                 let listeners = format!("/m/{slug}/listeners");
                 view! {
-                    <Empty title="Nothing has come in yet">
-                        <p>"Messages appear here as gateways post them to "<a href=listeners>"a listener"</a>", also those that are refused."</p>
+                    <Empty title=t!("Nothing has come in yet")>
+                        <p>{rich!("Messages appear here as gateways post them to {link}, also those that are refused.", link = view! { <a href=listeners>{t!("a listener")}</a> })}</p>
                     </Empty>
                 }
                 .into_any()
@@ -154,11 +157,11 @@ fn results(slug: &str, filter: &InboundFilter, list: &InboundList) -> AnyView {
             <table class="stacking rows compact">
                 <thead>
                     <tr>
-                        <th scope="col">"Message"</th>
-                        <th scope="col">"Outcome"</th>
-                        <th scope="col">"What it says"</th>
-                        <th scope="col">"Listener"</th>
-                        <th scope="col">"Came"</th>
+                        <th scope="col">{t!("Message")}</th>
+                        <th scope="col">{t!("Outcome")}</th>
+                        <th scope="col">{t!("What it says")}</th>
+                        <th scope="col">{t!("Listener")}</th>
+                        <th scope="col">{t!("Came")}</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
@@ -178,31 +181,36 @@ fn row(slug: &str, message: &InboundRow, listeners: &[ListenerChoice]) -> AnyVie
     });
     let listener = match listener {
         Some(link) => link.into_any(),
-        None => view! { <span class="muted">"Placed here"</span> }.into_any(),
+        None => view! { <span class="muted">{t!("Placed here")}</span> }.into_any(),
     };
     let id = format!("message-{}", message.place());
     match &message.message {
         InboundMessage::Accepted { row, message_id, .. } => {
             let address = format!("/m/{slug}/notifications/{}", row.id);
             let order = format!("/m/{slug}/orders/{}", row.order_id);
-            let (tone, icon, word) = if row.repeats > 0 { ("calm", "retry", "Repeated") } else { ("good", "check", "Accepted") };
+            let (tone, icon, word) =
+                if row.repeats > 0 { ("calm", "retry", t!("Repeated")) } else { ("good", "check", t!("Accepted")) };
             let times = (row.repeats > 0).then(|| {
-                let text = format!("came again {}, and was acknowledged again", counted(row.repeats.into(), "time", "times"));
+                let text = tn!(
+                    "came again {count} time, and was acknowledged again",
+                    "came again {count} times, and was acknowledged again",
+                    row.repeats.into()
+                );
                 view! { <span class="cause">{text}</span> }
             });
             let shown = if message_id.is_empty() { row.vendor_status.clone() } else { message_id.clone() };
             view! {
                 <tr id=id>
                     <td><div class="url-line"><a class="code" href=address>{shown}</a><span class="muted nowrap">{row.signatures.labels()}</span></div></td>
-                    <td data-label="Outcome"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span>{times}</td>
-                    <td data-label="What it says">
+                    <td data-label=t!("Outcome")><span class=format!("badge {tone}")><Icon name=icon/>{word}</span>{times}</td>
+                    <td data-label=t!("What it says")>
                         <div class="url-line">
-                            <span>"Order "<a class="code quiet-link" href=order>{row.reference.clone()}</a></span>
+                            <span>{rich!("Order {reference}", reference = view! { <a class="code quiet-link" href=order>{row.reference.clone()}</a> })}</span>
                             <span class="badges"><OrderBadge status=row.status vendor=row.vendor_status.clone()/><TestBadge test=row.test/></span>
                         </div>
                     </td>
-                    <td data-label="Listener">{listener}</td>
-                    <td data-label="Came"><Ago at=row.received_at/></td>
+                    <td data-label=t!("Listener")>{listener}</td>
+                    <td data-label=t!("Came")><Ago at=row.received_at/></td>
                 </tr>
             }
             .into_any()
@@ -210,15 +218,15 @@ fn row(slug: &str, message: &InboundRow, listeners: &[ListenerChoice]) -> AnyVie
         InboundMessage::Refused(row) => {
             let address = format!("/m/{slug}/refused/{}", row.id);
             let like = (row.suppressed > 0).then(|| {
-                view! { <span class="cause">{format!("and {} like it, not kept", crate::ui::format::count(row.suppressed.into()))}</span> }
+                view! { <span class="cause">{t!("and {count} like it, not kept", count = crate::ui::format::count(row.suppressed.into()))}</span> }
             });
             view! {
                 <tr id=id>
-                    <td><div class="url-line"><a href=address>{row.reason.label()}</a><span class="muted">"from "{row.peer.clone()}</span></div></td>
-                    <td data-label="Outcome"><span class="badge bad"><Icon name="cross"/>"Refused"</span>{like}</td>
-                    <td data-label="What it says"><div class="url-line"><span>{row.reason.sentence()}</span><span class="muted">{row.reason.cure()}</span></div></td>
-                    <td data-label="Listener">{listener}</td>
-                    <td data-label="Came"><Ago at=row.at/></td>
+                    <td><div class="url-line"><a href=address>{tell(row.reason.label())}</a><span class="muted">{t!("from {peer}", peer = row.peer)}</span></div></td>
+                    <td data-label=t!("Outcome")><span class="badge bad"><Icon name="cross"/>{t!("Refused")}</span>{like}</td>
+                    <td data-label=t!("What it says")><div class="url-line"><span>{tell(row.reason.sentence())}</span><span class="muted">{tell(row.reason.cure())}</span></div></td>
+                    <td data-label=t!("Listener")>{listener}</td>
+                    <td data-label=t!("Came")><Ago at=row.at/></td>
                 </tr>
             }
             .into_any()

@@ -8,6 +8,7 @@ use crate::{
         components::{Address, Icon, Octets, fact},
         shell::{Frame, Section},
     },
+    words::{rich, t},
 };
 use leptos::prelude::*;
 
@@ -21,20 +22,20 @@ pub fn KitPage() -> impl IntoView {
         let id = id?;
         let kit = read_kit(slug.clone(), id, language).await?;
         let crumbs = vec![
-            ("IPN settings".to_owned(), format!("/m/{slug}/settings/ipn")),
-            ("Notification URLs".to_owned(), format!("/m/{slug}/settings/urls")),
+            (t!("IPN settings").to_owned(), format!("/m/{slug}/settings/ipn")),
+            (t!("Notification URLs").to_owned(), format!("/m/{slug}/settings/urls")),
         ];
         let may_test = viewer.may(Permission::PlaceTestOrder);
         let actions = may_test.then(|| {
             view! {
-                <a class="button" href=format!("/m/{slug}/check?url={id}")><Icon name="check"/>"Check a message or receipt"</a>
-                <a class="button primary" href=format!("/m/{slug}/test-order?to=url-{id}")><Icon name="flask"/>"Test this URL"</a>
+                <a class="button" href=format!("/m/{slug}/check?url={id}")><Icon name="check"/>{t!("Check a message or receipt")}</a>
+                <a class="button primary" href=format!("/m/{slug}/test-order?to=url-{id}")><Icon name="flask"/>{t!("Test this URL")}</a>
             }
             .into_any()
         });
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Settings title=format!("Receiver kit for {}", kit.label) crumbs actions>
-                <nav class="tabs wrap" aria-label="Languages">
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title=t!("Receiver kit for {url}", url = kit.label) crumbs actions>
+                <nav class="tabs wrap" aria-label=t!("Languages")>
                     {kit.languages.iter().map(|language| {
                         let current = language.chosen.then_some("page");
                         view! { <a href=format!("/m/{slug}/settings/urls/{id}/kit?language={}", language.code) aria-current=current>{language.label.clone()}</a> }
@@ -49,23 +50,29 @@ pub fn KitPage() -> impl IntoView {
 
 fn content(kit: &Kit) -> AnyView {
     let tested = if kit.is_tested {
-        "Run against real messages in the tests of every version: several products, empty values, letters beyond ASCII."
+        t!("Run against real messages in the tests of every version: several products, empty values, letters beyond ASCII.")
     } else {
-        "Not run in our tests, because the system they run on has no package for it; it is kept like the others, line for line. Try it with Test this URL before you rely on it."
+        t!(
+            "Not run in our tests, because the system they run on has no package for it; it is kept like the others, line for line. Try it with Test this URL before you rely on it."
+        )
     };
     view! {
         <div class="stack">
             <dl class="facts panel">
-                {fact("URL", view! { <Address text=kit.url.clone() what="URL"/> })}
-                {fact("Messages are signed with", kit.algorithms.labels())}
-                {fact("This listener checks and answers with", kit.algorithm.label())}
-                {fact("Save it as", view! { <span class="code">{kit.file.clone()}</span> })}
+                {fact("URL", view! { <Address text=kit.url.clone() what=t!("URL")/> })}
+                {fact(t!("Messages are signed with"), kit.algorithms.labels())}
+                {fact(t!("This listener checks and answers with"), kit.algorithm.label())}
+                {fact(t!("Save it as"), view! { <span class="code">{kit.file.clone()}</span> })}
             </dl>
             <section class="panel stack" aria-labelledby="code">
-                <h2 id="code">"The listener"</h2>
-                <p>"It checks the signature, stores the message, and only then answers with the read receipt. The secret key comes from its environment: "<span class="code">"IPN_SECRET_KEY"</span>". While you change the key, "<span class="code">"IPN_SECRET_KEY_OLD"</span>" holds the one before. A message that comes again is answered again and stored once."</p>
+                <h2 id="code">{t!("The listener")}</h2>
+                <p>{rich!(
+                    "It checks the signature, stores the message, and only then answers with the read receipt. The secret key comes from its environment: {key}. While you change the key, {old_key} holds the one before. A message that comes again is answered again and stored once.",
+                    key = view! { <span class="code">"IPN_SECRET_KEY"</span> },
+                    old_key = view! { <span class="code">"IPN_SECRET_KEY_OLD"</span> }
+                )}</p>
                 <p class="muted">{tested}</p>
-                <Octets label="Code" text=kit.code.clone()/>
+                <Octets label=t!("Code") text=kit.code.clone()/>
             </section>
         </div>
     }

@@ -18,10 +18,11 @@ use crate::{
             Address, Ago, AlgorithmChoice, Check, ConflictNote, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge,
             TextField, Version, fact, save_label,
         },
-        format::{bytes, counted},
+        format::bytes,
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
+    words::{reworded, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -36,11 +37,11 @@ pub fn ListenersPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let list = read_listeners(slug.clone()).await?;
         let actions = list.may_change.then(|| {
-            view! { <a class="button primary" href=format!("/m/{slug}/listeners/new")><Icon name="plus"/>"New listener"</a> }
+            view! { <a class="button primary" href=format!("/m/{slug}/listeners/new")><Icon name="plus"/>{t!("New listener")}</a> }
                 .into_any()
         });
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Listeners title="Listeners" actions>
+            <Frame viewer merchant=Some(merchant) section=Section::Listeners title=t!("Listeners") actions>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
                     {table(&slug, &list)}
@@ -54,8 +55,8 @@ pub fn ListenersPage() -> impl IntoView {
 fn table(slug: &str, list: &ListenerList) -> AnyView {
     if list.rows.is_empty() {
         return view! {
-            <Empty title="No listeners yet">
-                <p>"A listener is the address that a gateway posts its notifications to. It checks their signature, stores them, and answers with the read receipt."</p>
+            <Empty title=t!("No listeners yet")>
+                <p>{t!("A listener is the address that a gateway posts its notifications to. It checks their signature, stores them, and answers with the read receipt.")}</p>
             </Empty>
         }
         .into_any();
@@ -70,13 +71,13 @@ fn table(slug: &str, list: &ListenerList) -> AnyView {
                     <td>
                         <div class="url-line">
                             <a href=format!("/m/{slug}/listeners/{}", row.id)>{row.label.clone()}</a>
-                            <Address text=address what="address"/>
+                            <Address text=address what=t!("address")/>
                         </div>
                     </td>
-                    <td data-label="Gateway">{row.gateway_label.clone()}</td>
-                    <td data-label="State">{state(row)}</td>
-                    <td data-label="Last received">{when(row.last_received_at)}</td>
-                    <td data-label="Last refused">{when(row.last_refused_at)}</td>
+                    <td data-label=t!("Gateway")>{row.gateway_label.clone()}</td>
+                    <td data-label=t!("State")>{state(row)}</td>
+                    <td data-label=t!("Last received")>{when(row.last_received_at)}</td>
+                    <td data-label=t!("Last refused")>{when(row.last_refused_at)}</td>
                 </tr>
             }
         })
@@ -85,8 +86,8 @@ fn table(slug: &str, list: &ListenerList) -> AnyView {
         <div class="table">
             <table class="stacking rows">
                 <thead><tr>
-                    <th scope="col">"Listener"</th><th scope="col">"Gateway"</th><th scope="col">"State"</th>
-                    <th scope="col">"Last received"</th><th scope="col">"Last refused"</th>
+                    <th scope="col">{t!("Listener")}</th><th scope="col">{t!("Gateway")}</th><th scope="col">{t!("State")}</th>
+                    <th scope="col">{t!("Last received")}</th><th scope="col">{t!("Last refused")}</th>
                 </tr></thead>
                 <tbody>{rows}</tbody>
             </table>
@@ -96,14 +97,14 @@ fn table(slug: &str, list: &ListenerList) -> AnyView {
 }
 
 fn state(row: &ListenerRow) -> impl IntoView + use<> {
-    let (tone, icon, word) = if row.enabled { ("good", "check", "Open") } else { ("quiet", "pause", "Switched off") };
+    let (tone, icon, word) = if row.enabled { ("good", "check", t!("Open")) } else { ("quiet", "pause", t!("Switched off")) };
     view! { <span class=format!("badge {tone}")><Icon name=icon/>{word}</span> }
 }
 
 fn when(at: Option<Timestamp>) -> AnyView {
     match at {
         Some(at) => view! { <Ago at/> }.into_any(),
-        None => view! { <span class="muted">"never"</span> }.into_any(),
+        None => view! { <span class="muted">{t!("never")}</span> }.into_any(),
     }
 }
 
@@ -117,15 +118,18 @@ pub fn NewListenerPage() -> impl IntoView {
             return Err(AppError::Forbidden);
         }
         let found = read_new_listener(slug.clone(), chosen).await?;
-        let crumbs = vec![("Listeners".to_owned(), format!("/m/{slug}/listeners"))];
+        let crumbs = vec![(t!("Listeners").to_owned(), format!("/m/{slug}/listeners"))];
         let flash = flash_of("listener");
-        let title = found.chosen.as_ref().map_or("New listener".to_owned(), |form| format!("New listener: {}", form.label));
+        let title = found
+            .chosen
+            .as_ref()
+            .map_or(t!("New listener").to_owned(), |form| t!("New listener: {gateway}", gateway = form.label));
         let content = match found.chosen {
             Some(form) => {
                 let other = format!("/m/{slug}/listeners/new");
                 view! {
                     <section class="panel"><ListenerForm slug listener=None form flash=flash.clone()/></section>
-                    <p><a class="quiet-link" href=other>"Choose another gateway"</a></p>
+                    <p><a class="quiet-link" href=other>{t!("Choose another gateway")}</a></p>
                 }
                 .into_any()
             }
@@ -157,19 +161,19 @@ fn chooser(slug: &str, choices: &[GatewayChoice], text: &str) -> AnyView {
                     view! { <li><a href=href>{choice.label.clone()}</a></li> }
                 })
                 .collect();
-            view! { <section class="gateway-group"><h2>{name}</h2><ul>{links}</ul></section> }
+            view! { <section class="gateway-group"><h2>{tell(&name).to_owned()}</h2><ul>{links}</ul></section> }
         })
         .collect();
     let nothing = groups.is_empty().then(|| {
-        view! { <Empty title="No gateway fits"><p>"Gateways that sign as Standard Webhooks describes fit \u{201c}Standard Webhooks\u{201d}. Others can be described in a file; whoever runs the server adds it."</p></Empty> }
+        view! { <Empty title=t!("No gateway fits")><p>{t!("Gateways that sign as Standard Webhooks describes fit \u{201c}Standard Webhooks\u{201d}. Others can be described in a file; whoever runs the server adds it.")}</p></Empty> }
     });
     view! {
         <form method="get" class="filter" role="search">
             <div class="field grow">
-                <label for="text">"Which gateway posts to it?"</label>
+                <label for="text">{t!("Which gateway posts to it?")}</label>
                 <input id="text" name="text" type="search" value=text.to_owned() placeholder="Stripe, VNPAY, Adyen …" autocomplete="off" autofocus=text.is_empty()/>
             </div>
-            <button class="button">"Look for it"</button>
+            <button class="button">{t!("Look for it")}</button>
         </form>
         <div class="gateways panel">{groups}{nothing}</div>
     }
@@ -183,7 +187,7 @@ pub fn ListenerPage() -> impl IntoView {
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let found = read_listener(slug.clone(), id?).await?;
-        let crumbs = vec![("Listeners".to_owned(), format!("/m/{slug}/listeners"))];
+        let crumbs = vec![(t!("Listeners").to_owned(), format!("/m/{slug}/listeners"))];
         let address = format!("{}{}", found.base, found.listener.path);
         let flash = flash_of("listener");
         let is_wrong = !flash.errors.is_empty() || flash.conflict.is_some();
@@ -194,7 +198,7 @@ pub fn ListenerPage() -> impl IntoView {
         let change = found.may_change.then(|| {
             view! {
                 <details class="panel narrow" open=is_wrong>
-                    <summary>"Settings of this listener"</summary>
+                    <summary>{t!("Settings of this listener")}</summary>
                     <ConflictNote flash=flash.clone() page=here/>
                     <ListenerForm slug listener=Some(listener) form flash=flash.clone()/>
                 </details>
@@ -205,11 +209,11 @@ pub fn ListenerPage() -> impl IntoView {
                 <div class="stack">
                     <FormNotes flash=flash.clone()/>
                     <section class="panel" aria-labelledby="address">
-                        <h2 id="address">"Its address"</h2>
-                        <p class="secret"><span class="code">{address.clone()}</span><Copy text=address what="address"/></p>
+                        <h2 id="address">{t!("Its address")}</h2>
+                        <p class="secret"><span class="code">{address.clone()}</span><Copy text=address what=t!("address")/></p>
                         <p class="muted">
-                            "Whoever knows the address can post to it; only messages that prove themselves are taken. "
-                            {found.gateway.has_algorithms.then(|| format!("Required: {}.", found.listener.required.labels()))}
+                            {t!("Whoever knows the address can post to it; only messages that prove themselves are taken.")}" "
+                            {found.gateway.has_algorithms.then(|| t!("Required: {algorithms}.", algorithms = found.listener.required.labels()))}
                         </p>
                         <p>{state(&found.listener)}</p>
                     </section>
@@ -226,10 +230,10 @@ pub fn ListenerPage() -> impl IntoView {
 /// What to enter where at the gateway, step by step.
 fn guide(page: &Page) -> AnyView {
     let guide = &page.guide;
-    let steps: Vec<_> = guide.steps.iter().map(|step| view! { <li>{step.clone()}</li> }).collect();
+    let steps: Vec<_> = guide.steps.iter().map(|step| view! { <li>{reworded(step)}</li> }).collect();
     let lines = |name: &'static str, lines: &[String]| {
         (!lines.is_empty()).then(|| {
-            let items: Vec<_> = lines.iter().map(|line| view! { <li>{line.clone()}</li> }).collect();
+            let items: Vec<_> = lines.iter().map(|line| view! { <li>{tell(line).to_owned()}</li> }).collect();
             fact(name, view! { <ul class="lines">{items}</ul> })
         })
     };
@@ -242,16 +246,16 @@ fn guide(page: &Page) -> AnyView {
     let has_sources = !sources.is_empty();
     view! {
         <section class="panel" aria-labelledby="guide">
-            <h2 id="guide">{format!("At {}", page.listener.gateway_label)}</h2>
+            <h2 id="guide">{t!("At {gateway}", gateway = page.listener.gateway_label)}</h2>
             <ol class="guide">{steps}</ol>
             <details>
-                <summary>"More about this gateway"</summary>
+                <summary>{t!("More about this gateway")}</summary>
                 <dl class="facts">
-                    {(!guide.proof.is_empty()).then(|| fact("Proof", guide.proof.clone()))}
-                    {(!guide.retries.is_empty()).then(|| fact("Tries again", guide.retries.clone()))}
-                    {lines("Posts from", &guide.addresses)}
-                    {lines("Not confirmed", &guide.unconfirmed)}
-                    {has_sources.then(|| fact("Described at", view! { <ul class="lines">{sources}</ul> }))}
+                    {(!guide.proof.is_empty()).then(|| fact(t!("Proof"), tell(&guide.proof).to_owned()))}
+                    {(!guide.retries.is_empty()).then(|| fact(t!("Tries again"), tell(&guide.retries).to_owned()))}
+                    {lines(t!("Posts from"), &guide.addresses)}
+                    {lines(t!("Not confirmed"), &guide.unconfirmed)}
+                    {has_sources.then(|| fact(t!("Described at"), view! { <ul class="lines">{sources}</ul> }))}
                 </dl>
             </details>
         </section>
@@ -264,7 +268,7 @@ fn guide(page: &Page) -> AnyView {
 fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, flash: Flash) -> impl IntoView {
     let is_new = listener.is_none();
     let version = listener.as_ref().map(|listener| listener.version);
-    let save = save_label(&flash, if is_new { "Create listener" } else { "Save" });
+    let save = save_label(&flash, if is_new { t!("Create listener") } else { t!("Save") });
     let enabled = if flash.values.is_empty() {
         listener.as_ref().is_none_or(|listener| listener.enabled)
     } else {
@@ -272,15 +276,15 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
     };
     let required = listener.as_ref().map_or(Algorithms::ALL, |listener| listener.required);
     let (label, id) = listener.map_or_else(Default::default, |listener| (listener.label, listener.id.to_string()));
-    let kept = "Leave it empty to keep the one that is stored.";
+    let kept = t!("Leave it empty to keep the one that is stored.");
     let secret_hint =
-        if is_new { format!("{} It is kept encrypted and never shown.", form.secret_hint) } else { kept.to_owned() };
+        if is_new { t!("{hint} It is kept encrypted and never shown.", hint = tell(&form.secret_hint)) } else { kept.to_owned() };
     let options: Vec<_> = form.options.into_iter().map(|ask| option_field(ask, &flash)).collect();
     let algorithms = form.has_algorithms.then(|| {
         view! {
             <AlgorithmChoice
-                flash=flash.clone() error_field="required" legend="Signatures that are enough" chosen=required
-                hint="At least one of these must be there. Whichever signatures come, all of them must be right."
+                flash=flash.clone() error_field="required" legend=t!("Signatures that are enough") chosen=required
+                hint=t!("At least one of these must be there. Whichever signatures come, all of them must be right.")
             />
         }
     });
@@ -291,11 +295,11 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
             {version.map(|version| view! { <Version flash=flash.clone() version/> })}
             {form_key()}
             <Hidden name="gateway" value=form.gateway.name()/>
-            <TextField flash=flash.clone() name="label" label="Name" value=label hint="Left empty, the gateway's name."/>
-            <TextField flash=flash.clone() name="secret" label=form.secret_label kind="password" required=is_new autocomplete="new-password" hint=secret_hint/>
+            <TextField flash=flash.clone() name="label" label=t!("Name") value=label hint=t!("Left empty, the gateway's name.")/>
+            <TextField flash=flash.clone() name="secret" label=tell(&form.secret_label).to_owned() kind="password" required=is_new autocomplete="new-password" hint=secret_hint/>
             {options}
             {algorithms}
-            <Check name="enabled" label="Open" checked=enabled hint="Switched off, it refuses everything, and the gateway tries again later."/>
+            <Check name="enabled" label=t!("Open") checked=enabled hint=t!("Switched off, it refuses everything, and the gateway tries again later.")/>
             <div class="actions"><button class="button primary">{save}</button></div>
         </form>
     }
@@ -304,22 +308,25 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
 /// A field for something that the gateway needs beside the secret.
 fn option_field(ask: GatewayAsk, flash: &Flash) -> AnyView {
     let name = format!("options[{}]", ask.name);
-    let hint =
-        if ask.secret && ask.is_set { format!("{} Leave it empty to keep the one that is stored.", ask.hint) } else { ask.hint };
+    let hint = if ask.secret && ask.is_set {
+        t!("{hint} Leave it empty to keep the one that is stored.", hint = tell(&ask.hint))
+    } else {
+        tell(&ask.hint).to_owned()
+    };
     let value = if ask.secret { String::new() } else { flash.value(&name).map_or(ask.value, str::to_owned) };
     let error = flash.error(&name).map(str::to_owned);
     let (is_wrong, focus) = (error.is_some(), flash.errors.first().is_some_and(|first| first.field == name));
     let note = format!("option-{}-note", ask.name);
     let described = (is_wrong || !hint.is_empty()).then(|| note.clone());
     let id = format!("option-{}", ask.name);
-    let optional = (!ask.required).then(|| view! { <span class="optional">"optional"</span> });
+    let optional = (!ask.required).then(|| view! { <span class="optional">{t!("optional")}</span> });
     let note = match error {
         Some(error) => view! { <p class="error" id=note><Icon name="alert"/>{error}</p> }.into_any(),
         None => (!hint.is_empty()).then(|| view! { <p class="hint" id=note>{hint}</p> }).into_any(),
     };
     view! {
         <div class="field" class:wrong=is_wrong>
-            <label for=id.clone()>{ask.label}{optional}</label>
+            <label for=id.clone()>{tell(&ask.label).to_owned()}{optional}</label>
             <input
                 id=id name=name value=value spellcheck="false" autofocus=focus
                 type=if ask.secret { "password" } else { "text" }
@@ -340,15 +347,15 @@ fn traffic(page: &Page) -> AnyView {
     let refused: Vec<_> = page.refused.iter().map(|row| refused_row(&base, row)).collect();
     view! {
         <section aria-labelledby="received">
-            <h2 id="received">"Received last"</h2>
+            <h2 id="received">{t!("Received last")}</h2>
             {if received.is_empty() {
-                view! { <Empty title="Nothing received yet"><p>"Enter the address above at the gateway and place an order there; it shows here within a second."</p></Empty> }.into_any()
+                view! { <Empty title=t!("Nothing received yet")><p>{t!("Enter the address above at the gateway and place an order there; it shows here within a second.")}</p></Empty> }.into_any()
             } else {
                 view! {
                     <div class="table"><table class="stacking">
                         <thead><tr>
-                            <th scope="col">"Order"</th><th scope="col">"Status"</th><th scope="col">"Signed with"</th>
-                            <th scope="col" class="number">"Repeats"</th><th scope="col">"Received"</th>
+                            <th scope="col">{t!("Order")}</th><th scope="col">{t!("Status")}</th><th scope="col">{t!("Signed with")}</th>
+                            <th scope="col" class="number">{t!("Repeats")}</th><th scope="col">{t!("Received")}</th>
                         </tr></thead>
                         <tbody>{received}</tbody>
                     </table></div>
@@ -356,15 +363,15 @@ fn traffic(page: &Page) -> AnyView {
             }}
         </section>
         <section aria-labelledby="refused">
-            <h2 id="refused">"Refused last"</h2>
+            <h2 id="refused">{t!("Refused last")}</h2>
             {if refused.is_empty() {
-                view! { <Empty title="Nothing refused"><p>"Messages that cannot be trusted are kept here with the reason."</p></Empty> }.into_any()
+                view! { <Empty title=t!("Nothing refused")><p>{t!("Messages that cannot be trusted are kept here with the reason.")}</p></Empty> }.into_any()
             } else {
                 view! {
                     <div class="table"><table class="stacking">
                         <thead><tr>
-                            <th scope="col">"Reason"</th><th scope="col">"From"</th>
-                            <th scope="col" class="number">"Size"</th><th scope="col">"Refused"</th>
+                            <th scope="col">{t!("Reason")}</th><th scope="col">{t!("From")}</th>
+                            <th scope="col" class="number">{t!("Size")}</th><th scope="col">{t!("Refused")}</th>
                         </tr></thead>
                         <tbody>{refused}</tbody>
                     </table></div>
@@ -379,10 +386,10 @@ fn received_row(base: &str, row: &ReceivedRow, proof: &str) -> AnyView {
     view! {
         <tr id=format!("received-{}", row.id)>
             <td><a href=format!("{base}/orders/{}", row.order_id)>{row.reference.clone()}</a>" "<TestBadge test=row.test/></td>
-            <td data-label="Status"><OrderBadge status=row.status vendor=row.vendor_status.clone()/></td>
-            <td data-label="Signed with">{signed_with(row, proof)}</td>
-            <td data-label="Repeats" class="number">{row.repeats}</td>
-            <td data-label="Received"><a class="quiet-link" href=format!("{base}/notifications/{}", row.id)><Ago at=row.received_at/></a></td>
+            <td data-label=t!("Status")><OrderBadge status=row.status vendor=row.vendor_status.clone()/></td>
+            <td data-label=t!("Signed with")>{signed_with(row, proof)}</td>
+            <td data-label=t!("Repeats") class="number">{row.repeats}</td>
+            <td data-label=t!("Received")><a class="quiet-link" href=format!("{base}/notifications/{}", row.id)><Ago at=row.received_at/></a></td>
         </tr>
     }
     .into_any()
@@ -390,26 +397,26 @@ fn received_row(base: &str, row: &ReceivedRow, proof: &str) -> AnyView {
 
 /// The algorithms that signed a message; of other gateways than 2Checkout its own.
 fn signed_with(row: &ReceivedRow, proof: &str) -> String {
-    if row.signatures.is_empty() && !proof.is_empty() { proof.to_owned() } else { row.signatures.labels() }
+    if row.signatures.is_empty() && !proof.is_empty() { tell(proof).to_owned() } else { row.signatures.labels() }
 }
 
 fn refused_row(base: &str, row: &RefusalRow) -> AnyView {
     let more = (row.suppressed > 0).then(|| {
-        let like = counted(u64::from(row.suppressed), "more like it was", "more like it were");
-        view! { <span class="muted">{format!("{like} not kept")}</span> }
+        let like = tn!("{count} more like it was not kept", "{count} more like it were not kept", u64::from(row.suppressed));
+        view! { <span class="muted">{like}</span> }
     });
     view! {
         <tr id=format!("refused-{}", row.id)>
             <td>
                 <div class="url-line">
-                    <a href=format!("{base}/refused/{}", row.id)><Icon name="alert"/>{row.reason.label()}</a>
-                    {(!row.detail.is_empty()).then(|| view! { <span class="muted">{row.detail.clone()}</span> })}
+                    <a href=format!("{base}/refused/{}", row.id)><Icon name="alert"/>{tell(row.reason.label())}</a>
+                    {(!row.detail.is_empty()).then(|| view! { <span class="muted">{reworded(&row.detail)}</span> })}
                     {more}
                 </div>
             </td>
-            <td data-label="From" class="code">{row.peer.clone()}</td>
-            <td data-label="Size" class="number">{bytes(row.size)}</td>
-            <td data-label="Refused"><Ago at=row.at/></td>
+            <td data-label=t!("From") class="code">{row.peer.clone()}</td>
+            <td data-label=t!("Size") class="number">{bytes(row.size)}</td>
+            <td data-label=t!("Refused")><Ago at=row.at/></td>
         </tr>
     }
     .into_any()

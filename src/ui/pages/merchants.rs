@@ -8,6 +8,7 @@ use crate::{
         components::{Ago, Empty, FormNotes, TextField},
         shell::{Frame, Section},
     },
+    words::t,
 };
 use leptos::prelude::*;
 
@@ -20,21 +21,21 @@ pub fn MerchantsPage() -> impl IntoView {
         let flash = flash_of("merchant");
         let welcome = flash_of("set-up");
         Ok(view! {
-            <Frame viewer section=Section::Merchants title="Merchants">
+            <Frame viewer section=Section::Merchants title=t!("Merchants")>
                 <div class="stack">
                     <FormNotes flash=welcome/>
                     <FormNotes flash=flash.clone()/>
                     {list(&merchants)}
                     <section class="panel narrow" aria-labelledby="add">
-                        <h2 id="add">"Add a merchant"</h2>
+                        <h2 id="add">{t!("Add a merchant")}</h2>
                         <form method="post" action="/rpc/merchants/add" class="stack">
                             {form_key()}
-                            <TextField flash=flash.clone() name="name" label="Name" required=true autofocus=merchants.is_empty()/>
+                            <TextField flash=flash.clone() name="name" label=t!("Name") required=true autofocus=merchants.is_empty()/>
                             <TextField
-                                flash name="secret_key" label="Secret key" kind="password" autocomplete="new-password"
-                                hint="Signs what is sent to the merchant's scripts. Enter the key that they use already, or leave it empty to have one made."
+                                flash name="secret_key" label=t!("Secret key") kind="password" autocomplete="new-password"
+                                hint=t!("Signs what is sent to the merchant's scripts. Enter the key that they use already, or leave it empty to have one made.")
                             />
-                            <div class="actions"><button class="button primary">"Add merchant"</button></div>
+                            <div class="actions"><button class="button primary">{t!("Add merchant")}</button></div>
                         </form>
                     </section>
                 </div>
@@ -46,7 +47,7 @@ pub fn MerchantsPage() -> impl IntoView {
 
 fn list(merchants: &[MerchantRow]) -> AnyView {
     if merchants.is_empty() {
-        return view! { <Empty title="No merchants yet"><p>"Add the first one below: its notifications, URLs and orders belong together."</p></Empty> }.into_any();
+        return view! { <Empty title=t!("No merchants yet")><p>{t!("Add the first one below: its notifications, URLs and orders belong together.")}</p></Empty> }.into_any();
     }
     let rows: Vec<_> = merchants
         .iter()
@@ -54,9 +55,9 @@ fn list(merchants: &[MerchantRow]) -> AnyView {
             view! {
                 <tr>
                     <td><a href=format!("/m/{}", row.merchant.slug)>{row.merchant.name.clone()}</a></td>
-                    <td data-label="Notification URLs" class="number">{row.urls}</td>
-                    <td data-label="Listeners" class="number">{row.listeners}</td>
-                    <td data-label="Added"><Ago at=row.created_at/></td>
+                    <td data-label=t!("Notification URLs") class="number">{row.urls}</td>
+                    <td data-label=t!("Listeners") class="number">{row.listeners}</td>
+                    <td data-label=t!("Added")><Ago at=row.created_at/></td>
                 </tr>
             }
         })
@@ -65,8 +66,8 @@ fn list(merchants: &[MerchantRow]) -> AnyView {
         <div class="table">
             <table class="stacking rows">
                 <thead><tr>
-                    <th scope="col">"Merchant"</th><th scope="col" class="number">"Notification URLs"</th>
-                    <th scope="col" class="number">"Listeners"</th><th scope="col">"Added"</th>
+                    <th scope="col">{t!("Merchant")}</th><th scope="col" class="number">{t!("Notification URLs")}</th>
+                    <th scope="col" class="number">{t!("Listeners")}</th><th scope="col">{t!("Added")}</th>
                 </tr></thead>
                 <tbody>{rows}</tbody>
             </table>

@@ -49,6 +49,7 @@ use crate::{
     },
     rpc::{CurrentUser, orders::request_key, people::read_viewer},
     ui::components::Hidden,
+    words::t,
 };
 use axum::http::{HeaderValue, StatusCode, header, request::Parts};
 use leptos::prelude::*;
@@ -64,19 +65,19 @@ fn page(load: impl Future<Output = Result<AnyView, AppError>> + Send + 'static) 
 /// The page of an error.
 fn failed(error: &AppError) -> AnyView {
     let (status, title) = match error {
-        AppError::SignIn => (StatusCode::UNAUTHORIZED, "Please sign in"),
-        AppError::Forbidden => (StatusCode::FORBIDDEN, "Not allowed"),
-        AppError::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
-        AppError::Gone(_) => (StatusCode::GONE, "Not kept any more"),
-        AppError::Invalid(_) => (StatusCode::BAD_REQUEST, "Not understood"),
-        AppError::Changed(_) => (StatusCode::CONFLICT, "Changed meanwhile"),
-        AppError::Unavailable | AppError::Connection => (StatusCode::SERVICE_UNAVAILABLE, "Please try again"),
-        AppError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
+        AppError::SignIn => (StatusCode::UNAUTHORIZED, t!("Please sign in")),
+        AppError::Forbidden => (StatusCode::FORBIDDEN, t!("Not allowed")),
+        AppError::NotFound => (StatusCode::NOT_FOUND, t!("Nothing here")),
+        AppError::Gone(_) => (StatusCode::GONE, t!("Not kept any more")),
+        AppError::Invalid(_) => (StatusCode::BAD_REQUEST, t!("Not understood")),
+        AppError::Changed(_) => (StatusCode::CONFLICT, t!("Changed meanwhile")),
+        AppError::Unavailable | AppError::Connection => (StatusCode::SERVICE_UNAVAILABLE, t!("Please try again")),
+        AppError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, t!("Something went wrong")),
     };
     if let Some(response) = use_context::<ResponseOptions>() {
         response.set_status(status);
     }
-    let sentence = error.to_string();
+    let sentence = error.sentence();
     let viewer = use_context::<Parts>().and_then(|parts| parts.extensions.get::<CurrentUser>().cloned());
     let is_known = viewer.is_some_and(|user| user.0.is_some());
     let again = use_context::<Parts>().and_then(|parts| parts.uri.path_and_query().map(ToString::to_string));
@@ -84,25 +85,25 @@ fn failed(error: &AppError) -> AnyView {
     let again = again.filter(|address| !address.starts_with("//")).unwrap_or_else(|| "/".to_owned());
     let help = match error {
         AppError::NotFound => view! {
-            <p>"An address that was typed or sent may have lost a part; what is older than records are kept is gone. Look for the order, message or delivery instead:"</p>
+            <p>{t!("An address that was typed or sent may have lost a part; what is older than records are kept is gone. Look for the order, message or delivery instead:")}</p>
         }
         .into_any(),
         AppError::Forbidden => view! {
-            <p>"Administrators may do everything, merchants what concerns their own settings, support reads and resends. An administrator can change your role."</p>
+            <p>{t!("Administrators may do everything, merchants what concerns their own settings, support reads and resends. An administrator can change your role.")}</p>
         }
         .into_any(),
         AppError::Unavailable | AppError::Connection => view! {
-            <p>"Messages from gateways are not lost meanwhile: what cannot be stored is not acknowledged, and gateways send it again."</p>
-            <p><a class="button primary" href=again>"Try again"</a></p>
+            <p>{t!("Messages from gateways are not lost meanwhile: what cannot be stored is not acknowledged, and gateways send it again.")}</p>
+            <p><a class="button primary" href=again>{t!("Try again")}</a></p>
         }
         .into_any(),
         AppError::Internal(_) => view! {
-            <p>"Trying again may help. If it does not, give this number to whoever runs the server: the log has the cause under it."</p>
-            <p><a class="button primary" href=again>"Try again"</a></p>
+            <p>{t!("Trying again may help. If it does not, give this number to whoever runs the server: the log has the cause under it.")}</p>
+            <p><a class="button primary" href=again>{t!("Try again")}</a></p>
         }
         .into_any(),
         AppError::Gone(_) | AppError::Changed(_) => ().into_any(),
-        AppError::SignIn => view! { <p><a class="button primary" href="/sign-in">"Sign in"</a></p> }.into_any(),
+        AppError::SignIn => view! { <p><a class="button primary" href="/sign-in">{t!("Sign in")}</a></p> }.into_any(),
         AppError::Invalid(mistakes) => {
             mistakes.iter().map(|mistake| view! { <p>{mistake.message.clone()}</p> }).collect::<Vec<_>>().into_any()
         }
@@ -117,7 +118,7 @@ fn failed(error: &AppError) -> AnyView {
             <p>{sentence}</p>
             {help}
             {is_known.then(|| view! { <SearchField/> })}
-            <p><a class="button" href="/">"To the dashboard"</a></p>
+            <p><a class="button" href="/">{t!("To the dashboard")}</a></p>
         </Plain>
     }
     .into_any()

@@ -18,10 +18,11 @@ use crate::{
             Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Masked, Moment, Notice, OrderBadge, Reveal, Revealed, ShadowBadge,
             Summary, TestBadge, Tone, fact, now,
         },
-        format::{counted, money},
+        format::money,
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
+    words::{rich, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -35,8 +36,8 @@ pub fn OrderPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let (after, mistake) = start(after, &at, newest_first);
         let story = read_story(slug.clone(), id?, newest_first, after).await?;
-        let title = format!("Order {}", story.order.reference);
-        let crumbs = vec![("Orders & Reports".to_owned(), format!("/m/{slug}/orders"))];
+        let title = t!("Order {reference}", reference = story.order.reference);
+        let crumbs = vec![(t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders"))];
         let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
             merchant: slug.clone(),
             of: "order",
@@ -67,7 +68,7 @@ fn start(after: String, at: &str, newest_first: bool) -> (String, Option<&'stati
             let at = if newest_first { at.plus(std::time::Duration::from_secs(60)) } else { Timestamp(at.0 - 1) };
             (Place { at, kind: if newest_first { 0 } else { 99 }, id: 0, number: 0 }.to_string(), None)
         }
-        None => (String::new(), Some("Enter the moment to go to as 2026-11-21T09:00, in UTC.")),
+        None => (String::new(), Some(t!("Enter the moment to go to as 2026-11-21T09:00, in UTC."))),
     }
 }
 
@@ -78,11 +79,11 @@ fn content(story: &Story, at: &str, masked: Option<Masked>) -> AnyView {
         {scripts(story)}
         <section aria-labelledby="story" class="stack">
             <div class="story-head">
-                <h2 id="story">"What happened"</h2>
+                <h2 id="story">{t!("What happened")}</h2>
                 {turns(story, at)}
             </div>
             {story.attempts_removed.then(|| view! {
-                <p class="muted">"Its attempts are not kept any more: they are older than exchanges are kept. How the deliveries ended stands above."</p>
+                <p class="muted">{t!("Its attempts are not kept any more: they are older than exchanges are kept. How the deliveries ended stands above.")}</p>
             })}
             {if story.entries.is_empty() { nothing(story) } else { timeline(story) }}
             {pager(story)}
@@ -93,10 +94,10 @@ fn content(story: &Story, at: &str, masked: Option<Masked>) -> AnyView {
 
 fn nothing(story: &Story) -> AnyView {
     if story.turn.after.is_some() {
-        return view! { <Empty title="Nothing happened there"><p>"The story has no entry behind this place."</p></Empty> }
+        return view! { <Empty title=t!("Nothing happened there")><p>{t!("The story has no entry behind this place.")}</p></Empty> }
             .into_any();
     }
-    view! { <Empty title="Nothing of it is kept any more"><p>"The retention time of its notifications is over."</p></Empty> }
+    view! { <Empty title=t!("Nothing of it is kept any more")><p>{t!("The retention time of its notifications is over.")}</p></Empty> }
         .into_any()
 }
 
@@ -105,16 +106,16 @@ fn concern(story: &Story) -> AnyView {
     match story.concern {
         None => ().into_any(),
         Some(Concern::PaidSentNowhere) => view! {
-            <Notice tone=Tone::Warn title="Paid, and sent nowhere">
-                <p>"No script was told of this order, because no notification URL was set up when its messages came."</p>
-                {has_urls.then(|| view! { <p>"Resend a message below to the URLs of now."</p> })}
-                {(!has_urls).then(|| view! { <p><a href=format!("/m/{slug}/settings/urls/new")>"Add a notification URL"</a>", then resend a message below."</p> })}
+            <Notice tone=Tone::Warn title=t!("Paid, and sent nowhere")>
+                <p>{t!("No script was told of this order, because no notification URL was set up when its messages came.")}</p>
+                {has_urls.then(|| view! { <p>{t!("Resend a message below to the URLs of now.")}</p> })}
+                {(!has_urls).then(|| view! { <p>{rich!("{link}, then resend a message below.", link = view! { <a href=format!("/m/{slug}/settings/urls/new")>{t!("Add a notification URL")}</a> })}</p> })}
             </Notice>
         }
         .into_any(),
         Some(Concern::PaidUnconfirmed) => view! {
-            <Notice tone=Tone::Bad title="Paid, and no script has confirmed it">
-                <p>"The customer has paid; nothing shows that the shop knows. What stands in the way is told below, URL by URL."</p>
+            <Notice tone=Tone::Bad title=t!("Paid, and no script has confirmed it")>
+                <p>{t!("The customer has paid; nothing shows that the shop knows. What stands in the way is told below, URL by URL.")}</p>
             </Notice>
         }
         .into_any(),
@@ -140,16 +141,16 @@ fn facts(order: &OrderRow, gateway: &str, masked: Option<Masked>) -> AnyView {
     };
     view! {
         <dl class="facts panel">
-            {fact("Status", status)}
-            {fact("Amount", view! { <span class="amount">{amount}</span> })}
-            {fact("Deliveries", view! { <Summary deliveries=order.deliveries/> })}
-            {fact("Reference", copied(&order.reference, "reference"))}
-            {fact("External reference", copied(&order.external, "external reference"))}
-            {fact("Customer", personal(&order.customer, "customer", "customer's name"))}
-            {fact("E-mail", personal(&order.email, "email", "e-mail address"))}
-            {fact("Gateway", gateway.to_owned())}
-            {fact("First seen", view! { <Moment at=order.created_at/> })}
-            {fact("Last message", view! { <Ago at=order.updated_at/> })}
+            {fact(t!("Status"), status)}
+            {fact(t!("Amount"), view! { <span class="amount">{amount}</span> })}
+            {fact(t!("Deliveries"), view! { <Summary deliveries=order.deliveries/> })}
+            {fact(t!("Reference"), copied(&order.reference, t!("reference")))}
+            {fact(t!("External reference"), copied(&order.external, t!("external reference")))}
+            {fact(t!("Customer"), personal(&order.customer, "customer", t!("customer's name")))}
+            {fact(t!("E-mail"), personal(&order.email, "email", t!("e-mail address")))}
+            {fact(t!("Gateway"), tell(gateway).to_owned())}
+            {fact(t!("First seen"), view! { <Moment at=order.created_at/> })}
+            {fact(t!("Last message"), view! { <Ago at=order.updated_at/> })}
         </dl>
     }
     .into_any()
@@ -158,13 +159,13 @@ fn facts(order: &OrderRow, gateway: &str, masked: Option<Masked>) -> AnyView {
 /// Did each script get it? One sentence for each URL.
 fn scripts(story: &Story) -> AnyView {
     if story.urls.is_empty() {
-        return view! { <p class="muted">"It went to no URL: when its messages came there was none whose triggers take them."</p> }.into_any();
+        return view! { <p class="muted">{t!("It went to no URL: when its messages came there was none whose triggers take them.")}</p> }.into_any();
     }
     let slug = &story.merchant.slug;
     let rows: Vec<_> = story.urls.iter().map(|url| script(slug, url)).collect();
     view! {
         <section aria-labelledby="scripts">
-            <h2 id="scripts">"Did the script get it?"</h2>
+            <h2 id="scripts">{t!("Did the script get it?")}</h2>
             <ul class="panel scripts">{rows}</ul>
         </section>
     }
@@ -191,62 +192,72 @@ fn script(slug: &str, standing: &UrlStanding) -> AnyView {
 /// Whether the script of a URL got the messages, in a sentence.
 fn sentence(standing: &UrlStanding) -> AnyView {
     let delivery = &standing.latest;
-    let tries = counted(u64::from(delivery.attempts), "try", "tries");
-    let last = delivery.last_cause.map(|cause| format!(", the last with “{}”", cause.label())).unwrap_or_default();
+    let tries = tn!("{count} try", "{count} tries", u64::from(delivery.attempts));
+    let last = delivery.last_cause.map(|cause| t!(", the last with “{cause}”", cause = tell(cause.label()))).unwrap_or_default();
     let what = match (standing.messages, standing.is_current) {
-        (1, true) => "the message",
-        (_, true) => "the latest message",
-        _ => "the last message that was sent there",
+        (1, true) => t!("the message"),
+        (_, true) => t!("the latest message"),
+        _ => t!("the last message that was sent there"),
     };
     let head = match delivery.state {
         DeliveryState::Confirmed => {
-            let how = if delivery.attempts == 1 { "at the first try".to_owned() } else { format!("after {tries}") };
             let at = delivery.finished_at.unwrap_or(delivery.created_at);
-            view! { {format!("Yes: it confirmed {what} {how}, ")}<Ago at/>"." }.into_any()
+            let time = view! { <Ago at/> };
+            if delivery.attempts == 1 {
+                rich!("Yes: it confirmed {message} at the first try, {time}.", message = what, time).into_any()
+            } else {
+                rich!("Yes: it confirmed {message} after {tries}, {time}.", message = what, tries, time).into_any()
+            }
         }
         DeliveryState::Queued | DeliveryState::Sending | DeliveryState::Retrying => {
-            let failed = if delivery.attempts == 0 {
-                format!("Not yet: {what} has not been tried. The first try is ")
-            } else {
-                format!("Not yet: {what} failed {tries}{last}. The next try is ")
-            };
             let due = match delivery.due_at {
                 Some(due) if due > now() => view! { <Ago at=due/> }.into_any(),
-                _ => view! { "due, in the queue" }.into_any(),
+                _ => t!("due, in the queue").into_any(),
             };
-            view! { {failed}{due}"." }.into_any()
+            if delivery.attempts == 0 {
+                rich!("Not yet: {message} has not been tried. The first try is {due}.", message = what, due).into_any()
+            } else {
+                rich!("Not yet: {message} failed {tries}{last}. The next try is {due}.", message = what, tries, last, due)
+                    .into_any()
+            }
         }
         DeliveryState::Held => {
-            let tried = if delivery.attempts == 0 { String::new() } else { format!(" {tries} failed before{last}.") };
-            view! { {format!("Not yet: {what} is kept back, because the URL is on hold.{tried}")} }.into_any()
+            let kept = t!("Not yet: {message} is kept back, because the URL is on hold.", message = what);
+            if delivery.attempts == 0 {
+                kept.into_any()
+            } else {
+                format!("{kept} {}", t!("{tries} failed before{last}.", tries, last)).into_any()
+            }
         }
         DeliveryState::Expired => {
-            view! { {format!("No: {what} was given up after {tries}{last}. Once the cause is cured, resend it.")} }.into_any()
+            t!("No: {message} was given up after {tries}{last}. Once the cause is cured, resend it.", message = what, tries, last)
+                .into_any()
         }
         DeliveryState::Cancelled if delivery.origin == Origin::Debug && delivery.attempts > 0 => {
-            view! { {format!("No: it did not confirm {what} when it was resent for debug{last}.")} }.into_any()
+            t!("No: it did not confirm {message} when it was resent for debug{last}.", message = what, last).into_any()
         }
-        DeliveryState::Cancelled => view! { {format!("No: {what} was cancelled before the script confirmed it.")} }.into_any(),
+        DeliveryState::Cancelled => t!("No: {message} was cancelled before the script confirmed it.", message = what).into_any(),
     };
     let missing = standing.messages - standing.confirmed;
     let is_latest_missing = delivery.state != DeliveryState::Confirmed;
     let others = missing.saturating_sub(u32::from(is_latest_missing));
-    let mut tail = String::new();
+    let mut tail: Vec<String> = Vec::new();
     match (others, standing.messages - 1) {
         (0, _) => {}
-        (1, 1) => tail.push_str(" The message before it is not confirmed."),
-        (others, all) if others == all => tail.push_str(&format!(" None of the {all} messages before it is confirmed.")),
-        (1, all) => tail.push_str(&format!(" Of the {all} messages before it one is not confirmed.")),
-        (others, all) => tail.push_str(&format!(" Of the {all} messages before it {others} are not confirmed.")),
+        (1, 1) => tail.push(t!("The message before it is not confirmed.").to_owned()),
+        (others, all) if others == all => tail.push(t!("None of the {all} messages before it is confirmed.", all)),
+        (1, all) => tail.push(t!("Of the {all} messages before it one is not confirmed.", all)),
+        (others, all) => tail.push(t!("Of the {all} messages before it {others} are not confirmed.", all, others)),
     }
     if !standing.is_current {
-        tail.push_str(" It was not sent the order's latest message.");
+        tail.push(t!("It was not sent the order's latest message.").to_owned());
     }
     if standing.removed {
-        tail.push_str(" The URL was removed from the settings.");
+        tail.push(t!("The URL was removed from the settings.").to_owned());
     } else if standing.held && delivery.state != DeliveryState::Held {
-        tail.push_str(" The URL is on hold now.");
+        tail.push(t!("The URL is on hold now.").to_owned());
     }
+    let tail: String = tail.into_iter().map(|sentence| format!(" {sentence}")).collect();
     view! { {head}{tail} }.into_any()
 }
 
@@ -257,15 +268,15 @@ fn turns(story: &Story, at: &str) -> AnyView {
     let is_long = story.more || story.turn.after.is_some();
     let current = |is: bool| is.then_some("true");
     view! {
-        <nav class="turns" aria-label="Order of the story">
-            <a class="button small" href=base.clone() aria-current=current(!newest)>"Oldest first"</a>
-            <a class="button small" href=format!("{base}?order=newest") aria-current=current(newest)>"Newest first"</a>
+        <nav class="turns" aria-label=t!("Order of the story")>
+            <a class="button small" href=base.clone() aria-current=current(!newest)>{t!("Oldest first")}</a>
+            <a class="button small" href=format!("{base}?order=newest") aria-current=current(newest)>{t!("Newest first")}</a>
             {is_long.then(|| view! {
                 <form class="jump" method="get" action=base.clone()>
                     {newest.then(|| view! { <input type="hidden" name="order" value="newest"/> })}
-                    <label for="at">"Go to (UTC)"</label>
+                    <label for="at">{t!("Go to (UTC)")}</label>
                     <input id="at" name="at" type="datetime-local" value=at.to_owned()/>
-                    <button class="button small">"Go"</button>
+                    <button class="button small">{t!("Go")}</button>
                 </form>
             })}
         </nav>
@@ -276,14 +287,15 @@ fn turns(story: &Story, at: &str) -> AnyView {
 fn pager(story: &Story) -> AnyView {
     let base = format!("/m/{}/orders/{}", story.merchant.slug, story.order.id);
     let order = if story.turn.newest_first { "order=newest&" } else { "" };
-    let (first, next) = if story.turn.newest_first { ("To the newest", "Earlier") } else { ("To the beginning", "Later") };
+    let (first, next) =
+        if story.turn.newest_first { (t!("To the newest"), t!("Earlier")) } else { (t!("To the beginning"), t!("Later")) };
     let last = story.entries.last().filter(|_| story.more).map(|entry| format!("{base}?{order}after={}", entry.place));
     let start = format!("{base}?{}", order.trim_end_matches('&')).trim_end_matches('?').to_owned();
     let is_inside = story.turn.after.is_some();
     (last.is_some() || is_inside)
         .then(|| {
             view! {
-                <nav class="pager" aria-label="Pages of the story">
+                <nav class="pager" aria-label=t!("Pages of the story")>
                     {is_inside.then(|| view! { <a class="button" href=start>{first}</a> })}
                     {last.map(|address| view! { <a class="button" rel="next" href=address>{next}<Icon name="next"/></a> })}
                 </nav>
@@ -301,18 +313,21 @@ pub fn asked_by(delivery: &DeliveryView) -> AnyView {
 pub fn asked(delivery: &DeliveryView) -> Option<String> {
     let what = match delivery.origin {
         Origin::Arrival => return None,
-        Origin::Resend => "Resent",
-        Origin::Debug => "Resent for debug",
-        Origin::Bulk => "Resent in bulk",
+        Origin::Resend => t!("Resent"),
+        Origin::Debug => t!("Resent for debug"),
+        Origin::Bulk => t!("Resent in bulk"),
     };
-    Some(format!("{what}{}", delivery.actor.as_deref().map(|actor| format!(" by {actor}")).unwrap_or_default()))
+    Some(match delivery.actor.as_deref() {
+        Some(actor) => t!("{done} by {actor}", done = what, actor),
+        None => what.to_owned(),
+    })
 }
 
 /// The next attempt, or how it ended.
 pub fn when(delivery: &DeliveryView) -> AnyView {
     match (delivery.due_at, delivery.finished_at.or(delivery.last_attempt_at)) {
-        (Some(due), _) if delivery.state.is_open() && due <= now() => view! { "due, in the queue" }.into_any(),
-        (Some(due), _) if delivery.state.is_open() => view! { "next "<Ago at=due/> }.into_any(),
+        (Some(due), _) if delivery.state.is_open() && due <= now() => t!("due, in the queue").into_any(),
+        (Some(due), _) if delivery.state.is_open() => rich!("next {time}", time = view! { <Ago at=due/> }).into_any(),
         (_, Some(at)) => view! { <Ago at/> }.into_any(),
         _ => view! { <Ago at=delivery.created_at/> }.into_any(),
     }

@@ -15,11 +15,12 @@ use crate::{
         format::money,
         islands::{
             live::{Live, Subject},
-            search::OrderSearch,
+            search::{OrderSearch, SearchWords},
         },
         query,
         shell::{Frame, Section},
     },
+    words::{rich, t},
 };
 use leptos::prelude::*;
 
@@ -32,7 +33,8 @@ pub fn OrdersPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let list = find_orders(slug.clone(), filter.clone()).await?;
         let actions = viewer.may(Permission::PlaceTestOrder).then(|| {
-            view! { <a class="button" href=format!("/m/{slug}/test-order")><Icon name="flask"/>"Place TEST order"</a> }.into_any()
+            view! { <a class="button" href=format!("/m/{slug}/test-order")><Icon name="flask"/>{t!("Place TEST order")}</a> }
+                .into_any()
         });
         let kept = list_views(slug.clone(), ListKind::Orders).await?;
         let flash = any_flash();
@@ -40,12 +42,12 @@ pub fn OrdersPage() -> impl IntoView {
         // An older page of the list does not move by itself under the reader's eyes.
         let subject = if filter.after.is_none() { Subject::Merchant(slug.clone()) } else { Subject::Nothing };
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Orders & Reports" window="Orders" actions>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Orders & Reports") window=t!("Orders") actions>
                 <ReportTabs slug=slug.clone() current="orders"/>
                 <div class="stack">
                     <FormNotes flash=flash.clone()/>
                     {views(&slug, ListKind::Orders, &kept, &whole, &flash)}
-                    <OrderSearch merchant=slug.clone() filter=filter.clone()/>
+                    <OrderSearch merchant=slug.clone() filter=filter.clone() words=SearchWords::told()/>
                     <Live subject>{results(&format!("/m/{slug}"), &filter, &list)}</Live>
                 </div>
             </Frame>
@@ -58,12 +60,12 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
     if list.rows.is_empty() {
         let is_search = OrderFilter { after: None, ..filter.clone() } != OrderFilter::default();
         return if is_search {
-            view! { <Empty title="No order fits"><p>"The text is looked for at the beginning of references and e-mail addresses; where those are masked for you, only the whole address is found. Try less of it, or clear the filter."</p></Empty> }.into_any()
+            view! { <Empty title=t!("No order fits")><p>{t!("The text is looked for at the beginning of references and e-mail addresses; where those are masked for you, only the whole address is found. Try less of it, or clear the filter.")}</p></Empty> }.into_any()
         } else {
             let test_order = format!("{base}/test-order");
             view! {
-                <Empty title="No orders yet">
-                    <p>"They appear here as notifications arrive. "<a href=test_order>"Place a TEST order"</a>" to see one at once."</p>
+                <Empty title=t!("No orders yet")>
+                    <p>{rich!("They appear here as notifications arrive. {link} to see one at once.", link = view! { <a href=test_order>{t!("Place a TEST order")}</a> })}</p>
                 </Empty>
             }.into_any()
         };
@@ -71,14 +73,14 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
     let rows: Vec<_> = list.rows.iter().map(|order| row(base, order)).collect();
     let older = list.rows.last().filter(|_| list.more).map(|last| {
         let next = OrderFilter { after: Some(last.id), ..filter.clone() };
-        view! { <a class="button" rel="next" href=format!("{base}/orders{}", query::write(&next))>"Older orders"</a> }
+        view! { <a class="button" rel="next" href=format!("{base}/orders{}", query::write(&next))>{t!("Older orders")}</a> }
     });
     let newest = filter.after.is_some().then(|| {
         let first = OrderFilter { after: None, ..filter.clone() };
-        view! { <a class="button" href=format!("{base}/orders{}", query::write(&first))>"Newest orders"</a> }
+        view! { <a class="button" href=format!("{base}/orders{}", query::write(&first))>{t!("Newest orders")}</a> }
     });
     let truncated = list.truncated.then(|| {
-        view! { <Notice tone=Tone::Calm title="More orders fit than are looked through"><p>"Type more of the text to find the rest."</p></Notice> }
+        view! { <Notice tone=Tone::Calm title=t!("More orders fit than are looked through")><p>{t!("Type more of the text to find the rest.")}</p></Notice> }
     });
     view! {
         {truncated}
@@ -86,18 +88,18 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
             <table class="stacking rows orders compact">
                 <thead>
                     <tr>
-                        <th scope="col">"Order"</th>
-                        <th scope="col">"Customer"</th>
-                        <th scope="col">"Status"</th>
-                        <th scope="col" class="number">"Amount"</th>
-                        <th scope="col">"Deliveries"</th>
-                        <th scope="col">"Last change"</th>
+                        <th scope="col">{t!("Order")}</th>
+                        <th scope="col">{t!("Customer")}</th>
+                        <th scope="col">{t!("Status")}</th>
+                        <th scope="col" class="number">{t!("Amount")}</th>
+                        <th scope="col">{t!("Deliveries")}</th>
+                        <th scope="col">{t!("Last change")}</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>
-        <nav class="pager" aria-label="Pages">{newest}{older}</nav>
+        <nav class="pager" aria-label=t!("Pages")>{newest}{older}</nav>
     }
     .into_any()
 }
@@ -111,11 +113,11 @@ fn row(base: &str, order: &OrderRow) -> AnyView {
                     <span class="muted clip">{order.external.clone()}</span>
                 </div>
             </td>
-            <td data-label="Customer"><div class="url-line"><span>{order.customer.clone()}</span><span class="muted clip">{order.email.clone()}</span></div></td>
-            <td data-label="Status"><OrderBadge status=order.status vendor=order.vendor_status.clone()/></td>
-            <td data-label="Amount" class="number">{order.amount.as_ref().map_or_else(|| "—".to_owned(), money)}</td>
-            <td data-label="Deliveries"><Summary deliveries=order.deliveries/></td>
-            <td data-label="Last change"><Ago at=order.updated_at/></td>
+            <td data-label=t!("Customer")><div class="url-line"><span>{order.customer.clone()}</span><span class="muted clip">{order.email.clone()}</span></div></td>
+            <td data-label=t!("Status")><OrderBadge status=order.status vendor=order.vendor_status.clone()/></td>
+            <td data-label=t!("Amount") class="number">{order.amount.as_ref().map_or_else(|| "—".to_owned(), money)}</td>
+            <td data-label=t!("Deliveries")><Summary deliveries=order.deliveries/></td>
+            <td data-label=t!("Last change")><Ago at=order.updated_at/></td>
         </tr>
     }
     .into_any()

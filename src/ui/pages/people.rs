@@ -12,6 +12,7 @@ use crate::{
         components::{Ago, Copy, Empty, FormNotes, Icon, Notice, SelectField, TextField, Tone, note},
         shell::{Frame, Section},
     },
+    words::{t, tell},
 };
 use leptos::prelude::*;
 
@@ -23,28 +24,28 @@ pub fn PeoplePage() -> impl IntoView {
         let viewer = read_viewer().await?;
         let list = read_users(filter.clone()).await?;
         let flash = flash_of("invite");
-        let actions = view! { <a class="button" href="/roles"><Icon name="shield"/>"Who may what"</a> }.into_any();
+        let actions = view! { <a class="button" href="/roles"><Icon name="shield"/>{t!("Who may what")}</a> }.into_any();
         Ok(view! {
-            <Frame viewer section=Section::People title="People" actions=Some(actions)>
+            <Frame viewer section=Section::People title=t!("People") actions=Some(actions)>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
                     <NewLink flash=any_flash()/>
                     <form method="get" action="/people" class="filter" role="search">
                         <div class="field grow">
-                            <label for="text">"Search"</label>
-                            <input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false" placeholder="A part of the e-mail address" data-search=""/>
+                            <label for="text">{t!("Search")}</label>
+                            <input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false" placeholder=t!("A part of the e-mail address") data-search=""/>
                         </div>
-                        <button class="button">"Search"</button>
+                        <button class="button">{t!("Search")}</button>
                     </form>
                     {table(&filter, &list)}
                     <section class="panel narrow" aria-labelledby="invite">
-                        <h2 id="invite">"Invite somebody"</h2>
-                        <p class="muted">"You get a link to send on, by which the person chooses a password. It works once and for seven days."</p>
+                        <h2 id="invite">{t!("Invite somebody")}</h2>
+                        <p class="muted">{t!("You get a link to send on, by which the person chooses a password. It works once and for seven days.")}</p>
                         <form method="post" action="/rpc/users/invite" class="stack">
                             {form_key()}
-                            <TextField flash=flash.clone() name="email" label="E-mail address" kind="email" required=true/>
+                            <TextField flash=flash.clone() name="email" label=t!("E-mail address") kind="email" required=true/>
                             <Rights flash choices=list.choices role=String::new() merchants=Vec::new()/>
-                            <div class="actions"><button class="button primary">"Make invitation link"</button></div>
+                            <div class="actions"><button class="button primary">{t!("Make invitation link")}</button></div>
                         </form>
                     </section>
                 </div>
@@ -58,7 +59,7 @@ pub fn PeoplePage() -> impl IntoView {
 #[component]
 pub fn Rights(flash: Flash, choices: UserChoices, role: String, merchants: Vec<MerchantRef>) -> impl IntoView {
     let role = if role.is_empty() { "support".to_owned() } else { role };
-    let roles = choices.roles.iter().map(|role| (role.name().to_owned(), role.label().to_owned())).collect();
+    let roles = choices.roles.iter().map(|role| (role.name().to_owned(), tell(role.label()).to_owned())).collect();
     // What was typed, or what is stored.
     let typed: Option<Vec<String>> = flash.value("merchants").map(|typed| typed.split(' ').map(str::to_owned).collect());
     let error = flash.error("merchants").map(str::to_owned);
@@ -81,11 +82,11 @@ pub fn Rights(flash: Flash, choices: UserChoices, role: String, merchants: Vec<M
         })
         .collect();
     let hint =
-        "A merchant person needs at least one. Support that is tied to none sees every merchant; administrators always do.";
+        t!("A merchant person needs at least one. Support that is tied to none sees every merchant; administrators always do.");
     view! {
-        <SelectField flash name="role" label="Role" options=roles value=role/>
+        <SelectField flash name="role" label=t!("Role") options=roles value=role/>
         <fieldset class="field" class:wrong=is_wrong>
-            <legend>"Merchants"</legend>
+            <legend>{t!("Merchants")}</legend>
             <div class="choices">{boxes}</div>
             {note("merchants", error, hint.to_owned())}
         </fieldset>
@@ -97,9 +98,9 @@ pub fn Rights(flash: Flash, choices: UserChoices, role: String, merchants: Vec<M
 pub fn NewLink(flash: Flash) -> impl IntoView {
     flash.link.map(|(email, link)| {
         view! {
-            <Notice tone=Tone::Warn title=format!("Copy the link for {email} now: it is shown this once")>
-                <p class="secret"><span class="code">{link.clone()}</span><Copy text=link what="link"/></p>
-                <p>"Send it to the person yourself. It works once and for seven days; whoever has it can choose the password."</p>
+            <Notice tone=Tone::Warn title=t!("Copy the link for {email} now: it is shown this once", email)>
+                <p class="secret"><span class="code">{link.clone()}</span><Copy text=link what=t!("link")/></p>
+                <p>{t!("Send it to the person yourself. It works once and for seven days; whoever has it can choose the password.")}</p>
             </Notice>
         }
     })
@@ -108,31 +109,31 @@ pub fn NewLink(flash: Flash) -> impl IntoView {
 fn table(filter: &UserFilter, list: &UserList) -> AnyView {
     if list.rows.is_empty() {
         let (title, text) = match filter == &UserFilter::default() {
-            true => ("Nobody yet", "Invite the first person below."),
-            false => ("Nobody fits", "Search for a shorter part of the address."),
+            true => (t!("Nobody yet"), t!("Invite the first person below.")),
+            false => (t!("Nobody fits"), t!("Search for a shorter part of the address.")),
         };
         return view! { <Empty title><p>{text}</p></Empty> }.into_any();
     }
     let rows: Vec<_> = list.rows.iter().map(row).collect();
     let next = list.rows.last().filter(|_| list.more).map(|last| {
         let next = UserFilter { after: Some(last.email.clone()), ..filter.clone() };
-        view! { <a class="button" rel="next" href=format!("/people{}", next.query())>"Further people"</a> }
+        view! { <a class="button" rel="next" href=format!("/people{}", next.query())>{t!("Further people")}</a> }
     });
     let first = filter.after.is_some().then(|| {
         let first = UserFilter { after: None, ..filter.clone() };
-        view! { <a class="button" href=format!("/people{}", first.query())>"From the beginning"</a> }
+        view! { <a class="button" href=format!("/people{}", first.query())>{t!("From the beginning")}</a> }
     });
     view! {
         <div class="table">
             <table class="stacking rows">
                 <thead><tr>
-                    <th scope="col">"Person"</th><th scope="col">"Role"</th><th scope="col">"Merchants"</th>
-                    <th scope="col">"Standing"</th><th scope="col">"Last seen"</th>
+                    <th scope="col">{t!("Person")}</th><th scope="col">{t!("Role")}</th><th scope="col">{t!("Merchants")}</th>
+                    <th scope="col">{t!("Standing")}</th><th scope="col">{t!("Last seen")}</th>
                 </tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>
-        <nav class="pager" aria-label="Pages">{first}{next}</nav>
+        <nav class="pager" aria-label=t!("Pages")>{first}{next}</nav>
     }
     .into_any()
 }
@@ -141,12 +142,12 @@ fn row(user: &UserRow) -> AnyView {
     view! {
         <tr>
             <td><a href=format!("/people/{}", user.id)>{user.email.clone()}</a></td>
-            <td data-label="Role">{user.role.label()}</td>
-            <td data-label="Merchants">{belongs_to(user)}</td>
-            <td data-label="Standing"><StandingBadge standing=user.standing/></td>
-            <td data-label="Last seen">{match user.seen_at {
+            <td data-label=t!("Role")>{tell(user.role.label())}</td>
+            <td data-label=t!("Merchants")>{belongs_to(user)}</td>
+            <td data-label=t!("Standing")><StandingBadge standing=user.standing/></td>
+            <td data-label=t!("Last seen")>{match user.seen_at {
                 Some(at) => view! { <Ago at/> }.into_any(),
-                None => view! { <span class="muted">"not signed in"</span> }.into_any(),
+                None => view! { <span class="muted">{t!("not signed in")}</span> }.into_any(),
             }}</td>
         </tr>
     }
@@ -156,8 +157,8 @@ fn row(user: &UserRow) -> AnyView {
 /// The merchants of a user in words.
 pub fn belongs_to(user: &UserRow) -> String {
     match (user.role.needs_merchant(), user.merchants.as_slice()) {
-        (false, []) => "every merchant".to_owned(),
-        (true, []) => "none".to_owned(),
+        (false, []) => t!("every merchant").to_owned(),
+        (true, []) => t!("none").to_owned(),
         (_, merchants) => merchants.iter().map(|merchant| merchant.name.as_str()).collect::<Vec<_>>().join(", "),
     }
 }
@@ -166,10 +167,10 @@ pub fn belongs_to(user: &UserRow) -> String {
 #[component]
 pub fn StandingBadge(standing: Standing) -> impl IntoView {
     let (tone, icon, word) = match standing {
-        Standing::Active => ("good", "check", "Active"),
-        Standing::Invited => ("calm", "clock", "Invited"),
-        Standing::Lapsed => ("warn", "alert", "Invitation lapsed"),
-        Standing::Disabled => ("quiet", "cross", "Disabled"),
+        Standing::Active => ("good", "check", t!("Active")),
+        Standing::Invited => ("calm", "clock", t!("Invited")),
+        Standing::Lapsed => ("warn", "alert", t!("Invitation lapsed")),
+        Standing::Disabled => ("quiet", "cross", t!("Disabled")),
     };
     view! { <span class=format!("badge {tone}")><Icon name=icon/>{word}</span> }
 }

@@ -14,6 +14,7 @@ use crate::{
         components::{Confirm, ConflictNote, FormNotes, Hidden, Moment, Version, fact, save_label},
         shell::{Frame, Section},
     },
+    words::{t, tell},
 };
 use leptos::prelude::*;
 
@@ -26,9 +27,9 @@ pub fn PersonPage() -> impl IntoView {
         let found = read_user(id?).await?;
         let flash = flash_of("user");
         let all = any_flash();
-        let crumbs = vec![("People".to_owned(), "/people".to_owned())];
+        let crumbs = vec![(t!("People").to_owned(), "/people".to_owned())];
         let here = format!("/people/{}", found.user.id);
-        let link_until = found.user.link_until.map(|at| fact("Link works until (UTC)", view! { <Moment at/> }));
+        let link_until = found.user.link_until.map(|at| fact(t!("Link works until (UTC)"), view! { <Moment at/> }));
         Ok(view! {
             <Frame viewer section=Section::People title=found.user.email.clone() crumbs>
                 <div class="stack narrow">
@@ -36,9 +37,9 @@ pub fn PersonPage() -> impl IntoView {
                     <NewLink flash=all/>
                     <ConflictNote flash=flash.clone() page=here/>
                     <dl class="facts panel">
-                        {fact("Standing", view! { <StandingBadge standing=found.user.standing/> })}
-                        {fact("Role", found.user.role.label())}
-                        {fact("Merchants", belongs_to(&found.user))}
+                        {fact(t!("Standing"), view! { <StandingBadge standing=found.user.standing/> })}
+                        {fact(t!("Role"), tell(found.user.role.label()))}
+                        {fact(t!("Merchants"), belongs_to(&found.user))}
                         {link_until}
                     </dl>
                     {rights(&found, &flash)}
@@ -52,19 +53,19 @@ pub fn PersonPage() -> impl IntoView {
 
 fn rights(found: &UserPage, flash: &Flash) -> impl IntoView + use<> {
     let user = &found.user;
-    let save = save_label(flash, "Save");
+    let save = save_label(flash, t!("Save"));
     let own = found
         .is_self
-        .then(|| view! { <p class="muted">"This is you: what you take away from yourself you cannot give back."</p> });
+        .then(|| view! { <p class="muted">{t!("This is you: what you take away from yourself you cannot give back.")}</p> });
     view! {
         <section class="panel" aria-labelledby="rights">
-            <h2 id="rights">"Rights"</h2>
+            <h2 id="rights">{t!("Rights")}</h2>
             {own}
             <form method="post" action="/rpc/users/save" class="stack">
                 <Hidden name="user" value=user.id.to_string()/>
                 <Version flash=flash.clone() version=found.version/>
                 <Rights flash=flash.clone() choices=found.choices.clone() role=user.role.name().to_owned() merchants=user.merchants.clone()/>
-                <div class="actions"><button class="button primary">{save}</button><a class="button plain" href="/roles">"Who may what"</a></div>
+                <div class="actions"><button class="button primary">{save}</button><a class="button plain" href="/roles">{t!("Who may what")}</a></div>
             </form>
         </section>
     }
@@ -76,23 +77,26 @@ fn signing_in(found: &UserPage) -> impl IntoView + use<> {
     let is_invited = matches!(user.standing, Standing::Invited | Standing::Lapsed);
     let is_disabled = user.standing == Standing::Disabled;
     let (text, button) = match is_invited {
-        true => {
-            ("The invitation was not accepted yet. A new link takes the place of the one before.", "Make a new invitation link")
-        }
+        true => (
+            t!("The invitation was not accepted yet. A new link takes the place of the one before."),
+            t!("Make a new invitation link"),
+        ),
         false => (
-            "A forgotten password is replaced by a link, which works once and for seven days. The old password works until then.",
-            "Make a link for a new password",
+            t!(
+                "A forgotten password is replaced by a link, which works once and for seven days. The old password works until then."
+            ),
+            t!("Make a link for a new password"),
         ),
     };
     let link = (!is_disabled).then(|| {
         let (user, id) = (id.clone(), id.clone());
         let withdraw = (is_invited || found.user.link_until.is_some()).then(|| {
             let consequence = match is_invited {
-                true => format!("{email} cannot join by it any more, and leaves the list."),
-                false => "The link does not work any more; the password stays as it is.".to_owned(),
+                true => t!("{email} cannot join by it any more, and leaves the list.", email),
+                false => t!("The link does not work any more; the password stays as it is.").to_owned(),
             };
             view! {
-                <Confirm id="withdraw" label="Withdraw" icon="bin" title="Withdraw the link?" consequence action="/rpc/users/withdraw" verb="Withdraw" danger=true>
+                <Confirm id="withdraw" label=t!("Withdraw") icon="bin" title=t!("Withdraw the link?") consequence action="/rpc/users/withdraw" verb=t!("Withdraw") danger=true>
                     <Hidden name="user" value=id/>
                 </Confirm>
             }
@@ -114,7 +118,7 @@ fn signing_in(found: &UserPage) -> impl IntoView + use<> {
             <form method="post" action="/rpc/users/disable">
                 <Hidden name="user" value=id/>
                 <Hidden name="disabled" value="false"/>
-                <button class="button">"Enable"</button>
+                <button class="button">{t!("Enable")}</button>
             </form>
         }
         .into_any(),
@@ -122,9 +126,9 @@ fn signing_in(found: &UserPage) -> impl IntoView + use<> {
         (false, false) => view! {
             <div class="row">
                 <Confirm
-                    id="disable" label="Disable" icon="cross" title="Disable this user?" danger=true
-                    consequence="All sessions end at once, and nobody can sign in with this address until you enable it again. What was done stays in the audit log."
-                    action="/rpc/users/disable" verb="Disable"
+                    id="disable" label=t!("Disable") icon="cross" title=t!("Disable this user?") danger=true
+                    consequence=t!("All sessions end at once, and nobody can sign in with this address until you enable it again. What was done stays in the audit log.")
+                    action="/rpc/users/disable" verb=t!("Disable")
                 >
                     <Hidden name="user" value=id/>
                     <Hidden name="disabled" value="true"/>
@@ -135,7 +139,7 @@ fn signing_in(found: &UserPage) -> impl IntoView + use<> {
     };
     view! {
         <section class="panel" aria-labelledby="signing-in">
-            <h2 id="signing-in">"Signing in"</h2>
+            <h2 id="signing-in">{t!("Signing in")}</h2>
             {link}
             {switch}
         </section>

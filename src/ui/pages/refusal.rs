@@ -9,6 +9,7 @@ use crate::{
         format::bytes,
         shell::{Frame, Section},
     },
+    words::{reworded, t, tell},
 };
 use leptos::prelude::*;
 
@@ -21,10 +22,10 @@ pub fn RefusalPage() -> impl IntoView {
         let found = read_refusal(slug.clone(), id?).await?;
         let row = found.refusal.clone();
         let crumbs = vec![
-            ("Listeners".to_owned(), format!("/m/{slug}/listeners")),
+            (t!("Listeners").to_owned(), format!("/m/{slug}/listeners")),
             (found.listener.label.clone(), format!("/m/{slug}/listeners/{}", found.listener.id)),
         ];
-        let detail = row.detail.clone();
+        let detail = reworded(&row.detail);
         let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
             merchant: slug.clone(),
             of: "refusal",
@@ -33,26 +34,26 @@ pub fn RefusalPage() -> impl IntoView {
         });
         let is_masked = masked.is_some();
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Listeners title="Refused message" crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Listeners title=t!("Refused message") crumbs>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
                     <Revealed flash=any_flash()/>
-                    <Notice tone=Tone::Bad title=row.reason.label()>
-                        <p>{row.reason.sentence()}</p>
+                    <Notice tone=Tone::Bad title=tell(row.reason.label())>
+                        <p>{tell(row.reason.sentence())}</p>
                         {(!detail.is_empty()).then(|| view! { <p>{detail}</p> })}
-                        <p><strong>"What to do: "</strong>{row.reason.cure()}</p>
+                        <p><strong>{t!("What to do:")}" "</strong>{tell(row.reason.cure())}</p>
                     </Notice>
                     <dl class="facts panel">
-                        {fact("Refused", view! { <Moment at=row.at/> })}
-                        {fact("From", row.peer.clone())}
-                        {fact("Answered with", row.reason.status().to_string())}
-                        {fact("Size", bytes(row.size))}
-                        {fact("Like it, not kept", row.suppressed.to_string())}
+                        {fact(t!("Refused"), view! { <Moment at=row.at/> })}
+                        {fact(t!("From"), row.peer.clone())}
+                        {fact(t!("Answered with"), row.reason.status().to_string())}
+                        {fact(t!("Size"), bytes(row.size))}
+                        {fact(t!("Like it, not kept"), row.suppressed.to_string())}
                     </dl>
                     <section class="panel">
                         {is_masked.then(|| view! { <MaskedNote/> })}
-                        <Octets label="Head" text=found.head.clone()/>
-                        <Octets label="Body" text=found.body.clone()/>
+                        <Octets label=t!("Head") text=found.head.clone()/>
+                        <Octets label=t!("Body") text=found.body.clone()/>
                         <Fields fields=found.fields masked/>
                     </section>
                 </div>

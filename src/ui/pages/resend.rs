@@ -16,9 +16,9 @@ use crate::{
         components::{
             DeliveryBadge, Empty, FormNotes, Hidden, Icon, Moment, Notice, OrderBadge, ShadowBadge, TestBadge, Tone, fact,
         },
-        format::counted,
         shell::{Frame, Section},
     },
+    words::{t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -27,7 +27,7 @@ use leptos::prelude::*;
 pub fn ResendLink(slug: String, notification: NotificationId) -> impl IntoView {
     view! {
         <a class="button small" href=format!("/m/{slug}/notifications/{notification}/resend") data-resend="">
-            <Icon name="retry"/>"Resend…"
+            <Icon name="retry"/>{t!("Resend…")}
         </a>
     }
 }
@@ -40,12 +40,12 @@ pub fn ResendPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let found = read_resend(slug.clone(), id?).await?;
         let crumbs = vec![
-            ("Orders & Reports".to_owned(), format!("/m/{slug}/orders")),
-            (format!("Order {}", found.order.reference), format!("/m/{slug}/orders/{}", found.order.id)),
+            (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
+            (t!("Order {reference}", reference = found.order.reference), format!("/m/{slug}/orders/{}", found.order.id)),
         ];
         let flash = any_flash();
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Resend a notification" crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Resend a notification") crumbs>
                 <div class="stack narrow">
                     <FormNotes flash=flash.clone()/>
                     {facts(&found)}
@@ -67,16 +67,16 @@ fn facts(found: &Choices) -> impl IntoView + use<> {
         </span>
     };
     let is_old = notification.status != found.order.status;
-    let (now, then) = (found.order.status.label().to_lowercase(), notification.status.label().to_lowercase());
-    let words = format!("It is {now} now. A script that does not look at the dates may take the order back to {then}.");
+    let (now, then) = (tell(found.order.status.label()).to_lowercase(), tell(notification.status.label()).to_lowercase());
+    let words = t!("It is {now} now. A script that does not look at the dates may take the order back to {then}.", now, then);
     view! {
         <dl class="facts panel">
-            {fact("Notification", status)}
-            {fact("Gateway's word", view! { <span class="code">{notification.vendor_status.clone()}</span> })}
-            {fact("Received", view! { <Moment at=notification.received_at/> })}
+            {fact(t!("Notification"), status)}
+            {fact(t!("Gateway's word"), view! { <span class="code">{notification.vendor_status.clone()}</span> })}
+            {fact(t!("Received"), view! { <Moment at=notification.received_at/> })}
         </dl>
         {is_old.then(|| view! {
-            <Notice tone=Tone::Warn title="The order has another status by now">
+            <Notice tone=Tone::Warn title=t!("The order has another status by now")>
                 <p>{words}</p>
             </Notice>
         })}
@@ -86,16 +86,16 @@ fn facts(found: &Choices) -> impl IntoView + use<> {
 fn form(found: &Choices, flash: &Flash) -> AnyView {
     if found.bytes_removed {
         return view! {
-            <Empty title="It cannot be sent again"><p>"The bytes of this notification were removed, because it is older than they are kept."</p></Empty>
+            <Empty title=t!("It cannot be sent again")><p>{t!("The bytes of this notification were removed, because it is older than they are kept.")}</p></Empty>
         }
         .into_any();
     }
     if found.choices.is_empty() {
         let settings = format!("/m/{}/settings/urls", found.merchant.slug);
         return view! {
-            <Empty title="There is no URL to send to">
-                <p>"Every notification URL was removed from the settings."</p>
-                <p><a class="button primary" href=settings>"To the notification URLs"</a></p>
+            <Empty title=t!("There is no URL to send to")>
+                <p>{t!("Every notification URL was removed from the settings.")}</p>
+                <p><a class="button primary" href=settings>{t!("To the notification URLs")}</a></p>
             </Empty>
         }
         .into_any();
@@ -119,18 +119,18 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
             <Hidden name="order" value=found.order.id.to_string()/>
             <Hidden name="notification" value=found.notification.id.to_string()/>
             <Hidden name="request_key" value=request_key()/>
-            {group("The URLs of then, as they are set now", &choices[..went])}
-            {group(if went == 0 { "The URLs of now" } else { "Other URLs of now" }, &choices[went..])}
-            <Notice tone=Tone::Warn title="The script may act twice">
-                <p>"It gets the notification again, with the same fields and a new signature. A script that does not check whether it knows the message may ship or book a second time."</p>
+            {group(t!("The URLs of then, as they are set now"), &choices[..went])}
+            {group(if went == 0 { t!("The URLs of now") } else { t!("Other URLs of now") }, &choices[went..])}
+            <Notice tone=Tone::Warn title=t!("The script may act twice")>
+                <p>{t!("It gets the notification again, with the same fields and a new signature. A script that does not check whether it knows the message may ship or book a second time.")}</p>
             </Notice>
             <div class="actions">
-                <button class="button primary"><Icon name="retry"/>"Resend"</button>
-                <button class="button" name="debug" value="true"><Icon name="debug"/>"Resend for debug"</button>
-                <a class="button plain" href=format!("/m/{}/orders/{}", found.merchant.slug, found.order.id)>"Leave it"</a>
+                <button class="button primary"><Icon name="retry"/>{t!("Resend")}</button>
+                <button class="button" name="debug" value="true"><Icon name="debug"/>{t!("Resend for debug")}</button>
+                <a class="button plain" href=format!("/m/{}/orders/{}", found.merchant.slug, found.order.id)>{t!("Leave it")}</a>
             </div>
             <p class="hint">
-                "Resend puts it into the queue of each URL and tries it by the URL's schedule. For debug it is sent once, at once, beside any request under way and also to a URL on hold, and you see request and answer side by side."
+                {t!("Resend puts it into the queue of each URL and tries it by the URL's schedule. For debug it is sent once, at once, beside any request under way and also to a URL on hold, and you see request and answer side by side.")}
             </p>
         </form>
     }
@@ -139,8 +139,8 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
 
 fn row(choice: &ResendChoice, checked: bool) -> impl IntoView + use<> {
     let then = choice.then.as_ref().map(|delivery| {
-        let tries = counted(u64::from(delivery.attempts), "attempt", "attempts");
-        view! { <span class="then"><DeliveryBadge state=delivery.state/>{format!(" after {tries}")}{delivery.shadow.then(|| view! { " "<ShadowBadge/> })}</span> }
+        let tries = tn!("after {count} attempt", "after {count} attempts", u64::from(delivery.attempts));
+        view! { <span class="then"><DeliveryBadge state=delivery.state/>" "{tries}{delivery.shadow.then(|| view! { " "<ShadowBadge/> })}</span> }
     });
     view! {
         <label class="check">
@@ -148,7 +148,7 @@ fn row(choice: &ResendChoice, checked: bool) -> impl IntoView + use<> {
             <span>
                 <bdi>{choice.label.clone()}</bdi>
                 <span class="hint url">{choice.url.clone()}</span>
-                {choice.held.then(|| view! { <span class="hint">"On hold: it is kept until the URL is released; for debug it is sent all the same."</span> })}
+                {choice.held.then(|| view! { <span class="hint">{t!("On hold: it is kept until the URL is released; for debug it is sent all the same.")}</span> })}
                 {then}
             </span>
         </label>
@@ -160,16 +160,17 @@ fn gone(found: &Choices) -> impl IntoView + use<> {
         .gone
         .iter()
         .map(|delivery: &DeliveryView| {
-            let how = if delivery.state == DeliveryState::Confirmed { "confirmed it" } else { "did not confirm it" };
+            let how =
+                if delivery.state == DeliveryState::Confirmed { t!("confirmed it") } else { t!("did not confirm it") };
             view! { <li><bdi>{delivery.url_label.clone()}</bdi>" "<span class="url muted">{delivery.url.clone()}</span>{format!(", {how}")}</li> }
         })
         .collect();
     (!rows.is_empty()).then(|| {
         view! {
             <section class="panel" aria-labelledby="gone">
-                <h2 id="gone">"It also went to"</h2>
+                <h2 id="gone">{t!("It also went to")}</h2>
                 <ul class="plain-list">{rows}</ul>
-                <p class="muted">"These URLs were removed from the settings; to send there again, add them anew."</p>
+                <p class="muted">{t!("These URLs were removed from the settings; to send there again, add them anew.")}</p>
             </section>
         }
     })
@@ -185,9 +186,9 @@ pub fn ResendTo(merchant: String, order: OrderId, notification: NotificationId, 
             <Hidden name="notification" value=notification.to_string()/>
             <Hidden name="urls[]" value=url.to_string()/>
             <Hidden name="request_key" value=request_key()/>
-            <button class="button small" title=format!("Resend to {label}")><Icon name="retry"/>"Resend"</button>
-            <button class="button small" name="debug" value="true" title=format!("Send to {label} at once and show request and answer; its script may act twice")>
-                <Icon name="debug"/>"Debug"
+            <button class="button small" title=t!("Resend to {label}", label)><Icon name="retry"/>{t!("Resend")}</button>
+            <button class="button small" name="debug" value="true" title=t!("Send to {label} at once and show request and answer; its script may act twice", label)>
+                <Icon name="debug"/>{t!("Debug")}
             </button>
         </form>
     }

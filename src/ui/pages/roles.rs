@@ -8,6 +8,7 @@ use crate::{
         components::Icon,
         shell::{Frame, Section},
     },
+    words::{t, tell},
 };
 use leptos::prelude::*;
 
@@ -21,22 +22,22 @@ pub fn RolesPage() -> impl IntoView {
         let heads: Vec<_> = Role::ALL
             .into_iter()
             .map(|role| {
-                let you = (role == own).then(|| view! { <span class="badge quiet">"you"</span> });
-                view! { <th scope="col">{role.label()}" "{you}</th> }
+                let you = (role == own).then(|| view! { <span class="badge quiet">{t!("you")}</span> });
+                view! { <th scope="col">{tell(role.label())}" "{you}</th> }
             })
             .collect();
         let scopes: Vec<_> =
-            Role::ALL.into_iter().map(|role| view! { <td data-label=role.label()>{role.scope()}</td> }).collect();
+            Role::ALL.into_iter().map(|role| view! { <td data-label=tell(role.label())>{tell(role.scope())}</td> }).collect();
         let rows: Vec<_> = Permission::ALL.into_iter().map(row).collect();
         Ok(view! {
-            <Frame viewer section title="Who may what">
+            <Frame viewer section title=t!("Who may what")>
                 <div class="stack">
-                    <p class="muted">"Every page and every form asks this table, on the server. A merchant that somebody does not belong to is to him as if it did not exist."</p>
+                    <p class="muted">{t!("Every page and every form asks this table, on the server. A merchant that somebody does not belong to is to him as if it did not exist.")}</p>
                     <div class="table">
                         <table class="stacking roles">
-                            <thead><tr><th scope="col">"What"</th>{heads}</tr></thead>
+                            <thead><tr><th scope="col">{t!("What")}</th>{heads}</tr></thead>
                             <tbody>
-                                <tr><th scope="row">"Whose data"</th>{scopes}</tr>
+                                <tr><th scope="row">{t!("Whose data")}</th>{scopes}</tr>
                                 {rows}
                             </tbody>
                         </table>
@@ -53,14 +54,14 @@ fn row(permission: Permission) -> impl IntoView {
         .into_iter()
         .map(|role| {
             let may = role.may(permission);
-            let (tone, icon, word) = if may { ("good", "check", "Yes") } else { ("quiet", "cross", "No") };
-            let remark = role.remark(permission).map(|remark| view! { <span class="muted">{remark}</span> });
+            let (tone, icon, word) = if may { ("good", "check", t!("Yes")) } else { ("quiet", "cross", t!("No")) };
+            let remark = role.remark(permission).map(|remark| view! { <span class="muted">{tell(remark)}</span> });
             view! {
-                <td data-label=role.label()>
+                <td data-label=tell(role.label())>
                     <div class="url-line"><span><span class=format!("badge {tone}")><Icon name=icon/>{word}</span></span>{remark}</div>
                 </td>
             }
         })
         .collect();
-    view! { <tr><th scope="row">{permission.label()}</th>{cells}</tr> }
+    view! { <tr><th scope="row">{tell(permission.label())}</th>{cells}</tr> }
 }

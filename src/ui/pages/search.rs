@@ -9,6 +9,7 @@ use crate::{
         format::money,
         shell::{Frame, Section},
     },
+    words::{n, t, tell},
 };
 use leptos::prelude::*;
 
@@ -23,16 +24,16 @@ pub fn SearchPage() -> impl IntoView {
             leptos_axum::redirect(&only.address());
         }
         let shows_merchant = viewer.merchants.len() > 1;
-        let window = if results.text.is_empty() { "Search".to_owned() } else { format!("Search: {}", results.text) };
+        let window = if results.text.is_empty() { t!("Search").to_owned() } else { t!("Search: {text}", text = results.text) };
         Ok(view! {
-            <Frame viewer section=Section::Search title="Search" window>
+            <Frame viewer section=Section::Search title=t!("Search") window>
                 <div class="stack">
-                    <form method="get" action="/search" class="filter" role="search" aria-label="Search again">
+                    <form method="get" action="/search" class="filter" role="search" aria-label=t!("Search again")>
                         <div class="field grow">
-                            <label for="text">"Look for"</label>
+                            <label for="text">{t!("Look for")}</label>
                             <input id="text" name="text" type="search" value=results.text.clone() maxlength="300" autocomplete="off" spellcheck="false" data-search=""/>
                         </div>
-                        <div class="actions"><button class="button">"Search"</button></div>
+                        <div class="actions"><button class="button">{t!("Search")}</button></div>
                     </form>
                     {found(&results, shows_merchant)}
                 </div>
@@ -47,22 +48,24 @@ type Kind = (&'static str, fn(&Found) -> bool);
 
 /// The kinds, in the order in which people look for them.
 const KINDS: [Kind; 7] = [
-    ("Orders", |found| matches!(found, Found::Order(_))),
-    ("Messages", |found| matches!(found, Found::Notification { .. })),
-    ("Deliveries", |found| matches!(found, Found::Delivery { .. })),
-    ("Refused messages and bulk resends", |found| matches!(found, Found::Refusal { .. } | Found::BulkResend { .. })),
-    ("Notification URLs", |found| matches!(found, Found::Url { .. })),
-    ("Listeners", |found| matches!(found, Found::Listener { .. })),
-    ("Merchants", |found| matches!(found, Found::Merchant)),
+    (n!("Orders"), |found| matches!(found, Found::Order(_))),
+    (n!("Messages"), |found| matches!(found, Found::Notification { .. })),
+    (n!("Deliveries"), |found| matches!(found, Found::Delivery { .. })),
+    (n!("Refused messages and bulk resends"), |found| matches!(found, Found::Refusal { .. } | Found::BulkResend { .. })),
+    (n!("Notification URLs"), |found| matches!(found, Found::Url { .. })),
+    (n!("Listeners"), |found| matches!(found, Found::Listener { .. })),
+    (n!("Merchants"), |found| matches!(found, Found::Merchant)),
 ];
 
 fn found(results: &SearchResults, shows_merchant: bool) -> AnyView {
-    const KNOWN: &str = "The beginning of an order's reference, external reference or e-mail address; a whole message id (MESSAGE_ID); the id of a notification or delivery; a part of a URL's or listener's name or address.";
+    const KNOWN: &str = n!(
+        "The beginning of an order's reference, external reference or e-mail address; a whole message id (MESSAGE_ID); the id of a notification or delivery; a part of a URL's or listener's name or address."
+    );
     if results.text.is_empty() {
-        return view! { <Empty title="Find anything"><p>{KNOWN}</p></Empty> }.into_any();
+        return view! { <Empty title=t!("Find anything")><p>{tell(KNOWN)}</p></Empty> }.into_any();
     }
     if results.hits.is_empty() {
-        return view! { <Empty title="Nothing fits"><p>"These are looked for: "{KNOWN}</p></Empty> }.into_any();
+        return view! { <Empty title=t!("Nothing fits")><p>{t!("These are looked for: {known}", known = tell(KNOWN))}</p></Empty> }.into_any();
     }
     let groups: Vec<_> = KINDS
         .iter()
@@ -75,7 +78,7 @@ fn found(results: &SearchResults, shows_merchant: bool) -> AnyView {
             (!rows.is_empty()).then(|| {
                 view! {
                     <section aria-labelledby=labelled>
-                        <h2 id=id>{*name}</h2>
+                        <h2 id=id>{tell(name)}</h2>
                         <div class="table"><table class="rows hits"><tbody>{rows}</tbody></table></div>
                     </section>
                 }
@@ -83,7 +86,7 @@ fn found(results: &SearchResults, shows_merchant: bool) -> AnyView {
         })
         .collect();
     let more = results.more_orders.then(|| {
-        view! { <Notice tone=Tone::Calm title="More orders fit"><p>"Some of them are shown. Type more of the reference, or look in the list of orders."</p></Notice> }
+        view! { <Notice tone=Tone::Calm title=t!("More orders fit")><p>{t!("Some of them are shown. Type more of the reference, or look in the list of orders.")}</p></Notice> }
     });
     view! { {more}{groups} }.into_any()
 }
@@ -105,14 +108,20 @@ fn row(hit: &Hit, shows_merchant: bool) -> AnyView {
         }
         Found::Notification { id, reference, vendor_status, message_id, received_at } => {
             let name = if message_id.is_empty() { id.to_string() } else { message_id.clone() };
-            (name, format!("{vendor_status} of order {reference}"), view! { <Ago at=*received_at/> }.into_any())
+            (
+                name,
+                t!("{vendor_status} of order {reference}", vendor_status, reference),
+                view! { <Ago at=*received_at/> }.into_any(),
+            )
         }
         Found::Delivery { id, reference, url_label, state, created_at, .. } => {
             let state = view! { <DeliveryBadge state=*state/>" "<Ago at=*created_at/> };
-            (id.to_string(), format!("Order {reference} to {url_label}"), state.into_any())
+            (id.to_string(), t!("Order {reference} to {url_label}", reference, url_label), state.into_any())
         }
-        Found::Refusal { id, reason, at } => (id.to_string(), reason.label().to_owned(), view! { <Ago at=*at/> }.into_any()),
-        Found::BulkResend { id, at } => (id.to_string(), "Bulk resend".to_owned(), view! { <Ago at=*at/> }.into_any()),
+        Found::Refusal { id, reason, at } => {
+            (id.to_string(), tell(reason.label()).to_owned(), view! { <Ago at=*at/> }.into_any())
+        }
+        Found::BulkResend { id, at } => (id.to_string(), t!("Bulk resend").to_owned(), view! { <Ago at=*at/> }.into_any()),
         Found::Url { label, url, .. } => (label.clone(), url.clone(), ().into_any()),
         Found::Listener { label, path, .. } => (label.clone(), path.clone(), ().into_any()),
         Found::Merchant => (hit.merchant.name.clone(), String::new(), ().into_any()),

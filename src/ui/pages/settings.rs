@@ -23,9 +23,10 @@ use crate::{
         components::{
             Address, Ago, Confirm, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge, Tone,
         },
-        format::{count, counted},
+        format::count,
         shell::{Frame, Section},
     },
+    words::{rich, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -36,9 +37,9 @@ pub(super) fn Tabs(slug: String, #[prop(into)] current: &'static str) -> impl In
         view! { <a href=format!("/m/{slug}/settings/{name}") aria-current=(name == current).then_some("page")>{label}</a> }
     };
     view! {
-        <nav class="tabs" aria-label="IPN settings">
-            {tab("ipn", "Default IPN URL")}{tab("urls", "Notification URLs")}{tab("content", "What is sent")}
-            {tab("key", "Secret key")}{tab("alerts", "Alerts")}
+        <nav class="tabs" aria-label=t!("IPN settings")>
+            {tab("ipn", t!("Default IPN URL"))}{tab("urls", t!("Notification URLs"))}{tab("content", t!("What is sent"))}
+            {tab("key", t!("Secret key"))}{tab("alerts", t!("Alerts"))}
         </nav>
     }
 }
@@ -53,13 +54,13 @@ pub fn DefaultUrlPage() -> impl IntoView {
         let all = any_flash();
         let secret = all.secret.clone().map(|key| view! { <SecretNote key/> });
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Settings title="IPN settings">
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title=t!("IPN settings")>
                 <Tabs slug=slug.clone() current="ipn"/>
                 <div class="stack">
                     <FormNotes flash=Flash { errors: Vec::new(), ..all.clone() }/>
                     {secret}
                     <section class="panel narrow" aria-labelledby="default">
-                        <h2 id="default">"Default IPN URL"</h2>
+                        <h2 id="default">{t!("Default IPN URL")}</h2>
                         <FormNotes flash=Flash { notice: None, problem: None, ..flash_of("url") }/>
                         {if settings.may_change {
                             let url = settings.default_url.clone();
@@ -69,8 +70,12 @@ pub fn DefaultUrlPage() -> impl IntoView {
                         }}
                     </section>
                     <section class="panel narrow" aria-labelledby="key">
-                        <h2 id="key">"Secret key"</h2>
-                        <p>"The key in use ends in "<span class="code">{format!("…{}", settings.key_hint)}</span>". "<a href=format!("/m/{slug}/settings/key")>"Change it, or see it again"</a>"."</p>
+                        <h2 id="key">{t!("Secret key")}</h2>
+                        <p>{rich!(
+                            "The key in use ends in {hint}. {link}.",
+                            hint = view! { <span class="code">{format!("…{}", settings.key_hint)}</span> },
+                            link = view! { <a href=format!("/m/{slug}/settings/key")>{t!("Change it, or see it again")}</a> }
+                        )}</p>
                     </section>
                 </div>
             </Frame>
@@ -81,12 +86,12 @@ pub fn DefaultUrlPage() -> impl IntoView {
 
 fn read_only(url: Option<&UrlView>) -> AnyView {
     match url {
-        None => view! { <p class="muted">"None is set up."</p> }.into_any(),
+        None => view! { <p class="muted">{t!("None is set up.")}</p> }.into_any(),
         Some(url) => {
-            let concurrent = if url.concurrent { "Concurrent requests are allowed." } else { "One request at a time." };
+            let concurrent = if url.concurrent { t!("Concurrent requests are allowed.") } else { t!("One request at a time.") };
             view! {
                 <p class="code">{url.url.clone()}</p>
-                <p class="muted">{format!("Signed with {}. {concurrent}", url.algorithms.labels())}</p>
+                <p class="muted">{t!("Signed with {algorithms}. {concurrent}", algorithms = url.algorithms.labels(), concurrent)}</p>
             }
             .into_any()
         }
@@ -97,9 +102,9 @@ fn read_only(url: Option<&UrlView>) -> AnyView {
 #[component]
 pub(super) fn SecretNote(key: String) -> impl IntoView {
     view! {
-        <Notice tone=Tone::Warn title="Copy the secret key now: it goes when you leave this page">
-            <p class="secret"><span class="code">{key.clone()}</span><Copy text=key what="secret key"/></p>
-            <p>"Your scripts check with it that a notification is genuine, and sign their read receipts with it."</p>
+        <Notice tone=Tone::Warn title=t!("Copy the secret key now: it goes when you leave this page")>
+            <p class="secret"><span class="code">{key.clone()}</span><Copy text=key what=t!("secret key")/></p>
+            <p>{t!("Your scripts check with it that a notification is genuine, and sign their read receipts with it.")}</p>
         </Notice>
     }
 }
@@ -112,14 +117,14 @@ pub fn UrlsPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let settings = read_settings(slug.clone()).await?;
         let actions = settings.may_change.then(|| {
-            view! { <a class="button primary" href=format!("/m/{slug}/settings/urls/new")><Icon name="plus"/>"New URL configuration"</a> }.into_any()
+            view! { <a class="button primary" href=format!("/m/{slug}/settings/urls/new")><Icon name="plus"/>{t!("New URL configuration")}</a> }.into_any()
         });
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Settings title="IPN settings" actions>
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title=t!("IPN settings") actions>
                 <Tabs slug=slug.clone() current="urls"/>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
-                    {flash_of("check").check.map(|check| view! { <CheckNote check title="The URL did not answer 200"/> })}
+                    {flash_of("check").check.map(|check| view! { <CheckNote check title=t!("The URL did not answer 200")/> })}
                     {url_list(&slug, &settings)}
                 </div>
             </Frame>
@@ -133,8 +138,8 @@ fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
         settings.default_url.iter().chain(&settings.urls).map(|url| url_row(slug, url, settings.may_change)).collect();
     if rows.is_empty() {
         return view! {
-            <Empty title="No notification URLs yet">
-                <p>"Every notification goes to the default IPN URL and to each URL of this list, until its script answers with a valid read receipt."</p>
+            <Empty title=t!("No notification URLs yet")>
+                <p>{t!("Every notification goes to the default IPN URL and to each URL of this list, until its script answers with a valid read receipt.")}</p>
             </Empty>
         }
         .into_any();
@@ -144,11 +149,11 @@ fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
             <table class="stacking">
                 <thead>
                     <tr>
-                        <th scope="col">"URL"</th>
-                        <th scope="col">"State"</th>
-                        <th scope="col">"Signed with"</th>
-                        <th scope="col" class="number">"Outstanding"</th>
-                        <th scope="col"><span class="visually-hidden">"Actions"</span></th>
+                        <th scope="col">{t!("URL")}</th>
+                        <th scope="col">{t!("State")}</th>
+                        <th scope="col">{t!("Signed with")}</th>
+                        <th scope="col" class="number">{t!("Outstanding")}</th>
+                        <th scope="col"><span class="visually-hidden">{t!("Actions")}</span></th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
@@ -161,21 +166,21 @@ fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
 fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<> {
     let page = if url.is_default { format!("/m/{slug}/settings/ipn") } else { format!("/m/{slug}/settings/urls/{}", url.id) };
     let (tone, icon, word) = match (url.hold.is_some(), url.failing) {
-        (true, _) => ("quiet", "pause", "On hold"),
-        (false, true) if url.terms.shadow => ("quiet", "alert", "Failing"),
-        (false, true) => ("bad", "alert", "Failing"),
-        (false, false) => ("good", "check", "Active"),
+        (true, _) => ("quiet", "pause", t!("On hold")),
+        (false, true) if url.terms.shadow => ("quiet", "alert", t!("Failing")),
+        (false, true) => ("bad", "alert", t!("Failing")),
+        (false, false) => ("good", "check", t!("Active")),
     };
     let mut requests = match (url.concurrent, url.terms.max_in_flight) {
-        (false, _) => "one at a time".to_owned(),
-        (true, DEFAULT_IN_FLIGHT) => "concurrent".to_owned(),
-        (true, most) => format!("{most} at a time"),
+        (false, _) => t!("one at a time").to_owned(),
+        (true, DEFAULT_IN_FLIGHT) => t!("concurrent").to_owned(),
+        (true, most) => t!("{most} at a time", most),
     };
     if url.order_in_order {
-        requests.push_str(", each order in order");
+        requests.push_str(t!(", each order in order"));
     }
     if let Some(rate) = url.terms.rate_per_second {
-        requests.push_str(&format!(", {rate} a second"));
+        requests.push_str(&t!(", {rate} a second", rate));
     }
     let name = if url.label.is_empty() { url.url.clone() } else { url.label.clone() };
     view! {
@@ -184,14 +189,14 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
                 <div class="url-line">
                     <span>
                         {if may_change { view! { <a href=page.clone()>{name.clone()}</a> }.into_any() } else { view! { <strong>{name.clone()}</strong> }.into_any() }}
-                        {url.is_default.then(|| view! { " "<span class="badge quiet">"default"</span> })}
+                        {url.is_default.then(|| view! { " "<span class="badge quiet">{t!("default")}</span> })}
                     </span>
-                    <Address text=url.url.clone() what="URL"/>
+                    <Address text=url.url.clone() what=t!("URL")/>
                     <span class="muted">{check_word(url.check.as_ref())}</span>
                     {url_links(slug, url, may_change)}
                 </div>
             </td>
-            <td data-label="State">
+            <td data-label=t!("State")>
                 <span class="badges">
                     <span class=format!("badge {tone}")><Icon name=icon/>{word}</span>
                     {url.terms.shadow.then(|| view! { <ShadowBadge/> })}
@@ -199,13 +204,13 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
                 {url.hold.map(|hold| view! { <HoldNote hold/> })}
                 {url.pause.map(|pause| view! { <PauseNote pause/> })}
             </td>
-            <td data-label="Signed with">
+            <td data-label=t!("Signed with")>
                 <div class="url-line">
                     <span>{url.algorithms.labels()}</span><span class="muted">{requests}</span>
-                    {url.terms.triggers.map(|triggers| view! { <span class="muted">{format!("only {}", triggers.words())}</span> })}
+                    {url.terms.triggers.map(|triggers| view! { <span class="muted">{t!("only {statuses}", statuses = tell(&triggers.words()))}</span> })}
                 </div>
             </td>
-            <td data-label="Outstanding" class="number">{count(url.outstanding)}</td>
+            <td data-label=t!("Outstanding") class="number">{count(url.outstanding)}</td>
             <td class="buttons">
                 {(url.failing && !may_change).then(|| view! { <div class="row-actions">{recover(slug, url)}</div> })}
                 {may_change.then(|| row_actions(slug, url, page, &name))}
@@ -221,36 +226,42 @@ fn url_links(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use
     view! {
         <span class="links">
             {may_change.then(|| view! {
-                <a href=test>"Test this URL"</a>
+                <a href=test>{t!("Test this URL")}</a>
                 <form method="post" action="/rpc/urls/check">
                     <Hidden name="merchant" value=merchant/><Hidden name="id" value=id/>
-                    <button class="link">"Check again"</button>
+                    <button class="link">{t!("Check again")}</button>
                 </form>
             })}
-            <a href=kit>"Receiver kit"</a>
+            <a href=kit>{t!("Receiver kit")}</a>
         </span>
     }
 }
 
 fn recover(slug: &str, url: &UrlView) -> impl IntoView + use<> {
-    view! { <a class="button small" href=recover_address(slug, Some(url.id))><Icon name="retry"/>"Recover…"</a> }
+    view! { <a class="button small" href=recover_address(slug, Some(url.id))><Icon name="retry"/>{t!("Recover…")}</a> }
 }
 
 fn check_word(check: Option<&UrlCheck>) -> AnyView {
     match check {
-        None => view! { "Not checked" }.into_any(),
-        Some(UrlCheck { at, cause: None, .. }) => view! { "Check: answered 200, "<Ago at=*at/> }.into_any(),
-        Some(UrlCheck { at, cause: Some(cause), .. }) => {
-            view! { "Check: "<span title=cause.sentence()>{cause.label()}</span>", "<Ago at=*at/> }.into_any()
-        }
+        None => t!("Not checked").into_any(),
+        Some(UrlCheck { at, cause: None, .. }) => rich!("Check: answered 200, {time}", time = view! { <Ago at=*at/> }).into_any(),
+        Some(UrlCheck { at, cause: Some(cause), .. }) => rich!(
+            "Check: {cause}, {time}",
+            cause = view! { <span title=tell(cause.sentence())>{tell(cause.label())}</span> },
+            time = view! { <Ago at=*at/> }
+        )
+        .into_any(),
     }
 }
 
 fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl IntoView + use<> {
-    let (hold, hold_icon, hold_word) = if url.hold.is_some() { ("", "play", "Release") } else { ("true", "pause", "Hold") };
+    let (hold, hold_icon, hold_word) =
+        if url.hold.is_some() { ("", "play", t!("Release")) } else { ("true", "pause", t!("Hold")) };
     let waiting = match url.outstanding {
-        0 => "Nothing waits for it.".to_owned(),
-        number => format!("{} for it are cancelled.", counted(number, "delivery that waits", "deliveries that wait")),
+        0 => t!("Nothing waits for it.").to_owned(),
+        number => {
+            tn!("{count} delivery that waits for it are cancelled.", "{count} deliveries that wait for it are cancelled.", number)
+        }
     };
     let recover = url.failing.then(|| recover(slug, url));
     let (slug, id) = (slug.to_owned(), url.id.to_string());
@@ -258,7 +269,7 @@ fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl Into
     view! {
         <div class="row-actions">
             {recover}
-            <a class="button small" href=page><Icon name="edit"/>"Edit"</a>
+            <a class="button small" href=page><Icon name="edit"/>{t!("Edit")}</a>
             <form method="post" action="/rpc/urls/hold">
                 <Hidden name="merchant" value=slug/>
                 <Hidden name="id" value=id/>
@@ -266,9 +277,9 @@ fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl Into
                 <button class="button small"><Icon name=hold_icon/>{hold_word}</button>
             </form>
             <Confirm
-                id=format!("remove-{}", url.id) label="Remove" icon="bin" title=format!("Remove {name}?") danger=true
-                consequence=format!("Notifications no longer go to it. {waiting} What was delivered stays in the orders.")
-                action="/rpc/urls/remove" verb="Remove"
+                id=format!("remove-{}", url.id) label=t!("Remove") icon="bin" title=t!("Remove {name}?", name) danger=true
+                consequence=t!("Notifications no longer go to it. {waiting} What was delivered stays in the orders.", waiting)
+                action="/rpc/urls/remove" verb=t!("Remove")
             >
                 <Hidden name="merchant" value=of/>
                 <Hidden name="id" value=which/>
@@ -302,10 +313,10 @@ async fn edit_page(slug: String, id: Option<UrlId>) -> Result<AnyView, AppError>
         None => None,
         Some(id) => Some(settings.urls.into_iter().find(|url| url.id == id).ok_or(AppError::NotFound)?),
     };
-    let title = url.as_ref().map_or_else(|| "New URL configuration".to_owned(), |url| format!("Edit {}", url.label));
+    let title = url.as_ref().map_or_else(|| t!("New URL configuration").to_owned(), |url| t!("Edit {url}", url = url.label));
     let crumbs = vec![
-        ("IPN settings".to_owned(), format!("/m/{slug}/settings/ipn")),
-        ("Notification URLs".to_owned(), format!("/m/{slug}/settings/urls")),
+        (t!("IPN settings").to_owned(), format!("/m/{slug}/settings/ipn")),
+        (t!("Notification URLs").to_owned(), format!("/m/{slug}/settings/urls")),
     ];
     let flash = flash_of("url");
     Ok(view! {

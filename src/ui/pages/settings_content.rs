@@ -12,6 +12,7 @@ use crate::{
         components::{ConflictNote, FormNotes, Hidden, TextArea, Tick, TickGroup, TriggerChoice, Version, save_label},
         shell::{Frame, Section},
     },
+    words::{t, tell},
 };
 use leptos::prelude::*;
 
@@ -23,7 +24,7 @@ pub fn ContentPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let settings = read_settings(slug.clone()).await?;
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Settings title="IPN settings">
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title=t!("IPN settings")>
                 <Tabs slug=slug.clone() current="content"/>
                 <div class="stack narrow">
                     <FormNotes flash=any_flash()/>
@@ -37,13 +38,13 @@ pub fn ContentPage() -> impl IntoView {
 
 fn read_only(settings: &IpnSettings) -> AnyView {
     let tags = settings.tags.names().map_or_else(
-        || "All fields of a notification leave.".to_owned(),
-        |names| format!("These fields leave: {}, {}.", FORCED_TAGS.join(", "), names.replace(',', ", ")),
+        || t!("All fields of a notification leave.").to_owned(),
+        |names| t!("These fields leave: {forced}, {chosen}.", forced = FORCED_TAGS.join(", "), chosen = names.replace(',', ", ")),
     );
     view! {
         <section class="panel">
-            <h2>"Triggers"</h2><p>{format!("Sent are {}.", settings.triggers.words())}</p>
-            <h2>"Response tags"</h2><p>{tags}</p>
+            <h2>{t!("Triggers")}</h2><p>{t!("Sent are {statuses}.", statuses = tell(&settings.triggers.words()))}</p>
+            <h2>{t!("Response tags")}</h2><p>{tags}</p>
         </section>
     }
     .into_any()
@@ -59,7 +60,7 @@ fn form(slug: String, settings: &IpnSettings) -> AnyView {
         (settings.triggers, settings.tags != Tags::All, settings.tags.clone())
     };
     let others = if is_entered { entered("other_tags") } else { settings.tags.others().join("\n") };
-    let (save, version, here) = (save_label(&flash, "Save"), settings.version, format!("/m/{slug}/settings/content"));
+    let (save, version, here) = (save_label(&flash, t!("Save")), settings.version, format!("/m/{slug}/settings/content"));
     view! {
         <ConflictNote flash=flash.clone() page=here/>
         <form method="post" action="/rpc/settings/content" class="stack">
@@ -67,18 +68,18 @@ fn form(slug: String, settings: &IpnSettings) -> AnyView {
             <Version flash=flash.clone() version/>
             {form_key()}
             <section class="panel stack" aria-labelledby="triggers">
-                <h2 id="triggers">"Triggers"</h2>
-                <p>"A notification whose status is not ticked is accepted and kept, and goes to no URL. A URL can have triggers of its own, under Advanced."</p>
-                <TriggerChoice flash=flash.clone() legend="Statuses that are sent" chosen=triggers hint="Words of other gateways count as the word that means the same."/>
+                <h2 id="triggers">{t!("Triggers")}</h2>
+                <p>{t!("A notification whose status is not ticked is accepted and kept, and goes to no URL. A URL can have triggers of its own, under Advanced.")}</p>
+                <TriggerChoice flash=flash.clone() legend=t!("Statuses that are sent") chosen=triggers hint=t!("Words of other gateways count as the word that means the same.")/>
             </section>
             <section class="panel stack" aria-labelledby="tags">
-                <h2 id="tags">"Response tags"</h2>
-                <p>"Which fields leave. The signature is made over what leaves, so your scripts need no change."</p>
+                <h2 id="tags">{t!("Response tags")}</h2>
+                <p>{t!("Which fields leave. The signature is made over what leaves, so your scripts need no change.")}</p>
                 {which(only)}
                 {groups(&tags)}
                 <TextArea
-                    flash=Flash { values: Vec::new(), ..flash } name="other_tags" label="More fields, by name" value=others rows=2 placeholder="MY_FIELD"
-                    hint="Fields that no group has, separated by spaces or lines, without brackets."
+                    flash=Flash { values: Vec::new(), ..flash } name="other_tags" label=t!("More fields, by name") value=others rows=2 placeholder="MY_FIELD"
+                    hint=t!("Fields that no group has, separated by spaces or lines, without brackets.")
                 />
             </section>
             <div class="actions"><button class="button primary">{save}</button></div>
@@ -90,10 +91,10 @@ fn form(slug: String, settings: &IpnSettings) -> AnyView {
 fn which(only: bool) -> impl IntoView {
     view! {
         <fieldset class="field">
-            <legend>"Fields that leave"</legend>
+            <legend>{t!("Fields that leave")}</legend>
             <div class="choices">
-                <label class="check choice"><input type="radio" name="only" value="false" checked=!only/><span>"All that are received"<span class="hint">"Also what a gateway adds later."</span></span></label>
-                <label class="check choice"><input type="radio" name="only" value="true" checked=only/><span>"Only those ticked below"<span class="hint">"Less data at your scripts; new fields stay here until you tick them."</span></span></label>
+                <label class="check choice"><input type="radio" name="only" value="false" checked=!only/><span>{t!("All that are received")}<span class="hint">{t!("Also what a gateway adds later.")}</span></span></label>
+                <label class="check choice"><input type="radio" name="only" value="true" checked=only/><span>{t!("Only those ticked below")}<span class="hint">{t!("Less data at your scripts; new fields stay here until you tick them.")}</span></span></label>
             </div>
         </fieldset>
     }
@@ -111,14 +112,14 @@ fn groups(tags: &Tags) -> impl IntoView + use<> {
                 .iter()
                 .map(|name| view! { <Tick name="tags[]" value=*name checked=tags.takes(name) label=*name/> })
                 .collect();
-            view! { <TickGroup title=*title count=(ticked, names.len())>{boxes}</TickGroup> }
+            view! { <TickGroup title=tell(title) count=(ticked, names.len())>{boxes}</TickGroup> }
         })
         .collect();
     view! {
         <div>
-            <TickGroup title="Always sent" count=(FORCED_TAGS.len(), FORCED_TAGS.len())>
+            <TickGroup title=t!("Always sent") count=(FORCED_TAGS.len(), FORCED_TAGS.len())>
                 {forced}
-                <p class="hint">"Without these a message names no order, its receipt could not be checked, or a TEST order would look real."</p>
+                <p class="hint">{t!("Without these a message names no order, its receipt could not be checked, or a TEST order would look real.")}</p>
             </TickGroup>
             {groups}
         </div>

@@ -16,9 +16,9 @@ use crate::{
             Ago, Confirm, ConflictNote, FormNotes, Hidden, Icon, Moment, Notice, SelectField, TextField, Tone, Version, now,
             save_label,
         },
-        format::counted,
         shell::{Frame, Section},
     },
+    words::{rich, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -32,7 +32,7 @@ pub fn KeyPage() -> impl IntoView {
         let all = any_flash();
         let secret = all.secret.clone().map(|key| view! { <SecretNote key/> });
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Settings title="IPN settings">
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title=t!("IPN settings")>
                 <Tabs slug=slug.clone() current="key"/>
                 <div class="stack narrow">
                     <FormNotes flash=Flash { errors: Vec::new(), ..all.clone() }/>
@@ -53,9 +53,9 @@ fn in_use(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
         view! {
             <div class="actions">
                 <Confirm
-                    id="reveal" label="Show the key" icon="key" title="Show the secret key?"
-                    consequence="Whoever has it can sign notifications in your name. That you looked is noted in the audit log."
-                    action="/rpc/settings/key/reveal" verb="Show it"
+                    id="reveal" label=t!("Show the key") icon="key" title=t!("Show the secret key?")
+                    consequence=t!("Whoever has it can sign notifications in your name. That you looked is noted in the audit log.")
+                    action="/rpc/settings/key/reveal" verb=t!("Show it")
                 >
                     <Hidden name="merchant" value=slug/>
                 </Confirm>
@@ -64,8 +64,11 @@ fn in_use(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
     });
     view! {
         <section class="panel" aria-labelledby="key">
-            <h2 id="key">"Secret key"</h2>
-            <p>"The key in use ends in "<span class="code">{format!("…{}", settings.key_hint)}</span>". It signs every notification to your scripts, and they sign their read receipts with it."</p>
+            <h2 id="key">{t!("Secret key")}</h2>
+            <p>{rich!(
+                "The key in use ends in {hint}. It signs every notification to your scripts, and they sign their read receipts with it.",
+                hint = view! { <span class="code">{format!("…{}", settings.key_hint)}</span> }
+            )}</p>
             {reveal}
         </section>
     }
@@ -75,9 +78,9 @@ fn in_use(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
 fn left(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours) {
-        (0, 0) => format!("{} min", minutes.max(1)),
-        (0, hours) => format!("{hours} h {minutes} min"),
-        (days, hours) => format!("{} {hours} h", counted(days, "day", "days")),
+        (0, 0) => t!("{minutes} min", minutes = minutes.max(1)),
+        (0, hours) => t!("{hours} h {minutes} min", hours, minutes),
+        (days, hours) => tn!("{count} day {hours} h", "{count} days {hours} h", days, hours),
     }
 }
 
@@ -88,11 +91,11 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
         .all_urls()
         .map(|url| {
             let (tone, icon, word) =
-                if url.new_key_at.is_some() { ("good", "check", "New key") } else { ("quiet", "clock", "Old key, or not seen yet") };
+                if url.new_key_at.is_some() { ("good", "check", t!("New key")) } else { ("quiet", "clock", t!("Old key, or not seen yet")) };
             view! {
                 <tr>
                     <td>{url.label.clone()}</td>
-                    <td data-label="Answers with"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span>{url.new_key_at.map(|at| view! { " "<Ago at/> })}</td>
+                    <td data-label=t!("Answers with")><span class=format!("badge {tone}")><Icon name=icon/>{word}</span>{url.new_key_at.map(|at| view! { " "<Ago at/> })}</td>
                 </tr>
             }
         })
@@ -102,13 +105,13 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
     let slug = slug.to_owned();
     let end = settings.may_change.then(|| {
         let consequence = if changed == of {
-            "Every URL has answered with the new key. Receipts made with the old one are no longer accepted.".to_owned()
+            t!("Every URL has answered with the new key. Receipts made with the old one are no longer accepted.").to_owned()
         } else {
-            format!("{changed} of {of} URLs have answered with the new key so far. Scripts that still have the old one fail until you change them; nothing is lost, they are tried again.")
+            t!("{changed} of {of} URLs have answered with the new key so far. Scripts that still have the old one fail until you change them; nothing is lost, they are tried again.", changed, of)
         };
         view! {
             <div class="actions">
-                <Confirm id="end-key" label="End the old key now" icon="cross" title="End the old key now?" danger=true consequence action="/rpc/settings/key/end" verb="End it now">
+                <Confirm id="end-key" label=t!("End the old key now") icon="cross" title=t!("End the old key now?") danger=true consequence action="/rpc/settings/key/end" verb=t!("End it now")>
                     <Hidden name="merchant" value=slug/>
                 </Confirm>
             </div>
@@ -116,11 +119,16 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
     });
     let (new_hint, old_hint, until) = (settings.key_hint.clone(), old.hint.clone(), old.until);
     view! {
-        <section aria-label="Change of the key">
-            <Notice tone=Tone::Calm title=format!("Two keys are valid: the old one ends in {left}")>
-                <p>"Until "<Moment at=until/>" UTC receipts made with the new key (…"<span class="code">{new_hint}</span>") or the old one (…"<span class="code">{old_hint}</span>") are accepted. Each URL gets messages signed with the key that its script answers with; where an answer is no receipt, the next try takes the other key. So enter the new key in your scripts whenever it suits you, one after the other."</p>
+        <section aria-label=t!("Change of the key")>
+            <Notice tone=Tone::Calm title=t!("Two keys are valid: the old one ends in {left}", left)>
+                <p>{rich!(
+                    "Until {time} UTC receipts made with the new key (…{new}) or the old one (…{old}) are accepted. Each URL gets messages signed with the key that its script answers with; where an answer is no receipt, the next try takes the other key. So enter the new key in your scripts whenever it suits you, one after the other.",
+                    time = view! { <Moment at=until/> },
+                    new = view! { <span class="code">{new_hint}</span> },
+                    old = view! { <span class="code">{old_hint}</span> }
+                )}</p>
                 <div class="table"><table class="stacking">
-                    <thead><tr><th scope="col">"URL"</th><th scope="col">"Answers with"</th></tr></thead>
+                    <thead><tr><th scope="col">{t!("URL")}</th><th scope="col">{t!("Answers with")}</th></tr></thead>
                     <tbody>{rows}</tbody>
                 </table></div>
                 {end}
@@ -133,15 +141,15 @@ fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
     let (flash, version) = (flash_of("key"), settings.version);
     let (slug, here) = (slug.to_owned(), format!("/m/{slug}/settings/key"));
     let (for_own, for_new) = (flash.clone(), flash.clone());
-    let save = save_label(&flash, "Use this key");
-    let overlaps: Vec<_> = OVERLAPS.iter().map(|(seconds, label)| (seconds.to_string(), (*label).to_owned())).collect();
+    let save = save_label(&flash, t!("Use this key"));
+    let overlaps: Vec<_> = OVERLAPS.iter().map(|(seconds, label)| (seconds.to_string(), tell(label).to_owned())).collect();
     let forgets = settings.old_key.is_some().then(|| {
-        view! { <Notice tone=Tone::Warn title="A change is under way"><p>"Changing the key again ends the old key at once; the key in use becomes the old one."</p></Notice> }
+        view! { <Notice tone=Tone::Warn title=t!("A change is under way")><p>{t!("Changing the key again ends the old key at once; the key in use becomes the old one.")}</p></Notice> }
     });
     let for_dialog = overlaps.clone();
     view! {
         <section class="panel" aria-labelledby="change">
-            <h2 id="change">"Change the key"</h2>
+            <h2 id="change">{t!("Change the key")}</h2>
             {forgets}
             <FormNotes flash=Flash { notice: None, problem: None, ..flash.clone() }/>
             <ConflictNote flash=flash.clone() page=here/>
@@ -150,28 +158,28 @@ fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
                 <Version flash=for_own version/>
                 {form_key()}
                 <TextField
-                    flash=flash.clone() name="secret_key" label="Own secret key" kind="password" required=true autocomplete="new-password"
-                    hint="The key that your scripts use already, for instance the one from your gateway's settings."
+                    flash=flash.clone() name="secret_key" label=t!("Own secret key") kind="password" required=true autocomplete="new-password"
+                    hint=t!("The key that your scripts use already, for instance the one from your gateway's settings.")
                 />
                 <SelectField
-                    flash name="overlap" label="The old key stays valid" options=overlaps value=OVERLAPS[0].0.to_string()
-                    hint="Long enough to change all your scripts. Not at all only where others may know the old key."
+                    flash name="overlap" label=t!("The old key stays valid") options=overlaps value=OVERLAPS[0].0.to_string()
+                    hint=t!("Long enough to change all your scripts. Not at all only where others may know the old key.")
                 />
             </form>
             // Outside of the form: the dialog has one of its own, and forms do not nest.
             <div class="actions">
                 <button class="button" form="own-key">{save}</button>
                 <Confirm
-                    id="new-key" label="Generate a new key" icon="key" title="Generate a new secret key?"
-                    consequence="The new key is shown once. Enter it in your scripts while the old one is still valid; without an overlap, scripts that check with the old one refuse what comes until you change them. Nothing is lost, it is tried again."
-                    action="/rpc/settings/key" verb="Generate a new key"
+                    id="new-key" label=t!("Generate a new key") icon="key" title=t!("Generate a new secret key?")
+                    consequence=t!("The new key is shown once. Enter it in your scripts while the old one is still valid; without an overlap, scripts that check with the old one refuse what comes until you change them. Nothing is lost, it is tried again.")
+                    action="/rpc/settings/key" verb=t!("Generate a new key")
                 >
                     <Hidden name="merchant" value=slug/>
                     <Hidden name="generate" value="true"/>
                     <Version flash=for_new version/>
                     {form_key()}
                     <div class="field">
-                        <label for="new-overlap">"The old key stays valid"</label>
+                        <label for="new-overlap">{t!("The old key stays valid")}</label>
                         <select id="new-overlap" name="overlap">
                             {for_dialog.into_iter().map(|(value, label)| view! { <option value=value>{label}</option> }).collect::<Vec<_>>()}
                         </select>

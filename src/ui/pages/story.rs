@@ -12,8 +12,9 @@ use crate::{
     },
     ui::{
         components::{Ago, DeliveryBadge, Icon, Moment, OrderBadge, ShadowBadge, TestBadge, WentNowhere, now},
-        format::{bytes, counted, span},
+        format::{bytes, span},
     },
+    words::{reworded, rich, t, tell, tn},
 };
 use leptos::prelude::*;
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub fn timeline(story: &Story) -> AnyView {
 /// A long time without anything.
 fn gap(one: Timestamp, other: Timestamp) -> Option<impl IntoView> {
     let span = one.max(other).since(one.min(other));
-    (span >= GAP).then(|| view! { <li class="gap"><span>{format!("Nothing for {}", long(span))}</span></li> })
+    (span >= GAP).then(|| view! { <li class="gap"><span>{t!("Nothing for {span}", span = long(span))}</span></li> })
 }
 
 /// `6 h`, `7 h 20 min`, `3 d 4 h`
@@ -48,10 +49,10 @@ fn long(span: Duration) -> String {
     let minutes = span.as_secs() / 60;
     let (days, hours, rest) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
     match (days, hours, rest) {
-        (0, hours, 0) => format!("{hours} h"),
-        (0, hours, rest) => format!("{hours} h {rest} min"),
-        (days, 0, _) => format!("{days} d"),
-        (days, hours, _) => format!("{days} d {hours} h"),
+        (0, hours, 0) => t!("{hours} h", hours),
+        (0, hours, rest) => t!("{hours} h {rest} min", hours, rest),
+        (days, 0, _) => t!("{days} d", days),
+        (days, hours, _) => t!("{days} d {hours} h", days, hours),
     }
 }
 
@@ -60,18 +61,17 @@ fn outlook(story: &Story) -> AnyView {
     let mut items = Vec::new();
     for url in &story.urls {
         let delivery = &url.latest;
-        let label = delivery.url_label.clone();
+        let label = view! { <bdi>{delivery.url_label.clone()}</bdi> };
+        let number = delivery.attempts + 1;
         let what = match (delivery.state, delivery.due_at) {
-            (DeliveryState::Held, _) => view! { "Kept back from "<bdi>{label}</bdi>" until the URL is released" }.into_any(),
+            (DeliveryState::Held, _) => rich!("Kept back from {url} until the URL is released", url = label).into_any(),
             (state, Some(due)) if state.is_open() && due > now() => {
-                view! { {format!("Attempt {} to ", delivery.attempts + 1)}<bdi>{label}</bdi>" is due "<Ago at=due/> }.into_any()
+                rich!("Attempt {number} to {url} is due {time}", number, url = label, time = view! { <Ago at=due/> }).into_any()
             }
-            (state, _) if state.is_open() => {
-                view! { {format!("Attempt {} to ", delivery.attempts + 1)}<bdi>{label}</bdi>" is due now" }.into_any()
-            }
+            (state, _) if state.is_open() => rich!("Attempt {number} to {url} is due now", number, url = label).into_any(),
             _ => continue,
         };
-        items.push(view! { <li class="event quiet next"><Icon name="clock"/><div class="event-body"><p class="event-title">"Next: "{what}</p></div></li> });
+        items.push(view! { <li class="event quiet next"><Icon name="clock"/><div class="event-body"><p class="event-title">{rich!("Next: {what}", what)}</p></div></li> });
     }
     items.into_any()
 }
@@ -81,11 +81,11 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
     let (tone, icon, id, body) = match &entry.what {
         Happening::Refused { id, reason, detail, peer } => {
             let address = format!("/m/{slug}/refused/{id}");
-            let detail = detail.clone();
+            let detail = reworded(detail);
             let body = view! {
-                <p class="event-title">"A message that names this order was refused: "<a href=address>{reason.label()}</a></p>
-                <p>{reason.sentence()}" "<bdi>{detail}</bdi></p>
-                <p class="muted">{format!("From {peer}. Nobody has proved that the gateway sent it.")}</p>
+                <p class="event-title">{rich!("A message that names this order was refused: {reason}", reason = view! { <a href=address>{tell(reason.label())}</a> })}</p>
+                <p>{tell(reason.sentence())}" "<bdi>{detail}</bdi></p>
+                <p class="muted">{t!("From {peer}. Nobody has proved that the gateway sent it.", peer)}</p>
             };
             ("bad", "shield", format!("refused-{id}"), body.into_any())
         }
@@ -100,10 +100,12 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
         }
         Happening::Repeated { notification, vendor_status, times } => {
             let body = view! {
-                <p class="event-title">{format!("The same message came {} more, the last time now", counted(u64::from(*times), "time", "times"))}</p>
+                <p class="event-title">{tn!("The same message came {count} time more, the last time now", "The same message came {count} times more, the last time now", u64::from(*times))}</p>
                 <p class="muted">
-                    <a href=format!("#notification-{notification}")><span class="code">{vendor_status.clone()}</span></a>
-                    ": counted, acknowledged again, and not sent on a second time."
+                    {rich!(
+                        "{message}: counted, acknowledged again, and not sent on a second time.",
+                        message = view! { <a href=format!("#notification-{notification}")><span class="code">{vendor_status.clone()}</span></a> }
+                    )}
                 </p>
             };
             ("quiet", "inbox", format!("repeated-{notification}"), body.into_any())
@@ -129,29 +131,32 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
 fn received(story: &Story, notification: &NotificationView, before: Option<OrderStatus>, is_counted: bool) -> AnyView {
     let slug = story.merchant.slug.clone();
     let source = match &notification.listener {
-        Some((id, label)) => {
-            let peer = format!(" from {}", notification.peer);
-            view! { "Verified; by "<a href=format!("/m/{slug}/listeners/{id}")><bdi>{label.clone()}</bdi></a>{peer} }.into_any()
-        }
-        None => view! { "Placed here as a TEST order" }.into_any(),
+        Some((id, label)) => rich!(
+            "Verified; by {listener} from {peer}",
+            listener = view! { <a href=format!("/m/{slug}/listeners/{id}")><bdi>{label.clone()}</bdi></a> },
+            peer = notification.peer.clone()
+        )
+        .into_any(),
+        None => t!("Placed here as a TEST order").into_any(),
     };
-    let signed = format!("{}, signed with {} · ", bytes(notification.size), notification.signatures.labels());
+    let signed =
+        t!("{size}, signed with {algorithms}", size = bytes(notification.size), algorithms = notification.signatures.labels());
     let deliveries: Vec<_> = notification.deliveries.iter().map(|delivery| sent_on(&slug, delivery)).collect();
     let is_sent = !deliveries.is_empty();
     let may_resend = story.may_resend && story.has_urls;
     let id = notification.id;
     view! {
         <p class="event-title">
-            "IPN received "
+            {t!("IPN received")}" "
             <OrderBadge status=notification.status vendor=notification.vendor_status.clone()/>" "
             <span class="code">{notification.vendor_status.clone()}</span>
             <TestBadge test=notification.test/>
         </p>
         <p>{turned(notification.status, before, is_counted)}</p>
         {out_of_sequence(notification.status, before, is_counted).map(|what| view! { <p class="flag"><Icon name="alert"/>{what}</p> })}
-        <p class="muted">{source}" · "{signed}<a href=format!("/m/{slug}/notifications/{id}")>"as received"</a></p>
+        <p class="muted">{source}" · "{signed}" · "<a href=format!("/m/{slug}/notifications/{id}")>{t!("as received")}</a></p>
         {if is_sent {
-            view! { <ul class="sent-on" aria-label="Sent on to">{deliveries}</ul> }.into_any()
+            view! { <ul class="sent-on" aria-label=t!("Sent on to")>{deliveries}</ul> }.into_any()
         } else {
             view! { <WentNowhere vendor_status=notification.vendor_status.clone()/> }.into_any()
         }}
@@ -163,12 +168,15 @@ fn received(story: &Story, notification: &NotificationView, before: Option<Order
 /// What a message did to the order's status.
 fn turned(status: OrderStatus, before: Option<OrderStatus>, counted: bool) -> String {
     match before {
-        None => format!("The first message of this order; status {}.", status.label()),
+        None => t!("The first message of this order; status {status}.", status = tell(status.label())),
         Some(before) if !counted => {
-            format!("It came late: it tells of an earlier moment than a message before it. The status stayed {}.", before.label())
+            t!(
+                "It came late: it tells of an earlier moment than a message before it. The status stayed {status}.",
+                status = tell(before.label())
+            )
         }
-        Some(before) if before == status => format!("The status stayed {}.", status.label()),
-        Some(before) => format!("Status {} → {}.", before.label(), status.label()),
+        Some(before) if before == status => t!("The status stayed {status}.", status = tell(status.label())),
+        Some(before) => t!("Status {before} → {status}.", before = tell(before.label()), status = tell(status.label())),
     }
 }
 
@@ -178,22 +186,30 @@ fn out_of_sequence(status: OrderStatus, before: Option<OrderStatus>, counted: bo
     let needs_payment = matches!(status, PartiallyRefunded | Refunded);
     match before {
         None if needs_payment || status == Reversed => {
-            Some("Out of sequence: no message of the payment came before this one.".to_owned())
+            Some(t!("Out of sequence: no message of the payment came before this one.").to_owned())
         }
-        Some(before @ (Created | Pending | Authorized | Cancelled | Failed)) if counted && needs_payment => {
-            Some(format!("Out of sequence: money went back from {}, and no message said that it was paid.", before.label()))
-        }
+        Some(before @ (Created | Pending | Authorized | Cancelled | Failed)) if counted && needs_payment => Some(t!(
+            "Out of sequence: money went back from {before}, and no message said that it was paid.",
+            before = tell(before.label())
+        )),
         Some(before @ (Paid | PartiallyRefunded | Refunded | Reversed))
             if counted && matches!(status, Created | Pending | Authorized) =>
         {
-            Some(format!("Out of sequence: from {} back to {}.", before.label(), status.label()))
+            Some(t!(
+                "Out of sequence: from {before} back to {status}.",
+                before = tell(before.label()),
+                status = tell(status.label())
+            ))
         }
         _ => None,
     }
 }
 
 fn sent_on(slug: &str, delivery: &DeliveryView) -> impl IntoView + use<> {
-    let tries = (delivery.attempts > 1).then(|| format!(" after {} attempts", delivery.attempts));
+    let tries = (delivery.attempts > 1).then(|| {
+        let count = u64::from(delivery.attempts);
+        format!(" {}", tn!("after {count} attempt", "after {count} attempts", count))
+    });
     view! {
         <li>
             "→ "<a href=format!("/m/{slug}/deliveries/{}", delivery.id)><bdi>{delivery.url_label.clone()}</bdi></a>" "
@@ -207,26 +223,36 @@ fn sent_on(slug: &str, delivery: &DeliveryView) -> impl IntoView + use<> {
 fn resent(slug: &str, delivery: &DeliveryView) -> AnyView {
     view! {
         <p class="event-title">
-            <bdi>{asked(delivery)}</bdi>" to "<a href=format!("/m/{slug}/deliveries/{}", delivery.id)><bdi>{delivery.url_label.clone()}</bdi></a>" "
+            {rich!(
+                "{resent} to {url}",
+                resent = view! { <bdi>{asked(delivery)}</bdi> },
+                url = view! { <a href=format!("/m/{slug}/deliveries/{}", delivery.id)><bdi>{delivery.url_label.clone()}</bdi></a> }
+            )}" "
             <DeliveryBadge state=delivery.state/>
         </p>
-        <p class="muted"><a href=format!("/m/{slug}/notifications/{}", delivery.notification_id)>"The notification"</a>" · "<span class="url">{delivery.url.clone()}</span></p>
+        <p class="muted"><a href=format!("/m/{slug}/notifications/{}", delivery.notification_id)>{t!("The notification")}</a>" · "<span class="url">{delivery.url.clone()}</span></p>
     }
     .into_any()
 }
 
 fn attempted(slug: &str, delivery: &DeliveryView, attempt: &AttemptRow) -> AnyView {
     let address = format!("/m/{slug}/deliveries/{}/{}", delivery.id, attempt.number);
-    let debug = if delivery.origin == Origin::Debug { " for debug" } else { "" };
-    let verdict = attempt.cause.map_or("confirmed by a read receipt", |cause| cause.label());
-    let status = attempt.status.map_or_else(|| "No answer".to_owned(), |status| format!("Status {status}"));
+    let number = attempt.number;
+    let name =
+        if delivery.origin == Origin::Debug { t!("Attempt {number} for debug", number) } else { t!("Attempt {number}", number) };
+    let verdict = attempt.cause.map_or(t!("confirmed by a read receipt"), |cause| tell(cause.label()));
+    let status = attempt.status.map_or_else(|| t!("No answer").to_owned(), |status| t!("Status {status}", status));
     view! {
         <p class="event-title">
-            <a href=address>{format!("Attempt {}{debug}", attempt.number)}</a>" to "<bdi>{delivery.url_label.clone()}</bdi>": "
+            {rich!(
+                "{attempt} to {url}:",
+                attempt = view! { <a href=address>{name}</a> },
+                url = view! { <bdi>{delivery.url_label.clone()}</bdi> }
+            )}" "
             <span class="verdict">{verdict}</span>
             {delivery.shadow.then(|| view! { <ShadowBadge/> })}
         </p>
-        <p class="muted">{format!("{status} after {}{}", span(attempt.timings.total), mostly(attempt.timings))}</p>
+        <p class="muted">{t!("{status} after {span}{mostly}", status, span = span(attempt.timings.total), mostly = mostly(attempt.timings))}</p>
     }
     .into_any()
 }
@@ -234,34 +260,38 @@ fn attempted(slug: &str, delivery: &DeliveryView, attempt: &AttemptRow) -> AnyVi
 /// The phase that took most of the time, where one did.
 fn mostly(timings: Timings) -> String {
     let phases = [
-        ("looking up the name", timings.resolve),
-        ("connecting", timings.connect),
-        ("the TLS handshake", timings.tls),
-        ("waiting for the answer", timings.wait),
-        ("reading the answer", timings.read),
+        (t!("looking up the name"), timings.resolve),
+        (t!("connecting"), timings.connect),
+        (t!("the TLS handshake"), timings.tls),
+        (t!("waiting for the answer"), timings.wait),
+        (t!("reading the answer"), timings.read),
     ];
     let longest = phases.into_iter().filter_map(|(name, micros)| Some((micros?, name))).max();
     match longest {
-        Some((micros, name)) if micros >= timings.total / 20 * 19 && micros > 0 => format!(", nearly all of it {name}"),
-        Some((micros, name)) if micros >= timings.total / 2 && micros > 0 => format!(", {} of it {name}", span(micros)),
+        Some((micros, name)) if micros >= timings.total / 20 * 19 && micros > 0 => t!(", nearly all of it {phase}", phase = name),
+        Some((micros, name)) if micros >= timings.total / 2 && micros > 0 => {
+            t!(", {span} of it {phase}", span = span(micros), phase = name)
+        }
         _ => String::new(),
     }
 }
 
 fn ended(slug: &str, delivery: &DeliveryView) -> AnyView {
     let what = match delivery.state {
-        DeliveryState::Expired => format!("Given up after {}", counted(u64::from(delivery.attempts), "attempt", "attempts")),
-        _ => "Cancelled".to_owned(),
+        DeliveryState::Expired => {
+            tn!("Given up after {count} attempt", "Given up after {count} attempts", u64::from(delivery.attempts))
+        }
+        _ => t!("Cancelled").to_owned(),
     };
     let why = match (delivery.state, delivery.last_cause) {
         (DeliveryState::Expired, Some(cause)) => {
-            format!("The schedule of the URL is used up; the last attempt: {}.", cause.label())
+            t!("The schedule of the URL is used up; the last attempt: {cause}.", cause = tell(cause.label()))
         }
-        (DeliveryState::Expired, None) => "The schedule of the URL is used up.".to_owned(),
-        _ => "It was open when its URL was removed, or when its bulk resend was cancelled.".to_owned(),
+        (DeliveryState::Expired, None) => t!("The schedule of the URL is used up.").to_owned(),
+        _ => t!("It was open when its URL was removed, or when its bulk resend was cancelled.").to_owned(),
     };
     view! {
-        <p class="event-title">{what}": "<a href=format!("/m/{slug}/deliveries/{}", delivery.id)>"delivery to "<bdi>{delivery.url_label.clone()}</bdi></a></p>
+        <p class="event-title">{what}": "<a href=format!("/m/{slug}/deliveries/{}", delivery.id)>{rich!("delivery to {url}", url = view! { <bdi>{delivery.url_label.clone()}</bdi> })}</a></p>
         <p class="muted">{why}</p>
     }
     .into_any()
@@ -272,13 +302,13 @@ const ITSELF: &str = "quittance";
 
 fn changed(actor: &str, action: &str, url: &str, detail: &str) -> AnyView {
     let what = match action {
-        "url.hold" if actor == ITSELF => "The server put a URL on hold",
-        "url.hold" => "A URL was put on hold",
-        "url.release" => "A URL was released",
-        "url.remove" => "A URL was removed",
-        _ => "The settings of a URL were changed",
+        "url.hold" if actor == ITSELF => t!("The server put a URL on hold"),
+        "url.hold" => t!("A URL was put on hold"),
+        "url.release" => t!("A URL was released"),
+        "url.remove" => t!("A URL was removed"),
+        _ => t!("The settings of a URL were changed"),
     };
-    let by = if actor == ITSELF { String::new() } else { format!(" by {actor}") };
+    let by = if actor == ITSELF { String::new() } else { format!(" {}", t!("by {actor}", actor)) };
     let detail = detail.to_owned();
     view! {
         <p class="event-title">{what}<bdi>{by}</bdi></p>

@@ -16,9 +16,9 @@ use crate::{
     rpc::{listeners::read_listeners, orders::preview_test_order, urls::read_settings},
     ui::{
         components::{Fields, FormNotes, Hidden, Icon, Notice, Octets, SelectField, TextArea, TextField, Tone, fact},
-        format::counted,
         shell::{Frame, Section},
     },
+    words::{rich, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -46,9 +46,9 @@ pub fn TestOrderPage() -> impl IntoView {
                 Err(error) => return Err(error),
             }
         }
-        let crumbs = vec![("Orders & Reports".to_owned(), format!("/m/{slug}/orders"))];
+        let crumbs = vec![(t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders"))];
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title="Place TEST order" crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Place TEST order") crumbs>
                 <div class="stack narrow">
                     {intro(&slug, &settings)}
                     {samples(&slug, &sample, &draft.to)}
@@ -67,15 +67,19 @@ fn intro(slug: &str, settings: &IpnSettings) -> AnyView {
         0 => {
             let settings_page = format!("/m/{slug}/settings/ipn");
             view! {
-                <Notice tone=Tone::Warn title="There is no URL to send it to">
-                    <p><a href=settings_page>"Enter your default IPN URL"</a>" first."</p>
+                <Notice tone=Tone::Warn title=t!("There is no URL to send it to")>
+                    <p>{rich!("{link} first.", link = view! { <a href=settings_page>{t!("Enter your default IPN URL")}</a> })}</p>
                 </Notice>
             }
             .into_any()
         }
         count => {
-            let urls = counted(u64::try_from(count).unwrap_or(u64::MAX), "URL", "URLs");
-            view! { <p>{format!("Makes a notification with TEST_ORDER=1 and the fields of a real order, and sends it to your {urls}, to one of them alone, or in through a listener. No money moves.")}</p> }.into_any()
+            let words = tn!(
+                "Makes a notification with TEST_ORDER=1 and the fields of a real order, and sends it to your {count} URL, to one of them alone, or in through a listener. No money moves.",
+                "Makes a notification with TEST_ORDER=1 and the fields of a real order, and sends it to your {count} URLs, to one of them alone, or in through a listener. No money moves.",
+                u64::try_from(count).unwrap_or(u64::MAX)
+            );
+            view! { <p>{words}</p> }.into_any()
         }
     }
 }
@@ -86,10 +90,10 @@ fn samples(slug: &str, chosen: &str, to: &str) -> impl IntoView + use<> {
         .map(|(name, label)| {
             let current = (name == chosen).then_some("true");
             let to = if to.is_empty() { String::new() } else { format!("&to={to}") };
-            view! { <a href=format!("/m/{slug}/test-order?sample={name}{to}") aria-current=current>{label}</a> }
+            view! { <a href=format!("/m/{slug}/test-order?sample={name}{to}") aria-current=current>{tell(label)}</a> }
         })
         .collect();
-    view! { <nav class="samples" aria-label="Samples"><span class="muted">"Samples:"</span>{links}</nav> }
+    view! { <nav class="samples" aria-label=t!("Samples")><span class="muted">{t!("Samples:")}</span>{links}</nav> }
 }
 
 fn form(
@@ -100,16 +104,14 @@ fn form(
     listeners: &ListenerList,
 ) -> impl IntoView + use<> {
     let statuses =
-        TEST_STATUSES.into_iter().map(|(status, meaning)| (status.to_owned(), format!("{status}: {meaning}"))).collect();
+        TEST_STATUSES.into_iter().map(|(status, meaning)| (status.to_owned(), format!("{status}: {}", tell(meaning)))).collect();
     let urls = settings
         .all_urls()
-        .map(|url| (format!("url-{}", url.id), format!("{} alone, at once: shows request and answer", url.label)));
-    let through = listeners
-        .rows
-        .iter()
-        .filter(|row| row.gateway == Gateway::TwoCheckout)
-        .map(|row| (format!("listener-{}", row.id), format!("In through the listener {}, as the gateway would", row.label)));
-    let ways = [(String::new(), "All URLs that take the status, as any notification".to_owned())]
+        .map(|url| (format!("url-{}", url.id), t!("{url} alone, at once: shows request and answer", url = url.label)));
+    let through = listeners.rows.iter().filter(|row| row.gateway == Gateway::TwoCheckout).map(|row| {
+        (format!("listener-{}", row.id), t!("In through the listener {listener}, as the gateway would", listener = row.label))
+    });
+    let ways = [(String::new(), t!("All URLs that take the status, as any notification").to_owned())]
         .into_iter()
         .chain(urls)
         .chain(through)
@@ -120,30 +122,30 @@ fn form(
         <form method="post" action="/rpc/orders/test" class="stack panel">
             <Hidden name="merchant" value=slug/>
             {form_key()}
-            <SelectField flash=flash.clone() name="to" label="Send it to" options=ways value=text(&draft.to)/>
-            <SelectField flash=flash.clone() name="status" label="Order status" options=statuses value=text(&draft.status)/>
-            <TextField flash=flash.clone() name="product" label="Product" value=text(&draft.product) required=true/>
+            <SelectField flash=flash.clone() name="to" label=t!("Send it to") options=ways value=text(&draft.to)/>
+            <SelectField flash=flash.clone() name="status" label=t!("Order status") options=statuses value=text(&draft.status)/>
+            <TextField flash=flash.clone() name="product" label=t!("Product") value=text(&draft.product) required=true/>
             <div class="pair thirds">
-                <TextField flash=flash.clone() name="amount" label="Amount" value=text(&draft.amount) required=true/>
-                <TextField flash=flash.clone() name="currency" label="Currency" value=text(&draft.currency) required=true/>
-                <TextField flash=flash.clone() name="quantity" label="Quantity" value=text(&draft.quantity)/>
+                <TextField flash=flash.clone() name="amount" label=t!("Amount") value=text(&draft.amount) required=true/>
+                <TextField flash=flash.clone() name="currency" label=t!("Currency") value=text(&draft.currency) required=true/>
+                <TextField flash=flash.clone() name="quantity" label=t!("Quantity") value=text(&draft.quantity)/>
             </div>
             <TextArea
-                flash=flash.clone() name="more_products" label="More products" value=text(&draft.more_products) rows=2
-                placeholder="Second product; 10.00; 2" hint="A line each: name; price; quantity."
+                flash=flash.clone() name="more_products" label=t!("More products") value=text(&draft.more_products) rows=2
+                placeholder=t!("Second product; 10.00; 2") hint=t!("A line each: name; price; quantity.")
             />
             <div class="pair">
-                <TextField flash=flash.clone() name="first_name" label="First name" value=text(&draft.first_name)/>
-                <TextField flash=flash.clone() name="last_name" label="Last name" value=text(&draft.last_name)/>
+                <TextField flash=flash.clone() name="first_name" label=t!("First name") value=text(&draft.first_name)/>
+                <TextField flash=flash.clone() name="last_name" label=t!("Last name") value=text(&draft.last_name)/>
             </div>
-            <TextField flash=flash.clone() name="email" label="Customer's e-mail" kind="email" value=text(&draft.email)/>
+            <TextField flash=flash.clone() name="email" label=t!("Customer's e-mail") kind="email" value=text(&draft.email)/>
             <TextField
-                flash name="reference" label="Order reference" value=text(&draft.reference)
-                hint="That of an earlier TEST order makes this its next status. Left empty, it is a new order."
+                flash name="reference" label=t!("Order reference") value=text(&draft.reference)
+                hint=t!("That of an earlier TEST order makes this its next status. Left empty, it is a new order.")
             />
             <div class="actions">
-                <button class="button primary"><Icon name="flask"/>"Place TEST order"</button>
-                <button class="button" formaction=page><Icon name="debug"/>"Show its bytes"</button>
+                <button class="button primary"><Icon name="flask"/>{t!("Place TEST order")}</button>
+                <button class="button" formaction=page><Icon name="debug"/>{t!("Show its bytes")}</button>
             </div>
         </form>
     }
@@ -156,20 +158,20 @@ fn shown(preview: &OrderPreview) -> impl IntoView + use<> {
         .map(|(name, value)| view! { <tr><th scope="row">{name.clone()}</th><td class="code wrap">{value.clone()}</td></tr> })
         .collect();
     let receipts: Vec<_> =
-        preview.receipts.iter().map(|text| view! { <Octets label="Expected receipt" text=text.clone()/> }).collect();
+        preview.receipts.iter().map(|text| view! { <Octets label=t!("Expected receipt") text=text.clone()/> }).collect();
     let many = receipts.len() > 1;
     view! {
         <section class="panel stack" aria-labelledby="bytes">
-            <h2 id="bytes">"What would be sent now"</h2>
+            <h2 id="bytes">{t!("What would be sent now")}</h2>
             <dl class="facts">
-                {fact("To", preview.to.clone())}
-                {fact("Body", format!("{} bytes", preview.body.len()))}
+                {fact(t!("To"), preview.to.clone())}
+                {fact(t!("Body"), t!("{size} bytes", size = preview.body.len()))}
             </dl>
-            <Octets label="Body" text=preview.body.clone()/>
+            <Octets label=t!("Body") text=preview.body.clone()/>
             <Fields fields=preview.fields.clone()/>
-            <Octets label="Text that is signed" text=preview.source.clone()/>
+            <Octets label=t!("Text that is signed") text=preview.source.clone()/>
             <table class="plain-table"><tbody>{signatures}</tbody></table>
-            <p class="hint">{if many { "Any of these receipts confirms it; the date is that of the answer, and is part of what is hashed." } else { "This receipt confirms it; the date is that of the answer, and is part of what is hashed." }}</p>
+            <p class="hint">{if many { t!("Any of these receipts confirms it; the date is that of the answer, and is part of what is hashed.") } else { t!("This receipt confirms it; the date is that of the answer, and is part of what is hashed.") }}</p>
             {receipts}
         </section>
     }

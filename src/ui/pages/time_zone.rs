@@ -7,6 +7,7 @@ use crate::{
         components::{FormNotes, Hidden, Moment, now, zone},
         shell::{Frame, Section},
     },
+    words::{rich, t},
 };
 use leptos::prelude::*;
 
@@ -26,17 +27,20 @@ pub fn TimeZonePage() -> impl IntoView {
         let described = if is_wrong { "time_zone-error" } else { "time_zone-hint" };
         let note = match error {
             Some(error) => view! { <p class="error" id="time_zone-error">{error}</p> }.into_any(),
-            None => view! { <p class="hint" id="time_zone-hint">"A place like Europe/Bucharest or America/New_York; UTC is fine, too."</p> }.into_any(),
+            None => view! { <p class="hint" id="time_zone-hint">{t!("A place like Europe/Bucharest or America/New_York; UTC is fine, too.")}</p> }.into_any(),
         };
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::TimeZone title="Time zone">
+            <Frame viewer merchant=Some(merchant) section=Section::TimeZone title=t!("Time zone")>
                 <div class="stack narrow">
                     <FormNotes flash/>
-                    <p>"Exact times, the days of filters, the chart of the dashboard and exported lists are told by the clocks of this place. Here it is "<Moment at=now()/>"."</p>
+                    <p>{rich!(
+                        "Exact times, the days of filters, the chart of the dashboard and exported lists are told by the clocks of this place. Here it is {time}.",
+                        time = view! { <Moment at=now()/> }
+                    )}</p>
                     <form method="post" action="/rpc/merchants/time-zone" class="stack panel">
                         <Hidden name="merchant" value=slug/>
                         <div class="field" class:wrong=is_wrong>
-                            <label for="time_zone">"Time zone"</label>
+                            <label for="time_zone">{t!("Time zone")}</label>
                             <input
                                 id="time_zone" name="time_zone" type="text" list="zones" value=shown required=true autocomplete="off"
                                 spellcheck="false" autofocus=is_wrong aria-invalid=is_wrong.then_some("true") aria-describedby=described
@@ -44,7 +48,7 @@ pub fn TimeZonePage() -> impl IntoView {
                             <datalist id="zones">{options}</datalist>
                             {note}
                         </div>
-                        <div class="actions"><button class="button primary">"Save"</button></div>
+                        <div class="actions"><button class="button primary">{t!("Save")}</button></div>
                     </form>
                 </div>
             </Frame>

@@ -15,10 +15,13 @@ use crate::{
         AlgorithmChoice, Check, ConflictNote, Hidden, HoldNote, Notice, SelectField, TextArea, TextField, Tone, TriggerChoice,
         Version, save_label,
     },
+    words::{n, reworded, t, tell},
 };
 use leptos::prelude::*;
 
-const ALGORITHM_HINT: &str = "Each notification is signed with all that are chosen; your script answers with any of them, as strong or stronger than the weakest.";
+const ALGORITHM_HINT: &str = n!(
+    "Each notification is signed with all that are chosen; your script answers with any of them, as strong or stronger than the weakest."
+);
 /// Fields of the folded part.
 const ADVANCED: [&str; 8] =
     ["triggers", "retries", "own_delays", "max_in_flight", "rate_per_second", "timeout", "headers", "authority"];
@@ -45,7 +48,8 @@ pub fn UrlForm(
         false => flash.value(name) == Some("true"),
     };
     let failed = flash.check.clone();
-    let cancel = (!is_default).then(|| view! { <a class="button plain" href=format!("/m/{slug}/settings/urls")>"Leave it"</a> });
+    let cancel =
+        (!is_default).then(|| view! { <a class="button plain" href=format!("/m/{slug}/settings/urls")>{t!("Leave it")}</a> });
     let terms = was.as_ref().map(|url| url.terms.clone()).unwrap_or_default();
     let shadow = ticked("shadow", |url| url.terms.shadow);
     let own_triggers = ticked("own_triggers", |url| url.terms.triggers.is_some());
@@ -62,7 +66,7 @@ pub fn UrlForm(
         {twin.map(|label| view! { <TwinNote label/> })}
         <ConflictNote flash=flash.clone() page/>
         {was.as_ref().and_then(|url| url.hold).map(|hold| view! {
-            <Notice tone=Tone::Warn title="On hold"><p><HoldNote hold/></p><p>"Nothing is sent; what arrives is kept. Untick On hold below, or press Release in the list, to have it delivered."</p></Notice>
+            <Notice tone=Tone::Warn title=t!("On hold")><p><HoldNote hold/></p><p>{t!("Nothing is sent; what arrives is kept. Untick On hold below, or press Release in the list, to have it delivered.")}</p></Notice>
         })}
         <form method="post" action="/rpc/urls/save" class="stack">
             <Hidden name="merchant" value=slug/>
@@ -72,30 +76,30 @@ pub fn UrlForm(
             {form_key()}
             {is_default.then(|| view! { <Hidden name="label" value=saved(|url| url.label.clone())/> })}
             {(!is_default).then(|| view! {
-                <TextField flash=flash.clone() name="label" label="Name" value=saved(|url| url.label.clone()) hint="What this script does, for instance Accounting. Left empty, the host name."/>
+                <TextField flash=flash.clone() name="label" label=t!("Name") value=saved(|url| url.label.clone()) hint=t!("What this script does, for instance Accounting. Left empty, the host name.")/>
             })}
             <TextField
-                flash=flash.clone() name="url" label="URL" kind="url" value=saved(|url| url.url.clone()) required=true
+                flash=flash.clone() name="url" label=t!("URL") kind="url" value=saved(|url| url.url.clone()) required=true
                 placeholder="https://shop.example.com/ipn" autofocus=url.is_none() && !is_default
-                hint="It is asked with GET when you save, and should answer 200."
+                hint=t!("It is asked with GET when you save, and should answer 200.")
             />
-            <AlgorithmChoice flash=flash.clone() error_field="algorithms" legend="Signed with" chosen=algorithms hint=ALGORITHM_HINT/>
+            <AlgorithmChoice flash=flash.clone() error_field="algorithms" legend=t!("Signed with") chosen=algorithms hint=tell(ALGORITHM_HINT)/>
             <Check
-                name="concurrent" label="Allow concurrent requests" checked=ticked("concurrent", |url| url.concurrent)
-                hint="Otherwise your script gets one request at a time, the next when it has answered."
-            />
-            <Check
-                name="order_in_order" label="Keep each order in order" checked=ticked("order_in_order", |url| url.order_in_order)
-                hint="A later message of an order waits until the earlier one is confirmed."
+                name="concurrent" label=t!("Allow concurrent requests") checked=ticked("concurrent", |url| url.concurrent)
+                hint=t!("Otherwise your script gets one request at a time, the next when it has answered.")
             />
             <Check
-                name="held" label="On hold" checked=ticked("held", |url| url.hold.is_some())
-                hint="Nothing is sent; what arrives is kept until you release it."
+                name="order_in_order" label=t!("Keep each order in order") checked=ticked("order_in_order", |url| url.order_in_order)
+                hint=t!("A later message of an order waits until the earlier one is confirmed.")
+            />
+            <Check
+                name="held" label=t!("On hold") checked=ticked("held", |url| url.hold.is_some())
+                hint=t!("Nothing is sent; what arrives is kept until you release it.")
             />
             {advanced(Advanced { terms: &terms, flash: &flash, shadow, own_triggers, chosen, inherited, headers, settings })}
             <div class="actions">
-                <button class="button primary">{save_label(&flash, if is_questioned { "Check again and save" } else { "Check and save" })}</button>
-                {is_questioned.then(|| view! { <button class="button" name="anyway" value="true">"Save all the same"</button> })}
+                <button class="button primary">{save_label(&flash, if is_questioned { t!("Check again and save") } else { t!("Check and save") })}</button>
+                {is_questioned.then(|| view! { <button class="button" name="anyway" value="true">{t!("Save all the same")}</button> })}
                 {cancel}
             </div>
         </form>
@@ -136,62 +140,62 @@ fn advanced(part: Advanced<'_>) -> impl IntoView + use<> {
     let own = matches!(terms.retries, RetrySchedule::Own(_)).then(|| terms.retries.to_string()).unwrap_or_default();
     let schedules = RetrySchedule::PRESETS
         .iter()
-        .map(|preset| (preset.name().unwrap_or_default().to_owned(), preset.label().to_owned()))
-        .chain([(OWN.to_owned(), "An own list, below".to_owned())])
+        .map(|preset| (preset.name().unwrap_or_default().to_owned(), tell(preset.label()).to_owned()))
+        .chain([(OWN.to_owned(), t!("An own list, below").to_owned())])
         .collect();
     let lost = flash.value("authority_lost").is_some().then(|| {
-        view! { <Notice tone=Tone::Warn title="Paste the certificates again"><p>"They were too long, or held a private key, and could not be kept while the form came back."</p></Notice> }
+        view! { <Notice tone=Tone::Warn title=t!("Paste the certificates again")><p>{t!("They were too long, or held a private key, and could not be kept while the form came back.")}</p></Notice> }
     });
     let in_flight = if terms.max_in_flight == DEFAULT_IN_FLIGHT { String::new() } else { terms.max_in_flight.to_string() };
     let timeout = terms.timeout.map(|seconds| seconds.to_string()).unwrap_or_default();
     let rate = terms.rate_per_second.map(|rate| rate.to_string()).unwrap_or_default();
     view! {
         <details class="advanced" open=is_open>
-            <summary>"Advanced"</summary>
+            <summary>{t!("Advanced")}</summary>
             <div class="stack">
                 <div class="stack depends">
                     <Check
-                        name="own_triggers" label="Own triggers" checked=own_triggers
-                        hint=format!("Only the statuses ticked below are sent to this URL. Otherwise those of the merchant: {}.", inherited.words())
+                        name="own_triggers" label=t!("Own triggers") checked=own_triggers
+                        hint=t!("Only the statuses ticked below are sent to this URL. Otherwise those of the merchant: {statuses}.", statuses = tell(&inherited.words()))
                     />
-                    <TriggerChoice flash=flash.clone() legend="Statuses sent to this URL" chosen hint="They count only with Own triggers."/>
+                    <TriggerChoice flash=flash.clone() legend=t!("Statuses sent to this URL") chosen hint=t!("They count only with Own triggers.")/>
                 </div>
-                <p class="hint"><a href=settings>"The merchant's triggers and response tags"</a></p>
+                <p class="hint"><a href=settings>{t!("The merchant's triggers and response tags")}</a></p>
                 <SelectField
-                    flash=flash.clone() name="retries" label="When it fails, try again" options=schedules
+                    flash=flash.clone() name="retries" label=t!("When it fails, try again") options=schedules
                     value=terms.retries.name().unwrap_or(OWN)
-                    hint="Counted from the first attempt. After the last one a delivery has expired, and can be resent."
+                    hint=t!("Counted from the first attempt. After the last one a delivery has expired, and can be resent.")
                 />
                 <TextField
-                    flash=flash.clone() name="own_delays" label="Own list of delays" value=own placeholder="1m, 5m, 1h, 6h"
-                    hint="For An own list: from each attempt to the next, at least 5s each, at most 100, together at most 30d."
+                    flash=flash.clone() name="own_delays" label=t!("Own list of delays") value=own placeholder="1m, 5m, 1h, 6h"
+                    hint=t!("For An own list: from each attempt to the next, at least 5s each, at most 100, together at most 30d.")
                 />
                 <TextField
-                    flash=flash.clone() name="max_in_flight" label="Requests at a time" kind="number" value=in_flight
-                    placeholder="64" hint=format!("With concurrent requests only: 1 to {MAX_IN_FLIGHT}. Left empty, {DEFAULT_IN_FLIGHT}.")
+                    flash=flash.clone() name="max_in_flight" label=t!("Requests at a time") kind="number" value=in_flight
+                    placeholder="64" hint=t!("With concurrent requests only: 1 to {most}. Left empty, {usual}.", most = MAX_IN_FLIGHT, usual = DEFAULT_IN_FLIGHT)
                 />
                 <TextField
-                    flash=flash.clone() name="rate_per_second" label="Requests a second" kind="number" value=rate
-                    hint=format!("1 to {MAX_RATE}. Left empty, as many as there are.")
+                    flash=flash.clone() name="rate_per_second" label=t!("Requests a second") kind="number" value=rate
+                    hint=t!("1 to {most}. Left empty, as many as there are.", most = MAX_RATE)
                 />
                 <TextField
-                    flash=flash.clone() name="timeout" label="Seconds to answer" kind="number" value=timeout placeholder="30"
-                    hint=format!("1 to {MAX_TIMEOUT}. Left empty, {DEFAULT_TIMEOUT}. A script that stores first and works later needs one or two.")
+                    flash=flash.clone() name="timeout" label=t!("Seconds to answer") kind="number" value=timeout placeholder="30"
+                    hint=t!("1 to {most}. Left empty, {usual}. A script that stores first and works later needs one or two.", most = MAX_TIMEOUT, usual = DEFAULT_TIMEOUT)
                 />
                 <TextArea
-                    flash=flash.clone() name="headers" label="Headers of your own" value=headers rows=3
+                    flash=flash.clone() name="headers" label=t!("Headers of your own") value=headers rows=3
                     placeholder="X-Shop: 7"
-                    hint="A line each, Name: value. They go with every request to this URL. Values of names such as Authorization are sealed, and never shown again."
+                    hint=t!("A line each, Name: value. They go with every request to this URL. Values of names such as Authorization are sealed, and never shown again.")
                 />
                 <Check
-                    name="shadow" label="Shadow" checked=shadow
-                    hint="It gets copies, and its failures count nowhere: to try a new script beside the old one."
+                    name="shadow" label=t!("Shadow") checked=shadow
+                    hint=t!("It gets copies, and its failures count nowhere: to try a new script beside the old one.")
                 />
                 {lost}
                 <TextArea
-                    flash=flash.clone() name="authority" label="Certificates of a private authority" value=terms.authority.clone()
+                    flash=flash.clone() name="authority" label=t!("Certificates of a private authority") value=terms.authority.clone()
                     placeholder="-----BEGIN CERTIFICATE-----"
-                    hint="Only where the certificate of your server comes from an authority of your own: paste its root certificate (PEM). It is trusted at this URL alone."
+                    hint=t!("Only where the certificate of your server comes from an authority of your own: paste its root certificate (PEM). It is trusted at this URL alone.")
                 />
             </div>
         </details>
@@ -201,10 +205,10 @@ fn advanced(part: Advanced<'_>) -> impl IntoView + use<> {
 /// The URL did not answer as it should; it is not saved yet.
 #[component]
 fn CheckFailed(check: UrlCheck) -> impl IntoView {
-    let title = check.cause.map_or("The URL did not answer 200", |cause| cause.label());
+    let title = check.cause.map_or(t!("The URL did not answer 200"), |cause| tell(cause.label()));
     view! {
-        <CheckNote check title=format!("Not saved yet: {title}")>
-            <p>"You can save it all the same: deliveries are tried until they are confirmed."</p>
+        <CheckNote check title=t!("Not saved yet: {title}", title)>
+            <p>{t!("You can save it all the same: deliveries are tried until they are confirmed.")}</p>
         </CheckNote>
     }
 }
@@ -213,9 +217,9 @@ fn CheckFailed(check: UrlCheck) -> impl IntoView {
 #[component]
 fn TwinNote(label: String) -> impl IntoView {
     view! {
-        <Notice tone=Tone::Warn title="Not saved yet: this address is there already">
-            <p>{format!("It is the address of {label}, too. Each notification would arrive there twice, as two deliveries.")}</p>
-            <p><strong>"What to do: "</strong>"Change the address, or save it all the same if the script expects that."</p>
+        <Notice tone=Tone::Warn title=t!("Not saved yet: this address is there already")>
+            <p>{t!("It is the address of {label}, too. Each notification would arrive there twice, as two deliveries.", label)}</p>
+            <p><strong>{t!("What to do:")}" "</strong>{t!("Change the address, or save it all the same if the script expects that.")}</p>
         </Notice>
     }
 }
@@ -226,9 +230,9 @@ pub fn CheckNote(check: UrlCheck, #[prop(into)] title: String, #[prop(optional)]
     let cause = check.cause;
     view! {
         <Notice tone=Tone::Warn title>
-            {cause.map(|cause| view! { <p>{cause.sentence()}</p> })}
-            {(!check.note.is_empty()).then(|| view! { <p>{check.note.clone()}</p> })}
-            {cause.map(|cause| view! { <p><strong>"What to do: "</strong>{cause.cure()}</p> })}
+            {cause.map(|cause| view! { <p>{tell(cause.sentence())}</p> })}
+            {(!check.note.is_empty()).then(|| view! { <p>{reworded(&check.note)}</p> })}
+            {cause.map(|cause| view! { <p><strong>{t!("What to do:")}" "</strong>{tell(cause.cure())}</p> })}
             {children.map(|children| children())}
         </Notice>
     }

@@ -6,6 +6,7 @@ use crate::{
         views::{ListKind, SavedView},
     },
     ui::components::{Hidden, Icon, TextField},
+    words::t,
 };
 use leptos::prelude::*;
 
@@ -26,7 +27,7 @@ pub fn views(slug: &str, list: ListKind, views: &[SavedView], query: &str, flash
                             <Hidden name="merchant" value=slug/>
                             <Hidden name="list" value=list.code()/>
                             <Hidden name="view" value=id/>
-                            <button class="icon-button" title="Remove this view"><Icon name="cross"/><span class="visually-hidden">{format!("Remove the view {name}")}</span></button>
+                            <button class="icon-button" title=t!("Remove this view")><Icon name="cross"/><span class="visually-hidden">{t!("Remove the view {name}", name)}</span></button>
                         </form>
                     })}
                 </li>
@@ -40,13 +41,13 @@ pub fn views(slug: &str, list: ListKind, views: &[SavedView], query: &str, flash
         let (slug, query) = (slug.to_owned(), query.to_owned());
         view! {
             <details class="keep" open=open>
-                <summary>"Keep this view…"</summary>
+                <summary>{t!("Keep this view…")}</summary>
                 <form method="post" action="/rpc/views/save">
                     <Hidden name="merchant" value=slug/>
                     <Hidden name="list" value=list.code()/>
                     <Hidden name="query" value=query/>
-                    <TextField flash name="name" label="Name of the view" required=true/>
-                    <button class="button">"Keep it"</button>
+                    <TextField flash name="name" label=t!("Name of the view") required=true/>
+                    <button class="button">{t!("Keep it")}</button>
                 </form>
             </details>
         }
@@ -56,7 +57,7 @@ pub fn views(slug: &str, list: ListKind, views: &[SavedView], query: &str, flash
         .then(|| {
             view! {
                 <div class="views">
-                    {has_chips.then(|| view! { <ul aria-label="Saved views">{chips}</ul> })}
+                    {has_chips.then(|| view! { <ul aria-label=t!("Saved views")>{chips}</ul> })}
                     {keep}
                 </div>
             }
@@ -71,11 +72,11 @@ pub fn export(slug: &str, list: ListKind, query: &str) -> AnyView {
     let marked = format!("{base}{mark}");
     view! {
         <details class="export">
-            <summary class="button"><Icon name="down"/>"Export"</summary>
+            <summary class="button"><Icon name="down"/>{t!("Export")}</summary>
             <div class="menu-box">
                 <a href=base download="">"CSV"</a>
-                <a href=marked download="">"CSV for spreadsheets"</a>
-                <p class="hint">"All pages of this list, as it is filtered. The second says inside that it is UTF-8, as spreadsheets want it. It is noted in the audit log."</p>
+                <a href=marked download="">{t!("CSV for spreadsheets")}</a>
+                <p class="hint">{t!("All pages of this list, as it is filtered. The second says inside that it is UTF-8, as spreadsheets want it. It is noted in the audit log.")}</p>
             </div>
         </details>
     }

@@ -82,7 +82,11 @@ impl Core {
     }
 
     /// Sets the language that a user reads; with `None` his browser decides.
-    pub(in crate::server::store) async fn set_language(&self, id: UserId, language: Option<&'static str>) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn set_language(
+        &self,
+        id: UserId,
+        language: Option<&'static str>,
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE account SET language = $1 WHERE id = $2").bind(language).bind(id.0).execute(&self.pool).await?;
         Ok(())
     }

@@ -85,7 +85,11 @@ impl SqliteStore {
     }
 
     /// Sets the language that a user reads; with `None` his browser decides.
-    pub(in crate::server::store) async fn set_language(&self, id: UserId, language: Option<&'static str>) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn set_language(
+        &self,
+        id: UserId,
+        language: Option<&'static str>,
+    ) -> Result<(), StoreError> {
         self.change(move |conn| {
             Box::pin(async move {
                 sqlx::query("UPDATE user SET language = ? WHERE id = ?").bind(language).bind(id.0).execute(conn).await?;
