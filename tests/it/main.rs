@@ -31,3 +31,4 @@ mod story;
 mod story_store;
 mod support;
 mod wire;
+mod words;

@@ -8,9 +8,10 @@ use std::{
 
 /// Which room may import which. A row of docs/ARCHITECTURE.md each; `server/` is left out of the names of its rooms.
 const TABLE: &[(&str, &[&str])] = &[
-    ("domain", &[]),
-    ("ui", &["rpc", "domain"]),
-    ("rpc", &["service", "store", "auth", "domain"]),
+    ("words", &[]),
+    ("domain", &["words"]),
+    ("ui", &["rpc", "domain", "words"]),
+    ("rpc", &["service", "store", "auth", "domain", "words"]),
     ("clock", &["domain"]),
     ("ipn", &["domain"]),
     ("store", &["clock", "telemetry", "domain"]),
@@ -20,9 +21,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("listener", &["gateway", "store", "clock", "telemetry", "domain"]),
     ("dispatch", &["ipn", "store", "clock", "telemetry", "domain"]),
     ("kit", &["domain"]),
-    ("service", &["dispatch", "auth", "gateway", "ipn", "kit", "store", "clock", "telemetry", "domain"]),
+    ("service", &["dispatch", "auth", "gateway", "ipn", "kit", "store", "clock", "telemetry", "domain", "words"]),
     ("alerts", &["service"]),
-    ("http", &["ui", "rpc", "listener", "live", "auth", "service", "store", "telemetry", "domain"]),
+    ("http", &["ui", "rpc", "listener", "live", "auth", "service", "store", "telemetry", "domain", "words"]),
     ("settings", &["store", "clock"]),
     ("telemetry", &["domain"]),
     ("memory", &[]),

@@ -89,7 +89,7 @@ impl Services {
             }
             "attempt" => {
                 let page = self.attempt_page(merchant, id::<DeliveryId>(wish)?, wish.number, false).await?;
-                (t!("attempt {number} of order {reference}", number = wish.number, reference = page.reference), page.fields)
+                (format!("attempt {} of order {}", wish.number, page.reference), page.fields)
             }
             "refusal" => {
                 let stored = self.store.refusal(merchant.id, id::<RefusalId>(wish)?).await?.ok_or(AppError::NotFound)?;

@@ -7,7 +7,7 @@ use crate::{
         AppError, Gateway, GatewayOptions,
         pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener},
     },
-    words::t,
+    words::{t, tell},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -132,7 +132,7 @@ pub(super) fn gateway_guide(preset: Option<&Arc<Preset>>, address: &str) -> Gate
     };
     let guide = &preset.guide;
     GatewayGuide {
-        steps: guide.steps.iter().map(|step| step.replace("{address}", address)).collect(),
+        steps: guide.steps.iter().map(|step| tell(step).replace("{address}", address)).collect(),
         proof: preset.methods(),
         retries: guide.retries.clone(),
         addresses: guide.addresses.clone(),

@@ -51,7 +51,7 @@ impl Services {
             )
             .into());
         }
-        let actor = Actor::at(t!("first run"), place.address.to_canonical());
+        let actor = Actor::at("first run", place.address.to_canonical());
         let id = self.create_user(email, password, Role::Admin, Vec::new(), true, actor).await?;
         Ok(auth::begin_session(&self.store, id, self.clock.now(), place).await?)
     }

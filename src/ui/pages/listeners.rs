@@ -230,7 +230,7 @@ pub fn ListenerPage() -> impl IntoView {
 /// What to enter where at the gateway, step by step.
 fn guide(page: &Page) -> AnyView {
     let guide = &page.guide;
-    let steps: Vec<_> = guide.steps.iter().map(|step| view! { <li>{reworded(step)}</li> }).collect();
+    let steps: Vec<_> = guide.steps.iter().map(|step| view! { <li>{step.clone()}</li> }).collect();
     let lines = |name: &'static str, lines: &[String]| {
         (!lines.is_empty()).then(|| {
             let items: Vec<_> = lines.iter().map(|line| view! { <li>{tell(line).to_owned()}</li> }).collect();
