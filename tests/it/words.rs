@@ -100,7 +100,8 @@ fn keys_of_the_source() -> Keys {
             for (at, _) in text.match_indices(name) {
                 let is_whole = !text[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
                 let Some((key, rest)) = literal(text[at + name.len()..].trim_start()).filter(|_| is_whole) else { continue };
-                let plural = (name == "tn!(").then(|| literal(rest.trim_start().strip_prefix(',').unwrap().trim_start()).unwrap().0);
+                let plural =
+                    (name == "tn!(").then(|| literal(rest.trim_start().strip_prefix(',').unwrap().trim_start()).unwrap().0);
                 let known = keys.entry(key).or_default();
                 *known = known.take().or(plural);
             }
@@ -122,9 +123,7 @@ fn words_of_tables() -> Vec<&'static str> {
     words.extend(StateFilter::ALL.iter().map(|state| state.label()));
     words.extend(Outcome::ALL.iter().map(|outcome| outcome.label()));
     words.extend([BulkState::Running, BulkState::Done, BulkState::Cancelled].map(BulkState::label));
-    words.extend(
-        [AlertKind::Failing, AlertKind::Expired, AlertKind::Recovered, AlertKind::Test].iter().map(|kind| kind.label()),
-    );
+    words.extend([AlertKind::Failing, AlertKind::Expired, AlertKind::Recovered, AlertKind::Test].iter().map(|kind| kind.label()));
     words.extend(RetrySchedule::PRESETS.iter().map(RetrySchedule::label));
     words.push(RetrySchedule::Own([60].into()).label());
     words.extend(ACTIONS.iter().map(|(_, label)| *label));
@@ -153,7 +152,11 @@ fn words_of_gateways() -> BTreeSet<String> {
             _ => {}
         };
         take(preset.get("group"));
-        for table in [preset.get("secret")].into_iter().flatten().chain(preset.get("option").into_iter().flat_map(|all| all.as_array().unwrap())) {
+        for table in [preset.get("secret")]
+            .into_iter()
+            .flatten()
+            .chain(preset.get("option").into_iter().flat_map(|all| all.as_array().unwrap()))
+        {
             take(table.get("label"));
             take(table.get("hint"));
         }
@@ -210,17 +213,26 @@ fn the_catalogue_says_everything_and_nothing_else() {
         }
     }
     wrong.extend(wanted.keys().filter(|key| !known.contains(*key)).map(|key| format!("missing: {key:?}")));
-    assert!(wrong.is_empty(), "locales/vi.po and the source differ; docs/TRANSLATING.md says how to go on:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "locales/vi.po and the source differ; docs/TRANSLATING.md says how to go on:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn what_was_kept_in_english_is_recognised_and_told_in_other_words() {
     use quittance::words::{reworded, speaking};
     let told = |text: &str| speaking(Language::Vietnamese, || reworded(text));
-    assert_eq!(told("It answered with status 302. It leads to https://a.example/"), "Máy chủ phản hồi với trạng thái 302. Nó dẫn tới https://a.example/");
+    assert_eq!(
+        told("It answered with status 302. It leads to https://a.example/"),
+        "Máy chủ phản hồi với trạng thái 302. Nó dẫn tới https://a.example/"
+    );
     assert_eq!(told("The lengths are counted in UTF-16 units."), "Các độ dài được đếm theo đơn vị UTF-16.");
     assert_eq!(
-        told("Confirmed by a SHA3 receipt. It was made with the new key. The message was signed with the old key; the next message is signed with the new key."),
+        told(
+            "Confirmed by a SHA3 receipt. It was made with the new key. The message was signed with the old key; the next message is signed with the new key."
+        ),
         "Được xác nhận bằng biên nhận SHA3. Biên nhận được tạo bằng khóa mới. Thông báo được ký bằng khóa cũ; thông báo kế tiếp được ký bằng khóa mới."
     );
     let key = told("It was made with the gateway's secret key (listener \"Shop\").");
@@ -243,7 +255,8 @@ struct Said {
 }
 
 fn decoded(text: &str) -> String {
-    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#x27;", "'").replace("&#39;", "'");
+    let text =
+        text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#x27;", "'").replace("&#39;", "'");
     text.replace("&nbsp;", "\u{a0}").replace("&amp;", "&")
 }
 
@@ -268,7 +281,8 @@ fn readable(page: &str) -> Vec<Said> {
         let tag = &rest[1..end];
         rest = &rest[end + 1..];
         let closes = tag.starts_with('/');
-        let name: String = tag.trim_start_matches('/').chars().take_while(|letter| letter.is_alphanumeric() || *letter == '-').collect();
+        let name: String =
+            tag.trim_start_matches('/').chars().take_while(|letter| letter.is_alphanumeric() || *letter == '-').collect();
         let is_empty = tag.ends_with('/') || matches!(name.as_str(), "input" | "meta" | "link" | "br" | "use" | "hr");
         if let Some((of, depth)) = &mut hidden {
             if *of == name && closes {
@@ -286,13 +300,17 @@ fn readable(page: &str) -> Vec<Said> {
         }
         let attributes = attributes(tag);
         for (attribute, value) in &attributes {
-            if matches!(attribute.as_str(), "title" | "aria-label" | "placeholder" | "alt" | "data-label") && !value.trim().is_empty() {
+            if matches!(attribute.as_str(), "title" | "aria-label" | "placeholder" | "alt" | "data-label")
+                && !value.trim().is_empty()
+            {
                 said.push(Said { place: format!("{attribute} of {name}"), text: value.clone() });
             }
         }
         let class = attributes.iter().find(|(name, _)| name == "class").map(|(_, value)| value.as_str()).unwrap_or_default();
-        let holds_data = class.split(' ').any(|class| matches!(class, "code" | "url" | "clip" | "zone" | "who" | "chip" | "axis"));
-        let is_data = matches!(name.as_str(), "script" | "style" | "pre" | "bdi" | "kbd" | "datalist" | "del" | "ins" | "code") || holds_data;
+        let holds_data =
+            class.split(' ').any(|class| matches!(class, "code" | "url" | "clip" | "zone" | "who" | "chip" | "axis"));
+        let is_data = matches!(name.as_str(), "script" | "style" | "pre" | "bdi" | "kbd" | "datalist" | "del" | "ins" | "code")
+            || holds_data;
         if is_data && !is_empty {
             hidden = Some((name, 1));
         }
@@ -359,7 +377,12 @@ fn is_data(text: &str) -> bool {
         let is_letters = word.chars().any(char::is_alphabetic);
         let is_upper = word.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_');
         let has_digit = word.chars().any(|letter| letter.is_ascii_digit());
-        !is_letters || is_upper || has_digit || word.contains('@') || word.contains("example") || NAMES.split_whitespace().any(|name| name == word.trim_matches('.'))
+        !is_letters
+            || is_upper
+            || has_digit
+            || word.contains('@')
+            || word.contains("example")
+            || NAMES.split_whitespace().any(|name| name == word.trim_matches('.'))
     })
 }
 
@@ -399,7 +422,8 @@ async fn house(app: &TestApp) -> (Shop, Vec<String>, Vec<FakeMerchant>) {
     let late = shop.accepted(&Message::small("3", "REFUND", "20260301120009")).await;
     app.services.store.settled().await.unwrap();
     let filter = DeliveryFilter { state: Some(StateFilter::Retrying), ..DeliveryFilter::default() };
-    let bulk = app.services.start_bulk(&shop.merchant, &filter, BulkTarget::All, "k".to_owned(), "admin@example.com", Duration::ZERO);
+    let bulk =
+        app.services.start_bulk(&shop.merchant, &filter, BulkTarget::All, "k".to_owned(), "admin@example.com", Duration::ZERO);
     let bulk = bulk.await.unwrap();
     until("a bulk resend to end", || async {
         let page = shop.services.bulk_page(&shop.merchant, bulk, true).await.unwrap();
@@ -413,26 +437,80 @@ async fn house(app: &TestApp) -> (Shop, Vec<String>, Vec<FakeMerchant>) {
     let m = "/m/shop";
     let (listener, notification, resent) = (shop.listener_id(), delivery.notification_id, watched[0]);
     let mut pages: Vec<String> = [
-        "", "/orders", "/orders?text=nothing", "/deliveries", "/deliveries?state=expired", "/deliveries?state=x&from=y", "/inbound",
-        "/inbound?reason=stale", "/resends", "/resends/new", "/resends/new?state=retrying", "/resends/new?state=expired", "/settings/ipn", "/settings/urls",
-        "/settings/urls/new", "/settings/content", "/settings/key", "/settings/alerts", "/settings/time-zone", "/check", "/test-order",
-        "/test-order?sample=several", "/listeners", "/listeners/new", "/listeners/new?gateway=stripe", "/listeners/new?gateway=vnpay", "/listeners/new?gateway=adyen", "/listeners/new?text=nothing", "/audit", "/audit?action=user.add", "/orders/0",
+        "",
+        "/orders",
+        "/orders?text=nothing",
+        "/deliveries",
+        "/deliveries?state=expired",
+        "/deliveries?state=x&from=y",
+        "/inbound",
+        "/inbound?reason=stale",
+        "/resends",
+        "/resends/new",
+        "/resends/new?state=retrying",
+        "/resends/new?state=expired",
+        "/settings/ipn",
+        "/settings/urls",
+        "/settings/urls/new",
+        "/settings/content",
+        "/settings/key",
+        "/settings/alerts",
+        "/settings/time-zone",
+        "/check",
+        "/test-order",
+        "/test-order?sample=several",
+        "/listeners",
+        "/listeners/new",
+        "/listeners/new?gateway=stripe",
+        "/listeners/new?gateway=vnpay",
+        "/listeners/new?gateway=adyen",
+        "/listeners/new?text=nothing",
+        "/audit",
+        "/audit?action=user.add",
+        "/orders/0",
     ]
     .map(|page| format!("{m}{page}"))
     .to_vec();
     pages.extend([
-        format!("{m}/orders/{order}"), format!("{m}/orders/{order}?order=newest"), format!("{m}/orders/{late}"), format!("{m}/orders/{order}?at=never"),
+        format!("{m}/orders/{order}"),
+        format!("{m}/orders/{order}?order=newest"),
+        format!("{m}/orders/{late}"),
+        format!("{m}/orders/{order}?at=never"),
         format!("{m}/orders/{order}/exchanges/{resent}"),
-        format!("{m}/notifications/{notification}"), format!("{m}/notifications/{notification}/resend"),
-        format!("{m}/deliveries/{}", delivery.id), format!("{m}/deliveries/{}", retried.id), format!("{m}/deliveries/{}", held.id),
-        format!("{m}/deliveries/{}/1", delivery.id), format!("{m}/deliveries/{}/1", retried.id), format!("{m}/deliveries/{}/1", held.id),
-        format!("{m}/resends/{bulk}"), format!("{m}/settings/urls/{bad}"), format!("{m}/settings/urls/{lost}"), format!("{m}/settings/urls/{main}/kit"),
-        format!("{m}/settings/urls/{main}/kit?language=python"), format!("{m}/listeners/{listener}"), format!("{m}/refused/{}", refused[0].id),
+        format!("{m}/notifications/{notification}"),
+        format!("{m}/notifications/{notification}/resend"),
+        format!("{m}/deliveries/{}", delivery.id),
+        format!("{m}/deliveries/{}", retried.id),
+        format!("{m}/deliveries/{}", held.id),
+        format!("{m}/deliveries/{}/1", delivery.id),
+        format!("{m}/deliveries/{}/1", retried.id),
+        format!("{m}/deliveries/{}/1", held.id),
+        format!("{m}/resends/{bulk}"),
+        format!("{m}/settings/urls/{bad}"),
+        format!("{m}/settings/urls/{lost}"),
+        format!("{m}/settings/urls/{main}/kit"),
+        format!("{m}/settings/urls/{main}/kit?language=python"),
+        format!("{m}/listeners/{listener}"),
+        format!("{m}/refused/{}", refused[0].id),
         format!("{m}/check?delivery={}&number=1", retried.id),
         format!("/people/{}", colleague.id),
     ]);
     pages.extend(
-        ["/", "/account", "/people", "/people?text=nobody", "/roles", "/audit", "/merchants", "/search", "/search?text=1", "/search?text=nothing", "/unknown", "/no/such/page"].map(str::to_owned),
+        [
+            "/",
+            "/account",
+            "/people",
+            "/people?text=nobody",
+            "/roles",
+            "/audit",
+            "/merchants",
+            "/search",
+            "/search?text=1",
+            "/search?text=nothing",
+            "/unknown",
+            "/no/such/page",
+        ]
+        .map(str::to_owned),
     );
     (shop, pages, vec![confirming, failing, gone])
 }
@@ -467,11 +545,41 @@ async fn every_page_speaks_through_the_catalogue() {
     admin.cookies.insert("quittance-language".to_owned(), Language::Marked.code().to_owned());
     let merchant = [("merchant", "shop")];
     let forms: &[(&str, &[(&str, &str)], &str)] = &[
-        ("urls/save", &[("url", "nonsense"), ("is_default", "false"), ("label", ""), ("retries", "own"), ("own_delays", "soon"), ("max_in_flight", "9000"), ("headers", "x"), ("timeout", "900"), ("authority", "x")], "/m/shop/settings/urls/new"),
+        (
+            "urls/save",
+            &[
+                ("url", "nonsense"),
+                ("is_default", "false"),
+                ("label", ""),
+                ("retries", "own"),
+                ("own_delays", "soon"),
+                ("max_in_flight", "9000"),
+                ("headers", "x"),
+                ("timeout", "900"),
+                ("authority", "x"),
+            ],
+            "/m/shop/settings/urls/new",
+        ),
         ("settings/alerts", &[("url", "nonsense"), ("after", "0")], "/m/shop/settings/alerts"),
         ("settings/key", &[("secret_key", ""), ("overlap", "5")], "/m/shop/settings/key"),
-        ("listeners/save", &[("label", ""), ("gateway", "stripe"), ("secret", ""), ("options", "")], "/m/shop/listeners/new?gateway=stripe"),
-        ("orders/test", &[("status", "X"), ("product", ""), ("amount", "x"), ("currency", "x"), ("quantity", "x"), ("more_products", "x"), ("reference", "§")], "/m/shop/test-order"),
+        (
+            "listeners/save",
+            &[("label", ""), ("gateway", "stripe"), ("secret", ""), ("options", "")],
+            "/m/shop/listeners/new?gateway=stripe",
+        ),
+        (
+            "orders/test",
+            &[
+                ("status", "X"),
+                ("product", ""),
+                ("amount", "x"),
+                ("currency", "x"),
+                ("quantity", "x"),
+                ("more_products", "x"),
+                ("reference", "§"),
+            ],
+            "/m/shop/test-order",
+        ),
         ("merchants/time-zone", &[("time_zone", "Mars")], "/m/shop/settings/time-zone"),
         ("views/save", &[("list", "deliveries"), ("query", "?state=expired"), ("name", "")], "/m/shop/deliveries?state=expired"),
         ("users/invite", &[("email", "x"), ("role", "x")], "/people"),
@@ -484,7 +592,12 @@ async fn every_page_speaks_through_the_catalogue() {
         assert!((300..400).contains(&reply.status), "{name}: {reply:?}");
         look(page, &admin.get(reply.header("location")).await.text());
     }
-    let posted = [("body", "IPN_PID[]=1&IPN_PNAME[]=2&IPN_DATE=3&HASH=00"), ("receipt", "<EPAYMENT>1|2</EPAYMENT>"), ("computed", "ab"), ("url", "")];
+    let posted = [
+        ("body", "IPN_PID[]=1&IPN_PNAME[]=2&IPN_DATE=3&HASH=00"),
+        ("receipt", "<EPAYMENT>1|2</EPAYMENT>"),
+        ("computed", "ab"),
+        ("url", ""),
+    ];
     look("/check", &admin.form("/m/shop/check", &posted).await.text());
     let draft = [("status", "COMPLETE"), ("product", "EXAMPLE"), ("amount", "1.00"), ("currency", "USD")];
     look("/test-order", &admin.form("/m/shop/test-order", &draft).await.text());
@@ -513,7 +626,8 @@ async fn the_language_is_chosen_by_the_user_the_cookie_or_the_browser() {
     let mut guest = Browser::new(app.address);
     let reply = guest.get("/sign-in").await;
     assert_eq!(language_of(&reply.text()), "en");
-    let vary = reply.headers.get_all("vary").iter().map(|value| value.to_str().unwrap().to_lowercase()).collect::<Vec<_>>().join(",");
+    let vary =
+        reply.headers.get_all("vary").iter().map(|value| value.to_str().unwrap().to_lowercase()).collect::<Vec<_>>().join(",");
     assert!(vary.contains("accept-language") && vary.contains("cookie"), "{vary}");
 
     guest.headers.push(("accept-language", "vi-VN,vi;q=0.9,en;q=0.5".to_owned()));
@@ -570,7 +684,8 @@ async fn numbers_are_written_as_the_language_writes_them() {
 }
 
 async fn a_user_keeps_his_language(test: TestStore) {
-    let new = NewUser { email: "a@example.com".to_owned(), password_hash: "hash".to_owned(), role: Role::Admin, merchants: Vec::new() };
+    let new =
+        NewUser { email: "a@example.com".to_owned(), password_hash: "hash".to_owned(), role: Role::Admin, merchants: Vec::new() };
     let id = test.store.add_user(new, false, "test").await.unwrap();
     let language = async || test.store.user(id).await.unwrap().unwrap().language;
     assert_eq!(language().await, None);

@@ -192,8 +192,8 @@ fn row(slug: &str, message: &InboundRow, listeners: &[ListenerChoice]) -> AnyVie
                 if row.repeats > 0 { ("calm", "retry", t!("Repeated")) } else { ("good", "check", t!("Accepted")) };
             let times = (row.repeats > 0).then(|| {
                 let text = tn!(
-                    "came again {count} time, and was acknowledged again",
-                    "came again {count} times, and was acknowledged again",
+                    "came again {count} time, was acknowledged again",
+                    "came again {count} times, was acknowledged again",
                     row.repeats.into()
                 );
                 view! { <span class="cause">{text}</span> }
