@@ -18,6 +18,7 @@ mod metrics;
 mod nodes;
 mod outage;
 mod pacing;
+mod pages;
 mod panel_guard;
 mod people;
 mod people_store;
