@@ -58,7 +58,7 @@ impl Permission {
             Self::Read => "See the dashboard, orders, deliveries, listeners and settings",
             Self::SeePersonalData => "See customers' personal and card data as they are",
             Self::Reveal => "Reveal one masked value; it is written to the audit log",
-            Self::Resend => "Resend notifications, one or many, also for debug",
+            Self::Resend => "Resend notifications, one or many, also for debug; cancel deliveries that are outstanding",
             Self::PlaceTestOrder => "Place TEST orders",
             Self::ChangeSettings => "Change notification URLs, listeners and the secret key",
             Self::ManagePeople => "Invite people, change their rights, make links for new passwords",

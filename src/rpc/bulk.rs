@@ -24,7 +24,7 @@ use {
     crate::domain::role::Permission,
 };
 
-/// So long a bulk resend can be stopped before anything is made.
+/// So long a bulk resend can be stopped, or a cancelling undone, before anything happens.
 #[cfg(feature = "ssr")]
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -91,7 +91,8 @@ pub async fn start_bulk(
     ];
     let (filter, mistakes) =
         DeliveryFilter::read(|name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
-    let page = format!("/m/{merchant}/resends/new{}", filter.query());
+    let is_cancel = BulkTarget::from_code(&target) == Some(BulkTarget::Cancel);
+    let page = format!("/m/{merchant}/resends/{}{}", if is_cancel { "cancel" } else { "new" }, filter.query());
     let sent = Sent { form: "bulk", page, values: vec![("target", target.clone())] };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
@@ -116,7 +117,13 @@ pub async fn cancel_bulk(merchant: String, bulk: BulkId) -> Result<(), AppError>
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
         let cancelled = caller.services.cancel_bulk(&merchant, bulk, caller.actor()).await.map_err(app_error)?;
-        let notice = if cancelled { t!("Cancelled: nothing more of it is sent.") } else { t!("It had ended already.") };
+        let job = caller.services.bulk_page(&merchant, bulk, true).await.map_err(app_error)?.job;
+        let notice = match (cancelled, job.is_cancel()) {
+            (false, _) => t!("It had ended already."),
+            (true, false) => t!("Cancelled: nothing more of it is sent."),
+            (true, true) if job.made == 0 => t!("Undone: nothing was cancelled."),
+            (true, true) => t!("Stopped: nothing more is cancelled."),
+        };
         Ok(Done::at(page, notice))
     };
     sent.end(result.await)

@@ -40,6 +40,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/unknown/:stray") view=strays::StrayPage/>
                 <Route path=path!("/m/:merchant/resends") view=bulk::BulkListPage/>
                 <Route path=path!("/m/:merchant/resends/new") view=bulk_plan::BulkPlanPage/>
+                <Route path=path!("/m/:merchant/resends/cancel") view=bulk_cancel::CancelPlanPage/>
                 <Route path=path!("/m/:merchant/resends/:bulk") view=bulk::BulkPage/>
                 <Route path=path!("/m/:merchant/deliveries/:delivery") view=delivery::DeliveryPage/>
                 <Route path=path!("/m/:merchant/deliveries/:delivery/:number") view=attempt::AttemptPage/>

@@ -33,13 +33,13 @@ on_every_engine! {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-struct Shop {
-    merchant: MerchantId,
-    listener: ListenerId,
-    urls: Vec<UrlId>,
+pub struct Shop {
+    pub merchant: MerchantId,
+    pub listener: ListenerId,
+    pub urls: Vec<UrlId>,
 }
 
-async fn shop(test: &TestStore, urls: usize) -> Shop {
+pub async fn shop(test: &TestStore, urls: usize) -> Shop {
     let merchant = test.merchant("Shop").await;
     let listener = test.listener(merchant).await;
     let mut shop = Shop { merchant, listener, urls: Vec::new() };
@@ -51,16 +51,16 @@ async fn shop(test: &TestStore, urls: usize) -> Shop {
 
 /// A delivery that a notification made.
 #[derive(Debug, Clone, Copy)]
-struct Made {
-    delivery: DeliveryId,
-    notification: NotificationId,
-    order: OrderId,
-    url: UrlId,
+pub struct Made {
+    pub delivery: DeliveryId,
+    pub notification: NotificationId,
+    pub order: OrderId,
+    pub url: UrlId,
 }
 
 impl Shop {
     /// Accepts an order; gives its deliveries, one for each URL.
-    async fn accept(&self, test: &TestStore, reference: &str, is_test: bool) -> Vec<Made> {
+    pub async fn accept(&self, test: &TestStore, reference: &str, is_test: bool) -> Vec<Made> {
         let test_order = if is_test { "1" } else { "0" };
         let body = format!(
             "REFNO={reference}&REFNOEXT=web-{reference}&ORDERSTATUS=COMPLETE&TEST_ORDER={test_order}&IPN_TOTALGENERAL=1.00&CURRENCY=USD&IPN_DATE=20260301120009"
@@ -80,7 +80,7 @@ impl Shop {
         made
     }
 
-    async fn end(&self, test: &TestStore, made: Made, next: Next) {
+    pub async fn end(&self, test: &TestStore, made: Made, next: Next) {
         test.record(vec![self.record(test, made, next)]).await;
     }
 
@@ -114,19 +114,19 @@ impl Shop {
         found.rows.iter().map(|row| row.delivery.id).collect()
     }
 
-    async fn count(&self, test: &TestStore, filter: &DeliveryFilter) -> u64 {
+    pub async fn count(&self, test: &TestStore, filter: &DeliveryFilter) -> u64 {
         let counted = test.store.count_deliveries(self.merchant, filter).await.unwrap();
         assert!(!counted.more);
         counted.number
     }
 
-    async fn start(&self, test: &TestStore, filter: DeliveryFilter, target: BulkTarget, key: &str) -> BulkId {
+    pub async fn start(&self, test: &TestStore, filter: DeliveryFilter, target: BulkTarget, key: &str) -> BulkId {
         let order = BulkOrder { filter, target };
         let count = test.store.count_bulk(self.merchant, &order).await.unwrap();
         test.store.add_bulk(self.merchant, self.wish(test, order, Some(count.made), key)).await.unwrap()
     }
 
-    fn wish(&self, test: &TestStore, order: BulkOrder, expected: Option<u64>, key: &str) -> NewBulk {
+    pub fn wish(&self, test: &TestStore, order: BulkOrder, expected: Option<u64>, key: &str) -> NewBulk {
         let (actor, request_key) = ("support@example.com".to_owned(), key.to_owned());
         NewBulk { order, expected, actor: actor.into(), request_key, at: test.clock.now(), starts_at: test.clock.now() }
     }
@@ -157,7 +157,7 @@ impl Shop {
 }
 
 /// Steps until nothing more can be made, of any of a few.
-async fn work(test: &TestStore) {
+pub async fn work(test: &TestStore) {
     let mut in_vain = 0;
     for _ in 0..100 {
         match test.store.step_bulk().await.unwrap() {
@@ -169,17 +169,17 @@ async fn work(test: &TestStore) {
     panic!("it never rests");
 }
 
-fn state(state: StateFilter) -> DeliveryFilter {
+pub fn state(state: StateFilter) -> DeliveryFilter {
     DeliveryFilter { state: Some(state), ..DeliveryFilter::default() }
 }
 
-async fn assert_healthy(test: &TestStore) {
+pub async fn assert_healthy(test: &TestStore) {
     let findings = test.store.verify().await.unwrap();
     let wrong: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-const LATER: Next = Next::Retry(START);
+pub const LATER: Next = Next::Retry(START);
 
 async fn deliveries_are_found_by_every_filter(test: TestStore) {
     let shop = shop(&test, 2).await;

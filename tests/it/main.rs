@@ -2,6 +2,8 @@
 
 mod bulk;
 mod bulk_store;
+mod cancel;
+mod cancel_store;
 mod causes;
 mod content;
 mod content_store;

@@ -269,6 +269,7 @@ async fn lists_hold_only_what_is_ones_own() {
         "/inbound.csv",
         "/resends",
         "/resends/new",
+        "/resends/cancel",
         "/settings/ipn",
         "/settings/content",
         "/settings/key",

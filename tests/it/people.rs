@@ -326,6 +326,7 @@ async fn pages(shop: &Shop, things: &HashMap<&'static str, String>) -> Vec<Strin
         "/deliveries?text=9001",
         "/resends",
         "/resends/new?state=retrying",
+        "/resends/cancel?state=retrying",
         "/listeners",
         "/settings/ipn",
         "/settings/urls",

@@ -359,6 +359,49 @@ async fn the_doctor_notices_tampering() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_outstanding_is_cancelled_on_the_command_line() {
+    let program = Program::new();
+    let merchant = FakeMerchant::start(|_| Answer::text("OK")).await;
+    let path = program.shop(&merchant.url());
+    let server = program.serve();
+    for reference in ["1", "2", "3"] {
+        assert_eq!(post(&server, &path, reference).await.status, 200);
+    }
+    merchant.wait_for(3).await;
+    let cancel = |more: &[&str]| program.run(&[&["cancel", "--merchant", "Shop"], more].concat());
+    assert!(cancel(&[]).failed(1).contains("Choose what is to be cancelled"));
+    assert!(cancel(&["--state", "expired"]).failed(2).contains("possible values: queued, retrying, held"));
+    assert!(cancel(&["--from", "today"]).failed(2).contains("expected a day such as"));
+    let counted = until("three to be tried again", || async {
+        let counted = cancel(&["--state", "retrying", "--dry-run", "--json"]).json();
+        (counted["deliveries"] == 3).then_some(counted)
+    })
+    .await;
+    assert_eq!((counted["by_state"]["retrying"].as_u64(), counted["bulk"].is_null()), (Some(3), true), "{counted}");
+    assert!(cancel(&["--state", "retrying", "--dry-run"]).done().contains("3 deliveries to cancel\n  3  retrying"));
+    let one = cancel(&["--order", "2", "--json"]).json();
+    assert_eq!((one["deliveries"].as_u64(), one["served"].as_bool()), (Some(1), Some(true)), "{one}");
+    let cancelled = || -> rusqlite::Result<i64> {
+        program.connection().query_row("SELECT count(*) FROM delivery WHERE state = 6", [], |row| row.get(0))
+    };
+    until("one to be cancelled", || async { (cancelled().unwrap() == 1).then_some(()) }).await;
+    let rest = cancel(&["--cause", "no-receipt", "--json"]).json();
+    assert_eq!(rest["deliveries"], 2, "{rest}");
+    until("all to be cancelled", || async { (cancelled().unwrap() == 3).then_some(()) }).await;
+    assert!(cancel(&["--state", "retrying"]).done().contains("there is nothing to cancel"));
+    until("both to be done", || async {
+        let jobs = program.run(&["bulk", "list", "--json"]).json();
+        let done = |job: &serde_json::Value| (job["state"].as_str(), job["to"].as_str()) == (Some("done"), Some("cancel"));
+        (jobs["bulk"].as_array().unwrap().iter().filter(|job| done(job)).count() == 2).then_some(())
+    })
+    .await;
+    let id = rest["bulk"].as_str().unwrap();
+    assert!(program.run(&["bulk", "cancel", id]).done().contains("It had ended already: 2 deliveries cancelled"));
+    drop(server);
+    assert_eq!(program.run(&["doctor", "--json"]).json()["balanced"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_failed_is_recovered_on_the_command_line() {
     let program = Program::new();
     let merchant = FakeMerchant::start(|_| Answer::text("OK")).await;

@@ -6,12 +6,12 @@ use super::{
     orders::UrlChoice,
 };
 use crate::domain::{
-    Timestamp,
+    DeliveryState, Timestamp,
     id::{BulkId, DeliveryId, UrlId},
 };
 use serde::{Deserialize, Serialize};
 
-/// Where the deliveries of a list are sent again.
+/// What is done with the deliveries of a list: where they are sent again, or that they are given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BulkTarget {
@@ -20,16 +20,21 @@ pub enum BulkTarget {
     Same,
     /// Each to all URLs that the merchant has now.
     All,
+    /// To none: those that are outstanding are cancelled.
+    Cancel,
 }
 
 impl BulkTarget {
-    pub const ALL: [Self; 2] = [Self::Same, Self::All];
+    pub const ALL: [Self; 3] = [Self::Same, Self::All, Self::Cancel];
+    /// Those that send.
+    pub const RESENDS: [Self; 2] = [Self::Same, Self::All];
 
     /// The word in forms and in the databases.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Same => "same",
             Self::All => "all",
+            Self::Cancel => "cancel",
         }
     }
 
@@ -95,10 +100,12 @@ impl LeftOut {
     }
 }
 
-/// What a bulk resend would make.
+/// What a bulk resend would make, or a cancelling cancel.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BulkCount {
     pub made: u64,
+    /// By state, where they are to be cancelled.
+    pub by_state: Vec<(DeliveryState, u64)>,
     /// By URL, those with something first.
     pub by_url: Vec<(UrlId, u64)>,
     pub left_out: LeftOut,
@@ -136,7 +143,7 @@ pub struct BulkRow {
     /// How many deliveries it was to make, where they could be counted before.
     pub expected: Option<u64>,
     pub state: BulkState,
-    /// Deliveries made so far.
+    /// Deliveries made, or cancelled, so far.
     pub made: u64,
     pub left_out: LeftOut,
     /// URLs that take no more at the moment; what is for them is made later.
@@ -161,6 +168,13 @@ pub struct BulkStanding {
     pub withdrawn: Counted,
     /// Cancelled after an attempt.
     pub cancelled: Counted,
+}
+
+impl BulkRow {
+    /// Whether it cancels what is outstanding, and sends nothing.
+    pub const fn is_cancel(&self) -> bool {
+        matches!(self.target, BulkTarget::Cancel)
+    }
 }
 
 impl BulkStanding {

@@ -140,6 +140,8 @@ pub struct DeliveryView {
     pub finished_at: Option<Timestamp>,
     /// Its URL gets copies, and its failures count nowhere.
     pub shadow: bool,
+    /// Who cancelled it with a list of deliveries, where somebody did.
+    pub cancelled_by: Option<String>,
 }
 
 /// A delivery with its attempts.

@@ -5,9 +5,11 @@ use super::{
     since::Since,
 };
 use crate::domain::{
-    Algorithm, Algorithms, RetrySchedule, Role,
+    Algorithm, Algorithms, Cause, RetrySchedule, Role, Timestamp,
     id::BulkId,
+    pages::deliveries::StateFilter,
     terms::{MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT},
+    time::parse_moment,
 };
 use crate::server::settings::{Keep, PublicUrl};
 use clap::{
@@ -61,7 +63,12 @@ pub enum Command {
     /// What its URL has confirmed meanwhile, or what is on its way, is left out. The wish is stored at once; the running server
     /// begins with it within a second and works at it behind new notifications. Without a running server it is done when one starts.
     Recover(RecoverArgs),
-    /// List and cancel bulk resends: those of `quittance recover`, and those of the panel.
+    /// Give up deliveries that are outstanding (queued, retrying or held): these scripts are not told.
+    ///
+    /// They stay in the list as cancelled, and can be resent. A request that is on its way is not called back: where it is
+    /// confirmed, its delivery is. Answers with what was counted and returns at once; `quittance bulk list` shows how it goes.
+    Cancel(CancelArgs),
+    /// List and cancel bulk resends, and lists that are being cancelled: those of the command line, and those of the panel.
     #[command(subcommand)]
     Bulk(BulkCommand),
     /// Check that the books balance, that nothing stored is damaged, and that indexes are used; exit code 0 only where all is well.
@@ -106,9 +113,10 @@ pub enum UrlCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum BulkCommand {
-    /// List bulk resends, the newest first.
+    /// List bulk resends and cancelled lists, the newest first.
     List(MerchantListArgs),
-    /// End a bulk resend: what was not made yet is not made, what was not sent yet is cancelled.
+    /// End a bulk resend: what was not made yet is not made, what was not sent yet is cancelled. Or stop cancelling a list: what
+    /// was not cancelled yet stays as it is.
     Cancel(BulkCancelArgs),
 }
 
@@ -397,8 +405,40 @@ pub struct RecoverArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct CancelArgs {
+    /// The merchant: its name, or its name in addresses.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: String,
+    /// Only those in this state [default: all three]
+    #[arg(long, value_parser = outstanding())]
+    pub state: Option<StateFilter>,
+    /// Only to this notification URL: its id, its name or its address [default: all of the merchant]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Only those whose last attempt failed for this cause, such as server-error.
+    #[arg(long, value_parser = causes())]
+    pub cause: Option<Cause>,
+    /// Only those made on this day or later, in the merchant's time zone: 2026-11-20.
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub from: Option<Timestamp>,
+    /// Only those made on this day or before.
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub until: Option<Timestamp>,
+    /// Only those of orders whose reference or external reference begins like this.
+    #[arg(long, value_name = "REF")]
+    pub order: Option<String>,
+    /// Count what would be cancelled, and store nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct BulkCancelArgs {
-    /// The id that `quittance recover` or `quittance bulk list` prints.
+    /// The id that `quittance recover`, `quittance cancel` or `quittance bulk list` prints.
     pub id: BulkId,
     #[command(flatten)]
     pub database: DatabaseArgs,
@@ -412,6 +452,22 @@ pub struct DoctorArgs {
     pub database: DatabaseArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+fn outstanding() -> impl TypedValueParser<Value = StateFilter> {
+    let states = [StateFilter::Queued, StateFilter::Retrying, StateFilter::Held];
+    PossibleValuesParser::new(states.map(StateFilter::code))
+        .try_map(|code| StateFilter::from_code(&code).ok_or("there is no such state"))
+}
+
+fn causes() -> impl TypedValueParser<Value = Cause> {
+    PossibleValuesParser::new(Cause::ALL.iter().map(|cause| cause.code()))
+        .try_map(|code| Cause::from_code(&code).ok_or("there is no such cause"))
+}
+
+/// A day, as its midnight.
+fn day(text: &str) -> Result<Timestamp, String> {
+    parse_moment(text).filter(|_| text.len() == "2026-11-20".len()).ok_or_else(|| "expected a day such as 2026-11-20".to_owned())
 }
 
 fn roles() -> impl TypedValueParser<Value = Role> {

@@ -1,8 +1,9 @@
-//! `quittance recover` and `quittance bulk …`: everything that failed delivered again, watched and cancelled.
+//! `quittance recover`, `quittance cancel` and `quittance bulk …`: everything that failed delivered again, what is outstanding
+//! given up, both watched and stopped.
 
 use super::{
     CliError,
-    args::{BulkCancelArgs, MerchantListArgs, RecoverArgs},
+    args::{BulkCancelArgs, CancelArgs, MerchantListArgs, RecoverArgs},
     report::{Report, table},
     resend::url_named,
     tool::{self, ACTOR},
@@ -21,6 +22,8 @@ use crate::server::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// Counts what failed, and has it sent again.
 pub async fn recover(args: &RecoverArgs) -> Result<Report, CliError> {
     let services = args.database.open(false).await?;
@@ -36,7 +39,7 @@ async fn recover_with(services: &Services, args: &RecoverArgs) -> Result<Report,
     let filter = DeliveryFilter { state: Some(StateFilter::Failed), url, since: Some(since), ..DeliveryFilter::default() };
     let target = if args.to_all { BulkTarget::All } else { BulkTarget::Same };
     let count = services.plan_bulk(&merchant, &filter, target).await?.count;
-    let mut text = format!("Failed since {} UTC: {}", iso(since), told(services, &merchant, &count));
+    let mut text = format!("Failed since {} UTC: {}", iso(since), told(services, &merchant, &count, "to send"));
     let served = services.store.is_served().await?;
     let mut bulk = Value::Null;
     if args.dry_run {
@@ -60,10 +63,61 @@ async fn recover_with(services: &Services, args: &RecoverArgs) -> Result<Report,
     Ok(Report { json, text, failed: false })
 }
 
-fn told(services: &Services, merchant: &Merchant, count: &BulkCount) -> String {
+/// Counts what is outstanding, and gives it up.
+pub async fn give_up(args: &CancelArgs) -> Result<Report, CliError> {
+    let services = args.database.open(false).await?;
+    let report = give_up_with(&services, args).await;
+    services.store.close().await;
+    report
+}
+
+async fn give_up_with(services: &Services, args: &CancelArgs) -> Result<Report, CliError> {
+    let merchant = tool::merchant(services, &args.merchant)?;
+    let filter = DeliveryFilter {
+        text: args.order.clone().unwrap_or_default(),
+        state: args.state,
+        cause: args.cause,
+        url: args.url.as_deref().map(|url| url_named(services, &merchant, url)).transpose()?,
+        from: args.from,
+        // The last day is meant to be part of it.
+        until: args.until.map(|day| day.plus(DAY)),
+        ..DeliveryFilter::default()
+    };
+    let count = services.plan_bulk(&merchant, &filter, BulkTarget::Cancel).await?.count;
+    let mut text = format!("Outstanding: {}", told(services, &merchant, &count, "to cancel"));
+    let served = services.store.is_served().await?;
+    let mut bulk = Value::Null;
+    if args.dry_run {
+        text.push_str("Nothing was stored; leave out --dry-run to cancel them.\n");
+    } else if count.made == 0 && !count.more {
+        text.push_str("Nothing was stored, because there is nothing to cancel.\n");
+    } else {
+        let (key, grace) = (hex::encode(random::<16>()), Duration::ZERO);
+        let id = services.start_bulk(&merchant, &filter, BulkTarget::Cancel, key, ACTOR, grace).await?;
+        bulk = json!(id);
+        text.push_str(&if served {
+            format!("Job {id} is stored; the server begins within a second. `quittance bulk list` shows how it goes.\n")
+        } else {
+            format!("Job {id} is stored. No server runs on this database; it is done when one starts.\n")
+        });
+    }
+    let by_url: Vec<_> = count.by_url.iter().map(|(id, number)| json!({ "url": id, "deliveries": number })).collect();
+    let by_state: serde_json::Map<_, _> =
+        count.by_state.iter().map(|(state, number)| (state.label().to_lowercase(), json!(number))).collect();
+    let json = json!({
+        "merchant": merchant.slug, "dry_run": args.dry_run, "deliveries": count.made, "more": count.more, "by_state": by_state,
+        "by_url": by_url, "bulk": bulk, "served": served,
+    });
+    Ok(Report { json, text, failed: false })
+}
+
+fn told(services: &Services, merchant: &Merchant, count: &BulkCount, what: &str) -> String {
     let settings = services.store.settings();
     let more = if count.more { "more than " } else { "" };
-    let mut text = format!("{more}{} to send\n", deliveries(count.made));
+    let mut text = format!("{more}{} {what}\n", deliveries(count.made));
+    for (state, number) in &count.by_state {
+        text.push_str(&format!("  {number}  {}\n", state.label().to_lowercase()));
+    }
     for (id, number) in &count.by_url {
         let url = settings.urls_of(merchant.id).iter().find(|url| url.id == *id);
         let name = url.map_or_else(|| id.to_string(), |url| format!("{} ({})", url.label, url.url));
@@ -164,7 +218,10 @@ async fn cancel_with(services: &Services, args: &BulkCancelArgs) -> Result<Repor
         let cancelled = services.cancel_bulk(&merchant, args.id, ACTOR).await?;
         let page = services.bulk_page(&merchant, args.id, true).await?;
         let (sent, withdrawn) = (page.standing.sent().number, page.standing.withdrawn.number);
-        let text = if cancelled {
+        let text = if page.job.is_cancel() {
+            let how = if cancelled { "Stopped" } else { "It had ended already" };
+            format!("{how}: {} cancelled, the others stay as they were.\n", deliveries(page.job.made))
+        } else if cancelled {
             format!("Cancelled: {} sent before that, {withdrawn} made and not sent any more.\n", deliveries(sent))
         } else {
             let how = if page.job.state == BulkState::Cancelled { "cancelled" } else { "done" };

@@ -85,6 +85,7 @@ fn tool(command: Command) -> Result<ExitCode, CliError> {
             Command::Simulate(args) => (simulate::run(&args).await?, args.output.json),
             Command::Resend(args) => (resend::run(&args).await?, args.output.json),
             Command::Recover(args) => (bulk::recover(&args).await?, args.output.json),
+            Command::Cancel(args) => (bulk::give_up(&args).await?, args.output.json),
             Command::Bulk(BulkCommand::List(args)) => (bulk::list(&args).await?, args.output.json),
             Command::Bulk(BulkCommand::Cancel(args)) => (bulk::cancel(&args).await?, args.output.json),
             Command::Doctor(args) => (doctor::run(&args).await?, args.output.json),

@@ -77,9 +77,11 @@ pub enum Turn {
 }
 
 impl<T: Table, C: Courier> Workshop<T, C> {
-    /// The turn of a delivery. One of a bulk resend may have been cancelled while it stood in memory.
+    /// The turn of a delivery. One of a bulk resend, or one that is older than the last list that was cancelled, may have been
+    /// cancelled while it stood in memory; for all others nothing is asked.
     pub async fn turn(&self, job: &Job, directory: &Directory) -> Turn {
-        if job.origin == Origin::Bulk {
+        let is_old = || directory.merchant(job.merchant_id).is_some_and(|it| job.delivery_id < it.cancelled_before);
+        if job.origin == Origin::Bulk || is_old() {
             match self.store.is_open(job.delivery_id).await {
                 Ok(true) => {}
                 Ok(false) => return Turn::Withdrawn,

@@ -1,5 +1,5 @@
 //! Bulk resends: whole lists of deliveries made again, counted before, worked at by the server, and cancelled where somebody
-//! changes his mind.
+//! changes his mind. And the other way round: what is outstanding of a list is given up.
 
 use super::{ServiceResult, Services, merchant_ref};
 use crate::server::store::{Actor, BulkOrder, Merchant, NewBulk};
@@ -16,6 +16,24 @@ use crate::{
 };
 use std::time::Duration;
 
+/// Whether a filter names something that can be cancelled.
+fn may_be_cancelled(filter: &DeliveryFilter) -> Result<(), AppError> {
+    if filter.whole() == DeliveryFilter::default() {
+        let message = t!(
+            "Choose what is to be cancelled: a state, a URL, a day. Everything that is outstanding cannot be cancelled at once."
+        );
+        return Err(AppError::field("state", message));
+    }
+    match filter.state {
+        None | Some(StateFilter::Queued | StateFilter::Retrying | StateFilter::Held) => Ok(()),
+        Some(_) => {
+            let message =
+                t!("Only deliveries that are queued, retrying or held can be cancelled: choose one of these states, or any.");
+            Err(AppError::field("state", message))
+        }
+    }
+}
+
 impl Services {
     /// What a bulk resend of a list would make, for the page before it.
     pub async fn plan_bulk(&self, merchant: &Merchant, filter: &DeliveryFilter, target: BulkTarget) -> ServiceResult<BulkPlan> {
@@ -25,18 +43,25 @@ impl Services {
     }
 
     async fn count_bulk(&self, merchant: &Merchant, filter: &DeliveryFilter, target: BulkTarget) -> ServiceResult<BulkCount> {
-        if filter.whole() == DeliveryFilter::default() {
+        let is_cancel = target == BulkTarget::Cancel;
+        if is_cancel {
+            may_be_cancelled(filter)?;
+        } else if filter.whole() == DeliveryFilter::default() {
             let message =
                 t!("Choose what is to be sent again: a state, a URL, a day. Everything there is cannot be resent at once.");
             return Err(AppError::field("state", message).into());
         }
-        if matches!(filter.state, Some(StateFilter::Queued | StateFilter::Held)) {
+        if !is_cancel && matches!(filter.state, Some(StateFilter::Queued | StateFilter::Held)) {
             let message = t!("Deliveries that are queued or held are on their way already; choose those that failed.");
             return Err(AppError::field("state", message).into());
         }
         if !filter.text.is_empty() && self.store.find_deliveries(merchant.id, &filter.whole(), 1).await?.truncated {
             let message = t!("More than 1,000 orders begin like this; type more of the reference, or choose days instead.");
             return Err(AppError::field("text", message).into());
+        }
+        if is_cancel {
+            // What was accepted a moment ago is outstanding, too.
+            self.store.settled().await?;
         }
         Ok(self.store.count_bulk(merchant.id, &BulkOrder { filter: filter.whole(), target }).await?)
     }

@@ -257,6 +257,7 @@ impl Rules<'_> {
         match self.target {
             BulkTarget::Same => vec![of_then],
             BulkTarget::All => self.in_use.to_vec(),
+            BulkTarget::Cancel => Vec::new(),
         }
     }
 
@@ -337,7 +338,8 @@ impl Census {
         let (made, more) = (self.total(), !self.position.swept);
         let mut by_url: Vec<_> = self.made.into_iter().collect();
         by_url.sort_by_key(|(url, count)| (std::cmp::Reverse(*count), *url));
-        BulkCount { made: if more { made.min(COUNT_MOST) } else { made }, by_url, left_out: self.left_out, more }
+        let made = if more { made.min(COUNT_MOST) } else { made };
+        BulkCount { made, by_url, left_out: self.left_out, more, ..BulkCount::default() }
     }
 }
 

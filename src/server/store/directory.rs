@@ -4,7 +4,7 @@
 use super::vault::Secret;
 use crate::domain::{
     Algorithms, Cause, Gateway, GatewayOptions, Tags, Terms, Timestamp, Triggers, Zone,
-    id::{ListenerId, MerchantId, UrlId},
+    id::{DeliveryId, ListenerId, MerchantId, UrlId},
     order::OrderFacts,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -30,6 +30,9 @@ pub struct Merchant {
     pub version: i64,
     /// In which its moments are told.
     pub zone: Zone,
+    /// Deliveries before this one may have been cancelled with a list while they stood in memory. Grows with each such list,
+    /// and again when it is done.
+    pub cancelled_before: DeliveryId,
 }
 
 /// A merchant's key that has been replaced.
@@ -64,6 +67,7 @@ impl Merchant {
             alerts: None,
             version: 1,
             zone: Zone::default(),
+            cancelled_before: DeliveryId(0),
         }
     }
 

@@ -10,6 +10,7 @@ mod activity;
 mod acts;
 mod brake;
 mod bulk;
+mod cancel;
 mod copy;
 mod differences;
 mod directory;
@@ -288,7 +289,8 @@ forward! {
     pub async fn bulks(&self, merchant_id: MerchantId) -> Vec<BulkRow>;
     /// A bulk resend, and how its deliveries stand.
     pub async fn bulk(&self, merchant_id: MerchantId, id: BulkId) -> Option<(BulkRow, BulkStanding)>;
-    /// Whether a delivery still waits for an attempt: somebody may have cancelled it.
+    /// Whether a delivery still waits for an attempt: somebody may have cancelled it. One that is promised and does not stand
+    /// in the table yet does.
     pub async fn is_open(&self, id: DeliveryId) -> bool;
 
     // The process.

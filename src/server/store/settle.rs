@@ -3,10 +3,11 @@
 use super::Next;
 use crate::domain::DeliveryState;
 
-/// What an attempt makes of a delivery. A proof of receipt counts even where the URL was put on hold meanwhile; what
-/// a person cancelled stays cancelled.
+/// What an attempt makes of a delivery. A proof of receipt counts even where the URL was put on hold or a person cancelled the
+/// delivery while the request was on its way; whatever else comes of that leaves it cancelled.
 pub(super) fn settle(current: DeliveryState, next: Next) -> DeliveryState {
     match (current, next) {
+        (DeliveryState::Cancelled, Next::Confirmed) => DeliveryState::Confirmed,
         (state, _) if state.is_final() => state,
         (_, Next::Confirmed) => DeliveryState::Confirmed,
         (DeliveryState::Held, _) => DeliveryState::Held,
@@ -14,6 +15,11 @@ pub(super) fn settle(current: DeliveryState, next: Next) -> DeliveryState {
         (_, Next::Expired) => DeliveryState::Expired,
         (_, Next::Closed) => DeliveryState::Cancelled,
     }
+}
+
+/// Whether a delivery has ended by this, and when it did is to be told anew.
+pub(super) fn has_ended(before: DeliveryState, now: DeliveryState) -> bool {
+    now.is_final() && before != now
 }
 
 #[cfg(test)]
@@ -31,7 +37,9 @@ mod tests {
         assert_eq!(settle(DeliveryState::Queued, Next::Closed), DeliveryState::Cancelled);
         for state in [DeliveryState::Confirmed, DeliveryState::Expired, DeliveryState::Cancelled] {
             for next in [Next::Confirmed, retry, Next::Expired, Next::Closed] {
-                assert_eq!(settle(state, next), state);
+                let on_its_way = (state, next) == (DeliveryState::Cancelled, Next::Confirmed);
+                let expected = if on_its_way { DeliveryState::Confirmed } else { state };
+                assert_eq!((settle(state, next), has_ended(state, expected)), (expected, on_its_way));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! *Orders & Reports › Bulk resends*: the list, and one of them while it is worked at and afterwards.
 
 use super::{
-    any_flash,
+    any_flash, bulk_cancel,
     deliveries::{ReportTabs, first_upper, recover_address, up_to},
     page, param, param_as, viewer_at,
 };
@@ -89,6 +89,9 @@ pub fn left_out_lines(left_out: LeftOut) -> Vec<String> {
 }
 
 fn state_badge(job: &BulkRow) -> AnyView {
+    if job.is_cancel() && job.state == BulkState::Cancelled {
+        return view! { <span class="badge quiet"><Icon name="cross"/>{t!("Stopped")}</span> }.into_any();
+    }
     let (tone, icon) = match job.state {
         BulkState::Running => ("calm", "send"),
         BulkState::Done => ("good", "check"),
@@ -101,6 +104,7 @@ fn to_where(target: BulkTarget) -> &'static str {
     match target {
         BulkTarget::Same => t!("the URL each went to"),
         BulkTarget::All => t!("all current URLs"),
+        BulkTarget::Cancel => t!("none: cancelled"),
     }
 }
 
@@ -170,7 +174,7 @@ fn list_row(slug: &str, job: &BulkRow, urls: &[UrlChoice]) -> AnyView {
             <td>
                 <div class="url-line">
                     <a href=format!("/m/{slug}/resends/{}", job.id)>{in_words_first(&job.filter, urls)}</a>
-                    <span class="muted">{t!("to {target}", target = to_where(job.target))}</span>
+                    <span class="muted">{if job.is_cancel() { t!("cancelled, not sent").to_owned() } else { t!("to {target}", target = to_where(job.target)) }}</span>
                 </div>
             </td>
             <td data-label=t!("State")>{state_badge(job)}</td>
@@ -189,12 +193,13 @@ pub fn BulkPage() -> impl IntoView {
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let bulk = read_bulk(slug.clone(), id?).await?;
+        let title = if bulk.job.is_cancel() { t!("Cancelled list") } else { t!("Bulk resend") };
         let crumbs = vec![
             (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
             (t!("Bulk resends").to_owned(), format!("/m/{slug}/resends")),
         ];
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Bulk resend") crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
                     <Live subject=Subject::Merchant(slug.clone())>{content(&slug, &bulk)}</Live>
@@ -217,22 +222,30 @@ fn content(slug: &str, bulk: &Bulk) -> AnyView {
         view! { <section class="panel" aria-labelledby="left-out"><h2 id="left-out">{t!("Left out")}</h2><ul class="lines">{left_out}</ul></section> }
     });
     let filter = format!("/m/{slug}/deliveries{}", job.filter.query());
+    let (headline, way_back, tiles) = if job.is_cancel() {
+        (bulk_cancel::headline(bulk), bulk_cancel::undo(slug, bulk), bulk_cancel::tiles(bulk))
+    } else {
+        let tiles = vec![
+            (t!("Made"), t!("of the list"), progress_words(job), ""),
+            (t!("Confirmed"), t!("by their URL"), up_to(standing.confirmed), "good"),
+            (t!("Queued"), t!("not sent yet"), up_to(standing.queued), ""),
+            (t!("Retrying"), t!("now"), up_to(standing.retrying), "warn"),
+            (t!("Held"), t!("URL on hold"), up_to(standing.held), ""),
+            (t!("Expired"), t!("given up again"), up_to(standing.expired), "bad"),
+        ];
+        (headline(bulk), cancel(slug, bulk), tiles)
+    };
+    let class = if job.is_cancel() { "tiles" } else { "tiles six" };
+    let tiles: Vec<_> = tiles.into_iter().map(|(name, when, number, tone)| tile(name, when, number, tone)).collect();
     view! {
-        {headline(bulk)}
+        {headline}
         <section class="panel" aria-labelledby="progress">
             <div class="list-head">
                 <h2 id="progress">{t!("Progress")}</h2>
-                {cancel(slug, bulk)}
+                {way_back}
             </div>
             {bar(bulk)}
-            <dl class="tiles six">
-                {tile(t!("Made"), t!("of the list"), progress_words(job), "")}
-                {tile(t!("Confirmed"), t!("by their URL"), up_to(standing.confirmed), "good")}
-                {tile(t!("Queued"), t!("not sent yet"), up_to(standing.queued), "")}
-                {tile(t!("Retrying"), t!("now"), up_to(standing.retrying), "warn")}
-                {tile(t!("Held"), t!("URL on hold"), up_to(standing.held), "")}
-                {tile(t!("Expired"), t!("given up again"), up_to(standing.expired), "bad")}
-            </dl>
+            <dl class=class>{tiles}</dl>
         </section>
         {left_out}
         <dl class="facts panel">
@@ -309,11 +322,16 @@ fn headline(bulk: &Bulk) -> AnyView {
 /// What was sent, of the whole.
 fn bar(bulk: &Bulk) -> AnyView {
     let job = &bulk.job;
-    let sent = bulk.standing.sent().number;
+    let (done, words) = if job.is_cancel() {
+        (job.made, t!("{count} cancelled", count = count(job.made)))
+    } else {
+        let sent = bulk.standing.sent().number;
+        (sent, t!("{count} sent", count = count(sent)))
+    };
     let expected = job.expected.map(|expected| expected.max(job.made)).filter(|expected| *expected > 0);
     match (expected, job.state) {
         (Some(expected), _) => {
-            view! { <progress class="bar-of" max=expected.to_string() value=sent.to_string() aria-labelledby="progress">{t!("{count} sent", count = count(sent))}</progress> }.into_any()
+            view! { <progress class="bar-of" max=expected.to_string() value=done.to_string() aria-labelledby="progress">{words}</progress> }.into_any()
         }
         (None, BulkState::Running) => {
             view! { <p class="muted">{t!("There were more than could be counted before; it looks through them from the oldest on.")}</p> }.into_any()

@@ -12,6 +12,7 @@ use crate::{
             bulk::{BulkCount, BulkPlan, BulkTarget},
             deliveries::{Counted, DeliveryFilter, StateFilter},
             flash::Flash,
+            orders::UrlChoice,
         },
     },
     rpc::{
@@ -50,7 +51,7 @@ pub fn BulkPlanPage() -> impl IntoView {
             // Only for the choice of URLs.
             None => find_deliveries(slug.clone(), DeliveryFilter::default()).await?.urls,
         };
-        let which = which(&slug, &filter, &urls, &flash);
+        let which = which(&slug, BulkTarget::Same, &filter, &urls, &flash);
         let what = plans.map(|plans| what(&slug, &filter, &plans, &flash));
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Resend deliveries") crumbs>
@@ -71,7 +72,7 @@ async fn plans(slug: &str, filter: &DeliveryFilter, flash: &mut Flash) -> Result
         return Ok(None);
     }
     let mut plans = Vec::new();
-    for target in BulkTarget::ALL {
+    for target in BulkTarget::RESENDS {
         match plan_bulk(slug.to_owned(), filter.clone(), target).await {
             Ok(plan) => plans.push(plan),
             Err(AppError::Invalid(errors)) => {
@@ -84,10 +85,20 @@ async fn plans(slug: &str, filter: &DeliveryFilter, flash: &mut Flash) -> Result
     Ok(plans.try_into().ok())
 }
 
-fn which(slug: &str, filter: &DeliveryFilter, urls: &[crate::domain::pages::orders::UrlChoice], flash: &Flash) -> AnyView {
-    let states =
-        [StateFilter::Failed, StateFilter::Expired, StateFilter::Retrying, StateFilter::Cancelled, StateFilter::Confirmed];
-    let states = states.map(|state| (state.code().to_owned(), tell(state.label()).to_owned())).to_vec();
+/// The filter, and what is wrong with it.
+pub fn which(slug: &str, target: BulkTarget, filter: &DeliveryFilter, urls: &[UrlChoice], flash: &Flash) -> AnyView {
+    let (page, states) = match target {
+        BulkTarget::Same | BulkTarget::All => (
+            "new",
+            &[StateFilter::Failed, StateFilter::Expired, StateFilter::Retrying, StateFilter::Cancelled, StateFilter::Confirmed][..],
+        ),
+        BulkTarget::Cancel => ("cancel", &[StateFilter::Retrying, StateFilter::Queued, StateFilter::Held][..]),
+    };
+    let states = states.iter().map(|state| (state.code().to_owned(), tell(state.label()).to_owned())).collect();
+    // What is outstanding has not ended.
+    let since = (target != BulkTarget::Cancel).then(|| {
+        view! { <div class="field"><label for="since">{t!("Ended since (UTC)")}</label><input id="since" name="since" type="datetime-local" value=filter.since.map(minute)/></div> }
+    });
     let test = filter.test.map_or("", |test| if test { "only" } else { "none" });
     let tests =
         [("none", t!("Real only")), ("only", t!("TEST only"))].map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();
@@ -101,9 +112,9 @@ fn which(slug: &str, filter: &DeliveryFilter, urls: &[crate::domain::pages::orde
         <section class="panel" aria-labelledby="which">
             <h2 id="which">{t!("Which deliveries")}</h2>
             {errors}
-            <form method="get" action=format!("/m/{slug}/resends/new") class="filter">
+            <form method="get" action=format!("/m/{slug}/resends/{page}") class="filter">
                 <div class="field"><label for="state">{t!("State")}</label><select id="state" name="state">{options(t!("Any"), states, filter.state.map_or("", StateFilter::code))}</select></div>
-                <div class="field"><label for="since">{t!("Ended since (UTC)")}</label><input id="since" name="since" type="datetime-local" value=filter.since.map(minute)/></div>
+                {since}
                 <div class="field"><label for="url">{t!("URL")}</label><select id="url" name="url">{url_options(urls, filter.url)}</select></div>
                 <div class="field"><label for="cause">{t!("Cause")}</label><select id="cause" name="cause">{cause_options(filter.cause)}</select></div>
                 <div class="field"><label for="from">{t!("Made from")}</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
@@ -177,24 +188,45 @@ fn what(slug: &str, filter: &DeliveryFilter, plans: &[BulkPlan; 2], flash: &Flas
 }
 
 /// Nothing is of this kind.
-fn none_of(filter: &DeliveryFilter, words: &str) -> String {
+pub fn none_of(filter: &DeliveryFilter, words: &str) -> String {
     // In English "all deliveries" become "no deliveries".
     let words = if filter.state.is_none() { words.strip_prefix("all ").unwrap_or(words) } else { words };
     t!("There are no {deliveries}.", deliveries = words)
 }
 
 fn choice(plan: &BulkPlan, checked: bool) -> AnyView {
-    const SHOWN: usize = 12;
-    let made = plan.count.counted();
-    let amount = if made == (Counted { number: 1, more: false }) {
+    let amount = amount(&plan.count);
+    let label = match plan.target {
+        BulkTarget::Same => t!("The URL each went to"),
+        BulkTarget::All | BulkTarget::Cancel => t!("All current URLs, whichever it went to"),
+    };
+    let lines = by_url(plan, t!("(on hold: kept until released)"));
+    view! {
+        <label class="check choice">
+            <input type="radio" name="target" value=plan.target.code() checked=checked/>
+            <span>
+                {label}
+                <span class="amount">{amount}</span>
+                <ul class="lines hint">{lines}</ul>
+            </span>
+        </label>
+    }
+    .into_any()
+}
+
+/// How many deliveries these are.
+pub fn amount(counted: &BulkCount) -> String {
+    let made = counted.counted();
+    if made == (Counted { number: 1, more: false }) {
         t!("{count} delivery", count = up_to(made))
     } else {
         t!("{count} deliveries", count = up_to(made))
-    };
-    let label = match plan.target {
-        BulkTarget::Same => t!("The URL each went to"),
-        BulkTarget::All => t!("All current URLs, whichever it went to"),
-    };
+    }
+}
+
+/// Which URLs they are for, the first dozen.
+pub fn by_url(plan: &BulkPlan, on_hold: &'static str) -> AnyView {
+    const SHOWN: usize = 12;
     let lines: Vec<_> = plan
         .count
         .by_url
@@ -203,22 +235,12 @@ fn choice(plan: &BulkPlan, checked: bool) -> AnyView {
         .map(|(id, number)| {
             let url = plan.urls.iter().find(|url| url.id == *id);
             let name = url.map_or_else(|| id.to_string(), |url| url.label.clone());
-            let hold = url.filter(|url| url.held).map(|_| format!(" {}", t!("(on hold: kept until released)")));
+            let hold = url.filter(|url| url.held && !on_hold.is_empty()).map(|_| format!(" {on_hold}"));
             let number = up_to(Counted { number: *number, more: false });
             view! { <li>{t!("{number} to {name}", number, name)}{hold}</li> }
         })
         .collect();
     let rest = plan.count.by_url.len().saturating_sub(SHOWN);
     let rest = (rest > 0).then(|| view! { <li>{t!("and {rest} more URLs", rest)}</li> });
-    view! {
-        <label class="check choice">
-            <input type="radio" name="target" value=plan.target.code() checked=checked/>
-            <span>
-                {label}
-                <span class="amount">{amount}</span>
-                <ul class="lines hint">{lines}{rest}</ul>
-            </span>
-        </label>
-    }
-    .into_any()
+    view! { {lines}{rest} }.into_any()
 }

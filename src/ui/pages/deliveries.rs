@@ -261,7 +261,19 @@ fn summary(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView 
         };
         view! { <a class="button" href=address data-resend=""><Icon name="retry"/>{words}</a> }
     });
-    view! { <div class="list-head"><p>{told}</p><div class="actions">{resend}{export}</div></div> }.into_any()
+    let can_cancel =
+        list.may_resend && matches!(filter.state, None | Some(StateFilter::Queued | StateFilter::Retrying | StateFilter::Held));
+    let cancel = can_cancel.then(|| {
+        let address = format!("/m/{slug}/resends/cancel{}", filter.whole().query());
+        let words = match (filter.state, fitting) {
+            (None, _) => t!("Cancel what is outstanding…").to_owned(),
+            (_, Counted { number: 1, more: false }) => t!("Cancel this delivery…").to_owned(),
+            (_, Counted { number, more: false }) => t!("Cancel these {count} deliveries…", count = count(number)),
+            (_, Counted { .. }) => t!("Cancel these deliveries…").to_owned(),
+        };
+        view! { <a class="button" href=address><Icon name="cross"/>{words}</a> }
+    });
+    view! { <div class="list-head"><p>{told}</p><div class="actions">{resend}{cancel}{export}</div></div> }.into_any()
 }
 
 fn row(slug: &str, row: &DeliveryRow) -> AnyView {

@@ -4,6 +4,7 @@ pub mod account;
 pub mod attempt;
 pub mod audit;
 pub mod bulk;
+pub mod bulk_cancel;
 pub mod bulk_plan;
 pub mod check;
 mod curl;

@@ -281,13 +281,19 @@ fn ended(slug: &str, delivery: &DeliveryView) -> AnyView {
         DeliveryState::Expired => {
             tn!("Given up after {count} attempt", "Given up after {count} attempts", u64::from(delivery.attempts))
         }
-        _ => t!("Cancelled").to_owned(),
+        _ => match &delivery.cancelled_by {
+            Some(actor) => t!("Cancelled by {actor} with a list", actor),
+            None => t!("Cancelled").to_owned(),
+        },
     };
     let why = match (delivery.state, delivery.last_cause) {
         (DeliveryState::Expired, Some(cause)) => {
             t!("The schedule of the URL is used up; the last attempt: {cause}.", cause = tell(cause.label()))
         }
         (DeliveryState::Expired, None) => t!("The schedule of the URL is used up.").to_owned(),
+        _ if delivery.cancelled_by.is_some() => {
+            t!("Its script is not told any more. It can be resent, as every delivery.").to_owned()
+        }
         _ => t!("It was open when its URL was removed, or when its bulk resend was cancelled.").to_owned(),
     };
     view! {

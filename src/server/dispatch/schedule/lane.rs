@@ -78,6 +78,8 @@ pub struct Lane {
     pub announced: HashSet<DeliveryId>,
     /// What later deliveries of an order wait for is still to be read.
     pub restoring: bool,
+    /// The merchant's mark of the last list that was cancelled, as far as it was heeded.
+    pub cancelled_before: Option<DeliveryId>,
     /// What was held is still being released; the number of the settings that released it.
     pub releasing: Option<u64>,
     pub in_flight: usize,

@@ -117,7 +117,10 @@ impl Lanes {
                     lane.queue(backlog).table = Some(Timestamp::default());
                 }
             }
-            let becomes_ordered = url.order_in_order && !lane.in_order;
+            let mark = directory.merchant(url.merchant_id).map(|merchant| merchant.cancelled_before);
+            let has_lost = std::mem::replace(&mut lane.cancelled_before, mark) != mark && lane.in_order;
+            // What others of its order wait for may have been cancelled: that is read anew, too.
+            let becomes_ordered = url.order_in_order && (!lane.in_order || has_lost);
             if lane.in_order && !url.order_in_order {
                 // Nothing waits for another any more.
                 lane.restore(Vec::new());

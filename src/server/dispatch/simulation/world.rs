@@ -322,6 +322,7 @@ impl Row {
     /// What an attempt makes of the delivery, as the store has it.
     fn attempted(&mut self, record: &AttemptRecord) {
         let next = match (self.state, record.next) {
+            (DeliveryState::Cancelled, Next::Confirmed) => DeliveryState::Confirmed,
             (state, _) if state.is_final() => state,
             (_, Next::Confirmed) => DeliveryState::Confirmed,
             (DeliveryState::Held, _) => DeliveryState::Held,

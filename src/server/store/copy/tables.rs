@@ -52,6 +52,7 @@ pub(super) const TABLES: [Table; 23] = [
             ("created_at", Integer),
             ("updated_at", Integer),
             ("version", Integer),
+            ("cancelled_before", Integer),
         ],
     },
     Table {
@@ -287,6 +288,7 @@ pub(super) const TABLES: [Table; 23] = [
             ("last_cause", Text),
             ("created_at", Integer),
             ("finished_at", Integer),
+            ("cancel_id", Integer),
         ],
     },
     Table {

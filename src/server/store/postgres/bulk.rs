@@ -4,6 +4,7 @@
 use super::{
     Core,
     accept::is_exclusive,
+    cancel,
     deliveries::{Wish, orders_of},
     jobs::{Work, cancelled_job, next_job},
     rows::{json, text},
@@ -19,14 +20,14 @@ use crate::domain::{
 };
 use crate::server::store::{
     Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
-    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
+    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Position, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, Direction, LIST_ORDERS, Scope, id_range},
 };
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Rows that one page of a count reads.
-const CENSUS: i64 = 1_000;
+pub(super) const CENSUS: i64 = 1_000;
 
 /// The deliveries that there are of some notifications.
 async fn known_of(conn: &mut PgConnection, sources: &[Source]) -> Result<HashMap<i64, Vec<Known>>, StoreError> {
@@ -54,7 +55,7 @@ async fn lock_orders(conn: &mut PgConnection, sources: &[Source]) -> Result<Hash
 }
 
 /// The next deliveries of a list, the oldest first.
-async fn look(
+pub(super) async fn look(
     conn: &mut PgConnection,
     wish: Wish<'_>,
     range: (i64, i64),
@@ -79,12 +80,19 @@ impl Core {
         let id = BulkId(self.ids.next());
         let filter = new.order.filter.whole();
         let range = id_range(&filter, &self.directory.borrow().zone_of(merchant_id));
+        let is_cancel = new.order.target == BulkTarget::Cancel;
+        let position = if is_cancel {
+            cancel::first(&mut tx, merchant_id, &filter, range.0).await?
+        } else {
+            Position { after: range.0 - 1, ..Position::default() }
+        };
+        let behind = json(&position.behind)?;
         let json = json(&filter)?;
         // A double click that reaches two nodes waits here for the first.
         let inserted = sqlx::query(
             "INSERT INTO bulk_job (id, merchant_id, at, actor, request_key, filter, target, expected, ceiling, state, position, swept,
                  behind, made, confirmed, waiting, removed, without_bytes, turn, starts_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, false, '{}', 0, 0, 0, 0, 0, 0, $11)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $12, $13, 0, 0, 0, 0, 0, 0, $11)
              ON CONFLICT (request_key) DO NOTHING",
         )
         .bind(id.0)
@@ -97,8 +105,10 @@ impl Core {
         .bind(new.expected.map(|count| i64::try_from(count).unwrap_or(i64::MAX)))
         // What is made from now on is not part of the list.
         .bind(id.0.min(range.1))
-        .bind(range.0 - 1)
+        .bind(position.after)
         .bind(new.starts_at.0)
+        .bind(position.swept)
+        .bind(behind)
         .execute(&mut *tx)
         .await?;
         if inserted.rows_affected() == 0 {
@@ -110,9 +120,13 @@ impl Core {
             return known.map(BulkId).ok_or(StoreError::NotFound("the bulk resend"));
         }
         let detail = format!("{{\"filter\":{json},\"target\":\"{}\"}}", new.order.target.code());
-        let (action, subject) = ("bulk.start", id.to_string());
+        let action = if is_cancel { "cancel.start" } else { "bulk.start" };
+        let subject = id.to_string();
         self.audit(&mut tx, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None })
             .await?;
+        if is_cancel {
+            cancel::mark(&mut tx, merchant_id, id.0).await?;
+        }
         tx.commit().await?;
         self.announce(Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] });
         Ok(id)
@@ -150,6 +164,14 @@ impl Core {
             tx.commit().await?;
             self.announce_bulk(&job);
             return Ok(BulkStep::Worked);
+        }
+        if job.row.is_cancel() {
+            let step = self.cancel_some(&mut tx, &mut job).await?;
+            tx.commit().await?;
+            if step == BulkStep::Worked {
+                self.announce_bulk(&job);
+            }
+            return Ok(step);
         }
         let directory = self.directory.borrow().clone();
         let in_use: Vec<UrlId> = directory.urls_of(job.merchant_id).iter().map(|url| url.id).collect();
@@ -345,7 +367,8 @@ impl Core {
         }
         if moved < WITHDRAW {
             let end = sqlx::query("UPDATE bulk_job SET finished_at = $2 WHERE id = $1");
-            end.bind(job.row.id.0).bind(now).execute(conn).await?;
+            end.bind(job.row.id.0).bind(now).execute(&mut *conn).await?;
+            cancel::mark(conn, job.merchant_id, self.ids.next()).await?;
         }
         Ok(())
     }
@@ -359,16 +382,19 @@ impl Core {
     ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
         // Waits for a step that is being made.
-        let found: Option<i64> = sqlx::query_scalar("SELECT state FROM bulk_job WHERE id = $1 AND merchant_id = $2 FOR UPDATE")
-            .bind(id.0)
-            .bind(merchant_id.0)
-            .fetch_optional(&mut *tx)
-            .await?;
-        let state = found.ok_or(StoreError::NotFound("the bulk resend"))?;
+        let found: Option<(i64, String)> =
+            sqlx::query_as("SELECT state, target FROM bulk_job WHERE id = $1 AND merchant_id = $2 FOR UPDATE")
+                .bind(id.0)
+                .bind(merchant_id.0)
+                .fetch_optional(&mut *tx)
+                .await?;
+        let (state, target) = found.ok_or(StoreError::NotFound("the bulk resend"))?;
         let runs = BulkState::from_code(state) == Some(BulkState::Running);
         if runs {
             sqlx::query("UPDATE bulk_job SET state = 2 WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
-            let (action, subject) = ("bulk.cancel", id.to_string());
+            let is_cancel = target == BulkTarget::Cancel.code();
+            let action = if is_cancel { "cancel.stop" } else { "bulk.cancel" };
+            let subject = id.to_string();
             let entry =
                 Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new(), change: None };
             self.audit(&mut tx, entry).await?;
@@ -396,6 +422,10 @@ impl Core {
         order: &BulkOrder,
     ) -> Result<BulkCount, StoreError> {
         let filter: &DeliveryFilter = &order.filter.whole();
+        if order.target == BulkTarget::Cancel {
+            let range = id_range(filter, &self.directory.borrow().zone_of(merchant_id));
+            return self.count_cancel(merchant_id, filter, range).await;
+        }
         let directory = self.directory.borrow().clone();
         let in_use: Vec<UrlId> = directory.urls_of(merchant_id).iter().map(|url| url.id).collect();
         let mut conn = self.pool.acquire().await?;

@@ -18,6 +18,25 @@ use sqlx::{PgConnection, Row as _, postgres::PgRow};
 /// Bulk resends shown in a list.
 const SHOWN: i64 = 100;
 
+/// How the deliveries that a bulk resend made stand.
+pub(super) const MADE: &str = "SELECT state, attempts > 0, count(*) FROM
+         (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 0 LIMIT $2) AS part GROUP BY 1, 2
+     UNION ALL SELECT state, attempts > 0, count(*) FROM
+         (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 2 LIMIT $2) AS part GROUP BY 1, 2
+     UNION ALL SELECT state, attempts > 0, count(*) FROM
+         (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 3 LIMIT $2) AS part GROUP BY 1, 2
+     UNION ALL SELECT state, attempts > 0, count(*) FROM
+         (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 4 LIMIT $2) AS part GROUP BY 1, 2
+     UNION ALL SELECT state, attempts > 0, count(*) FROM
+         (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 5 LIMIT $2) AS part GROUP BY 1, 2
+     UNION ALL SELECT state, attempts > 0, count(*) FROM
+         (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 6 LIMIT $2) AS part GROUP BY 1, 2";
+/// How those stand that a list cancelled: some may have been confirmed, because their request was on its way.
+pub(super) const CANCELLED: &str = "SELECT state, attempts > 0, count(*) FROM
+         (SELECT state, attempts FROM delivery WHERE cancel_id = $1 AND state = 4 LIMIT $2) AS found GROUP BY 1, 2
+     UNION ALL SELECT state, attempts > 0, count(*) FROM
+         (SELECT state, attempts FROM delivery WHERE cancel_id = $1 AND state = 6 LIMIT $2) AS found GROUP BY 1, 2";
+
 macro_rules! bulk_columns {
     () => {
         "id, at, actor, filter, target, expected, state, made, confirmed, waiting, removed, without_bytes, behind, position,
@@ -37,6 +56,7 @@ fn work(row: &PgRow) -> Result<Work, StoreError> {
     let corrupt = |what: &str| StoreError::Corrupt(format!("bulk_job.{what}"));
     let count = |column| row.try_get::<i64, _>(column).map(|count| u64::try_from(count).unwrap_or(0));
     let behind = Position::behind_from(row.try_get(12)?)?;
+    let target = BulkTarget::from_code(row.try_get(4)?).ok_or_else(|| corrupt("target"))?;
     let after: i64 = row.try_get(13)?;
     Ok(Work {
         row: BulkRow {
@@ -44,12 +64,13 @@ fn work(row: &PgRow) -> Result<Work, StoreError> {
             at: Timestamp(row.try_get(1)?),
             actor: row.try_get(2)?,
             filter: serde_json::from_str(row.try_get(3)?).map_err(|_| corrupt("filter"))?,
-            target: BulkTarget::from_code(row.try_get(4)?).ok_or_else(|| corrupt("target"))?,
+            target,
             expected: row.try_get::<Option<i64>, _>(5)?.map(|count| u64::try_from(count).unwrap_or(0)),
             state: BulkState::from_code(row.try_get(6)?).ok_or_else(|| corrupt("state"))?,
             made: count(7)?,
             left_out: LeftOut { confirmed: count(8)?, waiting: count(9)?, removed: count(10)?, without_bytes: count(11)? },
-            behind: behind.keys().map(|url| UrlId(*url)).collect(),
+            // Of a cancelling these are states.
+            behind: behind.keys().filter(|_| target != BulkTarget::Cancel).map(|url| UrlId(*url)).collect(),
             looked_to: DeliveryId(after),
             finished_at: row.try_get::<Option<i64>, _>(14)?.map(Timestamp),
             starts_at: Timestamp(row.try_get(18)?),
@@ -111,35 +132,23 @@ impl Core {
             .fetch_optional(&self.pool)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let counts: Vec<(i64, bool, i64)> = sqlx::query_as(
-            "SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 0 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 2 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 3 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 4 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 5 LIMIT $2) AS part GROUP BY 1, 2
-             UNION ALL SELECT state, attempts > 0, count(*) FROM
-                 (SELECT state, attempts FROM delivery WHERE resend_id = $1 AND state = 6 LIMIT $2) AS part GROUP BY 1, 2",
-        )
-        .bind(id.0)
-        .bind(STANDING_MOST)
-        .fetch_all(&self.pool)
-        .await?;
+        let row = work(&row)?.row;
+        let counts: Vec<(i64, bool, i64)> = sqlx::query_as(if row.is_cancel() { CANCELLED } else { MADE })
+            .bind(id.0)
+            .bind(STANDING_MOST)
+            .fetch_all(&self.pool)
+            .await?;
         let mut standing = BulkStanding::default();
         for (state, tried, number) in counts {
             let counted = Counted { number: number.unsigned_abs(), more: number >= STANDING_MOST };
             add_to_standing(&mut standing, super::rows::state(state)?, tried, counted);
         }
-        Ok(Some((work(&row)?.row, standing)))
+        Ok(Some((row, standing)))
     }
 
-    /// Whether a delivery still waits for an attempt.
+    /// Whether a delivery still waits for an attempt. One that is promised and does not stand in the table yet does.
     pub(in crate::server::store) async fn is_open(&self, id: DeliveryId) -> Result<bool, StoreError> {
-        let query = "SELECT EXISTS (SELECT 1 FROM delivery WHERE id = $1 AND state IN (0, 2))";
+        let query = "SELECT NOT EXISTS (SELECT 1 FROM delivery WHERE id = $1 AND state NOT IN (0, 2))";
         Ok(sqlx::query_scalar(query).bind(id.0).fetch_one(&self.pool).await?)
     }
 }

@@ -19,6 +19,7 @@ mod audit;
 mod balance;
 mod bulk;
 mod bus;
+mod cancel;
 mod connect;
 mod deliveries;
 mod inbound;

@@ -52,11 +52,12 @@ macro_rules! select_delivery {
         concat!(
             "SELECT delivery.id, notification_id, url_id, notification_url.label, notification_url.url, origin,
                  coalesce(resend.actor, bulk_job.actor), delivery.state, attempts, due_at, last_attempt_at, last_cause,
-                 delivery.created_at, delivery.finished_at, shadow
+                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor
              FROM delivery
              JOIN notification_url ON notification_url.id = url_id
              LEFT JOIN resend ON resend.id = resend_id
-             LEFT JOIN bulk_job ON bulk_job.id = resend_id ",
+             LEFT JOIN bulk_job ON bulk_job.id = resend_id
+             LEFT JOIN bulk_job AS cancelling ON cancelling.id = cancel_id ",
             $condition
         )
     };
@@ -79,6 +80,7 @@ pub(super) fn delivery_view(row: &PgRow) -> Result<DeliveryView, StoreError> {
         created_at: Timestamp(row.try_get(12)?),
         finished_at: moment(row, 13)?,
         shadow: row.try_get(14)?,
+        cancelled_by: row.try_get(15)?,
     })
 }
 

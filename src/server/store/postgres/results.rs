@@ -11,7 +11,11 @@ use crate::domain::{
     DeliveryState,
     id::{DeliveryId, MerchantId},
 };
-use crate::server::store::{AttemptRecord, Change, Commit, Next, StoreError, activity::bucket, settle::settle};
+use crate::server::store::{
+    AttemptRecord, Change, Commit, Next, StoreError,
+    activity::bucket,
+    settle::{has_ended, settle},
+};
 use bytes::Bytes;
 use sqlx::{Connection as _, PgConnection};
 use std::{
@@ -225,7 +229,7 @@ impl Batch {
             };
             delivery.last_attempt_at = record.finished_at.0;
             delivery.last_cause = cause;
-            let ended = delivery.state.is_final() && !was.is_final();
+            let ended = has_ended(was, delivery.state);
             if ended {
                 delivery.finished_at = Some(record.finished_at.0);
             }
@@ -256,7 +260,7 @@ impl Batch {
             "WITH changed AS (
                  UPDATE delivery SET state = m.state, attempts = m.attempts, window_from = m.window_from, due_at = m.due_at,
                      last_attempt_at = m.last_attempt_at, last_cause = m.last_cause,
-                     finished_at = coalesce(delivery.finished_at, m.finished_at)
+                     finished_at = coalesce(m.finished_at, delivery.finished_at)
                  FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[],
                      $9::bigint[])
                      AS m (id, state, attempts, window_from, due_at, last_attempt_at, last_cause, finished_at)

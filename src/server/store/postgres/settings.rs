@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     Algorithms, Cause, Tags, Terms, Triggers, Zone,
-    id::{ListenerId, MerchantId, UrlId},
+    id::{DeliveryId, ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
     Actor, Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey,
@@ -28,7 +28,8 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
     let query = sqlx::query(
-        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone
+        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone,
+             cancelled_before
          FROM merchant",
     );
     for row in query.fetch_all(&mut *tx).await? {
@@ -49,6 +50,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             version: row.try_get(10)?,
             // A zone that this machine does not know does not keep the server from starting.
             zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),
+            cancelled_before: DeliveryId(row.try_get(12)?),
         });
     }
     let mut listeners = Vec::new();

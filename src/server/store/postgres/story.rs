@@ -186,11 +186,12 @@ impl Core {
         let rows = sqlx::query(
             "SELECT delivery.id, notification_id, url_id, notification_url.label, notification_url.url, origin,
                  coalesce(resend.actor, bulk_job.actor), delivery.state, attempts, due_at, last_attempt_at, last_cause,
-                 delivery.created_at, delivery.finished_at, shadow
+                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor
              FROM delivery
              JOIN notification_url ON notification_url.id = url_id
              LEFT JOIN resend ON resend.id = resend_id
              LEFT JOIN bulk_job ON bulk_job.id = resend_id
+             LEFT JOIN bulk_job AS cancelling ON cancelling.id = cancel_id
              WHERE delivery.id IN (
                  SELECT UNNEST($1::bigint[]) UNION
                  SELECT id FROM delivery WHERE notification_id = ANY($2) AND origin = 0)

@@ -122,7 +122,13 @@ impl Core {
     }
 }
 
-async fn cancel_in_books(conn: &mut PgConnection, url_id: UrlId, fresh: i64, tried: i64, held: i64) -> Result<(), StoreError> {
+pub(super) async fn cancel_in_books(
+    conn: &mut PgConnection,
+    url_id: UrlId,
+    fresh: i64,
+    tried: i64,
+    held: i64,
+) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE url_books SET queued = queued - $2, retrying = retrying - $3, held = held - $4, cancelled = cancelled + $2 + $3 + $4
          WHERE url_id = $1 AND page = 0",

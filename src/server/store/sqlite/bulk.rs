@@ -2,7 +2,7 @@
 //! two of them. What is to be done is planned in `store/bulk`.
 
 use super::{
-    SqliteStore,
+    SqliteStore, cancel,
     deliveries::{Wish, orders_of},
     jobs::{Work, cancelled_job, next_job},
     journal::json,
@@ -18,14 +18,14 @@ use crate::domain::{
 };
 use crate::server::store::{
     Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
-    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Room, Rules, STEP, Source, WITHDRAW},
+    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Position, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, Direction, LIST_ORDERS, Scope, id_range},
 };
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, HashMap};
 
 /// Rows that one page of a count reads.
-const CENSUS: i64 = 1_000;
+pub(super) const CENSUS: i64 = 1_000;
 
 /// The deliveries that there are of some notifications.
 async fn known_of(conn: &mut SqliteConnection, sources: &[Source]) -> Result<HashMap<i64, Vec<Known>>, StoreError> {
@@ -45,7 +45,7 @@ async fn known_of(conn: &mut SqliteConnection, sources: &[Source]) -> Result<Has
 }
 
 /// The next deliveries of a list, the oldest first.
-async fn look(
+pub(super) async fn look(
     conn: &mut SqliteConnection,
     wish: Wish<'_>,
     range: (i64, i64),
@@ -89,10 +89,17 @@ impl SqliteStore {
         let filter = new.order.filter.whole();
         let range = id_range(&filter, &self.settings().zone_of(merchant_id));
         let text = json(&filter)?;
+        let is_cancel = new.order.target == BulkTarget::Cancel;
+        let position = if is_cancel {
+            cancel::mark(conn, merchant_id, id.0).await?;
+            cancel::first(conn, merchant_id, &filter, range.0).await?
+        } else {
+            Position { after: range.0 - 1, ..Position::default() }
+        };
         sqlx::query(
             "INSERT INTO bulk_job (id, merchant_id, at, actor, request_key, filter, target, expected, ceiling, state, position, swept,
                  behind, made, confirmed, waiting, removed, without_bytes, turn, starts_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, 0, '{}', 0, 0, 0, 0, 0, 0, ?11)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?12, ?13, 0, 0, 0, 0, 0, 0, ?11)",
         )
         .bind(id.0)
         .bind(merchant_id.0)
@@ -104,12 +111,15 @@ impl SqliteStore {
         .bind(new.expected.map(|count| i64::try_from(count).unwrap_or(i64::MAX)))
         // What is made from now on is not part of the list.
         .bind(id.0.min(range.1))
-        .bind(range.0 - 1)
+        .bind(position.after)
         .bind(new.starts_at.0)
+        .bind(position.swept)
+        .bind(json(&position.behind)?)
         .execute(&mut *conn)
         .await?;
         let detail = format!("{{\"filter\":{text},\"target\":\"{}\"}}", new.order.target.code());
-        let (action, subject) = ("bulk.start", id.to_string());
+        let action = if is_cancel { "cancel.start" } else { "bulk.start" };
+        let subject = id.to_string();
         self.audit(conn, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None })
             .await?;
         Ok((id, Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] }))
@@ -139,6 +149,9 @@ impl SqliteStore {
         .await?;
         if job.row.state == BulkState::Cancelled {
             return self.withdraw(conn, &job).await;
+        }
+        if job.row.is_cancel() {
+            return self.cancel_some(conn, job).await;
         }
         let directory = self.0.directory.borrow().clone();
         let in_use: Vec<UrlId> = directory.urls_of(job.merchant_id).iter().map(|url| url.id).collect();
@@ -295,7 +308,8 @@ impl SqliteStore {
         }
         if moved < WITHDRAW {
             let end = sqlx::query("UPDATE bulk_job SET finished_at = ?2 WHERE id = ?1");
-            end.bind(job.row.id.0).bind(now).execute(conn).await?;
+            end.bind(job.row.id.0).bind(now).execute(&mut *conn).await?;
+            cancel::mark(conn, job.merchant_id, self.0.ids.next()).await?;
         }
         Ok((BulkStep::Worked, Commit { jobs: Vec::new(), changes: vec![Change::Orders(job.merchant_id)] }))
     }
@@ -311,17 +325,20 @@ impl SqliteStore {
         let cancelled = self
             .change(move |conn| {
                 Box::pin(async move {
-                    let found: Option<i64> = sqlx::query_scalar("SELECT state FROM bulk_job WHERE id = ? AND merchant_id = ?")
-                        .bind(id.0)
-                        .bind(merchant_id.0)
-                        .fetch_optional(&mut *conn)
-                        .await?;
-                    let state = found.ok_or(StoreError::NotFound("the bulk resend"))?;
+                    let found: Option<(i64, String)> =
+                        sqlx::query_as("SELECT state, target FROM bulk_job WHERE id = ? AND merchant_id = ?")
+                            .bind(id.0)
+                            .bind(merchant_id.0)
+                            .fetch_optional(&mut *conn)
+                            .await?;
+                    let (state, target) = found.ok_or(StoreError::NotFound("the bulk resend"))?;
                     if BulkState::from_code(state) != Some(BulkState::Running) {
                         return Ok((false, Commit::default()));
                     }
                     sqlx::query("UPDATE bulk_job SET state = 2 WHERE id = ?").bind(id.0).execute(&mut *conn).await?;
-                    let (action, subject) = ("bulk.cancel", id.to_string());
+                    let is_cancel = target == BulkTarget::Cancel.code();
+                    let action = if is_cancel { "cancel.stop" } else { "bulk.cancel" };
+                    let subject = id.to_string();
                     let entry = Audit {
                         actor: &actor,
                         merchant_id: Some(merchant_id),
@@ -360,6 +377,9 @@ impl SqliteStore {
         order: &BulkOrder,
     ) -> Result<BulkCount, StoreError> {
         let filter: &DeliveryFilter = &order.filter.whole();
+        if order.target == BulkTarget::Cancel {
+            return self.count_cancel(merchant_id, filter, id_range(filter, &self.settings().zone_of(merchant_id))).await;
+        }
         let directory = self.0.directory.borrow().clone();
         let in_use: Vec<UrlId> = directory.urls_of(merchant_id).iter().map(|url| url.id).collect();
         let mut conn = self.0.readers.acquire().await?;

@@ -13,7 +13,11 @@ use crate::domain::{
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
     order::{Refund, Standing},
 };
-use crate::server::store::{Change, Next, StoreError, activity::bucket, settle::settle};
+use crate::server::store::{
+    Change, Next, StoreError,
+    activity::bucket,
+    settle::{has_ended, settle},
+};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::{
     collections::{BTreeMap, HashSet, btree_map},
@@ -270,7 +274,7 @@ impl<'a> Chunk<'a> {
         };
         delivery.last_attempt_at = Some(event.finished_at);
         delivery.last_cause = cause;
-        let ended = delivery.state.is_final() && !before.is_final();
+        let ended = has_ended(before, delivery.state);
         if ended {
             delivery.finished_at = Some(event.finished_at);
         }
@@ -349,7 +353,7 @@ impl<'a> Chunk<'a> {
         )?;
         let mut update = tx.prepare_cached(
             "UPDATE delivery SET state = ?2, attempts = ?3, window_from = ?4, due_at = ?5, last_attempt_at = ?6,
-                 last_cause = ?7, finished_at = coalesce(finished_at, ?8)
+                 last_cause = ?7, finished_at = coalesce(?8, finished_at)
              WHERE id = ?1",
         )?;
         for (id, delivery) in &self.deliveries {

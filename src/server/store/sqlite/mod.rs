@@ -18,6 +18,7 @@ mod audit;
 mod backup;
 mod balance;
 mod bulk;
+mod cancel;
 mod deliveries;
 mod inbound;
 mod intake;

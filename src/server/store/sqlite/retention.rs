@@ -206,7 +206,8 @@ async fn ledger(
     .await?;
     sqlx::query(
         "DELETE FROM bulk_job WHERE id < ? AND finished_at IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM delivery WHERE resend_id = bulk_job.id)",
+             AND NOT EXISTS (SELECT 1 FROM delivery WHERE resend_id = bulk_job.id)
+             AND NOT EXISTS (SELECT 1 FROM delivery WHERE cancel_id = bulk_job.id)",
     )
     .bind(floor(horizon.ledger_before))
     .execute(&mut *conn)

@@ -8,7 +8,7 @@ mod turns;
 
 use super::{lane::QUEUE_CAPACITY, table::REFILL, *};
 use crate::domain::{Algorithms, Terms, id::NotificationId};
-use crate::server::store::{Next, NotificationUrl};
+use crate::server::store::{Merchant, Next, NotificationUrl, Secret};
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000);

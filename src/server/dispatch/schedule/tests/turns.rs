@@ -204,6 +204,35 @@ fn what_was_held_is_released_before_order_goes_on() {
 }
 
 #[test]
+fn what_waits_for_a_delivery_that_is_cancelled_goes_on() {
+    let settings = |mark| {
+        let mut merchant = Merchant::new(MerchantId(1), String::new(), String::new(), Secret::new("key"));
+        merchant.cancelled_before = DeliveryId(mark);
+        let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
+        Directory::new(1, vec![merchant], Vec::new(), vec![in_order])
+    };
+    let mut lanes = lanes(Vec::new());
+    lanes.configure(&settings(0), 0);
+    lanes.settled(0, &[]);
+    assert_eq!(lanes.to_restore(), [UrlId(1)]);
+    lanes.restore_order(UrlId(1), Vec::new());
+    lanes.push(job(1, 7, 1));
+    lanes.push(job(1, 7, 2));
+    assert_eq!(all(&mut lanes), [1]);
+    end(&mut lanes, 1, 7, 1, Next::Retry(LATER));
+    lanes.configure(&settings(0), 1);
+    assert_eq!((lanes.to_restore(), next(&mut lanes)), (Vec::new(), None), "it is tried again, and the other waits");
+    // A list was cancelled, and the first with it.
+    lanes.configure(&settings(9), 2);
+    lanes.settled(2, &[]);
+    assert_eq!(lanes.to_restore(), [UrlId(1)]);
+    lanes.restore_order(UrlId(1), Vec::new());
+    load(&mut lanes);
+    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 7, 2)], None);
+    assert_eq!(next(&mut lanes), Some(2));
+}
+
+#[test]
 fn what_is_announced_again_before_it_is_recorded_is_not_forgotten() {
     let mut lanes = lanes(vec![url(1)]);
     lanes.push(job(1, 7, 1));

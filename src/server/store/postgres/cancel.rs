@@ -1,0 +1,131 @@
+//! Cancelling whole lists of deliveries on PostgreSQL, a few at a time, by whichever node has the job's row locked. What is to be
+//! done is decided in `store/cancel`.
+
+use super::{
+    Core,
+    bulk::{CENSUS, look},
+    deliveries::{Wish, orders_of},
+    jobs::Work,
+    rows::json,
+    sweeps::cancel_in_books,
+};
+use crate::domain::{
+    DeliveryState, Timestamp,
+    id::{MerchantId, UrlId},
+    pages::{bulk::BulkCount, deliveries::DeliveryFilter},
+};
+use crate::server::store::{
+    BulkStep, StoreError,
+    bulk::{LOOK, Position},
+    cancel::{STEP, Tally, advance, beginning, next},
+    scope::{BULK_ORDERS, LIST_ORDERS},
+};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+/// When the first delivery of a merchant that was never tried is due.
+pub(super) const QUEUED_SINCE: &str = "SELECT min(due_at) FROM delivery
+     WHERE node_id = ANY (ARRAY(SELECT id FROM node) || 0::bigint)
+         AND url_id = ANY (ARRAY(SELECT id FROM notification_url WHERE merchant_id = $1)) AND state = 0";
+
+/// Where the cancelling of a list begins.
+pub(super) async fn first(
+    conn: &mut PgConnection,
+    merchant_id: MerchantId,
+    filter: &DeliveryFilter,
+    from: i64,
+) -> Result<Position, StoreError> {
+    let since: Option<i64> = sqlx::query_scalar(QUEUED_SINCE).bind(merchant_id.0).fetch_one(conn).await?;
+    Ok(beginning(filter, from, since.map(Timestamp)))
+}
+
+/// Has whoever sends look up deliveries of a merchant before their turn that are older than an id. All nodes hear of it with the
+/// commit.
+pub(super) async fn mark(conn: &mut PgConnection, merchant_id: MerchantId, before: i64) -> Result<(), StoreError> {
+    sqlx::query("UPDATE merchant SET cancelled_before = greatest(cancelled_before + 1, $2) WHERE id = $1")
+        .bind(merchant_id.0)
+        .bind(before)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("UPDATE meta SET value = (value::bigint + 1)::text WHERE key = 'settings_version'").execute(&mut *conn).await?;
+    sqlx::query("SELECT pg_notify('quittance', 'settings')").execute(conn).await?;
+    Ok(())
+}
+
+impl Core {
+    /// Cancels the next deliveries of a list.
+    pub(super) async fn cancel_some(&self, conn: &mut PgConnection, job: &mut Work) -> Result<BulkStep, StoreError> {
+        // Whoever sends must know that it has to look first.
+        let is_known = |mark: i64| mark >= job.row.id.0;
+        let directory = self.directory.borrow().clone();
+        if !directory.merchant(job.merchant_id).is_some_and(|merchant| is_known(merchant.cancelled_before.0)) {
+            return Ok(BulkStep::Waiting);
+        }
+        let now = self.clock.now().0;
+        let Some((filter, state, after)) = next(&job.position, &job.row.filter) else {
+            sqlx::query("UPDATE bulk_job SET state = 1, finished_at = $2 WHERE id = $1")
+                .bind(job.row.id.0)
+                .bind(now)
+                .execute(&mut *conn)
+                .await?;
+            mark(conn, job.merchant_id, self.ids.next()).await?;
+            return Ok(BulkStep::Worked);
+        };
+        let (orders, _) = orders_of(conn, job.merchant_id, &filter, BULK_ORDERS).await?;
+        let wish = Wish { merchant_id: job.merchant_id, filter: &filter, orders: &orders };
+        let (looked, _) = look(conn, wish, (after.saturating_add(1), job.ceiling), STEP, LOOK).await?;
+        let ids: Vec<i64> = looked.sources.iter().map(|source| source.id).collect();
+        // A resend for debug is sent at once, and somebody watches it.
+        let urls: Vec<i64> = sqlx::query_scalar(
+            "UPDATE delivery SET state = 6, due_at = NULL, finished_at = $2, cancel_id = $3
+             WHERE id IN (SELECT id FROM delivery WHERE id = ANY($1) AND state = $4 AND origin <> 2 ORDER BY id FOR UPDATE)
+             RETURNING url_id",
+        )
+        .bind(&ids)
+        .bind(now)
+        .bind(job.row.id.0)
+        .bind(state.code())
+        .fetch_all(&mut *conn)
+        .await?;
+        let mut books: BTreeMap<i64, i64> = BTreeMap::new();
+        for url in &urls {
+            *books.entry(*url).or_default() += 1;
+        }
+        for (url, count) in books {
+            let of = |other: DeliveryState| if state == other { count } else { 0 };
+            let (fresh, tried, held) = (of(DeliveryState::Queued), of(DeliveryState::Retrying), of(DeliveryState::Held));
+            cancel_in_books(conn, UrlId(url), fresh, tried, held).await?;
+        }
+        advance(&mut job.position, state, &looked);
+        sqlx::query("UPDATE bulk_job SET behind = $2, made = made + $3 WHERE id = $1")
+            .bind(job.row.id.0)
+            .bind(json(&job.position.behind)?)
+            .bind(urls.len() as i64)
+            .execute(conn)
+            .await?;
+        Ok(BulkStep::Worked)
+    }
+
+    /// Counts what is outstanding of a list.
+    pub(super) async fn count_cancel(
+        &self,
+        merchant_id: MerchantId,
+        filter: &DeliveryFilter,
+        (from, until): (i64, i64),
+    ) -> Result<BulkCount, StoreError> {
+        let mut conn = self.pool.acquire().await?;
+        let mut position = first(&mut conn, merchant_id, filter, from).await?;
+        let (orders, _) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
+        let mut tally = Tally::default();
+        while let Some((filter, state, after)) = next(&position, filter) {
+            if tally.is_full() {
+                return Ok(tally.end(true));
+            }
+            let wish = Wish { merchant_id, filter: &filter, orders: &orders };
+            let (looked, window) = look(&mut conn, wish, (after.saturating_add(1), until), CENSUS, LOOK).await?;
+            tally.add(state, &looked, window);
+            advance(&mut position, state, &looked);
+        }
+        Ok(tally.end(false))
+    }
+}
