@@ -393,11 +393,13 @@ async fn house(app: &TestApp) -> (Shop, Vec<String>, Vec<FakeMerchant>) {
     let failing = FakeMerchant::start(|_| Answer::status(500, "Fatal error: out of memory on line 7")).await;
     let gone = FakeMerchant::start(|_| Answer::status(410, "")).await;
     let (shop, _other) = (app.shop("Shop").await, app.shop("Other").await);
-    let main = shop.url_as(&confirming.url(), |draft| {
-        draft.label = "Main".to_owned();
-        draft.is_default = true;
-    });
-    let main = main.await;
+    let main_url = confirming.url();
+    let main = shop
+        .url_as(&main_url, |draft| {
+            draft.label = "Main".to_owned();
+            draft.is_default = true;
+        })
+        .await;
     let bad = shop.url_as(&failing.url(), |draft| draft.label = "Failing".to_owned()).await;
     let lost = shop.url_as(&gone.url(), |draft| draft.label = "Gone".to_owned()).await;
     shop.url_as(&format!("{}2", confirming.url()), |draft| {

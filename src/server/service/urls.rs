@@ -19,7 +19,7 @@ use crate::{
         },
         terms::DEFAULT_IN_FLIGHT,
     },
-    words::t,
+    words::{reworded, t},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -148,7 +148,7 @@ impl Services {
     pub async fn check_again(&self, merchant: &Merchant, id: UrlId, actor: impl Into<Actor> + Send) -> ServiceResult<UrlCheck> {
         let actor = actor.into();
         let url = self.find_url(merchant, id)?;
-        let target = Target::parse(&url.url).map_err(|message| AppError::field("url", message))?;
+        let target = Target::parse(&url.url).map_err(|message| AppError::field("url", reworded(&message)))?;
         let mut draft = draft_of(&url);
         let check = self.check_url(&target, &draft.headers, &draft.terms).await;
         draft.check = Some(check.clone());
