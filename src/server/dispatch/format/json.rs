@@ -207,7 +207,7 @@ mod tests {
         let fields = value["data"]["fields"].as_array().unwrap().clone();
         assert_eq!(
             (fields.len(), &fields[4], &fields[9]),
-            (16, &json!({ "FIRSTNAME": "\u{c1}na" }), &json!({ "IPN_PID[]": "8" }))
+            (17, &json!({ "FIRSTNAME": "\u{c1}na" }), &json!({ "IPN_PID[]": "8" }))
         );
         let mut rest = value;
         rest["data"].as_object_mut().unwrap().remove("fields");
