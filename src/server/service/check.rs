@@ -49,7 +49,14 @@ impl Services {
             && (!body.is_empty() || !form.computed.trim().is_empty() || !form.receipt.trim().is_empty())
         {
             let needed = t!("Paste the body of the message that this is about, as your script received it: IPN_PID%5B%5D=1&….");
-            mistakes.add("body", if body.is_empty() { needed.to_owned() } else { t!("This is no message: {error}.", error = reworded(&error.to_string())) });
+            mistakes.add(
+                "body",
+                if body.is_empty() {
+                    needed.to_owned()
+                } else {
+                    t!("This is no message: {error}.", error = reworded(&error.to_string()))
+                },
+            );
         } else if body.is_empty() {
             mistakes.add("body", t!("Paste the body of a message, as your script received it: IPN_PID%5B%5D=1&…."));
         }

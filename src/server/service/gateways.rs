@@ -155,7 +155,12 @@ pub(super) fn check_secret(preset: &Preset, secret: &str) -> Result<(), String> 
         }
     }
     wrong.map_or(Ok(()), |reason| {
-        Err(t!("This is no {secret} of {preset}: {reason}.", secret = preset.secret.label, preset = preset.label, reason = reworded(reason)))
+        Err(t!(
+            "This is no {secret} of {preset}: {reason}.",
+            secret = preset.secret.label,
+            preset = preset.label,
+            reason = reworded(reason)
+        ))
     })
 }
 
