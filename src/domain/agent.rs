@@ -1,5 +1,7 @@
 //! Which browser a session is in, in a few words, from how it names itself.
 
+use crate::words::t;
+
 /// `Firefox on Linux`; what no word is known for is named in its own words, cut short.
 pub fn browser(agent: &str) -> String {
     // The first that fits: most name others, too, for the sake of old pages.
@@ -26,10 +28,10 @@ pub fn browser(agent: &str) -> String {
     ];
     let named = |table: &[(&str, &'static str)]| table.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
     match (named(&programs), named(&systems)) {
-        (Some(program), Some(system)) => format!("{program} on {system}"),
+        (Some(program), Some(system)) => t!("{program} on {system}", program, system),
         (Some(program), None) => program.to_owned(),
-        (None, Some(system)) => format!("A browser on {system}"),
-        (None, None) if agent.is_empty() => "An unknown browser".to_owned(),
+        (None, Some(system)) => t!("A browser on {system}", system),
+        (None, None) if agent.is_empty() => t!("An unknown browser").to_owned(),
         (None, None) => agent.chars().filter(|letter| !letter.is_control()).take(40).collect(),
     }
 }

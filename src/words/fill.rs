@@ -81,17 +81,35 @@ pub(super) fn gaps<'a>(template: &'a str, text: &'a str) -> Option<Vec<(&'a str,
     found.iter().all(|(_, value)| !value.is_empty()).then_some(found)
 }
 
-/// A template with views in its gaps.
-pub fn said(template: &str, values: Vec<(&'static str, AnyView)>) -> Vec<AnyView> {
-    let mut values: Vec<_> = values.into_iter().map(|(name, view)| (name, Some(view))).collect();
-    let said = pieces(template).into_iter().map(|piece| match piece {
-        Piece::Text(part) => part.to_owned().into_any(),
-        Piece::Gap(name) => {
-            let value = values.iter_mut().find(|(known, _)| *known == name).and_then(|(_, view)| view.take());
-            value.unwrap_or_else(|| format!("{{{name}}}").into_any())
+/// A template with views in its gaps, and texts in others.
+pub fn said(template: &str, views: Vec<(&'static str, AnyView)>, texts: &[(&str, &dyn Display)]) -> Vec<AnyView> {
+    let mut views: Vec<_> = views.into_iter().map(|(name, view)| (name, Some(view))).collect();
+    let mut said = Vec::new();
+    // What stands between two views is one text.
+    let mut text = String::new();
+    for piece in pieces(template) {
+        match piece {
+            Piece::Text(part) => text.push_str(part),
+            Piece::Gap(name) => match views.iter_mut().find(|(known, _)| *known == name).and_then(|(_, view)| view.take()) {
+                Some(view) => {
+                    if !text.is_empty() {
+                        said.push(std::mem::take(&mut text).into_any());
+                    }
+                    said.push(view);
+                }
+                None => {
+                    let _ = match texts.iter().find(|(known, _)| *known == name) {
+                        Some((_, value)) => write!(text, "{value}"),
+                        None => write!(text, "{{{name}}}"),
+                    };
+                }
+            },
         }
-    });
-    said.collect()
+    }
+    if !text.is_empty() {
+        said.push(text.into_any());
+    }
+    said
 }
 
 #[cfg(test)]

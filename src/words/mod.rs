@@ -115,12 +115,13 @@ macro_rules! tn {
     }};
 }
 
-/// A text with views in its gaps.
+/// A text with views in its gaps, and behind a semicolon texts in others.
 macro_rules! rich {
-    ($key:literal, $($name:ident $(= $value:expr)?),+ $(,)?) => {
+    ($key:literal, $($name:ident $(= $value:expr)?),+ $(; $($text:ident $(= $words:expr)?),+)? $(,)?) => {
         $crate::words::said(
             $crate::words::tell($key),
             vec![$((stringify!($name), ::leptos::prelude::IntoAny::into_any($crate::words::gap!($name $(= $value)?)))),+],
+            &[$($((stringify!($text), &$crate::words::gap!($text $(= $words)?) as &dyn ::std::fmt::Display)),+)?],
         )
     };
 }

@@ -40,6 +40,11 @@ pub const STORED: &[&str] = &[
     n!("It came compressed ({named}, {arrived} bytes) and is shown decompressed."),
     n!("It breaks off or is damaged."),
     n!("A GET was answered with status {status}; 200 is wanted."),
+    n!("Confirmed by status {status}."),
+    n!("Confirmed by a read receipt, in an answer with status {status}."),
+    n!(
+        "No gateway sent this TEST order, so there is nothing to pass through: it left in the 2Checkout form, signed with the merchant's key."
+    ),
     // Reaching it.
     n!("{host} leads to {addresses}."),
     n!("{host} cannot be named in a certificate."),
@@ -72,6 +77,7 @@ pub const STORED: &[&str] = &[
     n!("These are {count} delays; enter at most {most}."),
     n!("Together these delays last longer than 30 days; shorten them, or take some out."),
     n!("{word} is no status that can be chosen; write COMPLETE, REFUND or another of the list."),
+    n!("{word} is no format; choose ipn, json or pass-through."),
     n!("the body is empty"),
     n!("more than {most} fields"),
     n!("it must be hexadecimal digits (0-9, a-f), an even number of them"),
@@ -92,6 +98,7 @@ pub const STORED: &[&str] = &[
     n!("The time stamp is {seconds} seconds ahead of this server's clock; {tolerance} are allowed."),
     // What a resend would send now.
     n!("Signature algorithms"),
+    n!("Format"),
     n!("Fingerprint of the secret key"),
     n!("Header {name}"),
     n!("Headers"),

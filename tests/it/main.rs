@@ -10,6 +10,7 @@ mod content_store;
 mod copy;
 mod delivery;
 mod doctor;
+mod formats;
 mod gateways;
 mod inbound;
 mod kit;

@@ -5,7 +5,7 @@ use super::{
     orders::{AttemptRow, DeliveryView, NotificationView, OrderRow},
 };
 use crate::domain::{
-    OrderStatus, RefusalReason, Timestamp,
+    Format, OrderStatus, RefusalReason, Timestamp,
     id::{DeliveryId, NotificationId, RefusalId, UrlId},
 };
 use serde::{Deserialize, Serialize};
@@ -195,6 +195,8 @@ pub struct WatchedAnswer {
     pub head: String,
     pub body: String,
     pub note: String,
+    /// In which form the message left.
+    pub format: Format,
 }
 
 /// Exchanges for debug, as they happen.

@@ -2,16 +2,13 @@
 //! revealed, each with a line in the log.
 
 use super::{ServiceError, ServiceResult, Services, merchant_ref, shown};
-use crate::server::store::{Actor, Merchant, Note, StoreError};
-use crate::{
-    domain::{
-        AppError,
-        audit::FieldChange,
-        id::{DeliveryId, NotificationId, OrderId, RefusalId},
-        pages::audit::{AuditFilter, AuditLog, AuditRow, Conflict},
-    },
-    words::t,
+use crate::domain::{
+    AppError,
+    audit::FieldChange,
+    id::{DeliveryId, NotificationId, OrderId, RefusalId},
+    pages::audit::{AuditFilter, AuditLog, AuditRow, Conflict},
 };
+use crate::server::store::{Actor, Merchant, Note, StoreError};
 
 /// Of what others changed as much is told to whoever was about to change the same; it travels in a cookie.
 const MOST_TOLD: usize = 5;

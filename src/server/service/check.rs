@@ -16,7 +16,7 @@ use crate::{
         id::UrlId,
         pages::simulate::{CheckForm, CheckResult, Judgement},
     },
-    words::t,
+    words::{reworded, t, tell},
 };
 
 /// A key with what it is.
@@ -49,7 +49,14 @@ impl Services {
             && (!body.is_empty() || !form.computed.trim().is_empty() || !form.receipt.trim().is_empty())
         {
             let needed = t!("Paste the body of the message that this is about, as your script received it: IPN_PID%5B%5D=1&….");
-            mistakes.add("body", if body.is_empty() { needed.to_owned() } else { t!("This is no message: {error}.", error) });
+            mistakes.add(
+                "body",
+                if body.is_empty() {
+                    needed.to_owned()
+                } else {
+                    t!("This is no message: {error}.", error = reworded(&error.to_string()))
+                },
+            );
         } else if body.is_empty() {
             mistakes.add("body", t!("Paste the body of a message, as your script received it: IPN_PID%5B%5D=1&…."));
         }
@@ -350,14 +357,14 @@ fn receipt(
             Judgement {
                 right: true,
                 title: t!("The receipt is right").to_owned(),
-                sentences: [detail.note].into_iter().chain(hurry).collect(),
+                sentences: [reworded(&detail.note)].into_iter().chain(hurry).collect(),
                 ..judgement
             }
         }
         Some(cause) => {
-            let parts = [cause.sentence().to_owned(), detail.note, cause.cure().to_owned()];
+            let parts = [tell(cause.sentence()).to_owned(), reworded(&detail.note), tell(cause.cure()).to_owned()];
             let sentences = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            Judgement { title: cause.label().to_owned(), sentences, cause: Some(cause), ..judgement }
+            Judgement { title: tell(cause.label()).to_owned(), sentences, cause: Some(cause), ..judgement }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{AppError, FieldError},
-    words::t,
+    words::{reworded, t},
 };
 
 /// Longest name or label, in characters.
@@ -22,7 +22,8 @@ impl Mistakes {
 
     /// Takes a value, or notes why not.
     pub fn take<T>(&mut self, field: &str, value: Result<T, String>) -> Option<T> {
-        value.map_err(|message| self.add(field, message)).ok()
+        // What is wrong may have been said where nobody knows who reads it.
+        value.map_err(|message| self.add(field, reworded(&message))).ok()
     }
 
     /// The form is right, or this is wrong with it.

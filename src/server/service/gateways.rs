@@ -7,7 +7,7 @@ use crate::{
         AppError, Gateway, GatewayOptions,
         pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener},
     },
-    words::{t, tell},
+    words::{reworded, t, tell},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -155,7 +155,12 @@ pub(super) fn check_secret(preset: &Preset, secret: &str) -> Result<(), String> 
         }
     }
     wrong.map_or(Ok(()), |reason| {
-        Err(t!("This is no {secret} of {preset}: {reason}.", secret = preset.secret.label, preset = preset.label, reason))
+        Err(t!(
+            "This is no {secret} of {preset}: {reason}.",
+            secret = preset.secret.label,
+            preset = preset.label,
+            reason = reworded(reason)
+        ))
     })
 }
 

@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{
     domain::{
-        Algorithms, AppError, Cause, Terms,
+        Algorithms, AppError, Cause, Format, Terms,
         attempt::{UrlCheck, bounded_note},
         id::UrlId,
         pages::{
@@ -19,7 +19,7 @@ use crate::{
         },
         terms::DEFAULT_IN_FLIGHT,
     },
-    words::t,
+    words::{reworded, t},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -50,7 +50,8 @@ impl Services {
             ("", target) => target.as_ref().map(|target| target.host.clone()),
             (label, _) => mistakes.take("label", fields::name(t!("a name for the URL"), label)),
         };
-        if form.algorithms.is_empty() {
+        let has_own_signatures = form.terms.format.parse::<Format>().is_ok_and(|format| format != Format::Ipn);
+        if form.algorithms.is_empty() && !has_own_signatures {
             mistakes.add("algorithms", t!("Choose at least one algorithm; MD5 is the one that every listener knows."));
         }
         let terms = form.terms.read(&mut mistakes);
@@ -71,7 +72,8 @@ impl Services {
             label,
             url: form.url.trim().to_owned(),
             is_default: form.is_default,
-            algorithms: form.algorithms,
+            // Kept for the day on which the 2Checkout form is chosen again.
+            algorithms: if form.algorithms.is_empty() { Algorithms::MD5 } else { form.algorithms },
             concurrent: form.concurrent,
             order_in_order: form.order_in_order,
             held: form.held,
@@ -110,6 +112,8 @@ impl Services {
         let answer = &exchange.answer;
         let (cause, note) = match (&exchange.failure, answer.status) {
             (_, 200) => (None, String::new()),
+            // Who takes POST alone is there.
+            (None, 405) if terms.format != Format::Ipn => (None, String::new()),
             (Some(failure), _) => (Some(failure.cause), failure.note.clone()),
             (None, status) => {
                 let to = answer.location.as_ref().map_or_else(String::new, |to| format!(" It leads to {to}"));
@@ -148,7 +152,7 @@ impl Services {
     pub async fn check_again(&self, merchant: &Merchant, id: UrlId, actor: impl Into<Actor> + Send) -> ServiceResult<UrlCheck> {
         let actor = actor.into();
         let url = self.find_url(merchant, id)?;
-        let target = Target::parse(&url.url).map_err(|message| AppError::field("url", message))?;
+        let target = Target::parse(&url.url).map_err(|message| AppError::field("url", reworded(&message)))?;
         let mut draft = draft_of(&url);
         let check = self.check_url(&target, &draft.headers, &draft.terms).await;
         draft.check = Some(check.clone());

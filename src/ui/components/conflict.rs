@@ -56,7 +56,7 @@ pub fn changes(changes: &[FieldChange]) -> AnyView {
         "on" => t!("on").to_owned(),
         "off" => t!("off").to_owned(),
         "all statuses" | "all received" => tell(text).to_owned(),
-        _ if field == t!("Role") => tell(text).to_owned(),
+        _ if matches!(field, "Role" | "Format") => tell(text).to_owned(),
         _ => text.to_owned(),
     };
     let lines: Vec<_> = changes

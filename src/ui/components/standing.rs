@@ -40,7 +40,7 @@ pub fn HoldNote(hold: Hold) -> impl IntoView {
 pub fn PauseNote(pause: Pause) -> impl IntoView {
     match pause {
         Pause::Probing { since, every, .. } => {
-            view! { <span class="cause" title=t!("It failed again and again. Single requests find out when it is back; then it gets its backlog step by step.")>{rich!("Probing every {every} s since {time}", every, time = view! { <TimeOfDay at=since/> })}</span> }.into_any()
+            view! { <span class="cause" title=t!("It failed again and again. Single requests find out when it is back; then it gets its backlog step by step.")>{rich!("Probing every {every} s since {time}", time = view! { <TimeOfDay at=since/> }; every)}</span> }.into_any()
         }
         Pause::Told { until } => {
             view! { <span class="cause" title=t!("Its server answered with Retry-After.")>{rich!("Left alone until {time}, as its server asked", time = view! { <TimeOfDay at=until/> })}</span> }.into_any()

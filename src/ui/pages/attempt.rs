@@ -3,6 +3,7 @@
 use super::{any_flash, curl, handover, page, param, param_as, resend::ResendTo, viewer_at};
 use crate::{
     domain::{
+        Format,
         attempt::{Origin, Timings},
         pages::{
             orders::AttemptPage as Attempt,
@@ -159,7 +160,7 @@ fn line(line: &Compared) -> impl IntoView + use<> {
 fn compared_value(line: &Compared, value: &str) -> String {
     match value {
         "not there" | "another key; its fingerprint was not kept" => tell(value).to_owned(),
-        _ if matches!(line.what.as_str(), "Headers" | "Fields") => reworded(value),
+        _ if matches!(line.what.as_str(), "Headers" | "Fields" | "Format") => reworded(value),
         _ => value.to_owned(),
     }
 }
@@ -196,12 +197,17 @@ fn again(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
 
 fn verdict(attempt: &Attempt, may_try: bool) -> impl IntoView + use<> {
     match attempt.attempt.cause {
-        None => {
+        None if attempt.detail.format == Format::Ipn => {
             view! { <Notice tone=Tone::Good title=t!("Confirmed")><p>{t!("The answer holds a valid read receipt.")}</p></Notice> }
                 .into_any()
         }
+        None => {
+            let note = reworded(&attempt.detail.note);
+            view! { <Notice tone=Tone::Good title=t!("Confirmed")><p>{note}</p></Notice> }.into_any()
+        }
         Some(cause) => {
             let note = reworded(&attempt.detail.note);
+            let (sentence, cure) = (tell(cause.sentence_for(attempt.detail.format)), tell(cause.cure_for(attempt.detail.format)));
             let help = cause.is_about_receipt().then(|| {
                 let slug = &attempt.merchant.slug;
                 let kit = format!("/m/{slug}/settings/urls/{}/kit", attempt.delivery.url_id);
@@ -211,9 +217,9 @@ fn verdict(attempt: &Attempt, may_try: bool) -> impl IntoView + use<> {
             });
             view! {
                 <Notice tone=Tone::Bad title=tell(cause.label())>
-                    <p>{tell(cause.sentence())}</p>
+                    <p>{sentence}</p>
                     {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
-                    <p><strong>{t!("What to do:")}" "</strong>{tell(cause.cure())}</p>
+                    <p><strong>{t!("What to do:")}" "</strong>{cure}</p>
                     {help}
                 </Notice>
             }
@@ -231,6 +237,7 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
             {wide("URL", view! { <WholeAddress text=handover::address(attempt) what=t!("URL")/> })}
             {fact(t!("Address"), row.address.clone().unwrap_or_else(|| t!("none reached").to_owned()))}
             {fact(t!("Status"), row.status.map_or_else(|| t!("none").to_owned(), |status| status.to_string()))}
+            {fact(t!("Format"), tell(attempt.detail.format.short()))}
             {fact(t!("Body sent"), bytes(u64::try_from(attempt.request_body.len()).unwrap_or(u64::MAX)))}
             {fact(t!("Took"), span(row.timings.total))}
             {phases(row.timings)}

@@ -191,8 +191,8 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool, may_resend: bool) -> Any
                 {url_line(&trouble.url, shows_merchant)}
             </div>
             {cause.map(|cause| view! {
-                <p>{tell(cause.sentence())}</p>
-                <p class="cure"><strong>{t!("What to do:")}" "</strong>{tell(cause.cure())}</p>
+                <p>{tell(cause.sentence_for(trouble.format))}</p>
+                <p class="cure"><strong>{t!("What to do:")}" "</strong>{tell(cause.cure_for(trouble.format))}</p>
             })}
             <dl class="facts">
                 {trouble.since.map(|since| view! { <div class="fact"><dt>{t!("Failing since")}</dt><dd><Ago at=since/></dd></div> })}

@@ -75,9 +75,9 @@ fn row(matter: &Matter, shows_merchant: bool) -> AnyView {
                 "{url} is on hold{since}{why}. {kept} {release}",
                 url = view! { <strong>{url.label.clone()}</strong> },
                 since,
-                why,
-                kept,
-                release = view! { <a href=release>{t!("Release it")}</a> }
+                release = view! { <a href=release>{t!("Release it")}</a> };
+                why = why.unwrap_or_default(),
+                kept
             );
             ("pause", "quiet", &url.merchant, sentence.into_any(), address, t!("Show them"))
         }
@@ -92,7 +92,7 @@ fn row(matter: &Matter, shows_merchant: bool) -> AnyView {
             };
             let sentence = rich!(
                 "{listener} refused {messages} in the last 24 hours{before}. Mostly: {reason}. {cure}",
-                listener = view! { <strong>{label.clone()}</strong> },
+                listener = view! { <strong>{label.clone()}</strong> };
                 messages,
                 before,
                 reason = tell(reason.label()),

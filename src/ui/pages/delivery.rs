@@ -66,10 +66,11 @@ fn content(page: &Delivery) -> AnyView {
         } else {
             (Tone::Warn, tell(cause.label()).to_owned())
         };
+        let (sentence, cure) = (tell(cause.sentence_for(page.format)), tell(cause.cure_for(page.format)));
         view! {
             <Notice tone title>
-                <p>{tell(cause.sentence())}</p>
-                <p><strong>{t!("What to do:")}" "</strong>{tell(cause.cure())}</p>
+                <p>{sentence}</p>
+                <p><strong>{t!("What to do:")}" "</strong>{cure}</p>
                 {is_over.then(|| view! { <p>{t!("The schedule of its URL is used up, so it is not tried again by itself. Once the cause is cured, resend it.")}</p> })}
             </Notice>
         }

@@ -2,7 +2,10 @@
 
 use super::{page, param, param_as, resend::ResendTo, viewer_at};
 use crate::{
-    domain::pages::story::{WatchPage as Watch, Watched, WatchedAnswer},
+    domain::{
+        Format,
+        pages::story::{WatchPage as Watch, Watched, WatchedAnswer},
+    },
     rpc::orders::read_exchanges,
     ui::{
         components::{DeliveryBadge, Icon, Notice, Octets, Tone},
@@ -94,14 +97,23 @@ fn verdict(watched: &Watched) -> AnyView {
 fn judged(answer: &WatchedAnswer) -> AnyView {
     let took = span(answer.attempt.timings.total);
     match answer.attempt.cause {
-        None => view! { <Notice tone=Tone::Good title=t!("Confirmed")><p>{t!("The answer came after {took} and holds a valid read receipt.", took)}</p></Notice> }.into_any(),
+        None => {
+            let words = match answer.format {
+                Format::Ipn => t!("The answer came after {took} and holds a valid read receipt.", took),
+                Format::Json | Format::PassThrough => {
+                    t!("The answer came after {took}. {note}", took, note = reworded(&answer.note))
+                }
+            };
+            view! { <Notice tone=Tone::Good title=t!("Confirmed")><p>{words}</p></Notice> }.into_any()
+        }
         Some(cause) => {
             let note = reworded(&answer.note);
+            let (sentence, cure) = (tell(cause.sentence_for(answer.format)), tell(cause.cure_for(answer.format)));
             view! {
                 <Notice tone=Tone::Bad title=tell(cause.label())>
-                    <p>{tell(cause.sentence())}</p>
+                    <p>{sentence}</p>
                     {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
-                    <p><strong>{t!("What to do:")}" "</strong>{tell(cause.cure())}</p>
+                    <p><strong>{t!("What to do:")}" "</strong>{cure}</p>
                 </Notice>
             }
             .into_any()

@@ -3,7 +3,7 @@
 
 use super::curl;
 use crate::{
-    domain::pages::orders::AttemptPage,
+    domain::{Format, pages::orders::AttemptPage},
     ui::format::{bytes, date_time, shortened, span},
     words::{reworded, t, tell},
 };
@@ -26,6 +26,7 @@ pub fn message(page: &AttemptPage) -> String {
     };
     let size = bytes(u64::try_from(page.request_body.len()).unwrap_or(u64::MAX));
     let status = one_line(&page.vendor_status);
+    let method = page.request_head.split(' ').next().filter(|method| !method.is_empty()).unwrap_or("POST");
     let mut line = |words: &str| {
         text.push_str(words);
         text.push('\n');
@@ -33,7 +34,15 @@ pub fn message(page: &AttemptPage) -> String {
     line(&subject);
     line("");
     line(t!("WHAT WAS SENT"));
-    line(&t!("An IPN with the status {status}, {size}, as POST.", status, size));
+    line(&match page.detail.format {
+        Format::Ipn => t!("An IPN with the status {status}, {size}, as POST.", status, size),
+        Format::Json => {
+            t!("A notification as JSON, signed by Standard Webhooks, with the status {status}, {size}, as POST.", status, size)
+        }
+        Format::PassThrough => {
+            t!("The gateway's own message, passed through, with the status {status}, {size}, as {method}.", status, size, method)
+        }
+    });
     line(&t!("To:       {url}", url));
     if let Some(address) = &attempt.address {
         line(&t!("Address:  {address}", address));
@@ -63,7 +72,7 @@ pub fn message(page: &AttemptPage) -> String {
     if let Some(cause) = attempt.cause {
         line("");
         line(t!("WHAT IS WRONG"));
-        line(&format!("{}: {}", tell(cause.label()), tell(cause.sentence())));
+        line(&format!("{}: {}", tell(cause.label()), tell(cause.sentence_for(page.detail.format))));
         if !page.detail.note.is_empty() {
             line(&reworded(&page.detail.note));
         }
@@ -78,7 +87,7 @@ pub fn message(page: &AttemptPage) -> String {
         }
         line("");
         line(t!("WHAT TO DO"));
-        line(tell(cause.cure()));
+        line(tell(cause.cure_for(page.detail.format)));
     }
     if !head.is_empty() {
         line("");

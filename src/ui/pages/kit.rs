@@ -1,11 +1,11 @@
 //! The receiver kit of a URL: a listener for the server behind it.
 
-use super::{page, param, param_as, query, viewer_at};
+use super::{any_flash, page, param, param_as, query, settings::SecretNote, viewer_at};
 use crate::{
-    domain::{id::UrlId, pages::settings::Kit, role::Permission},
+    domain::{Format, id::UrlId, pages::settings::Kit, role::Permission},
     rpc::urls::read_kit,
     ui::{
-        components::{Address, Icon, Octets, fact},
+        components::{Address, Confirm, FormNotes, Hidden, Icon, Notice, Octets, Tone, fact},
         shell::{Frame, Section},
     },
     words::{rich, t},
@@ -26,9 +26,12 @@ pub fn KitPage() -> impl IntoView {
             (t!("Notification URLs").to_owned(), format!("/m/{slug}/settings/urls")),
         ];
         let may_test = viewer.may(Permission::PlaceTestOrder);
+        let secret = any_flash().secret.map(|key| view! { <SecretNote key is_for_json=true/> });
+        let reveal = (kit.format == Format::Json).then(|| reveal(&slug, id, viewer.may(Permission::ChangeSettings)));
+        let check = (kit.format == Format::Ipn).then(|| format!("/m/{slug}/check?url={id}"));
         let actions = may_test.then(|| {
             view! {
-                <a class="button" href=format!("/m/{slug}/check?url={id}")><Icon name="check"/>{t!("Check a message or receipt")}</a>
+                {check.map(|check| view! { <a class="button" href=check><Icon name="check"/>{t!("Check a message or receipt")}</a> })}
                 <a class="button primary" href=format!("/m/{slug}/test-order?to=url-{id}")><Icon name="flask"/>{t!("Test this URL")}</a>
             }
             .into_any()
@@ -41,7 +44,10 @@ pub fn KitPage() -> impl IntoView {
                         view! { <a href=format!("/m/{slug}/settings/urls/{id}/kit?language={}", language.code) aria-current=current>{language.label.clone()}</a> }
                     }).collect::<Vec<_>>()}
                 </nav>
+                <FormNotes flash=any_flash()/>
+                {secret}
                 {content(&kit)}
+                {reveal}
             </Frame>
         }
         .into_any())
@@ -56,11 +62,26 @@ fn content(kit: &Kit) -> AnyView {
             "Not run in our tests, because the system they run on has no package for it; it is kept like the others, line for line. Try it with Test this URL before you rely on it."
         )
     };
+    if kit.format == Format::Json {
+        return for_json(kit);
+    }
+    let passed = (kit.format == Format::PassThrough).then(|| {
+        view! {
+            <Notice tone=Tone::Calm title=t!("This URL gets messages as they came")>
+                <p>{t!("They carry the gateway's own signature. Check it as the gateway describes, with its secret, and answer with any 2xx once the message is stored.")}</p>
+                <p>{rich!(
+                    "Where the gateway is 2Checkout the listener below does: put the gateway's secret key into {key}.",
+                    key = view! { <span class="code">"IPN_SECRET_KEY"</span> }
+                )}</p>
+            </Notice>
+        }
+    });
     view! {
         <div class="stack">
+            {passed}
             <dl class="facts panel">
                 {fact("URL", view! { <Address text=kit.url.clone() what=t!("URL")/> })}
-                {fact(t!("Messages are signed with"), kit.algorithms.labels())}
+                {(kit.format == Format::Ipn).then(|| fact(t!("Messages are signed with"), kit.algorithms.labels()))}
                 {fact(t!("This listener checks and answers with"), kit.algorithm.label())}
                 {fact(t!("Save it as"), view! { <span class="code">{kit.file.clone()}</span> })}
             </dl>
@@ -75,6 +96,64 @@ fn content(kit: &Kit) -> AnyView {
                 <Octets label=t!("Code") text=kit.code.clone()/>
             </section>
         </div>
+    }
+    .into_any()
+}
+
+fn for_json(kit: &Kit) -> AnyView {
+    view! {
+        <div class="stack">
+            <dl class="facts panel">
+                {fact("URL", view! { <Address text=kit.url.clone() what=t!("URL")/> })}
+                {fact(t!("Messages are signed by"), t!("Standard Webhooks, version 1"))}
+                {fact(t!("Confirmed by"), t!("any 2xx"))}
+                {fact(t!("Save it as"), view! { <span class="code">{kit.file.clone()}</span> })}
+            </dl>
+            <section class="panel stack" aria-labelledby="code">
+                <h2 id="code">{t!("The listener")}</h2>
+                <p>{rich!(
+                    "It checks the signature and the time stamp, stores the message, and only then answers 204. The signing secret comes from its environment: {secret}. While you change the key, {old_secret} holds the one before. A message that comes again has the same {id}, is answered again and stored once.",
+                    secret = view! { <span class="code">"WEBHOOK_SECRET"</span> },
+                    old_secret = view! { <span class="code">"WEBHOOK_SECRET_OLD"</span> },
+                    id = view! { <span class="code">"webhook-id"</span> }
+                )}</p>
+                <p class="muted">{t!("Run against real messages in the tests of every version. In other languages use a library of Standard Webhooks: there is one for most.")}</p>
+                <Octets label=t!("Code") text=kit.code.clone()/>
+            </section>
+        </div>
+    }
+    .into_any()
+}
+
+/// The secret, for whoever may see it.
+fn reveal(slug: &str, id: UrlId, may_see: bool) -> AnyView {
+    let merchant = slug.to_owned();
+    let content = if may_see {
+        view! {
+            <div class="actions">
+                <Confirm
+                    id="reveal" label=t!("Show the signing secret") icon="key" title=t!("Show the signing secret of this URL?")
+                    consequence=t!("Whoever has it can sign messages to this URL in your name. That you looked is noted in the audit log.")
+                    action="/rpc/urls/secret" verb=t!("Show it")
+                >
+                    <Hidden name="merchant" value=merchant/>
+                    <Hidden name="id" value=id.to_string()/>
+                </Confirm>
+            </div>
+        }
+        .into_any()
+    } else {
+        view! { <p class="muted">{t!("Somebody who may change settings can show it here.")}</p> }.into_any()
+    };
+    view! {
+        <section class="panel stack" aria-labelledby="signing-secret">
+            <h2 id="signing-secret">{t!("Signing secret")}</h2>
+            <p>{rich!(
+                "It begins with {prefix}, belongs to this URL alone, and is made of the merchant's secret key: when that is changed it changes, too.",
+                prefix = view! { <span class="code">"whsec_"</span> }
+            )}</p>
+            {content}
+        </section>
     }
     .into_any()
 }

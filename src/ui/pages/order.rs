@@ -204,9 +204,9 @@ fn sentence(standing: &UrlStanding) -> AnyView {
             let at = delivery.finished_at.unwrap_or(delivery.created_at);
             let time = view! { <Ago at/> };
             if delivery.attempts == 1 {
-                rich!("Yes: it confirmed {message} at the first try, {time}.", message = what, time).into_any()
+                rich!("Yes: it confirmed {message} at the first try, {time}.", time; message = what).into_any()
             } else {
-                rich!("Yes: it confirmed {message} after {tries}, {time}.", message = what, tries, time).into_any()
+                rich!("Yes: it confirmed {message} after {tries}, {time}.", time; message = what, tries).into_any()
             }
         }
         DeliveryState::Queued | DeliveryState::Sending | DeliveryState::Retrying => {
@@ -215,9 +215,9 @@ fn sentence(standing: &UrlStanding) -> AnyView {
                 _ => t!("due, in the queue").into_any(),
             };
             if delivery.attempts == 0 {
-                rich!("Not yet: {message} has not been tried. The first try is {due}.", message = what, due).into_any()
+                rich!("Not yet: {message} has not been tried. The first try is {due}.", due; message = what).into_any()
             } else {
-                rich!("Not yet: {message} failed {tries}{last}. The next try is {due}.", message = what, tries, last, due)
+                rich!("Not yet: {message} failed {tries}{last}. The next try is {due}.", due; message = what, tries, last)
                     .into_any()
             }
         }

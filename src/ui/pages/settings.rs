@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        AppError,
+        AppError, Format,
         attempt::UrlCheck,
         id::UrlId,
         pages::{
@@ -100,11 +100,24 @@ fn read_only(url: Option<&UrlView>) -> AnyView {
 
 /// A secret key, shown this once.
 #[component]
-pub(super) fn SecretNote(key: String) -> impl IntoView {
+pub(super) fn SecretNote(
+    key: String,
+    /// It is the signing secret of a URL that gets JSON.
+    #[prop(optional)]
+    is_for_json: bool,
+) -> impl IntoView {
+    let (what, words) = if is_for_json {
+        (
+            t!("signing secret"),
+            t!("Your server checks with it that a message is genuine: enter it there, or in your library of Standard Webhooks."),
+        )
+    } else {
+        (t!("secret key"), t!("Your scripts check with it that a notification is genuine, and sign their read receipts with it."))
+    };
     view! {
-        <Notice tone=Tone::Warn title=t!("Copy the secret key now: it goes when you leave this page")>
-            <p class="secret"><span class="code">{key.clone()}</span><Copy text=key what=t!("secret key")/></p>
-            <p>{t!("Your scripts check with it that a notification is genuine, and sign their read receipts with it.")}</p>
+        <Notice tone=Tone::Warn title=t!("Copy the {what} now: it goes when you leave this page", what)>
+            <p class="secret"><span class="code">{key.clone()}</span><Copy text=key what=what/></p>
+            <p>{words}</p>
         </Notice>
     }
 }
@@ -206,7 +219,7 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
             </td>
             <td data-label=t!("Signed with")>
                 <div class="url-line">
-                    <span>{url.algorithms.labels()}</span><span class="muted">{requests}</span>
+                    <span>{signed_with(url)}</span><span class="muted">{requests}</span>
                     {url.terms.triggers.map(|triggers| view! { <span class="muted">{t!("only {statuses}", statuses = tell(&triggers.words()))}</span> })}
                 </div>
             </td>
@@ -216,6 +229,15 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
                 {may_change.then(|| row_actions(slug, url, page, &name))}
             </td>
         </tr>
+    }
+}
+
+/// What proves a message there, in a few words.
+fn signed_with(url: &UrlView) -> String {
+    match url.terms.format {
+        Format::Ipn => url.algorithms.labels(),
+        Format::Json => t!("JSON, Standard Webhooks").to_owned(),
+        Format::PassThrough => t!("Passed through").to_owned(),
     }
 }
 
@@ -244,7 +266,7 @@ fn recover(slug: &str, url: &UrlView) -> impl IntoView + use<> {
 fn check_word(check: Option<&UrlCheck>) -> AnyView {
     match check {
         None => t!("Not checked").into_any(),
-        Some(UrlCheck { at, cause: None, .. }) => rich!("Check: answered 200, {time}", time = view! { <Ago at=*at/> }).into_any(),
+        Some(UrlCheck { at, cause: None, .. }) => rich!("Check: answered, {time}", time = view! { <Ago at=*at/> }).into_any(),
         Some(UrlCheck { at, cause: Some(cause), .. }) => rich!(
             "Check: {cause}, {time}",
             cause = view! { <span title=tell(cause.sentence())>{tell(cause.label())}</span> },

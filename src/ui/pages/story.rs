@@ -66,9 +66,9 @@ fn outlook(story: &Story) -> AnyView {
         let what = match (delivery.state, delivery.due_at) {
             (DeliveryState::Held, _) => rich!("Kept back from {url} until the URL is released", url = label).into_any(),
             (state, Some(due)) if state.is_open() && due > now() => {
-                rich!("Attempt {number} to {url} is due {time}", number, url = label, time = view! { <Ago at=due/> }).into_any()
+                rich!("Attempt {number} to {url} is due {time}", url = label, time = view! { <Ago at=due/> }; number).into_any()
             }
-            (state, _) if state.is_open() => rich!("Attempt {number} to {url} is due now", number, url = label).into_any(),
+            (state, _) if state.is_open() => rich!("Attempt {number} to {url} is due now", url = label; number).into_any(),
             _ => continue,
         };
         items.push(view! { <li class="event quiet next"><Icon name="clock"/><div class="event-body"><p class="event-title">{rich!("Next: {what}", what)}</p></div></li> });
@@ -133,8 +133,8 @@ fn received(story: &Story, notification: &NotificationView, before: Option<Order
     let source = match &notification.listener {
         Some((id, label)) => rich!(
             "Verified; by {listener} from {peer}",
-            listener = view! { <a href=format!("/m/{slug}/listeners/{id}")><bdi>{label.clone()}</bdi></a> },
-            peer = notification.peer.clone()
+            listener = view! { <a href=format!("/m/{slug}/listeners/{id}")><bdi>{label.clone()}</bdi></a> };
+            peer = notification.peer
         )
         .into_any(),
         None => t!("Placed here as a TEST order").into_any(),

@@ -160,18 +160,23 @@ fn shown(preview: &OrderPreview) -> impl IntoView + use<> {
     let receipts: Vec<_> =
         preview.receipts.iter().map(|text| view! { <Octets label=t!("Expected receipt") text=text.clone()/> }).collect();
     let many = receipts.len() > 1;
+    let note = preview.note.clone();
+    let note = (!note.is_empty())
+        .then(|| view! { <Notice tone=Tone::Calm title=t!("About the form of this message")><p>{note}</p></Notice> });
     view! {
         <section class="panel stack" aria-labelledby="bytes">
             <h2 id="bytes">{t!("What would be sent now")}</h2>
             <dl class="facts">
                 {fact(t!("To"), preview.to.clone())}
+                {fact(t!("Format"), tell(preview.format.short()))}
                 {fact(t!("Body"), t!("{size} bytes", size = preview.body.len()))}
             </dl>
+            {note}
             <Octets label=t!("Body") text=preview.body.clone()/>
             <Fields fields=preview.fields.clone()/>
             <Octets label=t!("Text that is signed") text=preview.source.clone()/>
             <table class="plain-table"><tbody>{signatures}</tbody></table>
-            <p class="hint">{if many { t!("Any of these receipts confirms it; the date is that of the answer, and is part of what is hashed.") } else { t!("This receipt confirms it; the date is that of the answer, and is part of what is hashed.") }}</p>
+            <p class="hint">{if receipts.is_empty() { t!("Any answer with a status from 200 to 299 confirms it.") } else if many { t!("Any of these receipts confirms it; the date is that of the answer, and is part of what is hashed.") } else { t!("This receipt confirms it; the date is that of the answer, and is part of what is hashed.") }}</p>
             {receipts}
         </section>
     }
