@@ -112,3 +112,44 @@ test("the list is filtered by its address and says what does not fit @once", asy
     await expect(page.getByText("Choose what is to be sent again")).toBeVisible();
     await sound();
 });
+
+test("what is outstanding is cancelled, undone, and cancelled for good", async ({ page, open, sound, arrives, shop, javaScriptEnabled }) => {
+    // One request at a time: the first is at the script, the others wait.
+    shop.keepWaiting();
+    for (const reference of ["4000031", "4000032", "4000033"]) await arrives(reference);
+    await expect.poll(() => shop.received.length, { timeout: 25_000 }).toBe(1);
+    await open("/m/demo-shop/deliveries?state=queued");
+    await eventually(page, javaScriptEnabled, (options) => expect(rows(page)).toHaveCount(3, options));
+    await page.getByRole("link", { name: "Cancel these 3 deliveries…" }).click();
+    await expect(page.getByRole("heading", { name: "Cancel deliveries" })).toBeVisible();
+    await expect(page.getByText("The scripts will not be told of these notifications")).toBeVisible();
+    await expect(page.getByText("3 queued")).toBeVisible();
+    await expect(page.getByText("3 to Shop script")).toBeVisible();
+    await sound();
+    await page.getByRole("button", { name: "Cancel them" }).click();
+    await expect(page).toHaveURL(/\/m\/demo-shop\/resends\/[0-9a-z]+$/);
+    await expect(page.getByText("Starts in")).toBeVisible();
+    await sound({ hasMoved: true });
+    await page.getByRole("button", { name: "Undo" }).click();
+    await expect(page.getByText("Undone: nothing was cancelled.")).toBeVisible();
+    await expect(page.getByText("the deliveries go on as they were")).toBeVisible();
+    await sound({ hasMoved: true });
+
+    await open("/m/demo-shop/resends/cancel?state=queued");
+    await page.getByRole("button", { name: "Cancel them" }).click();
+    await eventually(page, javaScriptEnabled, (options) => expect(page.getByText("3 deliveries are cancelled")).toBeVisible(options));
+    await expect(page.locator(".tile").filter({ hasText: "of the list" }).locator("dd")).toHaveText("3 of 3");
+    // What had reached the script is confirmed by it; nothing else is sent.
+    shop.answerAll();
+    await eventually(page, javaScriptEnabled, (options) => expect(page.getByText("The request of 1 was on its way")).toBeVisible(options));
+    await sound({ hasMoved: true });
+    expect(shop.received.length).toBe(1);
+    await page.getByRole("link", { name: "Bulk resends" }).last().click();
+    await expect(rows(page)).toHaveCount(2);
+    await expect(rows(page).first()).toContainText("cancelled, not sent");
+    await expect(rows(page).last()).toContainText("Stopped");
+    await sound();
+    await open("/m/demo-shop/resends/cancel?state=queued");
+    await expect(page.getByText("Nothing to cancel")).toBeVisible();
+    await sound();
+});

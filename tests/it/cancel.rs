@@ -118,6 +118,7 @@ async fn an_undo_leaves_everything_as_it_was_and_mistakes_are_told() {
     let form = [("merchant", "shop"), ("target", "cancel"), ("request_key", "k"), ("state", "expired")];
     let page = browser.form("/rpc/bulk/start", &form).await.header("location").to_owned();
     assert_eq!(page, "/m/shop/resends/cancel?state=expired");
+    assert!(browser.get(&page).await.text().contains("can be cancelled: choose one of these states"));
     let (id, page) = cancel(&mut browser, &[("state", "retrying")]).await;
     hand.advance(Duration::from_secs(5));
     let undo = [("merchant", "shop"), ("bulk", &id.to_string())];

@@ -235,7 +235,7 @@ fn content(slug: &str, bulk: &Bulk) -> AnyView {
         ];
         (headline(bulk), cancel(slug, bulk), tiles)
     };
-    let class = if job.is_cancel() { "tiles" } else { "tiles six" };
+    let class = if job.is_cancel() { "tiles three" } else { "tiles six" };
     let tiles: Vec<_> = tiles.into_iter().map(|(name, when, number, tone)| tile(name, when, number, tone)).collect();
     view! {
         {headline}

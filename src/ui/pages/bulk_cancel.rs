@@ -97,11 +97,9 @@ fn what(slug: &str, filter: &DeliveryFilter, plan: &BulkPlan) -> AnyView {
                 <Hidden name="target" value=BulkTarget::Cancel.code()/>
                 <Hidden name="request_key" value=request_key()/>
                 {fields}
-                <div class="choices">
-                    <div class="choice amounts">
-                        <span class="amount">{amount(&plan.count)}</span>
-                        <ul class="lines hint">{by_state}{by_url(plan, "")}</ul>
-                    </div>
+                <div>
+                    <p class="amount">{amount(&plan.count)}</p>
+                    <ul class="lines">{by_state}{by_url(plan, "")}</ul>
                 </div>
                 <p>
                     {rich!(
