@@ -4,6 +4,7 @@
 use crate::server::{
     auth::{Passwords, Throttle, Token},
     balance, bulk,
+    confirm::Confirmer,
     dispatch::{
         attempt::Workshop,
         client::{Client, Guard, Limits, Resolver},
@@ -35,6 +36,7 @@ pub struct App {
     balance: JoinHandle<()>,
     metrics_served: Option<JoinHandle<()>>,
     bulk: JoinHandle<()>,
+    confirm: JoinHandle<()>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -112,12 +114,22 @@ impl App {
             metrics,
             gateways,
             base,
+            asked: Arc::default(),
         };
+        let confirmer = Confirmer {
+            store: services.store.clone(),
+            client: services.client.clone(),
+            gateways: services.gateways.clone(),
+            clock: services.clock.clone(),
+            base: services.base.trim_end_matches('/').to_owned(),
+            asked: services.asked.clone(),
+        };
+        let confirm = tokio::spawn(confirmer.run());
         let (end, ending) = watch::channel(false);
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, retention, balance, bulk, metrics_served: None, end, served })
+        Ok(Self { services, address, dispatcher, retention, balance, bulk, confirm, metrics_served: None, end, served })
     }
 
     /// Also serves the metrics, on a listener of their own; gives its address.
@@ -148,6 +160,7 @@ impl App {
             _ = &mut self.balance => "the check of the books",
             () = lost(&mut self.metrics_served) => "the metrics",
             _ = &mut self.bulk => "the worker of bulk resends",
+            _ = &mut self.confirm => "the one that asks gateways",
         }
     }
 
@@ -157,6 +170,8 @@ impl App {
         let _ = self.served.await;
         // A step that is cut off was made in the store or not at all.
         self.bulk.abort();
+        // A question that is cut off is asked again.
+        self.confirm.abort();
         self.dispatcher.stop().await;
         self.retention.abort();
         self.balance.abort();

@@ -3,6 +3,7 @@
 mod bulk;
 mod bulk_store;
 mod causes;
+mod confirm;
 mod copy;
 mod delivery;
 mod doctor;

@@ -25,6 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("telemetry", &["domain"]),
     ("memory", &[]),
     ("bulk", &["store"]),
+    ("confirm", &["dispatch", "gateway", "store", "clock", "domain"]),
     ("retention", &["settings", "store", "clock", "domain"]),
     ("balance", &["store", "clock", "telemetry", "domain"]),
     (
@@ -38,6 +39,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "retention",
             "balance",
             "bulk",
+            "confirm",
             "auth",
             "settings",
             "store",

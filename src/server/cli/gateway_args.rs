@@ -71,8 +71,8 @@ pub struct ListenerAddArgs {
     /// Who posts to it: 2checkout, stripe, vnpay … `quittance gateway list` shows all.
     #[arg(long, value_name = "KIND")]
     pub gateway: Gateway,
-    /// The secret key from the gateway's settings, which checks what comes in.
-    #[arg(long, value_name = "KEY")]
+    /// The secret key from the gateway's settings, which checks what comes in; a few gateways have none.
+    #[arg(long, value_name = "KEY", default_value = "", hide_default_value = true)]
     pub secret: String,
     /// What else the gateway needs, such as access-key=…; may be given several times.
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]

@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::server::{
     clock::Clock,
     gateway::{self, Acknowledgement, Credentials, Event, Gateways, Outcome, Preset, Refused, Request},
-    store::{Acceptance, Listener, NewNotification, NewRefusal, Store, StoreError},
+    store::{Acceptance, Listener, NewNotification, NewRefusal, NewVerifying, Store, StoreError},
     telemetry::Metrics,
 };
 use axum::{
@@ -34,6 +34,7 @@ use compact_str::{CompactString, ToCompactString as _};
 use futures::future::join_all;
 use jiff::fmt::strtime;
 use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Instant};
+use tokio::sync::Notify;
 
 /// Largest message, in bytes. A full order has about 2.5 kB; a hundred products about 60 kB.
 pub const MAX_BODY: usize = 256 << 10;
@@ -50,6 +51,10 @@ pub trait Keeper: Clone + Send + Sync + 'static {
     fn accept(&self, new: NewNotification) -> impl Future<Output = Result<Acceptance, StoreError>> + Send;
     /// Keeps a refused message.
     fn refuse(&self, new: NewRefusal) -> impl Future<Output = Result<RefusalId, StoreError>> + Send;
+    /// Keeps a message that its gateway must be asked about; whether it was there already.
+    fn add_verifying(&self, _: NewVerifying) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        std::future::ready(Err(StoreError::NotServing))
+    }
     /// The amount of an order, where it is known.
     fn amount_of(&self, _: MerchantId, _: Gateway, _: &str) -> impl Future<Output = Result<Option<Money>, StoreError>> + Send {
         std::future::ready(Ok(None))
@@ -69,6 +74,10 @@ impl Keeper for Store {
         Self::refuse(self, new)
     }
 
+    fn add_verifying(&self, new: NewVerifying) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        Self::add_verifying(self, new)
+    }
+
     fn amount_of(
         &self,
         merchant_id: MerchantId,
@@ -86,11 +95,13 @@ pub struct House {
     pub metrics: Arc<Metrics>,
     /// How the outside reaches it: `https://ipn.example.com`.
     pub base: String,
+    /// Wakes whoever asks gateways back.
+    pub asked: Arc<Notify>,
 }
 
 impl Default for House {
     fn default() -> Self {
-        Self { gateways: Gateways::shared(), metrics: Arc::default(), base: String::new() }
+        Self { gateways: Gateways::shared(), metrics: Arc::default(), base: String::new(), asked: Arc::default() }
     }
 }
 
@@ -236,6 +247,23 @@ impl<K: Keeper> ListenerState<K> {
             };
             gateway::verify(preset, credentials, &request)?
         };
+        if verified.unconfirmed {
+            let claimed = verified.events.first().map(|event| event.facts.reference.to_string());
+            let new = NewVerifying {
+                merchant_id: listener.merchant_id,
+                listener_id: listener.id,
+                received_at: inbound.received_at,
+                reference: claimed.unwrap_or_default(),
+                peer: inbound.peer.to_string(),
+                head: render_head(parts),
+                body: body.clone(),
+            };
+            let repeated = self.keeper.add_verifying(new).await.map_err(NotTaken::NotStored)?;
+            self.house.asked.notify_one();
+            let outcome = if repeated { Outcome::Repeated } else { Outcome::Stored };
+            let acknowledgement = gateway::answer(preset, outcome).unwrap_or_else(Acknowledgement::plain);
+            return Ok((acknowledgement, repeated));
+        }
         let (mut differs, mut waiting) = (false, Vec::with_capacity(verified.events.len()));
         for event in verified.events {
             differs |= self.differs(preset, listener, &event).await;

@@ -38,6 +38,7 @@ use crate::server::{
     telemetry::Metrics,
 };
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// What services work with.
 #[derive(Clone)]
@@ -56,6 +57,8 @@ pub struct Services {
     pub gateways: Arc<Gateways>,
     /// How the outside reaches this server: `https://ipn.example.com`.
     pub base: String,
+    /// Wakes whoever asks gateways back.
+    pub asked: Arc<Notify>,
 }
 
 /// Why a service did not do what was asked.

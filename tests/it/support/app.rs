@@ -173,6 +173,33 @@ impl TestApp {
     }
 }
 
+/// Runs each test on a server over each engine; the test gets what to start it with.
+macro_rules! on_every_server {
+    ($($test:ident,)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test($crate::support::app::Setup::default()).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$test($crate::support::app::on_postgres(folder.path()).await).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_every_server;
+
+/// A server over a new database of PostgreSQL, whose key file lies in a folder.
+pub async fn on_postgres(folder: &std::path::Path) -> Setup {
+    let address = Address::parse(&super::postgres::address(&super::postgres::database().await)).unwrap();
+    Setup { database: Some((address, folder.join("quittance.key"))), ..Setup::default() }
+}
+
 async fn start(setup: &Setup, database: PathBuf) -> App {
     let (database, key_file) = match setup.database.clone() {
         Some((address, key_file)) => (address, Some(key_file)),
