@@ -2,7 +2,7 @@
 
 use divan::Bencher;
 use quittance::{
-    domain::{Algorithms, GatewayOptions, Money, OrderStatus, Timestamp, money::Currency},
+    domain::{Algorithms, GatewayOptions, Money, OrderStatus, Tags, Timestamp, money::Currency},
     server::{
         dispatch::{
             sign::{Outgoing, sign},
@@ -46,7 +46,7 @@ fn body() -> Vec<u8> {
 }
 
 fn signed(algorithms: Algorithms) -> Outgoing {
-    sign(&body(), algorithms, KEY).expect("a form")
+    sign(&body(), &Tags::All, algorithms, KEY).expect("a form")
 }
 
 const CHOICES: [&str; 4] = ["md5", "sha2-256", "sha3-256", "md5,sha2-256,sha3-256"];
@@ -111,7 +111,7 @@ fn acknowledge(bencher: Bencher<'_, '_>, choice: &str) {
 #[divan::bench(args = CHOICES)]
 fn sign_anew(bencher: Bencher<'_, '_>, choice: &str) {
     let (body, algorithms) = (body(), algorithms(choice));
-    bencher.bench(|| sign(divan::black_box(&body), algorithms, KEY).is_ok());
+    bencher.bench(|| sign(divan::black_box(&body), &Tags::All, algorithms, KEY).is_ok());
 }
 
 /// The verdict on an answer that holds the receipt within a page.
@@ -126,6 +126,7 @@ fn verdict(bencher: Bencher<'_, '_>, choice: &str) {
     let expectation = Expectation {
         receipt: &outgoing.receipt,
         key: KEY,
+        old_key: None,
         algorithms,
         signatures: &outgoing.signatures,
         body: &outgoing.body,

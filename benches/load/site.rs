@@ -87,6 +87,7 @@ impl Site {
                     concurrent: shop.concurrent,
                     order_in_order: false,
                     held: false,
+                    headers: Vec::new(),
                     terms: Terms { max_in_flight: 256, ..Terms::default() },
                     check: None,
                 };

@@ -192,11 +192,11 @@ test.describe("with a script", () => {
         await expect(page.getByText("sends it to your 1 URL")).toBeVisible();
         await sound();
         await page.getByLabel("Amount").fill("a lot");
-        await page.getByLabel("Product").fill("Demo product");
+        await page.getByLabel("Product", { exact: true }).fill("Demo product");
         await page.getByRole("button", { name: "Place TEST order" }).click();
         await expect(page.getByLabel("Amount")).toBeFocused();
         await expect(page.getByLabel("Amount")).toHaveValue("a lot");
-        await expect(page.getByLabel("Product")).toHaveValue("Demo product");
+        await expect(page.getByLabel("Product", { exact: true })).toHaveValue("Demo product");
         await sound();
         await page.getByLabel("Amount").fill("12.50");
         await page.getByRole("button", { name: "Place TEST order" }).click();

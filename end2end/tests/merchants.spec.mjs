@@ -30,10 +30,10 @@ test("a merchant without a name is not added", async ({ page, open, sound }) => 
 });
 
 test("a new secret key is made after the consequence was read, and shown once", async ({ page, open, sound, facts }) => {
-    await open("/m/demo-shop/settings/ipn");
+    await open("/m/demo-shop/settings/key");
     await page.getByRole("button", { name: "Generate a new key" }).click();
     const dialog = page.getByRole("dialog", { name: "Generate a new secret key?" });
-    await expect(dialog).toContainText("From this moment all notifications are signed with the new key.");
+    await expect(dialog).toContainText("The new key is shown once.");
     await sound();
     await dialog.getByRole("button", { name: "Leave it" }).click();
     await expect(dialog).toBeHidden();
@@ -48,7 +48,7 @@ test("a new secret key is made after the consequence was read, and shown once", 
 });
 
 test("a secret key that is too long is named", async ({ page, open, sound }) => {
-    await open("/m/demo-shop/settings/ipn");
+    await open("/m/demo-shop/settings/key");
     await page.getByLabel("Own secret key").fill("x".repeat(2_000));
     await page.getByRole("button", { name: "Use this key" }).click();
     await expect(page.getByText("Nothing was saved.")).toBeVisible();

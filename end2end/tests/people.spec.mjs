@@ -77,7 +77,7 @@ test.describe("support", () => {
 });
 
 test("what was done stands in the audit log, and the filter is the address", async ({ page, open, sound }) => {
-    await open("/m/demo-shop/settings/ipn");
+    await open("/m/demo-shop/settings/key");
     await page.getByLabel("Own secret key").fill("a key of my own");
     await page.getByRole("button", { name: "Use this key" }).click();
     await expect(page.getByText("The secret key was changed.")).toBeVisible();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Every act that is written down: its code, and how it is called on the page. In the order in which a filter offers them.
-pub const ACTIONS: [(&str, &str); 27] = [
+pub const ACTIONS: [(&str, &str); 33] = [
     ("sign-in", "Signed in"),
     ("sign-in.refused", "Sign-ins refused"),
     ("sign-out.others", "Signed out elsewhere"),
@@ -24,6 +24,11 @@ pub const ACTIONS: [(&str, &str); 27] = [
     ("bulk.cancel", "Cancelled a bulk resend"),
     ("merchant.add", "Added a merchant"),
     ("merchant.secret-key", "Changed the secret key"),
+    ("merchant.old-key-end", "Ended the old secret key"),
+    ("merchant.secret-key-shown", "Looked at the secret key"),
+    ("merchant.content", "Changed what is sent"),
+    ("merchant.alerts", "Changed the alerts"),
+    ("merchant.time-zone", "Changed the time zone"),
     ("listener.add", "Added a listener"),
     ("listener.change", "Changed a listener"),
     ("url.add", "Added a notification URL"),
@@ -31,6 +36,7 @@ pub const ACTIONS: [(&str, &str); 27] = [
     ("url.hold", "Put a URL on hold"),
     ("url.release", "Released a URL"),
     ("url.remove", "Removed a notification URL"),
+    ("url.new-key", "Answered with the new secret key"),
 ];
 
 /// How an act is called on the page; its code where it is not known.

@@ -40,6 +40,27 @@ macro_rules! causes {
     };
 }
 
+impl Cause {
+    /// Whether what the script answered is at fault, so that its author wants to try answers.
+    pub const fn is_about_receipt(self) -> bool {
+        matches!(
+            self,
+            Self::WrongReceipt
+                | Self::WrongKey
+                | Self::WrongAlgorithm
+                | Self::CharacterLengths
+                | Self::AllProducts
+                | Self::OtherDate
+                | Self::EditedValues
+                | Self::CopiedSignature
+                | Self::MalformedReceipt
+                | Self::ErrorInReceipt
+                | Self::EmptyAnswer
+                | Self::PlainText
+        )
+    }
+}
+
 causes! {
     // Reaching it.
     UnknownName "dns-unknown-name" "Host name does not exist",

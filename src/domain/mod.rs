@@ -8,6 +8,7 @@ pub mod algorithm;
 pub mod attempt;
 pub mod audit;
 pub mod cause;
+pub mod content;
 pub mod delivery;
 pub mod error;
 pub mod gateway;
@@ -24,6 +25,7 @@ pub mod zone;
 
 pub use algorithm::{Algorithm, Algorithms};
 pub use cause::Cause;
+pub use content::{Tags, Triggers};
 pub use delivery::DeliveryState;
 pub use error::{AppError, FieldError};
 pub use gateway::{Gateway, GatewayOptions};

@@ -1,6 +1,7 @@
 //! On what terms a notification URL gets its deliveries: how many at a time and a second, when what failed is tried
 //! again, whether its failures count.
 
+use super::Triggers;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -12,6 +13,11 @@ pub const DEFAULT_IN_FLIGHT: u16 = 64;
 pub const MAX_IN_FLIGHT: u16 = 256;
 /// Most requests a second that a URL may be set to.
 pub const MAX_RATE: u16 = 1_000;
+
+/// Longest time in seconds that a URL may be given to answer.
+pub const MAX_TIMEOUT: u16 = 40;
+/// The time in seconds that a URL has to answer, unless it says otherwise.
+pub const DEFAULT_TIMEOUT: u16 = 30;
 
 /// The terms of one URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +31,10 @@ pub struct Terms {
     pub shadow: bool,
     /// Certificates that are trusted at this URL beside the public ones, as PEM; usually empty.
     pub authority: String,
+    /// Seconds until an attempt is given up, 1 to [`MAX_TIMEOUT`]; [`DEFAULT_TIMEOUT`] without it.
+    pub timeout: Option<u16>,
+    /// Which statuses are sent to it; those of its merchant without it.
+    pub triggers: Option<Triggers>,
 }
 
 impl Default for Terms {
@@ -35,6 +45,8 @@ impl Default for Terms {
             retries: RetrySchedule::default(),
             shadow: false,
             authority: String::new(),
+            timeout: None,
+            triggers: None,
         }
     }
 }

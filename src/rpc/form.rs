@@ -31,9 +31,16 @@ pub struct Done {
     pub revealed: Option<(String, String)>,
     /// It was not done, because the URL does not answer as it should.
     pub check: Option<UrlCheck>,
+    /// It was not done, because another URL leads to the same address: its name.
+    pub twin: Option<String>,
 }
 
 impl Done {
+    /// Whether it was not done, and whoever asked has to decide.
+    pub const fn is_question(&self) -> bool {
+        self.check.is_some() || self.twin.is_some()
+    }
+
     /// Go there and say this.
     pub fn at(page: impl Into<String>, notice: impl Into<String>) -> Self {
         Self { page: page.into(), notice: Some(notice.into()), ..Self::default() }
@@ -49,9 +56,12 @@ impl Sent {
     /// The same for a form that also has fields of which only this moment knows the names.
     pub fn end_with(self, more: Vec<(String, String)>, result: Result<Done, AppError>) -> Result<(), AppError> {
         let values = self.values.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(more).collect();
-        let flash = Flash { form: self.form.to_owned(), values, ..Flash::default() };
+        let mut flash = Flash { form: self.form.to_owned(), values, ..Flash::default() };
         match result {
-            Ok(Done { check: Some(check), .. }) => self_page(&self.page, &Flash { check: Some(check), ..flash }),
+            Ok(done) if done.is_question() => {
+                flash.values.extend(done.twin.map(|label| ("twin".to_owned(), label)));
+                self_page(&self.page, &Flash { check: done.check, ..flash })
+            }
             Ok(done) => {
                 let Done { notice, secret, link, revealed, .. } = done;
                 if notice.is_some() || secret.is_some() || link.is_some() || revealed.is_some() {

@@ -13,6 +13,7 @@ pub mod lists;
 pub mod merchants;
 pub mod orders;
 pub mod people;
+pub mod settings;
 pub mod urls;
 pub mod users;
 

@@ -41,7 +41,7 @@ pub async fn once(
                 // In a task of its own: a browser that sends the form again breaks the first request off.
                 let task = tokio::spawn(async move {
                     let result = work.await;
-                    let done = result.as_ref().ok().filter(|done| done.check.is_none());
+                    let done = result.as_ref().ok().filter(|done| !done.is_question());
                     let answer = done.and_then(|done| serde_json::to_vec(done).ok()).map(|plain| store.seal(PLACE, &plain));
                     if let Err(error) = store.answer_form(user, key, answer).await {
                         tracing::warn!(%error, "the answer to a form could not be kept");

@@ -1,4 +1,4 @@
-//! Orders: search, story, exchanges, resend, TEST orders.
+//! Orders: search, story, exchanges, resend, TEST orders, checks of what a developer pastes.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
 use crate::domain::{
@@ -6,6 +6,7 @@ use crate::domain::{
     id::{DeliveryId, NotificationId, OrderId},
     pages::{
         orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList},
+        simulate::{CheckForm, CheckResult, OrderDraft, OrderPreview},
         story::{ResendPage, StoryPage, WatchPage},
     },
 };
@@ -24,7 +25,10 @@ use {
         pages::story::{MOST_WATCHED, StoryTurn, watched_ids},
         role::Permission,
     },
-    crate::server::service::{resend::ResendWish, test_order::TestOrderForm},
+    crate::server::service::{
+        resend::ResendWish,
+        test_order::{Placed, TestOrderForm},
+    },
 };
 
 /// Searches the orders of a merchant.
@@ -157,26 +161,25 @@ pub async fn place_test_order(
     status: String,
     product: String,
     amount: String,
+    #[server(default)] quantity: String,
+    #[server(default)] more_products: String,
     currency: String,
-    email: String,
+    #[server(default)] first_name: String,
+    #[server(default)] last_name: String,
+    #[server(default)] email: String,
     #[server(default)] reference: String,
+    #[server(default)] to: String,
     #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
+    let form =
+        TestOrderForm { status, product, amount, quantity, more_products, currency, first_name, last_name, email, reference, to };
     let sent = Sent {
         form: "test-order",
         page: format!("/m/{merchant}/test-order"),
-        values: vec![
-            ("status", status.clone()),
-            ("product", product.clone()),
-            ("amount", amount.clone()),
-            ("currency", currency.clone()),
-            ("email", email.clone()),
-            ("reference", reference.clone()),
-        ],
+        values: form.values().map(|(name, value)| (name, value.clone())).to_vec(),
     };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
-        let form = TestOrderForm { status, product, amount, currency, email, reference };
         let (services, actor) = (caller.services.clone(), caller.actor().clone());
         once(
             &caller,
@@ -184,12 +187,43 @@ pub async fn place_test_order(
             &sent,
             &[],
             Box::pin(async move {
-                let order = services.place_test_order(&merchant, &form, actor).await.map_err(app_error)?;
-                Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), "TEST order placed; its notification is on its way."))
+                let placed = services.place_test_order(&merchant, &form, actor).await.map_err(app_error)?;
+                let slug = &merchant.slug;
+                Ok(match placed {
+                    Placed::Order(order) => {
+                        Done::at(format!("/m/{slug}/orders/{order}"), "TEST order placed; its notification is on its way.")
+                    }
+                    Placed::To(delivery, Some(number)) => Done::at(
+                        format!("/m/{slug}/deliveries/{delivery}/{number}"),
+                        "This is what was sent, and what came back. It went to this URL alone.",
+                    ),
+                    Placed::To(delivery, None) => Done::at(
+                        format!("/m/{slug}/deliveries/{delivery}"),
+                        "The attempt has not ended yet; this page shows it when it has.",
+                    ),
+                    Placed::Received(order, answer) => Done::at(
+                        format!("/m/{slug}/orders/{order}"),
+                        format!("The listener took it, and answered the gateway: {answer}"),
+                    ),
+                })
             }),
         )
         .await
     };
     let result = result.await;
     sent.end(result)
+}
+
+/// What a TEST order would look like on the wire.
+#[server(prefix = "/rpc", endpoint = "orders/test/preview", input = Json)]
+pub async fn preview_test_order(merchant: String, draft: OrderDraft) -> Result<OrderPreview, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
+    Ok(caller.shown(caller.services.preview_test_order(&merchant, &draft)?))
+}
+
+/// Looks at a message, a signature or an answer that a developer pasted.
+#[server(prefix = "/rpc", endpoint = "orders/check", input = Json)]
+pub async fn check_message(merchant: String, pasted: CheckForm) -> Result<CheckResult, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::PlaceTestOrder)?;
+    Ok(caller.shown(caller.services.check_message(&merchant, &pasted)?))
 }

@@ -1,7 +1,12 @@
 //! IPN settings and notification URLs.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::domain::{AppError, id::UrlId, pages::settings::IpnSettings};
+use crate::domain::{
+    AppError,
+    content::Ticked,
+    id::UrlId,
+    pages::settings::{IpnSettings, Kit},
+};
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
@@ -13,7 +18,7 @@ use {
         once,
     },
     crate::domain::{Algorithm, Algorithms, role::Permission},
-    crate::server::service::{terms::TermsForm, urls::UrlForm},
+    crate::server::service::{own_headers, terms::TermsForm, urls::UrlForm},
 };
 
 /// The settings of a merchant.
@@ -24,8 +29,8 @@ pub async fn read_settings(merchant: String) -> Result<IpnSettings, AppError> {
     caller.services.ipn_settings(&merchant, may_change).await.map_err(app_error)
 }
 
-/// Saves a notification URL. It is asked with GET first; where it does not answer 200, the form comes back with the
-/// reason, and can be saved all the same.
+/// Saves a notification URL. It is asked with GET first; where it does not answer 200, or the merchant has its address already,
+/// the form comes back with the reason, and can be saved all the same.
 #[server(prefix = "/rpc", endpoint = "urls/save")]
 pub async fn save_url(
     merchant: String,
@@ -46,6 +51,12 @@ pub async fn save_url(
     #[server(default)] retries: String,
     #[server(default)] own_delays: String,
     #[server(default)] shadow: bool,
+    #[server(default)] own_triggers: bool,
+    #[server(default)] triggers: Ticked,
+    #[server(default)] timeout: String,
+    /// A line each, `Name: value`.
+    #[server(default)]
+    headers: String,
     /// Certificates as PEM.
     #[server(default)]
     authority: String,
@@ -76,27 +87,34 @@ pub async fn save_url(
             ("retries", retries.clone()),
             ("own_delays", own_delays.clone()),
             ("shadow", flag(shadow)),
+            ("own_triggers", flag(own_triggers)),
+            ("triggers", triggers.joined()),
+            ("timeout", timeout.clone()),
+            ("headers", own_headers::carried(&headers)),
             carried(&authority),
         ],
     };
-    let terms = TermsForm { max_in_flight, rate_per_second, retries, own_delays, shadow, authority };
+    let triggers = own_triggers.then(|| triggers.joined());
+    let terms = TermsForm { max_in_flight, rate_per_second, retries, own_delays, shadow, authority, timeout, triggers };
     let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
     let algorithms: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
-    let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held, terms };
+    let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held, headers, terms };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let id = if id.is_empty() { None } else { Some(id.parse::<UrlId>().map_err(|_| AppError::NotFound)?) };
-        let (mut draft, target) = caller.services.url_draft(&merchant, &form)?;
+        let (mut draft, target) = caller.services.url_draft(&merchant, id, &form)?;
         let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
         once(
             &caller,
             &form_key,
             &sent,
-            &[if anyway { "anyway" } else { "" }],
+            &[if anyway { "anyway" } else { "" }, &form.headers, &form.terms.authority],
             Box::pin(async move {
-                let check = services.check_url(&target, &draft.terms.authority).await;
-                if check.cause.is_some() && !anyway {
-                    return Ok(Done { check: Some(check), ..Done::default() });
+                let check = services.check_url(&target, &draft.headers, &draft.terms).await;
+                let twin = services.url_twin(&merchant, id, &target);
+                if (check.cause.is_some() || twin.is_some()) && !anyway {
+                    let check = check.cause.is_some().then_some(check);
+                    return Ok(Done { check, twin, ..Done::default() });
                 }
                 let notice = match check.cause {
                     None => "Saved. The URL answered 200, as it should.",
@@ -166,35 +184,25 @@ pub async fn remove_url(merchant: String, id: UrlId) -> Result<(), AppError> {
     sent.end(result.await)
 }
 
-/// Gives a merchant a new secret key: the one entered, or, where that is asked for, a made one.
-#[server(prefix = "/rpc", endpoint = "settings/key")]
-pub async fn change_key(
-    merchant: String,
-    #[server(default)] secret_key: String,
-    #[server(default)] generate: bool,
-    /// The version that the form was made from.
-    #[server(default)]
-    version: String,
-    #[server(default)] form_key: String,
-) -> Result<(), AppError> {
-    let page = format!("/m/{merchant}/settings/ipn");
-    let sent = Sent { form: "key", page: page.clone(), values: Vec::new() };
+/// Asks a URL with GET again, as it is saved.
+#[server(prefix = "/rpc", endpoint = "urls/check")]
+pub async fn check_url(merchant: String, id: UrlId) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/urls");
+    let sent = Sent { form: "check", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
-        once(
-            &caller,
-            &form_key,
-            &sent,
-            &[&secret_key.clone()],
-            Box::pin(async move {
-                let entered = (!generate).then_some(secret_key.as_str());
-                let key = services.change_key(merchant.id, entered, actor).await.map_err(app_error)?;
-                Ok(Done { page, notice: Some("The secret key was changed.".to_owned()), secret: Some(key), ..Done::default() })
-            }),
-        )
-        .await
+        let check = caller.services.check_again(&merchant, id, caller.actor()).await.map_err(app_error)?;
+        Ok(match check.cause {
+            Some(_) => Done { check: Some(check), ..Done::default() },
+            None => Done::at(page, "The URL answered 200, as it should."),
+        })
     };
-    let result = result.await;
-    sent.end(result)
+    sent.end(result.await)
+}
+
+/// A listener for the server behind a URL.
+#[server(prefix = "/rpc", endpoint = "urls/kit", input = GetUrl)]
+pub async fn read_kit(merchant: String, id: UrlId, language: String) -> Result<Kit, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    caller.services.url_kit(&merchant, id, &language)
 }

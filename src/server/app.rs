@@ -2,6 +2,7 @@
 //! other.
 
 use crate::server::{
+    alerts,
     auth::{Passwords, Throttle, Token},
     balance, bulk,
     confirm::Confirmer,
@@ -36,6 +37,7 @@ pub struct App {
     balance: JoinHandle<()>,
     metrics_served: Option<JoinHandle<()>>,
     bulk: JoinHandle<()>,
+    alerts: JoinHandle<()>,
     confirm: JoinHandle<()>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
@@ -97,6 +99,7 @@ impl App {
             clock: settings.clock.clone(),
             metrics: metrics.clone(),
             certificates: Default::default(),
+            guesses: Default::default(),
         };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs, announced_due);
         let retention = tokio::spawn(retention::run(store.clone(), settings.clock.clone(), settings.keep));
@@ -115,7 +118,9 @@ impl App {
             gateways,
             base,
             asked: Arc::default(),
+            trusted_proxies: settings.trusted_proxies.into(),
         };
+        let alerts = tokio::spawn(alerts::run(services.clone()));
         let confirmer = Confirmer {
             store: services.store.clone(),
             client: services.client.clone(),
@@ -129,7 +134,7 @@ impl App {
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, retention, balance, bulk, confirm, metrics_served: None, end, served })
+        Ok(Self { services, address, dispatcher, retention, balance, bulk, alerts, confirm, metrics_served: None, end, served })
     }
 
     /// Also serves the metrics, on a listener of their own; gives its address.
@@ -160,6 +165,7 @@ impl App {
             _ = &mut self.balance => "the check of the books",
             () = lost(&mut self.metrics_served) => "the metrics",
             _ = &mut self.bulk => "the worker of bulk resends",
+            _ = &mut self.alerts => "the alerts",
             _ = &mut self.confirm => "the one that asks gateways",
         }
     }
@@ -170,6 +176,7 @@ impl App {
         let _ = self.served.await;
         // A step that is cut off was made in the store or not at all.
         self.bulk.abort();
+        self.alerts.abort();
         // A question that is cut off is asked again.
         self.confirm.abort();
         self.dispatcher.stop().await;

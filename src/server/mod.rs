@@ -1,5 +1,6 @@
 //! The server's half. The rooms and who may import whom: docs/ARCHITECTURE.md.
 
+pub mod alerts;
 pub mod app;
 pub mod auth;
 pub mod balance;
@@ -12,6 +13,7 @@ pub mod dispatch;
 pub mod gateway;
 pub mod http;
 pub mod ipn;
+pub mod kit;
 pub mod listener;
 pub mod live;
 pub mod memory;

@@ -23,10 +23,19 @@ fn horizon(keep: Keep, clock: &Clock) -> Horizon {
     Horizon { bytes_before: bytes.max(ledger), ledger_before: ledger }
 }
 
+/// A merchant's key before the last is kept so long after it has ended: it tells a script that still has it from one that has
+/// no key of ours.
+const OLD_KEYS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Looks after it now and then, for ever.
 pub async fn run(store: Store, clock: Clock, keep: Keep) {
     tokio::time::sleep(FIRST_AFTER).await;
     loop {
+        match store.forget_old_keys(clock.now().minus(OLD_KEYS)).await {
+            Ok(0) => {}
+            Ok(keys) => tracing::info!(keys, "removed secret keys that ended a while ago"),
+            Err(error) => tracing::warn!(%error, "secret keys that ended could not be removed; trying again in an hour"),
+        }
         match once(&store, horizon(keep, &clock)).await {
             Ok(removed) if removed == Removed::default() => {}
             Ok(removed) => tracing::info!(?removed, "removed what was older than it is kept"),

@@ -44,10 +44,15 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant/deliveries/:delivery") view=delivery::DeliveryPage/>
                 <Route path=path!("/m/:merchant/deliveries/:delivery/:number") view=attempt::AttemptPage/>
                 <Route path=path!("/m/:merchant/test-order") view=test_order::TestOrderPage/>
+                <Route path=path!("/m/:merchant/check") view=check::CheckPage/>
+                <Route path=path!("/m/:merchant/settings/content") view=settings_content::ContentPage/>
+                <Route path=path!("/m/:merchant/settings/key") view=settings_key::KeyPage/>
+                <Route path=path!("/m/:merchant/settings/alerts") view=settings_alerts::AlertsPage/>
                 <Route path=path!("/m/:merchant/settings/ipn") view=settings::DefaultUrlPage/>
                 <Route path=path!("/m/:merchant/settings/urls") view=settings::UrlsPage/>
                 <Route path=path!("/m/:merchant/settings/urls/new") view=settings::NewUrlPage/>
                 <Route path=path!("/m/:merchant/settings/urls/:url") view=settings::UrlPage/>
+                <Route path=path!("/m/:merchant/settings/urls/:url/kit") view=kit::KitPage/>
                 <Route path=path!("/m/:merchant/listeners") view=listeners::ListenersPage/>
                 <Route path=path!("/m/:merchant/listeners/new") view=listeners::NewListenerPage/>
                 <Route path=path!("/m/:merchant/listeners/:listener") view=listeners::ListenerPage/>

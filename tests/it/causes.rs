@@ -551,6 +551,7 @@ async fn a_message_that_cannot_be_read_for_a_moment_is_not_given_up() {
         clock: test.clock,
         metrics: Arc::default(),
         certificates: Default::default(),
+        guesses: Default::default(),
     };
     let attempted = workshop.attempt(&Job { body: None, ..job }, &directory).await;
     assert!(attempted.is_none(), "it is tried again later: {attempted:?}");
@@ -573,7 +574,7 @@ fn no_cause_goes_without_a_test() {
 // The check of a URL when it is saved.
 
 async fn check(shop: &Shop, url: &str) -> UrlCheck {
-    shop.services.check_url(&Target::parse(url).unwrap(), "").await
+    shop.services.check_url(&Target::parse(url).unwrap(), &[], &Default::default()).await
 }
 
 #[tokio::test]

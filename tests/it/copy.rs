@@ -13,14 +13,15 @@ use crate::support::{
 };
 use quittance::{
     domain::{
-        Cause, DeliveryState, RefusalReason, Role, Zone,
+        Cause, DeliveryState, RefusalReason, Role, Tags, Timestamp, Triggers, Zone,
         attempt::{Timings, VerdictDetail},
         id::{ListenerId, MerchantId, OrderId, UrlId},
-        pages::{bulk::BulkTarget, deliveries::DeliveryFilter, views::ListKind},
+        pages::{bulk::BulkTarget, deliveries::DeliveryFilter, settings::AlertKind, views::ListKind},
     },
     server::store::{
         self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, Link, NewBulk, NewRefusal,
-        NewResend, NewUser, NewView, Next, OpenAs, SessionRecord, Store, StoreError, StoreSettings, UrlDraft, known_columns,
+        NewResend, NewUser, NewView, Next, OpenAs, OwnHeader, Secret, SessionRecord, Store, StoreError, StoreSettings, UrlDraft,
+        known_columns,
     },
 };
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -89,6 +90,8 @@ impl Full {
             draft.terms.authority = "-----BEGIN CERTIFICATE-----".to_owned();
             draft.terms.rate_per_second = Some(7);
             draft.terms.max_in_flight = 9;
+            draft.terms.triggers = Some("COMPLETE".parse().unwrap());
+            draft.headers = vec![OwnHeader { name: "X-Shop".to_owned(), value: Secret::new("7") }];
         };
         add(own, &good.url()).await;
         let mut full = Self { test, merchant, listener, url, held, orders: Vec::new(), good, shadowed };
@@ -189,6 +192,10 @@ impl Full {
             let session = SessionRecord { token_hash, user_id, created_at: START, expires_at, address, agent };
             store.add_session(session).await.unwrap();
         }
+        let until = START.plus(MINUTE * 60 * 24);
+        store.set_secret_key(self.merchant, Secret::new("the next key"), until, "test").await.unwrap();
+        store.set_content(self.merchant, Triggers::ALL, Tags::only("CURRENCY"), "test").await.unwrap();
+        assert!(store.claim_alert(self.url, AlertKind::Failing, START, Timestamp(0)).await.unwrap());
         let invited =
             NewUser { email: "i@example.com".to_owned(), password_hash: String::new(), role: Role::Support, merchants: vec![] };
         let link = Link { token_hash: [8; 32], expires_at: START.plus(MINUTE) };

@@ -349,7 +349,7 @@ async fn a_changed_secret_key_signs_the_next_attempt() {
     let shop = app.shop("Shop").await;
     let merchant = FakeMerchant::start(|visit| Answer::text(receipt("md5", "new key", &visit.body))).await;
     let url = shop.url(&merchant.url()).await;
-    app.services.change_key(shop.merchant.id, Some("new key"), "test").await.unwrap();
+    app.services.change_key(&shop.merchant, Some("new key"), "", "test").await.unwrap();
     let order = shop.order("1").await;
     shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
     assert_eq!(merchant.visits()[0].signatures("new key"), ["md5"]);
@@ -409,9 +409,10 @@ async fn a_test_order_is_delivered_like_a_real_one_and_says_so() {
         amount: "49.90".to_owned(),
         currency: "EUR".to_owned(),
         email: "a@example.com".to_owned(),
-        reference: String::new(),
+        ..Default::default()
     };
-    let order = app.services.place_test_order(&shop.merchant, &form, "test").await.unwrap();
+    let placed = app.services.place_test_order(&shop.merchant, &form, "test").await.unwrap();
+    let quittance::server::service::test_order::Placed::Order(order) = placed else { panic!("{placed:?}") };
     shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
     let visit = &merchant.visits()[0];
     assert_eq!((visit.field("TEST_ORDER").as_str(), visit.field("IPN_TOTALGENERAL").as_str()), ("1", "49.90"));

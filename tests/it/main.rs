@@ -1,14 +1,18 @@
 //! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
 
+mod access;
 mod bulk;
 mod bulk_store;
 mod causes;
 mod confirm;
+mod content;
+mod content_store;
 mod copy;
 mod delivery;
 mod doctor;
 mod gateways;
 mod inbound;
+mod kit;
 mod lists;
 mod lists_store;
 mod live;

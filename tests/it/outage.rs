@@ -10,7 +10,15 @@ use crate::support::{
     until,
 };
 use quittance::{domain::DeliveryState, server::store::Address};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 async fn post(address: SocketAddr, path: &str, reference: &str) -> Reply {
     let body = Message::small(reference, "COMPLETE", "20260301120009").body(GATEWAY_KEY, &["md5"]);
@@ -60,6 +68,67 @@ async fn a_stopped_database_is_503_without_a_receipt_and_it_goes_on_by_itself() 
         let order = shop.order_named(&reference).await;
         shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
     }
+    app.assert_healthy().await;
+    app.stop().await;
+    drop(server);
+}
+
+/// The database's server dies with all that it has in memory only, twice, while eight senders post.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_crashes_under_load_keeps_what_was_acknowledged() {
+    let mut server = tokio::task::spawn_blocking(Server::new).await.unwrap();
+    let keys = tempfile::tempdir().unwrap();
+    let address = Address::parse(&postgres::address_at(server.port, "postgres")).unwrap();
+    let database = Some((address, keys.path().join("quittance.key")));
+    let app = TestApp::start_as(Setup { database, ..Setup::default() }).await;
+    let shop = app.shop("Shop").await;
+    let merchant = FakeMerchant::confirming().await;
+    shop.url_as(&merchant.url(), |url| url.concurrent = true).await;
+    let acknowledged = Arc::new(Mutex::new(HashSet::new()));
+    let done = Arc::new(AtomicBool::new(false));
+    let senders: Vec<_> = (0..8)
+        .map(|sender| {
+            let (address, path, acknowledged, done) = (app.address, shop.path(), acknowledged.clone(), done.clone());
+            tokio::spawn(async move {
+                for number in 0.. {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let reference = format!("{sender}-{number}");
+                    let reply = post(address, &path, &reference).await;
+                    if reply.status == 200 && reply.has_receipt() {
+                        acknowledged.lock().unwrap().insert(reference);
+                    } else {
+                        assert_eq!((reply.status, reply.has_receipt()), (503, false), "{}", reply.text());
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    let count = || acknowledged.lock().unwrap().len();
+    for _ in 0..2 {
+        let before = count();
+        until("messages to be acknowledged", || async { (count() >= before + 150).then_some(()) }).await;
+        server = tokio::task::spawn_blocking(move || {
+            server.crash();
+            server
+        })
+        .await
+        .unwrap();
+    }
+    let before = count();
+    until("it to go on by itself", || async { (count() >= before + 50).then_some(()) }).await;
+    done.store(true, Ordering::Relaxed);
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    until("all to be delivered", || async {
+        let told: HashSet<String> = merchant.visits().iter().map(|visit| visit.field("REFNO")).collect();
+        acknowledged.is_subset(&told).then_some(())
+    })
+    .await;
     app.assert_healthy().await;
     app.stop().await;
     drop(server);

@@ -166,6 +166,23 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("retries", "own".to_owned()),
         ("own_delays", "1m,5m".to_owned()),
         ("authority", String::new()),
+        ("own_triggers", "true".to_owned()),
+        ("triggers", "COMPLETE,REFUND".to_owned()),
+        ("timeout", "9".to_owned()),
+        ("headers", "X-Shop: 7".to_owned()),
+        ("only", "true".to_owned()),
+        ("tags", "CURRENCY".to_owned()),
+        ("other_tags", String::new()),
+        ("overlap", "3600".to_owned()),
+        ("settings/alerts.after", "15".to_owned()),
+        ("language", "php".to_owned()),
+        ("quantity", "1".to_owned()),
+        ("more_products", String::new()),
+        ("first_name", "Test".to_owned()),
+        ("last_name", "Order".to_owned()),
+        ("to", String::new()),
+        ("draft", "{\"status\":\"COMPLETE\",\"product\":\"x\",\"amount\":\"1.00\",\"currency\":\"EUR\"}".to_owned()),
+        ("pasted", "{\"body\":\"REFNO=1&HASH=00\"}".to_owned()),
         // The URL is made the default, which cannot be a shadow.
         ("urls/save.shadow", "false".to_owned()),
     ];
@@ -281,6 +298,11 @@ async fn lists_hold_only_what_is_ones_own() {
         "/resends",
         "/resends/new",
         "/settings/ipn",
+        "/settings/content",
+        "/settings/key",
+        "/settings/alerts",
+        "/check",
+        "/test-order",
         "/listeners",
     ] {
         let reply = browser.get(&format!("/m/shop{page}")).await;
@@ -301,7 +323,9 @@ async fn support_reads_and_resends_and_changes_no_settings() {
             continue;
         }
         let reply = endpoint.call(&mut browser, &house.values).await;
-        if endpoint.input == Input::Form || others.contains(&name) {
+        // What signs something for whoever asks is for those who may send it.
+        let signs = ["orders/test/preview", "orders/check"].contains(&name);
+        if endpoint.input == Input::Form || others.contains(&name) || signs {
             assert_error(&reply, "forbidden", &endpoint);
         } else {
             assert_eq!(reply.status, 200, "{name}: {}", reply.text());
@@ -368,7 +392,21 @@ async fn no_secret_key_is_ever_shown_again() {
             assert!(!text.contains(secret), "{}: {text}", endpoint.name);
         }
     }
-    for page in ["/", "/merchants", "/m/shop/settings/ipn", "/m/shop/settings/urls", "/m/shop/listeners", "/account"] {
+    let kit = format!("/m/shop/settings/urls/{}/kit", house.values["id"]);
+    for page in [
+        "/",
+        "/merchants",
+        "/m/shop/settings/ipn",
+        "/m/shop/settings/urls",
+        "/m/shop/settings/key",
+        "/m/shop/settings/alerts",
+        "/m/shop/settings/content",
+        "/m/shop/check",
+        "/m/shop/test-order",
+        &kit,
+        "/m/shop/listeners",
+        "/account",
+    ] {
         let reply = browser.get(page).await;
         assert_eq!(reply.status, 200, "{page}");
         assert!(!reply.text().contains("AABBCCDDEEFF") && !reply.text().contains("gateway-secret"), "{page}");

@@ -255,8 +255,8 @@ async fn a_newer_version_is_not_overwritten(test: TestStore) {
     test.store.update_listener(listener, change("One"), seen("ana", 1)).await.unwrap();
     assert!(matches!(test.store.update_listener(listener, change("Two"), seen("bo", 1)).await, Err(StoreError::Changed(2))));
     let key = |text: &str| quittance::server::store::Secret::new(text);
-    test.store.set_secret_key(shop, key("first"), seen("ana", 1)).await.unwrap();
-    assert!(matches!(test.store.set_secret_key(shop, key("second"), seen("bo", 1)).await, Err(StoreError::Changed(2))));
+    test.store.set_secret_key(shop, key("first"), START, seen("ana", 1)).await.unwrap();
+    assert!(matches!(test.store.set_secret_key(shop, key("second"), START, seen("bo", 1)).await, Err(StoreError::Changed(2))));
     assert_eq!(test.store.settings().merchant(shop).unwrap().secret_key.reveal(), b"first");
     let changes = test.store.changes_of(shop.get(), 1).await.unwrap();
     assert!(!format!("{changes:?}").contains("first"), "never a secret");

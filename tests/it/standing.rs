@@ -65,6 +65,7 @@ fn message(
         body: format!("{{\"try\":{number}}}").into(),
         outgoing: Some(format!("REFNO={reference}&NUMBER={number}").into()),
         facts: told,
+        quiet: false,
     }
 }
 

@@ -101,6 +101,7 @@ pub fn notification(merchant_id: MerchantId, listener_id: ListenerId, facts: Ord
         body: format!("REFNO={}&ORDERSTATUS={}&AT={:?}", facts.reference, facts.vendor_status, facts.event_at).into(),
         outgoing: None,
         facts,
+        quiet: false,
     }
 }
 
@@ -590,7 +591,7 @@ async fn names_are_taken_once(test: TestStore) {
 
 async fn secrets_are_sealed_and_need_their_key(mut test: TestStore) {
     let merchant = test.merchant("Shop").await;
-    test.store.set_secret_key(merchant, Secret::new("a-very-secret-key"), "test".to_owned()).await.unwrap();
+    test.store.set_secret_key(merchant, Secret::new("a-very-secret-key"), START, "test".to_owned()).await.unwrap();
     assert_eq!(test.store.settings().merchant(merchant).unwrap().secret_key.reveal(), b"a-very-secret-key");
     test.store.close().await;
     let folder = test.folder.path().to_owned();
@@ -882,6 +883,8 @@ async fn the_terms_of_a_url_are_kept(test: TestStore) {
         retries: RetrySchedule::Own([60, 90].into()),
         shadow: true,
         authority: "-----BEGIN CERTIFICATE-----".to_owned(),
+        timeout: Some(7),
+        triggers: Some("COMPLETE,REFUND".parse().unwrap()),
     };
     let mut draft = url_draft(shop.merchant, "https://shop.example.com/ipn");
     draft.terms = own.clone();

@@ -162,7 +162,14 @@ async fn an_order_that_is_paid_and_not_confirmed_says_so() {
     let mut browser = admin(&app).await;
     let nowhere = shop.order("1").await;
     let text = page(&mut browser, &format!("/m/shop/orders/{nowhere}")).await;
-    assert_all(&text, &["Paid, and sent nowhere", "Add a notification URL", "It went to no URL: none was set up when it came."]);
+    assert_all(
+        &text,
+        &[
+            "Paid, and sent nowhere",
+            "Add a notification URL",
+            "No delivery was made: when it came there was no notification URL whose triggers take",
+        ],
+    );
     let bad = FakeMerchant::start(|_| Answer::text("OK")).await;
     let url = shop.url(&bad.url()).await;
     let order = shop.order("2").await;
@@ -299,7 +306,11 @@ async fn an_attempt_is_compared_with_what_a_resend_would_send() {
     assert_eq!(differing(&shop, delivery.id).await, ["Signature algorithms"]);
     change(draft(&|draft| draft.url = moved.clone())).await;
     assert_eq!(differing(&shop, delivery.id).await, ["URL"]);
-    shop.services.store.set_secret_key(shop.merchant.id, Secret::new("another"), "owner@example.com".to_owned()).await.unwrap();
+    shop.services
+        .store
+        .set_secret_key(shop.merchant.id, Secret::new("another"), Default::default(), "owner@example.com".to_owned())
+        .await
+        .unwrap();
     assert_eq!(differing(&shop, delivery.id).await, ["URL", "Fingerprint of the secret key"]);
     let html = browser.get(&path).await;
     assert_all(&words(&html), &["A resend would not send the same: 2 things differ from what was sent.", &moved]);

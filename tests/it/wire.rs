@@ -81,11 +81,11 @@ async fn a_private_authority_is_entered_with_the_url_and_serves_its_check_too() 
         terms: TermsForm { authority: authority.to_owned(), ..TermsForm::default() },
         ..UrlForm::default()
     };
-    let (draft, target) = shop.services.url_draft(&shop.merchant, &form(&format!("my root:\n{}", authority.pem))).unwrap();
+    let (draft, target) = shop.services.url_draft(&shop.merchant, None, &form(&format!("my root:\n{}", authority.pem))).unwrap();
     assert!(draft.terms.authority.starts_with("-----BEGIN CERTIFICATE-----"));
-    assert_eq!(shop.services.check_url(&target, &draft.terms.authority).await.cause, None);
-    assert_eq!(shop.services.check_url(&target, "").await.cause, Some(Cause::TlsUnknownIssuer));
-    let Err(AppError::Invalid(errors)) = shop.services.url_draft(&shop.merchant, &form("my root")) else { panic!() };
+    assert_eq!(shop.services.check_url(&target, &[], &draft.terms).await.cause, None);
+    assert_eq!(shop.services.check_url(&target, &[], &Default::default()).await.cause, Some(Cause::TlsUnknownIssuer));
+    let Err(AppError::Invalid(errors)) = shop.services.url_draft(&shop.merchant, None, &form("my root")) else { panic!() };
     assert!(errors[0].field == "authority" && errors[0].message.contains("There is no certificate"), "{errors:?}");
 }
 

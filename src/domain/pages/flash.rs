@@ -37,6 +37,17 @@ pub struct Flash {
     pub conflict: Option<Conflict>,
 }
 
+/// What was posted to a page itself: to one that shows something about it, and keeps nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Posted(pub Vec<(String, String)>);
+
+impl Posted {
+    /// The value of a field; empty where it is missing.
+    pub fn value(&self, field: &str) -> String {
+        self.0.iter().find(|(name, _)| name == field).map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+}
+
 impl Flash {
     /// The message about a field.
     pub fn error(&self, field: &str) -> Option<&str> {

@@ -104,6 +104,8 @@ pub struct GatewayAsk {
     pub is_set: bool,
     /// A text of several lines.
     pub long: bool,
+    /// It is about who may post, whatever the gateway.
+    pub access: bool,
 }
 
 /// What was entered beside the secret, by name. A form without such fields sends nothing.

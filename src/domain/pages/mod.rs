@@ -17,6 +17,7 @@ pub mod people;
 mod personal;
 pub mod search;
 pub mod settings;
+pub mod simulate;
 pub mod story;
 pub mod views;
 

@@ -9,6 +9,8 @@ use super::{
     listeners::{ListenerPage, RefusalPage},
     orders::{AttemptPage, DeliveryPage, NotificationPage, OrderList, OrderRow},
     search::{Found, SearchResults},
+    settings::AlertSettings,
+    simulate::{CheckResult, Judgement, OrderPreview},
     story::{Comparison, Happening, ResendPage, StoryPage, WatchPage, Watched},
 };
 use crate::domain::{
@@ -204,6 +206,32 @@ impl Personal for SearchResults {
     }
 }
 
+impl Personal for OrderPreview {
+    fn mask(&mut self) {
+        let known = Known::of(&self.fields);
+        mask_body(&mut self.body, &mut self.fields, &known);
+        self.source = text(&self.source, &known);
+    }
+}
+
+impl Personal for CheckResult {
+    fn mask(&mut self) {
+        let known = Known::of(&self.fields);
+        for (name, value) in &mut self.fields {
+            *value = kind_of(name).map_or_else(|| text(value, &known), |kind| masked(kind, value));
+        }
+        self.source = text(&self.source, &known);
+        let judged = self.signatures.iter_mut().chain(&mut self.computed).chain(&mut self.receipt);
+        judged.for_each(|judgement| mask_judgement(judgement, &known));
+    }
+}
+
+fn mask_judgement(judgement: &mut Judgement, known: &Known) {
+    for part in [&mut judgement.found, &mut judgement.source, &mut judgement.expected] {
+        *part = text(part, known);
+    }
+}
+
 /// What holds nothing of customers says so here, so that every page passes the same gate and a new field is thought of.
 macro_rules! holds_nothing {
     ($($page:ty),+) => {$(
@@ -213,4 +241,4 @@ macro_rules! holds_nothing {
     )+};
 }
 
-holds_nothing!(AuditLog, BulkList, BulkPage, Dashboard, DeliveryList, DeliveryRow, DeliveryPage);
+holds_nothing!(AlertSettings, AuditLog, BulkList, BulkPage, Dashboard, DeliveryList, DeliveryRow, DeliveryPage);

@@ -1,8 +1,22 @@
 //! IPN settings: the default IPN URL, notification URLs, merchants.
 
 use super::dashboard::{Hold, MerchantRef, Pause};
-use crate::domain::{Algorithms, Terms, Timestamp, attempt::UrlCheck, id::UrlId};
+use crate::domain::{Algorithm, Algorithms, Cause, Tags, Terms, Timestamp, Triggers, attempt::UrlCheck, id::UrlId};
 use serde::{Deserialize, Serialize};
+
+/// How long an old key can stay valid beside the new one: seconds, and how that is called.
+pub const OVERLAPS: [(u32, &str); 6] = [
+    (24 * 3_600, "1 day"),
+    (3_600, "1 hour"),
+    (4 * 3_600, "4 hours"),
+    (7 * 24 * 3_600, "7 days"),
+    (30 * 24 * 3_600, "30 days"),
+    (0, "not at all: it is no secret any more"),
+];
+/// Seconds that a URL must fail before it is told, where nothing else was entered.
+pub const ALERT_AFTER: u32 = 15 * 60;
+/// What a hidden value of a header is shown as. Sent back so, it leaves the value as it is.
+pub const HIDDEN: &str = "••••••••";
 
 /// The settings of a merchant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +24,12 @@ pub struct IpnSettings {
     pub merchant: MerchantRef,
     /// The last characters of the secret key, enough to tell which it is.
     pub key_hint: String,
+    /// The key before, while it is valid.
+    pub old_key: Option<OldKeyView>,
+    /// Which statuses go to URLs that have no triggers of their own.
+    pub triggers: Triggers,
+    /// Which fields leave.
+    pub tags: Tags,
     /// What a change of the key names as the version that it was made from.
     pub version: i64,
     pub default_url: Option<UrlView>,
@@ -32,6 +52,10 @@ pub struct UrlView {
     pub hold: Option<Hold>,
     pub pause: Option<Pause>,
     pub terms: Terms,
+    /// Headers that its requests carry beside ours; the value is `None` where it is a secret.
+    pub headers: Vec<(String, Option<String>)>,
+    /// When its script first answered with the new key, while a key is changed.
+    pub new_key_at: Option<Timestamp>,
     pub check: Option<UrlCheck>,
     pub outstanding: u64,
     pub confirmed: u64,
@@ -39,6 +63,113 @@ pub struct UrlView {
     pub failing: bool,
     /// What a save names as the version that it was made from.
     pub version: i64,
+}
+
+impl IpnSettings {
+    /// All URLs, the default first.
+    pub fn all_urls(&self) -> impl Iterator<Item = &UrlView> {
+        self.default_url.iter().chain(&self.urls)
+    }
+}
+
+/// A key that is being replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldKeyView {
+    /// Its last characters.
+    pub hint: String,
+    pub until: Timestamp,
+}
+
+/// What a merchant is told of a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AlertKind {
+    /// It has failed for longer than the merchant wants.
+    Failing,
+    /// Deliveries to it were given up.
+    Expired,
+    /// It takes deliveries again.
+    Recovered,
+    /// Nothing is wrong: somebody tries the address.
+    Test,
+}
+
+impl AlertKind {
+    /// The word in the database and in alerts.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Expired => "expired",
+            Self::Recovered => "recovered",
+            Self::Test => "test",
+        }
+    }
+
+    /// The kind for a word; an unknown word is a test, which nothing follows from.
+    pub fn from_code(code: &str) -> Self {
+        [Self::Failing, Self::Expired, Self::Recovered].into_iter().find(|kind| kind.code() == code).unwrap_or(Self::Test)
+    }
+
+    /// For pages.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Failing => "Failing",
+            Self::Expired => "Deliveries expired",
+            Self::Recovered => "Recovered",
+            Self::Test => "Test",
+        }
+    }
+}
+
+/// What was told last of a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertRow {
+    pub kind: AlertKind,
+    pub told_at: Timestamp,
+    /// Of the answer; `None` where none came, or none has come yet.
+    pub status: Option<u16>,
+    /// Why it did not arrive; `None` where it did.
+    pub cause: Option<Cause>,
+    pub note: String,
+}
+
+/// Where a merchant is told of trouble, and what was told last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertSettings {
+    pub merchant: MerchantRef,
+    /// Empty where nobody is told.
+    pub url: String,
+    /// Seconds.
+    pub after: u32,
+    /// What a save names as the version that it was made from.
+    pub version: i64,
+    pub told: Vec<(UrlView, AlertRow)>,
+    pub may_change: bool,
+}
+
+/// A listener for the server behind a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kit {
+    pub label: String,
+    pub url: String,
+    pub is_default: bool,
+    /// Those of the URL.
+    pub algorithms: Algorithms,
+    /// The one that the listener checks and answers with.
+    pub algorithm: Algorithm,
+    pub languages: Vec<KitLanguage>,
+    /// What to save it as.
+    pub file: String,
+    pub code: String,
+    /// Our tests run it.
+    pub is_tested: bool,
+}
+
+/// A language to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KitLanguage {
+    pub code: String,
+    pub label: String,
+    pub chosen: bool,
 }
 
 /// A merchant as a line of a list.

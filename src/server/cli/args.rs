@@ -7,7 +7,7 @@ use super::{
 use crate::domain::{
     Algorithm, Algorithms, RetrySchedule, Role,
     id::BulkId,
-    terms::{MAX_IN_FLIGHT, MAX_RATE},
+    terms::{MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT},
 };
 use crate::server::settings::{Keep, PublicUrl};
 use clap::{
@@ -162,6 +162,10 @@ pub struct ServeArgs {
     /// Deliver into this network although it is private, local or reserved; may be given several times.
     #[arg(long, env = "QUITTANCE_ALLOW_NETWORK", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub allow_network: Vec<IpNet>,
+    /// Believe this proxy, or network of proxies, what X-Forwarded-For or Forwarded says about a sender's address; may be given
+    /// several times. Without it the address is that of whoever connects.
+    #[arg(long, env = "QUITTANCE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxy: Vec<IpNet>,
     /// How gateways and browsers reach this server, such as `https://ipn.example.com` [default: the address it listens on]
     #[arg(long, env = "QUITTANCE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<PublicUrl>,
@@ -281,6 +285,12 @@ pub struct UrlAddArgs {
     /// Trust the certificates in this file (PEM) at this URL, beside the public ones.
     #[arg(long, value_name = "PATH")]
     pub ca_file: Option<PathBuf>,
+    /// Send only these statuses, such as COMPLETE,REFUND; otherwise those of the merchant.
+    #[arg(long, value_name = "STATUSES")]
+    pub triggers: Option<String>,
+    /// Seconds that the script has to answer; otherwise 30.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_TIMEOUT)))]
+    pub timeout: Option<u16>,
     /// Ask the URL with GET first, and add it only where it answers 200.
     #[arg(long)]
     pub check: bool,
@@ -470,8 +480,9 @@ mod tests {
         assert_eq!(listen("localhost:81").unwrap().to_string(), "127.0.0.1:81");
         assert_eq!(args.database.database, "sqlite:data/quittance.db");
         assert!(!args.demo && args.allow_network.is_empty() && args.public_url.is_none());
-        let line = "quittance serve --allow-network 127.0.0.0/8 --allow-network 10.1.2.3 --public-url https://ipn.example.com/";
+        let line = "quittance serve --allow-network 127.0.0.0/8 --allow-network 10.1.2.3 --public-url https://ipn.example.com/ --trusted-proxy 10.0.0.1";
         let Command::Serve(args) = parsed(line) else { panic!() };
+        assert_eq!(args.trusted_proxy, [network("10.0.0.1/32").unwrap()]);
         assert_eq!(args.allow_network, [network("127.0.0.0/8").unwrap(), network("10.1.2.3/32").unwrap()]);
         assert_eq!(args.public_url.unwrap().as_str(), "https://ipn.example.com");
     }

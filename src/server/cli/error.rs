@@ -107,6 +107,8 @@ fn mistake(mistake: &FieldError) -> String {
         "order" => "--order",
         "url" => "URL",
         "max_in_flight" => "--max-in-flight",
+        "timeout" => "--timeout",
+        "triggers" => "--triggers",
         "rate_per_second" => "--rate",
         "retries" | "own_delays" => "--retries",
         "authority" => "--ca-file",

@@ -70,8 +70,10 @@ async fn post(services: &Services, address: &str, posted: &Posted) -> Result<(u1
     let target = Target::parse(&url).map_err(|note| CliError::Simulate(format!("--server: {note}")))?;
     let headers = posted.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let body = Bytes::from(posted.body.clone());
-    let exchange =
-        services.client.send(&Outbound { target: &target, authority: "", method: posted.method.clone(), headers, body }).await;
+    let exchange = services
+        .client
+        .send(&Outbound { target: &target, authority: "", method: posted.method.clone(), headers, body, timeout: None })
+        .await;
     match exchange.failure {
         Some(failure) => Err(CliError::Simulate(format!(
             "the server did not answer: {} {} Is it running, and is --server right?",

@@ -67,6 +67,7 @@ impl DatabaseArgs {
             // Commands print paths, not addresses: they do not know how the server is reached.
             base: String::new(),
             asked: Arc::default(),
+            trusted_proxies: Arc::new([]),
         })
     }
 }

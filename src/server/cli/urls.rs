@@ -28,11 +28,12 @@ async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliErr
         concurrent: args.concurrent,
         order_in_order: args.order_in_order,
         held: false,
+        headers: String::new(),
         terms: args.terms()?,
     };
-    let (mut draft, target) = services.url_draft(&merchant, &form)?;
+    let (mut draft, target) = services.url_draft(&merchant, None, &form)?;
     if args.check {
-        let check = services.check_url(&target, &draft.terms.authority).await;
+        let check = services.check_url(&target, &draft.headers, &draft.terms).await;
         if let Some(cause) = check.cause {
             let told = [cause.sentence(), &check.note, cause.cure()];
             let told: Vec<_> = told.into_iter().filter(|part| !part.is_empty()).collect();
@@ -69,6 +70,8 @@ impl UrlAddArgs {
             own_delays: String::new(),
             shadow: self.shadow,
             authority,
+            timeout: text(self.timeout),
+            triggers: self.triggers.clone(),
         })
     }
 }
@@ -76,7 +79,8 @@ impl UrlAddArgs {
 fn terms(terms: &Terms) -> Value {
     json!({
         "max_in_flight": terms.max_in_flight, "rate_per_second": terms.rate_per_second, "retries": terms.retries,
-        "shadow": terms.shadow, "own_certificates": !terms.authority.is_empty(),
+        "shadow": terms.shadow, "own_certificates": !terms.authority.is_empty(), "timeout": terms.timeout,
+        "triggers": terms.triggers.map(|triggers| triggers.to_string()),
     })
 }
 

@@ -125,8 +125,14 @@ impl Confirmer {
         let target = Target::parse(&asking.url)?;
         let mut headers = asking.headers;
         headers.push((header::USER_AGENT, AGENT));
-        let outbound =
-            Outbound { target: &target, authority: &asking.authority, method: asking.method, headers, body: asking.body.into() };
+        let outbound = Outbound {
+            target: &target,
+            authority: &asking.authority,
+            method: asking.method,
+            headers,
+            body: asking.body.into(),
+            timeout: None,
+        };
         let exchange = self.client.send(&outbound).await;
         match exchange.failure {
             Some(failure) => Err(format!("{}: {} {}", target.host, failure.cause.sentence(), failure.note).trim_end().to_owned()),
@@ -166,6 +172,7 @@ impl Confirmer {
                 body: body.clone(),
                 outgoing: event.outgoing,
                 facts: event.facts,
+                quiet: false,
             };
             if let Err(error) = self.store.accept(new).await {
                 tracing::warn!(%error, "a message that its gateway has confirmed could not be stored; asking again later");

@@ -67,7 +67,7 @@ async fn send(client: &Client, target: &Target, body: Bytes) -> (u16, Bytes) {
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
         (header::USER_AGENT, HeaderValue::from_static("Pretend gateway (quittance --demo)")),
     ];
-    let exchange = client.send(&Outbound { target, authority: "", method: Method::POST, headers, body }).await;
+    let exchange = client.send(&Outbound { target, authority: "", method: Method::POST, headers, body, timeout: None }).await;
     (exchange.answer.status, exchange.answer.body)
 }
 

@@ -12,8 +12,8 @@ use crate::server::{
     dispatch::client::Target,
     service::{
         ServiceError, Services,
+        keys::new_key,
         listeners::ListenerForm,
-        merchants::new_key,
         terms::TermsForm,
         urls::{UrlForm, draft_of},
     },
@@ -114,9 +114,10 @@ async fn shops(services: &Services, merchant: &Arc<Merchant>) -> Result<Vec<(Scr
                 concurrent: script == Script::Accounting,
                 order_in_order: false,
                 held: false,
+                headers: String::new(),
                 terms: TermsForm::default(),
             };
-            let (draft, _) = services.url_draft(merchant, &form).map_err(ServiceError::from)?;
+            let (draft, _) = services.url_draft(merchant, None, &form).map_err(ServiceError::from)?;
             services.save_url(None, draft, ACTOR).await?;
             bound.push((script, listener));
         }

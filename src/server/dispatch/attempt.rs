@@ -2,11 +2,12 @@
 
 use super::{
     client::{Client, Exchange, Outbound, Target},
+    keys::{Guesses, Signing},
     needs::{Courier, Table},
     plan,
     schedule::{Ended, Signal},
     sign::{Outgoing, sign},
-    verdict::{AnswerView, Expectation, Verdict, judge},
+    verdict::{AnswerView, Expectation, MadeWith, Verdict, judge},
 };
 use crate::domain::{
     Cause, Timestamp,
@@ -15,7 +16,7 @@ use crate::domain::{
 };
 use crate::server::{
     clock::Clock,
-    store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, Store, StoreError},
+    store::{AttemptRecord, Directory, Job, Merchant, Next, NotificationUrl, OwnHeader, Secret, Store, StoreError},
     telemetry::Metrics,
 };
 use bytes::Bytes;
@@ -37,6 +38,8 @@ pub struct Workshop<T = Store, C = Client> {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub certificates: Certificates,
+    /// Which key the scripts of URLs seem to have, while a merchant's key is changed.
+    pub guesses: Guesses,
 }
 
 /// When the certificates end that URLs' servers showed, as this process has noted it: they are written when they change.
@@ -60,6 +63,8 @@ impl Certificates {
 pub struct Attempted {
     pub record: AttemptRecord,
     pub ended: Ended,
+    /// The URL's script answered with the new key, which was not known of it.
+    pub has_new_key: bool,
 }
 
 /// How the turn of a delivery ended.
@@ -128,15 +133,17 @@ impl<T: Table, C: Courier> Workshop<T, C> {
             next: Next::Confirmed,
         };
         let mut not_before = None;
-        let verdict = match outgoing(&received, &url, &merchant) {
+        let signing = Signing::choose(&merchant, &url, &self.guesses, started_at);
+        let verdict = match outgoing(&received, &url, &merchant, signing.key()) {
             Ok((target, outgoing)) => {
                 let numbers =
                     Numbers { delivery_id: job.delivery_id, notification_id: job.notification_id, attempt: job.attempts + 1 };
-                let outbound = outbound(numbers, &target, &url.terms.authority, outgoing.body.clone());
+                let outbound = outbound(numbers, &target, &url, outgoing.body.clone());
                 record.request_body = outgoing.body.clone();
                 let mut exchange = self.client.send(&outbound).await;
                 record.request_head = outbound.head(exchange.version);
-                let mut verdict = self.judge(&exchange, &outgoing, &url, &merchant, directory);
+                let mut verdict = self.judge(&exchange, &outgoing, &url, &merchant, signing.old_key(), directory);
+                signing.learn(&self.guesses, url.id, &mut verdict);
                 if verdict.cause.is_some() {
                     not_before = self.told(&exchange, &mut verdict);
                 }
@@ -156,7 +163,9 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         record.finished_at = self.clock.now();
         record.cause = verdict.cause;
         self.metrics.attempted(record.cause);
-        let kept = VerdictDetail { url: url.url.clone(), key: merchant.secret_key.fingerprint(), ..verdict.detail };
+        let made_with = verdict.made_with;
+        let key = Secret::new(signing.key()).fingerprint();
+        let kept = VerdictDetail { url: url.url.clone(), key, ..verdict.detail };
         record.detail = kept.bounded();
         record.next = match (record.cause, job.origin) {
             (None, _) => Next::Confirmed,
@@ -169,7 +178,9 @@ impl<T: Table, C: Courier> Workshop<T, C> {
             }
         };
         let ended = Ended { signal: Signal::of(record.cause), not_before };
-        Some(Attempted { record, ended })
+        let is_changing = signing.old_key().is_some() && url.new_key_at.is_none();
+        let has_new_key = is_changing && made_with == Some(MadeWith::New);
+        Some(Attempted { record, ended, has_new_key })
     }
 
     /// The moment that a server named before which it does not want to be asked, where it may name one.
@@ -214,19 +225,15 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         outgoing: &Outgoing,
         url: &NotificationUrl,
         merchant: &Merchant,
+        old_key: Option<&[u8]>,
         directory: &Directory,
     ) -> Verdict {
         let answer = &exchange.answer;
-        let other_keys: Vec<_> = directory
-            .listeners_of(merchant.id)
-            .iter()
-            .map(|listener| {
-                (format!("the gateway's secret key (listener {:?})", listener.label), listener.secret.reveal().to_vec())
-            })
-            .collect();
+        let other_keys = other_keys(merchant, directory);
         let expected = Expectation {
             receipt: &outgoing.receipt,
             key: merchant.secret_key.reveal(),
+            old_key,
             algorithms: url.algorithms,
             signatures: &outgoing.signatures,
             body: &outgoing.body,
@@ -249,12 +256,47 @@ impl<T: Table, C: Courier> Workshop<T, C> {
     }
 }
 
+/// Keys that a script may have by mistake, each with what it is.
+pub fn other_keys(merchant: &Merchant, directory: &Directory) -> Vec<(String, Vec<u8>)> {
+    let before = merchant
+        .old_key
+        .as_ref()
+        .map(|old| ("your secret key before the last change, which is not valid any more".to_owned(), old.key.reveal().to_vec()));
+    let listeners = directory
+        .listeners_of(merchant.id)
+        .into_iter()
+        .map(|listener| (format!("the gateway's secret key (listener {:?})", listener.label), listener.secret.reveal().to_vec()));
+    before.into_iter().chain(listeners).collect()
+}
+
 /// The signed message and where it goes.
-fn outgoing(received: &[u8], url: &NotificationUrl, merchant: &Merchant) -> Result<(Target, Outgoing), (Cause, String)> {
+fn outgoing(
+    received: &[u8],
+    url: &NotificationUrl,
+    merchant: &Merchant,
+    key: &[u8],
+) -> Result<(Target, Outgoing), (Cause, String)> {
     let target = Target::parse(&url.url).map_err(|note| (Cause::UrlInvalid, note))?;
-    let outgoing =
-        sign(received, url.algorithms, merchant.secret_key.reveal()).map_err(|_| (Cause::MessageGone, String::new()))?;
+    let outgoing = sign(received, &merchant.tags, url.algorithms, key).map_err(|_| (Cause::MessageGone, String::new()))?;
     Ok((target, outgoing))
+}
+
+/// The headers of a URL's own, ready to be sent. What is no header any more is left out; it was checked when it was entered.
+pub fn own_headers(headers: &[OwnHeader]) -> Vec<(HeaderName, HeaderValue)> {
+    let own = headers.iter().filter_map(|header| {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        let mut value = HeaderValue::from_bytes(header.value.reveal()).ok()?;
+        value.set_sensitive(is_secret_header(&header.name));
+        Some((name, value))
+    });
+    own.collect()
+}
+
+/// Whether the value of a header of this name is nobody's business: it is sent, and shown and kept nowhere.
+pub fn is_secret_header(name: &str) -> bool {
+    const MARKS: [&str; 9] = ["auth", "token", "key", "secret", "password", "cookie", "signature", "session", "credential"];
+    let name = name.to_ascii_lowercase();
+    MARKS.iter().any(|mark| name.contains(mark))
 }
 
 /// What the request of an attempt names.
@@ -274,14 +316,15 @@ pub fn prepared(
     url: &NotificationUrl,
     merchant: &Merchant,
 ) -> Result<(String, Bytes), (Cause, String)> {
-    let (target, outgoing) = outgoing(received, url, merchant)?;
-    let outbound = outbound(numbers, &target, &url.terms.authority, outgoing.body);
+    let (target, outgoing) = outgoing(received, url, merchant, merchant.secret_key.reveal())?;
+    let outbound = outbound(numbers, &target, url, outgoing.body);
     Ok((outbound.head(Version::HTTP_11), outbound.body))
 }
 
-fn outbound<'a>(numbers: Numbers, target: &'a Target, authority: &'a str, body: Bytes) -> Outbound<'a> {
+fn outbound<'a>(numbers: Numbers, target: &'a Target, url: &'a NotificationUrl, body: Bytes) -> Outbound<'a> {
     let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
-    let headers = vec![
+    let own = own_headers(&url.headers);
+    let mut headers = vec![
         (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
         (header::ACCEPT, HeaderValue::from_static("*/*")),
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
@@ -290,7 +333,10 @@ fn outbound<'a>(numbers: Numbers, target: &'a Target, authority: &'a str, body: 
         (HeaderName::from_static("quittance-notification"), text(numbers.notification_id.to_string())),
         (HeaderName::from_static("quittance-attempt"), text(numbers.attempt.to_string())),
     ];
-    Outbound { target, authority, method: Method::POST, headers, body }
+    // A header of the URL's own takes the place of ours.
+    headers.retain(|(name, _)| own.iter().all(|(other, _)| other != name));
+    headers.extend(own);
+    Outbound { target, authority: &url.terms.authority, method: Method::POST, headers, body, timeout: url.terms.timeout }
 }
 
 fn keep(exchange: Exchange, record: &mut AttemptRecord) {

@@ -76,6 +76,8 @@ table! {
     fn note_certificate(&self, id: UrlId, address: String, ends_at: Timestamp) -> ();
     /// Puts a URL on hold because of what it answered.
     fn hold_for(&self, id: UrlId, address: String, cause: Cause, actor: String) -> bool;
+    /// Notes that a URL's script answers with the new key.
+    fn note_new_key(&self, id: UrlId, actor: String) -> bool;
 }
 
 /// Who posts to merchants.

@@ -355,6 +355,9 @@ impl<T: Table, C: Courier> Loop<T, C> {
         self.board.note(job.url_id, self.lanes.pause(job.url_id));
         match turn {
             Turn::Attempted(attempted) => {
+                if attempted.has_new_key {
+                    self.note_new_key(job.url_id);
+                }
                 let record = attempted.record;
                 if record.cause == Some(Cause::Gone)
                     && job.origin != Origin::Debug
@@ -372,6 +375,17 @@ impl<T: Table, C: Courier> Loop<T, C> {
             }
             Turn::Withdrawn => self.lanes.recorded(job.url_id, job.order_id, job.delivery_id, Next::Closed),
         }
+    }
+
+    /// Notes that a URL's script has the new key, for pages and for the next start.
+    fn note_new_key(&self, url_id: UrlId) {
+        let store = self.workshop.store.clone();
+        tokio::spawn(async move {
+            // The next receipt says so again.
+            if let Err(error) = store.note_new_key(url_id, ACTOR.to_owned()).await {
+                tracing::warn!(%error, url.id = %url_id, "it could not be noted that a URL answers with the new key");
+            }
+        });
     }
 
     /// Puts a URL on hold whose page is gone for good: asking it again is no use, and what comes for it is kept. It is the

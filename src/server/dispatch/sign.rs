@@ -1,6 +1,6 @@
 //! The message that goes out: the received fields in received order, signed anew for one URL.
 
-use crate::domain::Algorithms;
+use crate::domain::{Algorithms, Tags};
 use crate::server::ipn::{Form, FormError, ReceiptFacts, signature};
 use bytes::Bytes;
 
@@ -14,11 +14,14 @@ pub struct Outgoing {
     pub signatures: Vec<String>,
 }
 
-/// Signs a received message with the merchant's key, once for each algorithm. The gateway's own signatures are left
-/// out: they were made with a key that the merchant's script need not know.
-pub fn sign(received: &[u8], algorithms: Algorithms, key: &[u8]) -> Result<Outgoing, FormError> {
+/// Signs what leaves of a received message with the merchant's key, once for each algorithm. The gateway's own signatures
+/// are left out: they were made with a key that the merchant's script need not know.
+pub fn sign(received: &[u8], tags: &Tags, algorithms: Algorithms, key: &[u8]) -> Result<Outgoing, FormError> {
     let mut form = Form::parse(received)?;
-    form.fields.retain(|field| signature::algorithm_of(&field.name).is_none());
+    form.fields.retain(|field| {
+        signature::algorithm_of(&field.name).is_none()
+            && (*tags == Tags::All || tags.takes(&String::from_utf8_lossy(field.base_name())))
+    });
     let source = signature::source(&form.fields);
     let receipt = ReceiptFacts::of(&form);
     let mut signatures = Vec::new();
@@ -40,7 +43,7 @@ mod tests {
 
     #[test]
     fn fields_keep_their_order_and_only_the_signatures_change() {
-        let outgoing = sign(RECEIVED, Algorithms::MD5, b"merchant").unwrap();
+        let outgoing = sign(RECEIVED, &Tags::All, Algorithms::MD5, b"merchant").unwrap();
         let text = String::from_utf8(outgoing.body.to_vec()).unwrap();
         assert!(text.starts_with("REFNO=1&A%5B%5D=%C3%81&A%5B%5D=&B=x+y&HASH="), "{text}");
         assert!(!text.contains("SHA3"));
@@ -49,8 +52,17 @@ mod tests {
     }
 
     #[test]
+    fn the_signature_is_made_over_what_leaves() {
+        let outgoing = sign(RECEIVED, &Tags::only("B"), Algorithms::ALL, b"merchant").unwrap();
+        let form = Form::parse(&outgoing.body).unwrap();
+        let names: Vec<_> = form.fields.iter().map(|field| String::from_utf8_lossy(&field.name).into_owned()).collect();
+        assert_eq!(names, ["REFNO", "B", "HASH", "SIGNATURE_SHA2_256", "SIGNATURE_SHA3_256"]);
+        assert_eq!(signature::check(&form.fields, b"merchant"), SignatureCheck::Right(Algorithms::ALL));
+    }
+
+    #[test]
     fn each_chosen_algorithm_signs_the_same_values() {
-        let outgoing = sign(RECEIVED, Algorithms::ALL, b"merchant").unwrap();
+        let outgoing = sign(RECEIVED, &Tags::All, Algorithms::ALL, b"merchant").unwrap();
         let form = Form::parse(&outgoing.body).unwrap();
         assert_eq!(signature::check(&form.fields, b"merchant"), SignatureCheck::Right(Algorithms::ALL));
         let order: Vec<_> = form.fields.iter().filter_map(|field| signature::algorithm_of(&field.name)).collect();

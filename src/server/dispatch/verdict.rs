@@ -15,6 +15,8 @@ pub struct Expectation<'a> {
     pub receipt: &'a ReceiptFacts,
     /// The merchant's secret key.
     pub key: &'a [u8],
+    /// The merchant's key before, while it is still valid: a receipt made with it counts.
+    pub old_key: Option<&'a [u8]>,
     /// The algorithms chosen for the URL.
     pub algorithms: Algorithms,
     /// The signatures in the message that was sent.
@@ -41,12 +43,23 @@ pub struct Verdict {
     /// `None`: confirmed.
     pub cause: Option<Cause>,
     pub detail: VerdictDetail,
+    /// With which key the receipt was made that confirmed.
+    pub made_with: Option<MadeWith>,
+}
+
+/// One of the two keys that are valid while a key is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MadeWith {
+    /// The merchant's key, which is the only one as a rule.
+    New,
+    /// The one before.
+    Old,
 }
 
 impl Verdict {
     /// A failure with one more sentence about it.
     pub fn failed(cause: Cause, note: impl Into<String>) -> Self {
-        Self { cause: Some(cause), detail: VerdictDetail { note: note.into(), ..VerdictDetail::default() } }
+        Self { cause: Some(cause), detail: VerdictDetail { note: note.into(), ..VerdictDetail::default() }, made_with: None }
     }
 }
 
@@ -59,9 +72,18 @@ pub fn judge(answer: &AnswerView<'_>, expected: &Expectation<'_>) -> Verdict {
             Finding::Malformed(_) | Finding::ErrorText(_) => None,
         })
     };
-    if let Some(found) = receipts().find(|found| is_strong_enough(found.algorithm, expected) && is_right(found, expected)) {
-        let note = format!("Confirmed by a {} receipt.", found.algorithm.label());
-        return Verdict { cause: None, detail: VerdictDetail { note, found: shown(found), ..VerdictDetail::default() } };
+    let right = |found: &FoundReceipt| {
+        if is_strong_enough(found.algorithm, expected) { key_of(found, expected) } else { None }
+    };
+    if let Some((found, made_with)) = receipts().find_map(|found| Some((found, right(found)?))) {
+        let key = match (made_with, expected.old_key) {
+            (_, None) => "",
+            (MadeWith::New, Some(_)) => " It was made with the new key.",
+            (MadeWith::Old, Some(_)) => " It was made with the old key, which is still valid.",
+        };
+        let note = format!("Confirmed by a {} receipt.{key}", found.algorithm.label());
+        let detail = VerdictDetail { note, found: shown(found), ..VerdictDetail::default() };
+        return Verdict { cause: None, detail, made_with: Some(made_with) };
     }
     let is_success = (200..300).contains(&answer.status);
     if is_success {
@@ -96,8 +118,10 @@ pub fn judge(answer: &AnswerView<'_>, expected: &Expectation<'_>) -> Verdict {
 /// Of a body without a receipt, as much is looked at to tell what it is.
 const SEARCHED: usize = 64 << 10;
 
-fn is_right(found: &FoundReceipt, expected: &Expectation<'_>) -> bool {
-    expected.receipt.is_confirmed_by(found, expected.key)
+/// The key that a receipt was made with, where that is one of ours.
+fn key_of(found: &FoundReceipt, expected: &Expectation<'_>) -> Option<MadeWith> {
+    let old = || expected.old_key.is_some_and(|old| expected.receipt.is_confirmed_by(found, old));
+    if expected.receipt.is_confirmed_by(found, expected.key) { Some(MadeWith::New) } else { old().then_some(MadeWith::Old) }
 }
 
 /// A receipt must be at least as strong as the weakest algorithm chosen for the URL: who chose SHA3 alone does not
@@ -122,11 +146,14 @@ fn wrong(found: &FoundReceipt, expected: &Expectation<'_>) -> Verdict {
         expected: signature::sign(found.algorithm, expected.key, &source),
         ..VerdictDetail::default()
     };
-    let verdict = |cause, note: String| Verdict { cause: Some(cause), detail: VerdictDetail { note, ..detail.clone() } };
+    let verdict =
+        |cause, note: String| Verdict { cause: Some(cause), detail: VerdictDetail { note, ..detail.clone() }, made_with: None };
     let is = |algorithm, key: &[u8], source: &[u8]| signature::verify(algorithm, key, source, &found.hash);
-    let is_source = |source: &[u8]| is(found.algorithm, expected.key, source);
+    let is_source = |source: &[u8]| {
+        is(found.algorithm, expected.key, source) || expected.old_key.is_some_and(|old| is(found.algorithm, old, source))
+    };
 
-    if is_right(found, expected) {
+    if key_of(found, expected).is_some() {
         let chosen = expected.algorithms.labels();
         return verdict(
             Cause::WrongAlgorithm,
@@ -177,10 +204,11 @@ fn wrong(found: &FoundReceipt, expected: &Expectation<'_>) -> Verdict {
     verdict(Cause::WrongReceipt, String::new())
 }
 
-type Edit = (fn(&[u8]) -> Vec<u8>, &'static str);
+/// Something done to a value, and how that is called.
+pub type Edit = (fn(&[u8]) -> Vec<u8>, &'static str);
 
 /// What frameworks do to values before a script sees them.
-const EDITS: [Edit; 5] = [
+pub const EDITS: [Edit; 5] = [
     (|value| value.trim_ascii().to_vec(), "trimmed"),
     (|value| replaced(value, &[("\\", "")]), "stripped of slashes"),
     (|value| replaced(value, &[("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;")]), "HTML-escaped"),
@@ -196,11 +224,13 @@ fn replaced(value: &[u8], pairs: &[(&str, &str)]) -> Vec<u8> {
     pairs.iter().fold(text, |text, (from, to)| text.replace(from, to)).into_bytes()
 }
 
-fn characters(value: &[u8]) -> usize {
+/// Characters of a text.
+pub fn characters(value: &[u8]) -> usize {
     String::from_utf8_lossy(value).chars().count()
 }
 
-fn utf16_units(value: &[u8]) -> usize {
+/// Units of a text in UTF-16, as Java, C# and JavaScript count them.
+pub fn utf16_units(value: &[u8]) -> usize {
     String::from_utf8_lossy(value).encode_utf16().count()
 }
 
@@ -324,6 +354,7 @@ fn script_error(body: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Tags;
     use crate::server::dispatch::sign::{Outgoing, sign};
     use proptest::prelude::*;
 
@@ -333,7 +364,7 @@ mod tests {
     fn outgoing(algorithms: Algorithms) -> Outgoing {
         let received =
             "REFNO=1&IPN_PID[]=7&IPN_PID[]=8&IPN_PNAME[]=+%C3%81lvaro+%22%5C%22+%26+co&IPN_PNAME[]=Other&IPN_DATE=20260301120000";
-        sign(received.as_bytes(), algorithms, KEY).unwrap()
+        sign(received.as_bytes(), &Tags::All, algorithms, KEY).unwrap()
     }
 
     fn judged(body: &str, status: u16, algorithms: Algorithms) -> Verdict {
@@ -342,6 +373,7 @@ mod tests {
         let expected = Expectation {
             receipt: &outgoing.receipt,
             key: KEY,
+            old_key: Some(b"old-key"),
             algorithms,
             signatures: &outgoing.signatures,
             body: &outgoing.body,
@@ -367,6 +399,19 @@ mod tests {
         assert_eq!(cause(&receipt), None);
         assert_eq!(cause(&format!("<html>Fatal error: x\n{receipt}")), None);
         assert_eq!(judged(&receipt, 500, Algorithms::MD5).cause, None, "the receipt is the proof, not the status");
+    }
+
+    #[test]
+    fn while_a_key_is_changed_either_confirms_and_the_verdict_says_which() {
+        let facts = outgoing(Algorithms::MD5).receipt;
+        for (key, made_with, word) in [(KEY, MadeWith::New, "new key"), (b"old-key", MadeWith::Old, "old key")] {
+            let verdict = judged(&facts.receipt(Algorithm::Sha2, key, DATE), 200, Algorithms::MD5);
+            assert_eq!((verdict.cause, verdict.made_with), (None, Some(made_with)));
+            assert!(verdict.detail.note.contains(word), "{}", verdict.detail.note);
+        }
+        let values: [&[u8]; 4] = [b"7", &facts.product_name, b"20260301120000", DATE.as_bytes()];
+        let slip = md5_over(&measured(&values, characters), b"old-key");
+        assert_eq!(cause(&slip), Some(Cause::CharacterLengths), "the reason is found whichever key it was");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! Pure: bytes and secrets in, facts or a reason out. Must not live here: servers and clients, the store, the clock.
 
+pub mod access;
 mod crypto;
 mod fields;
 mod json;
@@ -231,7 +232,8 @@ pub fn answer(preset: &Preset, outcome: Outcome) -> Option<Acknowledgement> {
             | RefusalReason::WrongSignature
             | RefusalReason::Stale
             | RefusalReason::WrongMerchant
-            | RefusalReason::WrongMode,
+            | RefusalReason::WrongMode
+            | RefusalReason::AddressNotAllowed,
         ) => own(&answers.refused),
         Outcome::Refused(RefusalReason::Malformed | RefusalReason::TooManyFields) => own(&answers.malformed),
         Outcome::Refused(_) => None,

@@ -55,6 +55,7 @@ pub fn router(panel: Panel) -> Router {
         metrics: services.metrics.clone(),
         base: services.base.trim_end_matches('/').to_owned(),
         asked: services.asked.clone(),
+        trusted_proxies: services.trusted_proxies.clone(),
     };
     let listeners = listener::router_with(services.store.clone(), services.clock.clone(), house);
     let session = middleware::from_fn_with_state(panel.services.clone(), session::current_user);
@@ -105,8 +106,13 @@ fn header(name: header::HeaderName, value: &'static str) -> SetResponseHeaderLay
 
 /// Reads no more of a body than forms have.
 async fn limit_body(request: Request, next: Next) -> Response {
-    if request.body().size_hint().lower() > MAX_FORM as u64 {
-        return (StatusCode::PAYLOAD_TOO_LARGE, "Forms of this panel are smaller than 64 KiB.\n").into_response();
+    let is_function = request.uri().path().starts_with("/rpc/");
+    let (limit, text) = match is_function {
+        true => (MAX_FORM, "Forms of this panel are smaller than 64 KiB.\n"),
+        false => (pages::MAX_POSTED, "What was pasted is too large; 256 KiB are taken.\n"),
+    };
+    if request.body().size_hint().lower() > limit as u64 {
+        return (StatusCode::PAYLOAD_TOO_LARGE, text).into_response();
     }
-    next.run(request.map(|body| Body::new(Limited::new(body, MAX_FORM)))).await
+    next.run(request.map(|body| Body::new(Limited::new(body, limit)))).await
 }

@@ -2,7 +2,7 @@
 
 use super::{Panel, assets, cookies};
 use crate::{
-    domain::Zone,
+    domain::{Zone, pages::flash::Posted},
     ui::shell::{Look, shell},
 };
 use axum::{
@@ -22,11 +22,30 @@ pub async fn server_function(State(panel): State<Panel>, request: Request) -> Re
     leptos_axum::handle_server_fns_with_context(move || provide_context(services.clone()), request).await.into_response()
 }
 
+/// Pages that show something about what is posted to them, by the last part of their addresses. They change nothing.
+const POSTED_PAGES: [&str; 2] = ["/check", "/test-order"];
+/// Largest form that is posted to a page, in bytes: a message of a hundred products, encoded once more.
+pub const MAX_POSTED: usize = 256 << 10;
+
 /// Every other address: the page that belongs to it, or the page that says there is none.
 pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")], "Pages are read with GET.\n").into_response();
-    }
+    let (request, posted) = match *request.method() {
+        Method::GET | Method::HEAD => (request, None),
+        Method::POST if POSTED_PAGES.iter().any(|page| request.uri().path().ends_with(page)) => {
+            let (mut parts, body) = request.into_parts();
+            let Ok(body) = axum::body::to_bytes(body, MAX_POSTED).await else {
+                return (StatusCode::PAYLOAD_TOO_LARGE, "What was pasted is too large; 256 KiB are taken.\n").into_response();
+            };
+            let fields = url::form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), value.into_owned()));
+            let posted = Posted(fields.collect());
+            parts.method = Method::GET;
+            (Request::from_parts(parts, axum::body::Body::empty()), Some(posted))
+        }
+        _ => {
+            let text = "Pages are read with GET.\n";
+            return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")], text).into_response();
+        }
+    };
     let flash = cookies::read_flash(&panel.services.store, request.headers());
     let manifest = assets::manifest();
     let options = LeptosOptions::builder().output_name(manifest.script.clone()).site_pkg_dir("pkg").build();
@@ -45,6 +64,9 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
         provide_context(services.clone());
         provide_context(look.clone());
         provide_context(flash.clone().unwrap_or_default());
+        if let Some(posted) = &posted {
+            provide_context(posted.clone());
+        }
         let response = expect_context::<ResponseOptions>();
         if let Some(policy) = use_nonce().and_then(|nonce| HeaderValue::from_str(&policy(&nonce)).ok()) {
             response.insert_header(header::CONTENT_SECURITY_POLICY, policy);

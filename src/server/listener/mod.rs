@@ -32,8 +32,14 @@ use axum::{
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString as _};
 use futures::future::join_all;
+use ipnet::IpNet;
 use jiff::fmt::strtime;
-use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 use tokio::sync::Notify;
 
 /// Largest message, in bytes. A full order has about 2.5 kB; a hundred products about 60 kB.
@@ -97,11 +103,19 @@ pub struct House {
     pub base: String,
     /// Wakes whoever asks gateways back.
     pub asked: Arc<Notify>,
+    /// Proxies whose word about the sender's address is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 impl Default for House {
     fn default() -> Self {
-        Self { gateways: Gateways::shared(), metrics: Arc::default(), base: String::new(), asked: Arc::default() }
+        Self {
+            gateways: Gateways::shared(),
+            metrics: Arc::default(),
+            base: String::new(),
+            asked: Arc::default(),
+            trusted_proxies: Arc::new([]),
+        }
     }
 }
 
@@ -156,7 +170,8 @@ async fn receive<K: Keeper>(
     let (begun, received_at) = (Instant::now(), state.clock.now());
     let (parts, body) = request.into_parts();
     let head = || render_head(&parts);
-    let inbound = Inbound { received_at, peer: peer.ip().to_canonical().to_compact_string() };
+    let client = gateway::access::client(peer, &parts.headers, &state.house.trusted_proxies);
+    let inbound = Inbound { received_at, client, peer: client.to_compact_string() };
     let listener = state.keeper.listener(&key);
     let is_known = listener.as_ref().is_some_and(|listener| listener.enabled);
     let body = match read_body(body, if is_known { MAX_BODY } else { REFUSED_BODY_KEPT }).await {
@@ -203,6 +218,8 @@ async fn receive<K: Keeper>(
 
 struct Inbound {
     received_at: Timestamp,
+    /// Whoever sent it, behind the proxies that are trusted.
+    client: IpAddr,
     peer: CompactString,
 }
 
@@ -231,6 +248,7 @@ impl<K: Keeper> ListenerState<K> {
         if !listener.enabled {
             return Err(Refused::because(RefusalReason::ListenerOff).into());
         }
+        gateway::access::check(&listener.options, inbound.client, &parts.headers)?;
         let preset = preset.ok_or(Refused::because(RefusalReason::UnknownGateway))?;
         let verified = {
             let date = receipt_date(inbound.received_at);
@@ -278,6 +296,7 @@ impl<K: Keeper> ListenerState<K> {
                 body: body.clone(),
                 outgoing: event.outgoing,
                 facts: event.facts,
+                quiet: false,
             };
             waiting.push(self.keeper.accept(new));
         }
@@ -361,10 +380,17 @@ impl IntoResponse for Acknowledgement {
     }
 }
 
-/// What the sender of a refused message is told: the kind of refusal, not which part of a signature was wrong.
+/// What the sender of a refused message is told: of what proves it not which part was wrong; the panel tells that to the merchant.
 fn refuse_response(reason: RefusalReason) -> Response {
     let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    plain(status, format!("Refused: {}.\n", reason.label().to_lowercase()))
+    match status {
+        StatusCode::FORBIDDEN => plain(status, "Refused.\n"),
+        StatusCode::UNAUTHORIZED => {
+            let ask = HeaderValue::from_static("Basic realm=\"listener\", charset=\"UTF-8\"");
+            ([(header::WWW_AUTHENTICATE, ask)], plain(status, "Refused.\n")).into_response()
+        }
+        status => plain(status, format!("Refused: {}.\n", reason.label().to_lowercase())),
+    }
 }
 
 fn plain(status: StatusCode, text: impl Into<Body>) -> Response {

@@ -120,6 +120,7 @@ fn pairs(one: &str, many: &str, then: &[(String, String)], now: &[(String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Tags;
     use crate::server::{dispatch::sign::sign, store::Secret};
 
     const HEAD: &str = "POST /ipn?a=1 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: A\r\nQuittance-Attempt: 1\r\n";
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn nothing_differs_where_nothing_was_changed() {
-        let body = sign(b"REFNO=1&A[]=x&A[]=y", Algorithms::ALL, b"key").unwrap().body;
+        let body = sign(b"REFNO=1&A[]=x&A[]=y", &Tags::All, Algorithms::ALL, b"key").unwrap().body;
         let print = Secret::new("key").fingerprint();
         let now = sent("https://shop.example/ipn?a=1", HEAD, &body, &print);
         let later = HEAD.replace("Attempt: 1", "Attempt: 7");
@@ -150,8 +151,8 @@ mod tests {
 
     #[test]
     fn each_difference_has_its_line() {
-        let before = sign(b"REFNO=1&A=x&B=1", Algorithms::MD5, b"old").unwrap().body;
-        let after = sign(b"REFNO=1&A=y&C=", Algorithms::ALL, b"key").unwrap().body;
+        let before = sign(b"REFNO=1&A=x&B=1", &Tags::All, Algorithms::MD5, b"old").unwrap().body;
+        let after = sign(b"REFNO=1&A=y&C=", &Tags::All, Algorithms::ALL, b"key").unwrap().body;
         let print = Secret::new("key").fingerprint();
         let now = sent("https://new.example/", "POST / HTTP/1.1\r\nHost: new.example\r\nX-Shop: 1\r\n", &after, &print);
         let lines = compare(&sent("", HEAD, &before, ""), &now, b"key");

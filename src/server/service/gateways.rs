@@ -7,8 +7,12 @@ use crate::domain::{
 };
 use crate::server::{
     dispatch::client::{Target, certificates, to_pem},
-    gateway::{ADDRESS, Ask, CONFIRM_AUTHORITY, CONFIRM_BASE, MODE, PREVIOUS_SECRET, Preset},
+    gateway::{
+        ADDRESS, Ask, CONFIRM_AUTHORITY, CONFIRM_BASE, MODE, PREVIOUS_SECRET, Preset,
+        access::{ALLOW_FROM, BASIC_PASSWORD, BASIC_USER, networks},
+    },
 };
+use ipnet::IpNet;
 use std::{collections::BTreeMap, sync::Arc};
 
 impl Services {
@@ -103,7 +107,36 @@ fn asks(preset: &Preset) -> Vec<Ask> {
             unused: false,
         });
     }
+    asks.extend(access(preset));
     asks
+}
+
+/// Who may post, whatever the gateway. Its own addresses are only a suggestion: they change, and a message proves itself.
+fn access(preset: &Preset) -> [Ask; 3] {
+    let suggested = match preset.guide.addresses.as_slice() {
+        [] => String::new(),
+        addresses => format!(" {} names {}.", preset.label, addresses.join(", ")),
+    };
+    let ask = |name: &str, label: &str, hint: String, secret| Ask {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        hint,
+        secret,
+        required: false,
+        unused: false,
+    };
+    let networks =
+        format!("Addresses and networks, with commas between them; others are refused. Left empty, all may post.{suggested}");
+    [
+        ask(ALLOW_FROM, "Networks that may post", networks, false),
+        ask(
+            BASIC_USER,
+            "User name",
+            "Of gateways that can send one (basic authentication). Left empty, nobody is asked for one.".to_owned(),
+            false,
+        ),
+        ask(BASIC_PASSWORD, "Password", "It goes with the user name.".to_owned(), true),
+    ]
 }
 
 /// What a listener of this gateway is asked for; with what is stored.
@@ -114,6 +147,7 @@ pub(super) fn gateway_form(preset: &Preset, options: &GatewayOptions) -> Gateway
         let is_set = !stored.is_empty();
         GatewayAsk {
             long: ask.name == CONFIRM_AUTHORITY,
+            access: [ALLOW_FROM, BASIC_USER, BASIC_PASSWORD].contains(&ask.name.as_str()),
             name: ask.name,
             label: ask.label,
             hint: ask.hint,
@@ -219,6 +253,10 @@ pub(super) fn options(
         let value = match entered.get(&ask.name).map(|text| text.trim()) {
             Some("") if !ask.secret => None,
             None | Some("") => before.map(str::to_owned),
+            Some(text) if ask.name == ALLOW_FROM => mistakes.take(&field, networks(text).map(|found| listed(&found))),
+            Some(text) if ask.name == BASIC_USER && text.contains(':') => {
+                mistakes.take(&field, Err("A user name has no colon.".to_owned()))
+            }
             Some(text) if ask.name == CONFIRM_BASE => mistakes.take(&field, asked_at(text)),
             Some(text) if ask.name == CONFIRM_AUTHORITY => mistakes.take(&field, authority(text)),
             Some(text) => mistakes.take(&field, fields::secret(text)),
@@ -240,5 +278,18 @@ pub(super) fn options(
             None => {}
         }
     }
+    // Without the name nobody could log in, and emptying it is how people switch it off.
+    match (options.get(BASIC_USER).is_some(), options.get(BASIC_PASSWORD).is_some()) {
+        (true, false) => mistakes.add(&format!("options[{BASIC_PASSWORD}]"), "Enter the password that goes with the user name."),
+        (false, true) if entered.get(BASIC_PASSWORD).is_some_and(|text| !text.trim().is_empty()) => {
+            mistakes.add(&format!("options[{BASIC_USER}]"), "Enter the user name that goes with the password.");
+        }
+        (false, true) => drop(options.0.remove(BASIC_PASSWORD)),
+        _ => {}
+    }
     options
+}
+
+fn listed(networks: &[IpNet]) -> String {
+    networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,25 +1,9 @@
-//! Merchants and their secret keys.
+//! Merchants.
 
-use super::{ServiceError, ServiceResult, Services, fields, merchant_ref};
-use crate::domain::{AppError, id::MerchantId, pages::settings::MerchantRow};
-use crate::server::store::{Actor, Merchant, NewMerchant, Secret, StoreError, random};
+use super::{ServiceError, ServiceResult, Services, fields, keys::new_key, merchant_ref};
+use crate::domain::{AppError, pages::settings::MerchantRow};
+use crate::server::store::{Actor, Merchant, NewMerchant, Secret, StoreError};
 use std::sync::Arc;
-
-/// Letters and digits without those that are mistaken for one another.
-const KEY_LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
-const KEY_LENGTH: usize = 32;
-
-/// A new secret key: 32 letters and digits, some 185 bits.
-pub fn new_key() -> String {
-    // 57 letters into 256 values: a byte of the last, incomplete run is dropped, so that all letters are as likely.
-    let limit = 256 - 256 % KEY_LETTERS.len();
-    std::iter::repeat_with(random::<64>)
-        .flatten()
-        .filter(|byte| usize::from(*byte) < limit)
-        .take(KEY_LENGTH)
-        .map(|byte| char::from(KEY_LETTERS[usize::from(byte) % KEY_LETTERS.len()]))
-        .collect()
-}
 
 impl Services {
     /// Adds a merchant; gives it and its secret key, which is shown this once.
@@ -46,24 +30,6 @@ impl Services {
         Ok((merchant, key))
     }
 
-    /// Gives a merchant a new secret key: the one entered, or one made here. Gives the key, which is shown this once.
-    pub async fn change_key(
-        &self,
-        merchant: MerchantId,
-        key: Option<&str>,
-        actor: impl Into<Actor> + Send,
-    ) -> ServiceResult<String> {
-        let key = match key {
-            Some(key) => fields::secret(key).map_err(|message| AppError::field("secret_key", message))?,
-            None => new_key(),
-        };
-        let actor = actor.into();
-        let seen = actor.seen;
-        let saved = self.store.set_secret_key(merchant, Secret::new(key.clone()), actor).await;
-        self.or_conflict(merchant.get(), seen, saved).await?;
-        Ok(key)
-    }
-
     /// All merchants.
     pub async fn merchant_rows(&self) -> ServiceResult<Vec<MerchantRow>> {
         let settings = self.store.settings();
@@ -75,18 +41,5 @@ impl Services {
             created_at: ages.get(&merchant.id).copied().unwrap_or_default(),
         });
         Ok(rows.collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_long_and_differ() {
-        let (first, second) = (new_key(), new_key());
-        assert_eq!(first.len(), KEY_LENGTH);
-        assert_ne!(first, second);
-        assert!(first.bytes().all(|byte| KEY_LETTERS.contains(&byte)));
     }
 }

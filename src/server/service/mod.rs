@@ -4,18 +4,24 @@
 //! Checks what was entered, calls the store, and puts together what pages show. Must not live here: cookies, HTTP,
 //! HTML; who may do it (the caller has checked).
 
+pub mod alerts;
 pub mod audit;
 pub mod bulk;
+pub mod check;
 pub mod compare;
+pub mod content;
 pub mod dashboard;
 pub mod deliveries;
 pub mod exchanges;
 pub mod export;
 pub mod fields;
 pub mod gateways;
+pub mod keys;
+pub mod kit;
 pub mod listeners;
 pub mod merchants;
 pub mod orders;
+pub mod own_headers;
 pub mod people;
 pub mod resend;
 pub mod search;
@@ -37,6 +43,7 @@ use crate::server::{
     store::{Merchant, Store, StoreError},
     telemetry::Metrics,
 };
+use ipnet::IpNet;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -59,6 +66,8 @@ pub struct Services {
     pub base: String,
     /// Wakes whoever asks gateways back.
     pub asked: Arc<Notify>,
+    /// Proxies whose word about a sender's address is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// Why a service did not do what was asked.

@@ -3,7 +3,7 @@
 use super::fields::Mistakes;
 use crate::domain::{
     RetrySchedule, Terms,
-    terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, OWN},
+    terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT, OWN},
 };
 use crate::server::dispatch::client::{certificates, to_pem};
 
@@ -19,6 +19,10 @@ pub struct TermsForm {
     pub shadow: bool,
     /// Certificates as PEM.
     pub authority: String,
+    /// Seconds.
+    pub timeout: String,
+    /// It has triggers of its own: these statuses, with commas between.
+    pub triggers: Option<String>,
 }
 
 impl TermsForm {
@@ -27,6 +31,7 @@ impl TermsForm {
         let at_a_time = "how many requests the URL gets at a time";
         let a_second = "how many requests the URL gets a second";
         // In the order of the form, whose first wrong field gets the focus.
+        let triggers = self.triggers.as_ref().and_then(|text| mistakes.take("triggers", super::content::triggers(text)));
         let retries = match self.retries.trim() {
             "" => Some(RetrySchedule::default()),
             OWN => mistakes.take("own_delays", RetrySchedule::own(&self.own_delays).map_err(|error| error.to_string())),
@@ -37,6 +42,8 @@ impl TermsForm {
         }
         let max_in_flight = mistakes.take("max_in_flight", number(at_a_time, &self.max_in_flight, MAX_IN_FLIGHT)).flatten();
         let rate_per_second = mistakes.take("rate_per_second", number(a_second, &self.rate_per_second, MAX_RATE)).flatten();
+        let to_answer = "how many seconds the URL has to answer";
+        let timeout = mistakes.take("timeout", number(to_answer, &self.timeout, MAX_TIMEOUT)).flatten();
         let authority = if self.authority.trim().is_empty() {
             None
         } else {
@@ -48,6 +55,8 @@ impl TermsForm {
             retries: retries.unwrap_or_default(),
             shadow: self.shadow,
             authority: authority.map(|found| to_pem(&found)).unwrap_or_default(),
+            timeout,
+            triggers,
         }
     }
 }
@@ -95,9 +104,19 @@ mod tests {
             own_delays: "1m, 5m".to_owned(),
             shadow: true,
             authority: String::new(),
+            timeout: "7".to_owned(),
+            triggers: Some("COMPLETE".to_owned()),
         };
         let retries = RetrySchedule::Own([60, 300].into());
-        let terms = Terms { max_in_flight: 8, rate_per_second: Some(1_000), retries, shadow: true, authority: String::new() };
+        let terms = Terms {
+            max_in_flight: 8,
+            rate_per_second: Some(1_000),
+            retries,
+            shadow: true,
+            authority: String::new(),
+            timeout: Some(7),
+            triggers: Some("COMPLETE".parse().unwrap()),
+        };
         assert_eq!(read(&form), Ok(terms.clone()));
         assert_eq!(read(&TermsForm { retries: "1m,5m".to_owned(), own_delays: String::new(), ..form }), Ok(terms));
     }
@@ -118,11 +137,15 @@ mod tests {
             own_delays: "4s".to_owned(),
             shadow: false,
             authority: "-----BEGIN RSA PRIVATE KEY-----".to_owned(),
+            timeout: "41".to_owned(),
+            triggers: Some(String::new()),
         };
         let errors = read(&form).unwrap_err();
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["own_delays", "max_in_flight", "rate_per_second", "authority"]);
-        for (error, cure) in errors.iter().zip(["at least 5 seconds", "1 to 256", "1 to 1000", "certificate alone"]) {
+        assert_eq!(fields, ["triggers", "own_delays", "max_in_flight", "rate_per_second", "timeout", "authority"]);
+        for (error, cure) in
+            errors.iter().zip(["at least one", "at least 5 seconds", "1 to 256", "1 to 1000", "1 to 40", "certificate alone"])
+        {
             assert!(error.message.contains(cure), "{}", error.message);
         }
         let unknown = read(&TermsForm { retries: "weekly".to_owned(), ..TermsForm::default() }).unwrap_err();

@@ -1,69 +1,77 @@
-//! *Place TEST order*: a notification with TEST_ORDER=1 and the fields of a real order, sent on like any other.
+//! TEST orders: a notification like a gateway's, composed by a person, marked as a test, and sent like any other: to all
+//! URLs, to one alone, or in through a listener.
 
 use super::{
-    ServiceResult, Services, fields,
-    wire_order::{Buyer, Item, WireOrder},
+    ServiceResult, Services, fields, shown,
+    wire_order::{Buyer, Item, WireOrder, moment},
 };
 use crate::domain::{
-    Algorithms, AppError, Gateway, Money, Timestamp, id::OrderId, money::Currency, pages::orders::TEST_STATUSES,
+    Algorithms, AppError, Gateway, Money, RefusalReason, Tags, Timestamp,
+    id::{DeliveryId, ListenerId, OrderId, UrlId},
+    money::Currency,
+    pages::{orders::TEST_STATUSES, simulate::OrderPreview},
 };
 use crate::server::{
-    gateway::twocheckout,
-    ipn::Form,
-    store::{Actor, Merchant, NewNotification, Note},
+    dispatch::sign::{Outgoing, sign},
+    gateway::{self, Credentials, Event, Request, twocheckout},
+    ipn::{Form, signature},
+    store::{Acceptance, Actor, Listener, Merchant, NewNotification, NewResend, Note, NotificationUrl, random},
 };
+use http::{HeaderMap, Method};
+use std::sync::Arc;
 
-/// What somebody enters for a TEST order.
-#[derive(Debug, Clone, Default)]
-pub struct TestOrderForm {
-    /// As the gateway names it.
-    pub status: String,
-    pub product: String,
-    pub amount: String,
-    pub currency: String,
-    pub email: String,
-    /// Empty for a new order; else the order that this is the next step of.
-    pub reference: String,
+pub use crate::domain::pages::simulate::OrderDraft as TestOrderForm;
+
+/// Most products of a TEST order.
+const MAX_PRODUCTS: usize = 20;
+
+/// What became of a TEST order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placed {
+    /// It is on its way like any other.
+    Order(OrderId),
+    /// It went to one URL alone; the number of the attempt, once it was made.
+    To(DeliveryId, Option<u32>),
+    /// It came in through a listener, which answered so.
+    Received(OrderId, String),
+}
+
+/// Where a TEST order goes.
+enum Way {
+    All,
+    Url(Arc<NotificationUrl>),
+    Listener(Arc<Listener>),
+}
+
+/// A product of the form.
+struct Product {
+    name: String,
+    price: Money,
+    quantity: u32,
+}
+
+/// A form that was read.
+struct Composed {
+    reference: String,
+    message: Form<'static>,
+    way: Way,
 }
 
 impl Services {
-    /// Places a TEST order; gives the order.
+    /// Places a TEST order.
     pub async fn place_test_order(
         &self,
         merchant: &Merchant,
         form: &TestOrderForm,
         actor: impl Into<Actor> + Send,
-    ) -> ServiceResult<OrderId> {
+    ) -> ServiceResult<Placed> {
         let actor = actor.into();
-        let mut mistakes = fields::Mistakes::default();
-        if !TEST_STATUSES.iter().any(|(status, _)| *status == form.status) {
-            mistakes.add("status", "Choose one of the statuses of the list.");
-        }
-        let product = mistakes.take("product", fields::name("a product name", &form.product));
-        let email = mistakes.take("email", fields::email(&form.email));
-        let currency = Currency::parse(&form.currency);
-        if currency.is_none() {
-            mistakes.add("currency", "Enter a currency code of three letters, such as USD.");
-        }
-        let amount = currency.and_then(|currency| Money::parse(&form.amount, currency)).filter(|amount| amount.minor >= 0);
-        if currency.is_some() && amount.is_none() {
-            mistakes.add("amount", "Enter an amount with a point, such as 49.90; no more decimals than the currency has.");
-        }
-        let reference = form.reference.trim();
-        if reference.len() > 40 || !reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            mistakes.add("reference", "A reference has up to 40 letters, digits and hyphens; leave it empty for a new order.");
-        }
-        if !reference.is_empty() && self.is_real_order(merchant, reference).await? {
-            mistakes
-                .add("reference", "This is the reference of a real order, which a TEST order must not change; choose another.");
-        }
-        mistakes.end()?;
-        let (Some(product), Some(email), Some(amount)) = (product, email, amount) else { return Err(AppError::NotFound.into()) };
-
         let now = self.clock.now();
-        let reference =
-            if reference.is_empty() { format!("T{}", now.millis().rem_euclid(100_000_000_000)) } else { reference.to_owned() };
-        let message = message(&reference, &form.status, &product, amount, &email, now);
+        let Composed { reference, message, way } = self.compose(merchant, form, now)?;
+        if self.is_real_order(merchant, &reference).await? {
+            let message = "This is the reference of a real order, which a TEST order must not change; choose another.";
+            return Err(AppError::field("reference", message).into());
+        }
         let facts = twocheckout::facts(&message).ok_or(AppError::NotFound)?;
         let new = NewNotification {
             merchant_id: merchant.id,
@@ -76,12 +84,166 @@ impl Services {
             body: message.encode().into(),
             outgoing: None,
             facts,
+            quiet: matches!(way, Way::Url(_)),
         };
-        let accepted = self.store.accept(new).await?;
+        let (action, detail) = ("order.test", form.status.clone());
+        let note = Note { merchant_id: Some(merchant.id), action, subject: reference, detail };
+        let placed = match way {
+            Way::All => {
+                let accepted = self.store.accept(new).await?;
+                Placed::Order(self.order_of(merchant, accepted).await?)
+            }
+            Way::Url(url) => {
+                let accepted = self.store.accept(new).await?;
+                let order_id = self.order_of(merchant, accepted).await?;
+                let resend = NewResend {
+                    notification_ids: vec![accepted.notification_id],
+                    order_id,
+                    url_ids: vec![url.id],
+                    debug: true,
+                    actor: actor.clone(),
+                    request_key: hex::encode(random::<8>()),
+                    at: now,
+                };
+                let made = self.store.resend(merchant.id, resend).await?;
+                let delivery = *made.delivery_ids.first().ok_or(AppError::NotFound)?;
+                Placed::To(delivery, self.wait_for_attempt(merchant, delivery).await?)
+            }
+            Way::Listener(listener) => {
+                let body = signed_for(&listener, &message);
+                let (event, signatures, answer) = self.take_in(&listener, &body, now)?;
+                let head = format!("POST /ipn/{} as a gateway would, by {}\r\n", listener.path_key, actor.name);
+                let (facts, outgoing) = (event.facts, event.outgoing);
+                let id = Some(listener.id);
+                let new = NewNotification { listener_id: id, signatures, head, body: body.into(), outgoing, facts, ..new };
+                let accepted = self.store.accept(new).await?;
+                let order_id = self.order_of(merchant, accepted).await?;
+                Placed::Received(order_id, answer)
+            }
+        };
+        self.store.note(note, actor).await?;
+        Ok(placed)
+    }
+
+    /// What a listener makes of a body, and what it answers.
+    fn take_in(&self, listener: &Listener, body: &[u8], now: Timestamp) -> Result<(Event, Algorithms, String), AppError> {
+        let refuses =
+            |reason: &str, detail: &str| AppError::field("to", format!("The listener would refuse it: {reason}. {detail}"));
+        let preset = self.gateways.get(listener.gateway).ok_or_else(|| refuses(RefusalReason::UnknownGateway.label(), ""))?;
+        let credentials =
+            Credentials { secret: listener.secret.reveal(), required: listener.required, options: &listener.options };
+        let (path, date) = (format!("/ipn/{}", listener.path_key), receipt_date(now));
+        let request = Request {
+            method: &Method::POST,
+            query: "",
+            headers: &HeaderMap::new(),
+            body,
+            url: [&self.base, &path],
+            now,
+            date: &date,
+        };
+        let verified =
+            gateway::verify(preset, credentials, &request).map_err(|refused| refuses(refused.reason.label(), &refused.detail))?;
+        let answer = verified.receipt.map(|receipt| receipt.body).unwrap_or_default();
+        let event = verified.events.into_iter().next().ok_or(AppError::NotFound)?;
+        Ok((event, verified.signatures, answer))
+    }
+
+    /// What a TEST order would look like on the wire, were it sent now.
+    pub fn preview_test_order(&self, merchant: &Merchant, form: &TestOrderForm) -> Result<OrderPreview, AppError> {
+        let now = self.clock.now();
+        let Composed { message, way, .. } = self.compose(merchant, form, now)?;
+        let settings = self.store.settings();
+        let (to, tags, algorithms, key) = match &way {
+            Way::Listener(listener) => {
+                (format!("the listener {}", listener.label), &Tags::All, listener.required, listener.secret.reveal())
+            }
+            Way::Url(url) => (url.label.clone(), &merchant.tags, url.algorithms, merchant.secret_key.reveal()),
+            Way::All => {
+                let first = settings.urls_of(merchant.id).first();
+                let to = first.map_or_else(|| "a URL with all algorithms".to_owned(), |url| url.label.clone());
+                (to, &merchant.tags, first.map_or(Algorithms::ALL, |url| url.algorithms), merchant.secret_key.reveal())
+            }
+        };
+        let encoded = message.encode();
+        let Outgoing { body, receipt, .. } = sign(&encoded, tags, algorithms, key).map_err(|_| AppError::NotFound)?;
+        let sent = Form::parse(&body).map_err(|_| AppError::NotFound)?;
+        let is_signature = |name: &[u8]| signature::algorithm_of(name).is_some();
+        let signatures = sent.fields.iter().filter(|field| is_signature(&field.name));
+        let signatures = signatures.map(|field| (String::from_utf8_lossy(&field.name).into_owned(), field.text().into_owned()));
+        Ok(OrderPreview {
+            to,
+            fields: shown::fields(&body),
+            source: String::from_utf8_lossy(&signature::source(&sent.fields)).into_owned(),
+            signatures: signatures.collect(),
+            receipts: algorithms.iter().map(|algorithm| receipt.receipt(algorithm, key, &receipt_date(now))).collect(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
+    }
+
+    /// Checks what was entered, and makes the message.
+    fn compose(&self, merchant: &Merchant, form: &TestOrderForm, now: Timestamp) -> Result<Composed, AppError> {
+        let mut mistakes = fields::Mistakes::default();
+        if !TEST_STATUSES.iter().any(|(status, _)| *status == form.status) {
+            mistakes.add("status", "Choose one of the statuses of the list.");
+        }
+        let email = match form.email.trim() {
+            "" => Some(String::new()),
+            text => mistakes.take("email", fields::email(text)),
+        };
+        let person = |field: &'static str, what: &str, text: &str, mistakes: &mut fields::Mistakes| match text.trim() {
+            "" => Some(String::new()),
+            text => mistakes.take(field, fields::name(what, text)),
+        };
+        let first_name = person("first_name", "the first name", &form.first_name, &mut mistakes);
+        let last_name = person("last_name", "the last name", &form.last_name, &mut mistakes);
+        let currency = Currency::parse(&form.currency);
+        if currency.is_none() {
+            mistakes.add("currency", "Enter a currency code of three letters, such as USD.");
+        }
+        let products = currency.map(|currency| products(form, currency, &mut mistakes)).unwrap_or_default();
+        let reference = form.reference.trim();
+        if reference.len() > 40 || !reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            mistakes.add("reference", "A reference has up to 40 letters, digits and hyphens; leave it empty for a new order.");
+        }
+        let way = self.way(merchant, form.to.trim());
+        if way.is_none() {
+            mistakes.add("to", "This is not in use any more; choose another.");
+        }
+        if let Some(Way::Listener(listener)) = &way
+            && !listener.enabled
+        {
+            mistakes.add("to", "This listener is switched off; switch it on, or choose another way.");
+        }
+        mistakes.end()?;
+        let (Some(email), Some(first_name), Some(last_name), Some(way)) = (email, first_name, last_name, way) else {
+            return Err(AppError::NotFound);
+        };
+        let reference =
+            if reference.is_empty() { format!("T{}", now.millis().rem_euclid(100_000_000_000)) } else { reference.to_owned() };
+        let buyer = Buyer { first_name: &first_name, last_name: &last_name, email: &email, ..TEST_BUYER };
+        let message = message(&reference, &form.status, &products, buyer, now);
+        Ok(Composed { reference, message, way })
+    }
+
+    fn way(&self, merchant: &Merchant, to: &str) -> Option<Way> {
+        let settings = self.store.settings();
+        if let Some(id) = to.strip_prefix("url-") {
+            let id: UrlId = id.parse().ok()?;
+            return settings.urls_of(merchant.id).iter().find(|url| url.id == id).cloned().map(Way::Url);
+        }
+        if let Some(id) = to.strip_prefix("listener-") {
+            let id: ListenerId = id.parse().ok()?;
+            // A message of ours is signed as 2Checkout signs; other gateways have their own simulator on the command line.
+            let is_it = |listener: &Arc<Listener>| listener.id == id && listener.gateway == Gateway::TwoCheckout;
+            return settings.listeners_of(merchant.id).into_iter().find(is_it).map(Way::Listener);
+        }
+        to.is_empty().then_some(Way::All)
+    }
+
+    async fn order_of(&self, merchant: &Merchant, accepted: Acceptance) -> ServiceResult<OrderId> {
         self.store.settled().await?;
         let stored = self.store.notification(merchant.id, accepted.notification_id).await?.ok_or(AppError::NotFound)?;
-        let (action, detail) = ("order.test", form.status.clone());
-        self.store.note(Note { merchant_id: Some(merchant.id), action, subject: reference, detail }, actor).await?;
         Ok(stored.order_id)
     }
 
@@ -91,40 +253,133 @@ impl Services {
     }
 }
 
-fn message(reference: &str, status: &str, product: &str, amount: Money, email: &str, at: Timestamp) -> Form<'static> {
-    let buyer = Buyer {
-        first_name: "Test",
-        last_name: "Order",
-        email,
-        street: "101 Main Street",
-        city: "New York",
-        state: "New York",
-        zip: "10001",
-        country: "United States of America",
-        country_code: "us",
-        language: "en",
-        ip_address: "192.0.2.1",
+/// The date of a receipt: `YYYYMMDDHHMMSS`, in UTC.
+pub(super) fn receipt_date(at: Timestamp) -> String {
+    moment(at, "%Y%m%d%H%M%S")
+}
+
+/// The message as the gateway of a listener signs it.
+fn signed_for(listener: &Listener, message: &Form<'_>) -> Vec<u8> {
+    let mut signed = message.clone();
+    let source = signature::source(&signed.fields);
+    for algorithm in listener.required.iter() {
+        let signature = signature::sign(algorithm, listener.secret.reveal(), &source);
+        signed.push(algorithm.field().as_bytes(), signature.into_bytes());
+    }
+    signed.encode()
+}
+
+/// The first product and the further ones.
+fn products(form: &TestOrderForm, currency: Currency, mistakes: &mut fields::Mistakes) -> Vec<Product> {
+    const AMOUNT: &str = "Enter an amount with a point, such as 49.90; no more decimals than the currency has.";
+    let price = |text: &str| Money::parse(text.trim(), currency).filter(|price| price.minor >= 0);
+    let quantity = |text: &str| match text.trim() {
+        "" => Some(1),
+        text => text.parse().ok().filter(|quantity| (1..=9_999).contains(quantity)),
     };
-    let items = [Item { id: "1", name: product, code: "TEST-1", quantity: 1, price: amount }];
+    let mut found = Vec::new();
+    let name = mistakes.take("product", product_name(&form.product));
+    let (first_price, first_quantity) = (price(&form.amount), quantity(&form.quantity));
+    if first_price.is_none() {
+        mistakes.add("amount", AMOUNT);
+    }
+    if first_quantity.is_none() {
+        mistakes.add("quantity", "Enter a number from 1 to 9999, or leave it empty.");
+    }
+    if let (Some(name), Some(price), Some(quantity)) = (name, first_price, first_quantity) {
+        found.push(Product { name, price, quantity });
+    }
+    for line in form.more_products.lines().filter(|line| !line.trim().is_empty()) {
+        let parts: Vec<&str> = line.split(';').collect();
+        let read = match parts[..] {
+            [name, amount] => product_name(name).ok().zip(price(amount)).map(|(name, price)| (name, price, Some(1))),
+            [name, amount, number] => {
+                product_name(name).ok().zip(price(amount)).map(|(name, price)| (name, price, quantity(number)))
+            }
+            _ => None,
+        };
+        let Some((name, price, Some(quantity))) = read else {
+            let shown: String = line.trim().chars().take(60).collect();
+            mistakes.add("more_products", format!("Write “{shown}” as Name; price; quantity, such as Second product; 10.00; 2."));
+            return found;
+        };
+        found.push(Product { name, price, quantity });
+    }
+    if found.len() > MAX_PRODUCTS {
+        mistakes.add("more_products", format!("A TEST order has at most {MAX_PRODUCTS} products; take some out."));
+    }
+    found
+}
+
+/// A product's name as it is: also spaces at its ends are a thing to try.
+fn product_name(text: &str) -> Result<String, String> {
+    fields::name("a product name", text).map(|_| text.trim_matches(['\r', '\n']).to_owned())
+}
+
+const TEST_BUYER: Buyer<'static> = Buyer {
+    first_name: "Test",
+    last_name: "Order",
+    email: "",
+    street: "101 Main Street",
+    city: "New York",
+    state: "New York",
+    zip: "10001",
+    country: "United States of America",
+    country_code: "us",
+    language: "en",
+    ip_address: "192.0.2.1",
+};
+
+fn message(reference: &str, status: &str, products: &[Product], buyer: Buyer<'_>, at: Timestamp) -> Form<'static> {
+    let names: Vec<_> = (1..=products.len()).map(|number| (number.to_string(), format!("TEST-{number}"))).collect();
+    let items: Vec<_> = products
+        .iter()
+        .zip(&names)
+        .map(|(product, (id, code))| Item { id, name: &product.name, code, quantity: product.quantity, price: product.price })
+        .collect();
     WireOrder { reference, external: "", status, buyer, items: &items, test: true, placed_at: at, at }.form()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::OrderStatus;
+    use crate::domain::{OrderStatus, pages::simulate::SAMPLES};
 
     #[test]
     fn a_test_order_has_the_fields_of_a_real_one() {
         let at = Timestamp::from_seconds(1_772_366_400);
-        let amount = Money::parse("49.90", Currency::parse("EUR").unwrap()).unwrap();
+        let price = Money::parse("49.90", Currency::parse("EUR").unwrap()).unwrap();
+        let products = [Product { name: "Täst".to_owned(), price, quantity: 1 }];
         for (status, _) in TEST_STATUSES {
-            let form = message("T1", status, "Täst", amount, "a@example.com", at);
+            let form = message("T1", status, &products, TEST_BUYER, at);
             assert!(form.fields.len() > 100);
             let facts = twocheckout::facts(&form).unwrap();
             assert!(facts.test && facts.status != OrderStatus::Unmapped, "{status}");
             assert_eq!(facts.amount.unwrap().minor.abs(), 4_990);
             assert_eq!(facts.event_at, Some(at));
+        }
+    }
+
+    #[test]
+    fn every_sample_can_be_sent() {
+        for (name, _) in SAMPLES {
+            let form = TestOrderForm::sample(name);
+            let mut mistakes = fields::Mistakes::default();
+            let found = products(&form, Currency::parse(&form.currency).unwrap(), &mut mistakes);
+            assert_eq!(mistakes.end(), Ok(()), "{name}");
+            assert_eq!(found.len(), if name == "several" { 3 } else { 1 }, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_product_is_named() {
+        let euro = Currency::parse("EUR").unwrap();
+        for line in ["Second", "Second; x", "Second; 1.00; 0", "; 1.00", "a; 1.00; 1; 1"] {
+            let form = TestOrderForm { more_products: line.to_owned(), ..TestOrderForm::sample("plain") };
+            let mut mistakes = fields::Mistakes::default();
+            products(&form, euro, &mut mistakes);
+            let Err(AppError::Invalid(errors)) = mistakes.end() else { panic!("{line}") };
+            assert_eq!(errors[0].field, "more_products");
         }
     }
 }

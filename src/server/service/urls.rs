@@ -1,8 +1,8 @@
 //! Notification URLs: what is entered, the check as the gateway does it, and what pages show.
 
-use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields, merchant_ref, terms::TermsForm};
+use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields, keys, merchant_ref, own_headers, terms::TermsForm};
 use crate::domain::{
-    Algorithms, AppError, Cause,
+    Algorithms, AppError, Cause, Terms,
     attempt::{UrlCheck, bounded_note},
     id::UrlId,
     pages::{
@@ -13,13 +13,14 @@ use crate::domain::{
 };
 use crate::server::{
     dispatch::{
-        attempt::USER_AGENT,
+        attempt::{USER_AGENT, own_headers as own_headers_of},
         client::{Outbound, Target},
     },
-    store::{Actor, Merchant, NotificationUrl, UrlDraft, UrlState},
+    store::{Actor, Merchant, NotificationUrl, OwnHeader, UrlDraft, UrlState},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
+use std::sync::Arc;
 
 /// What somebody enters for a notification URL.
 #[derive(Debug, Clone, Default)]
@@ -31,12 +32,14 @@ pub struct UrlForm {
     pub concurrent: bool,
     pub order_in_order: bool,
     pub held: bool,
+    /// Headers beside ours, a line each.
+    pub headers: String,
     pub terms: TermsForm,
 }
 
 impl Services {
-    /// Checks what was entered; the URL itself is not asked.
-    pub fn url_draft(&self, merchant: &Merchant, form: &UrlForm) -> Result<(UrlDraft, Target), AppError> {
+    /// Checks what was entered; the URL itself is not asked. `id` is that of a URL that is there already.
+    pub fn url_draft(&self, merchant: &Merchant, id: Option<UrlId>, form: &UrlForm) -> Result<(UrlDraft, Target), AppError> {
         let mut mistakes = fields::Mistakes::default();
         let target = mistakes.take("url", Target::parse(&form.url));
         let label = match (form.label.trim(), &target) {
@@ -51,11 +54,15 @@ impl Services {
         if !form.concurrent && !form.terms.max_in_flight.trim().is_empty() && terms.max_in_flight != DEFAULT_IN_FLIGHT {
             mistakes.add("max_in_flight", "Tick “Allow concurrent requests” to have several at a time, or leave this empty.");
         }
+        let known = self.store.settings();
+        let known = id.and_then(|id| known.url(id)).filter(|url| url.merchant_id == merchant.id);
+        let known = known.map_or(&[][..], |url| &url.headers);
+        let headers = mistakes.take("headers", own_headers::read(&form.headers, known));
         if form.is_default && form.terms.shadow {
             mistakes.add("shadow", "The default URL cannot be a shadow: nobody would be told when it fails.");
         }
         mistakes.end()?;
-        let (Some(target), Some(label)) = (target, label) else { return Err(AppError::NotFound) };
+        let (Some(target), Some(label), Some(headers)) = (target, label, headers) else { return Err(AppError::NotFound) };
         let draft = UrlDraft {
             merchant_id: merchant.id,
             label,
@@ -65,18 +72,37 @@ impl Services {
             concurrent: form.concurrent,
             order_in_order: form.order_in_order,
             held: form.held,
+            headers,
             terms,
             check: None,
         };
         Ok((draft, target))
     }
 
-    /// Asks a URL with GET, as the gateway does when one is saved there: it must answer 200. `authority`: certificates
-    /// that are trusted there beside the public ones.
-    pub async fn check_url(&self, target: &Target, authority: &str) -> UrlCheck {
-        let headers =
+    /// Another URL of the merchant that leads to the same address: each notification would arrive there twice.
+    pub fn url_twin(&self, merchant: &Merchant, id: Option<UrlId>, target: &Target) -> Option<String> {
+        let same = |url: &NotificationUrl| Target::parse(&url.url).is_ok_and(|other| other.is_same_as(target));
+        let settings = self.store.settings();
+        let twin = settings.urls_of(merchant.id).iter().find(|url| Some(url.id) != id && same(url))?;
+        Some(twin.label.clone())
+    }
+
+    /// A URL of a merchant that was not removed.
+    pub fn find_url(&self, merchant: &Merchant, id: UrlId) -> Result<Arc<NotificationUrl>, AppError> {
+        let settings = self.store.settings();
+        settings.url(id).filter(|url| url.merchant_id == merchant.id).cloned().ok_or(AppError::NotFound)
+    }
+
+    /// Asks a URL with GET, as the gateway does when one is saved there: it must answer 200.
+    pub async fn check_url(&self, target: &Target, headers: &[OwnHeader], terms: &Terms) -> UrlCheck {
+        let own = own_headers_of(headers);
+        let mut headers =
             vec![(header::USER_AGENT, HeaderValue::from_static(USER_AGENT)), (header::ACCEPT, HeaderValue::from_static("*/*"))];
-        let exchange = self.client.send(&Outbound { target, authority, method: Method::GET, headers, body: Bytes::new() }).await;
+        headers.retain(|(name, _)| own.iter().all(|(other, _)| other != name));
+        headers.extend(own);
+        let (authority, timeout) = (terms.authority.as_str(), terms.timeout);
+        let outbound = Outbound { target, authority, method: Method::GET, headers, body: Bytes::new(), timeout };
+        let exchange = self.client.send(&outbound).await;
         let at = self.clock.now();
         let answer = &exchange.answer;
         let (cause, note) = match (&exchange.failure, answer.status) {
@@ -115,6 +141,18 @@ impl Services {
         Ok(self.store.hold_url(merchant.id, id, held, actor).await?)
     }
 
+    /// Asks a URL again as it is saved, and keeps the result; not over what somebody changes about it meanwhile.
+    pub async fn check_again(&self, merchant: &Merchant, id: UrlId, actor: impl Into<Actor> + Send) -> ServiceResult<UrlCheck> {
+        let actor = actor.into();
+        let url = self.find_url(merchant, id)?;
+        let target = Target::parse(&url.url).map_err(|message| AppError::field("url", message))?;
+        let mut draft = draft_of(&url);
+        let check = self.check_url(&target, &draft.headers, &draft.terms).await;
+        draft.check = Some(check.clone());
+        self.save_url(Some(id), draft, actor.having_seen(Some(url.version))).await?;
+        Ok(check)
+    }
+
     /// Takes a URL out of use; what is open for it is cancelled.
     pub async fn remove_url(&self, merchant: &Merchant, id: UrlId, actor: impl Into<Actor> + Send) -> ServiceResult<()> {
         Ok(self.store.remove_url(merchant.id, id, actor).await?)
@@ -132,12 +170,12 @@ impl Services {
             view(url, state, pause)
         });
         let (default, urls): (Vec<_>, Vec<_>) = views.partition(|view| view.is_default);
-        let key = String::from_utf8_lossy(merchant.secret_key.reveal()).into_owned();
-        let key_hint =
-            key.chars().skip(key.chars().count().saturating_sub(if key.chars().count() > 8 { 4 } else { 1 })).collect();
         Ok(IpnSettings {
             merchant: merchant_ref(merchant),
-            key_hint,
+            key_hint: keys::hint(&merchant.secret_key),
+            old_key: self.old_key(merchant),
+            triggers: merchant.triggers,
+            tags: merchant.tags.clone(),
             version: merchant.version,
             default_url: default.into_iter().next(),
             urls,
@@ -157,6 +195,7 @@ pub fn draft_of(url: &NotificationUrl) -> UrlDraft {
         concurrent: url.concurrent,
         order_in_order: url.order_in_order,
         held: url.held,
+        headers: url.headers.clone(),
         terms: url.terms.clone(),
         check: None,
     }
@@ -167,7 +206,7 @@ pub fn hold_of(url: &NotificationUrl) -> Option<Hold> {
     url.held.then_some(Hold { since: url.held_at, cause: url.held_cause })
 }
 
-fn view(url: &NotificationUrl, state: UrlState, pause: Option<Pause>) -> UrlView {
+pub(super) fn view(url: &NotificationUrl, state: UrlState, pause: Option<Pause>) -> UrlView {
     UrlView {
         id: url.id,
         label: url.label.clone(),
@@ -179,6 +218,8 @@ fn view(url: &NotificationUrl, state: UrlState, pause: Option<Pause>) -> UrlView
         hold: hold_of(url),
         pause,
         terms: url.terms.clone(),
+        headers: own_headers::shown(&url.headers),
+        new_key_at: url.new_key_at,
         outstanding: state.outstanding() + state.held_back,
         confirmed: state.confirmed,
         failing: state.is_failing() && !url.held,

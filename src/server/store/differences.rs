@@ -1,12 +1,18 @@
 //! What a change of settings changes, for the audit log and for whoever was about to change the same.
 
-use super::{Listener, ListenerDraft, NotificationUrl, UrlDraft};
-use crate::domain::audit::{Differences, FieldChange};
+use super::{Alerts, Listener, ListenerDraft, Merchant, NotificationUrl, OwnHeader, UrlDraft};
+use crate::domain::{
+    Tags, Triggers,
+    audit::{Differences, FieldChange},
+};
 
 /// Of a notification URL. Not known where this process has not heard of the change before this one yet.
 pub(super) fn of_url(before: Option<&NotificationUrl>, version: i64, draft: &UrlDraft) -> Vec<FieldChange> {
     let Some(url) = before.filter(|url| url.version + 1 == version) else { return Vec::new() };
     let rate = |rate: Option<u16>| rate.map_or_else(|| "no limit".to_owned(), |rate| rate.to_string());
+    let own_triggers = |own: Option<Triggers>| own.map_or_else(|| "those of the merchant".to_owned(), Triggers::words);
+    let seconds = |own: Option<u16>| own.map_or_else(|| "as usual".to_owned(), |seconds| seconds.to_string());
+    let names = |own: &[OwnHeader]| own.iter().map(|header| header.name.as_str()).collect::<Vec<_>>().join(", ");
     Differences::default()
         .field("Name", &url.label, &draft.label)
         .field("URL", &url.url, &draft.url)
@@ -19,7 +25,39 @@ pub(super) fn of_url(before: Option<&NotificationUrl>, version: i64, draft: &Url
         .field("Requests a second", rate(url.terms.rate_per_second), rate(draft.terms.rate_per_second))
         .field("Try again", url.terms.retries.to_string(), draft.terms.retries.to_string())
         .flag("Shadow", url.terms.shadow, draft.terms.shadow)
+        .field("Own triggers", own_triggers(url.terms.triggers), own_triggers(draft.terms.triggers))
+        .field("Seconds to answer", seconds(url.terms.timeout), seconds(draft.terms.timeout))
+        .field("Headers of its own", names(&url.headers), names(&draft.headers))
+        .secret("Value of a header", values_differ(&url.headers, &draft.headers))
         .secret("Certificates of a private authority", url.terms.authority != draft.terms.authority)
+        .end()
+}
+
+/// Whether a header that was there before has another value now.
+fn values_differ(before: &[OwnHeader], now: &[OwnHeader]) -> bool {
+    let is_changed = |old: &OwnHeader| now.iter().any(|new| new.name.eq_ignore_ascii_case(&old.name) && new.value != old.value);
+    before.iter().any(is_changed)
+}
+
+/// Of what leaves for a merchant's URLs.
+pub(super) fn of_content(before: Option<&Merchant>, version: i64, triggers: Triggers, tags: &Tags) -> Vec<FieldChange> {
+    let Some(merchant) = before.filter(|merchant| merchant.version + 1 == version) else { return Vec::new() };
+    let fields = |tags: &Tags| tags.names().map_or_else(|| "all".to_owned(), |names| names.replace(',', ", "));
+    Differences::default()
+        .field("Triggers", merchant.triggers.words(), triggers.words())
+        .field("Response tags", fields(&merchant.tags), fields(tags))
+        .end()
+}
+
+/// Of where a merchant is told of trouble.
+pub(super) fn of_alerts(before: Option<&Merchant>, version: i64, alerts: Option<&Alerts>) -> Vec<FieldChange> {
+    let Some(merchant) = before.filter(|merchant| merchant.version + 1 == version) else { return Vec::new() };
+    let url = |alerts: Option<&Alerts>| alerts.map(|alerts| alerts.url.clone()).unwrap_or_default();
+    let after = |alerts: Option<&Alerts>| alerts.map(|alerts| alerts.after.to_string()).unwrap_or_default();
+    let old = merchant.alerts.as_ref();
+    Differences::default()
+        .field("Address for alerts", url(old), url(alerts))
+        .field("Seconds of failures", after(old), after(alerts))
         .end()
 }
 

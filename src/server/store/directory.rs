@@ -3,8 +3,9 @@
 
 use super::vault::Secret;
 use crate::domain::{
-    Algorithms, Cause, Gateway, GatewayOptions, Terms, Timestamp, Zone,
+    Algorithms, Cause, Gateway, GatewayOptions, Tags, Terms, Timestamp, Triggers, Zone,
     id::{ListenerId, MerchantId, UrlId},
+    order::OrderFacts,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,10 +18,66 @@ pub struct Merchant {
     pub slug: String,
     /// Signs what goes out.
     pub secret_key: Secret,
+    /// The key before, where it was kept.
+    pub old_key: Option<OldKey>,
+    /// Which statuses are sent to URLs that have no triggers of their own.
+    pub triggers: Triggers,
+    /// Which fields leave.
+    pub tags: Tags,
+    /// Where it is told that a URL fails.
+    pub alerts: Option<Alerts>,
     /// Grows with every change.
     pub version: i64,
     /// In which its moments are told.
     pub zone: Zone,
+}
+
+/// A merchant's key that has been replaced.
+#[derive(Debug, Clone)]
+pub struct OldKey {
+    pub key: Secret,
+    /// Until then it is as good as the new one. It is kept a while longer, to tell a script that still has it from one that
+    /// has no key of ours.
+    pub until: Timestamp,
+}
+
+/// A merchant's wish to be told of trouble.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alerts {
+    /// Gets the alerts, as signed JSON.
+    pub url: String,
+    /// Seconds that a URL must have failed.
+    pub after: u32,
+}
+
+impl Merchant {
+    /// A merchant with the settings of a new one.
+    pub fn new(id: MerchantId, name: String, slug: String, secret_key: Secret) -> Self {
+        Self {
+            id,
+            name,
+            slug,
+            secret_key,
+            old_key: None,
+            triggers: Triggers::ALL,
+            tags: Tags::All,
+            alerts: None,
+            version: 1,
+            zone: Zone::default(),
+        }
+    }
+
+    /// The key before, while it is still valid.
+    pub fn valid_old_key(&self, now: Timestamp) -> Option<&OldKey> {
+        self.old_key.as_ref().filter(|old| now < old.until)
+    }
+}
+
+/// A header that requests to a URL carry beside our own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnHeader {
+    pub name: String,
+    pub value: Secret,
 }
 
 /// An inbound page for one gateway connection.
@@ -61,6 +118,9 @@ pub struct NotificationUrl {
     pub held_at: Option<Timestamp>,
     /// Why no person but the server itself put it on hold.
     pub held_cause: Option<Cause>,
+    /// When its script first answered with the merchant's present key, while the one before is valid, too.
+    pub new_key_at: Option<Timestamp>,
+    pub headers: Vec<OwnHeader>,
     pub terms: Terms,
     /// Grows with every change.
     pub version: i64,
@@ -144,7 +204,16 @@ impl Directory {
         self.urls.values()
     }
 
-    /// A merchant's URLs, the default first: every one of them gets each notification.
+    /// The URLs that get a notification: those of its merchant whose triggers take its status.
+    pub fn takers(&self, merchant: MerchantId, facts: &OrderFacts) -> impl Iterator<Item = &Arc<NotificationUrl>> {
+        let of_merchant = self.merchant(merchant).map_or(Triggers::ALL, |merchant| merchant.triggers);
+        let takes = move |url: &&Arc<NotificationUrl>| {
+            url.terms.triggers.unwrap_or(of_merchant).takes(&facts.vendor_status, facts.status)
+        };
+        self.urls_of(merchant).iter().filter(takes)
+    }
+
+    /// A merchant's URLs, the default first.
     pub fn urls_of(&self, merchant: MerchantId) -> &[Arc<NotificationUrl>] {
         self.urls_of.get(&merchant).map_or(&[], Vec::as_slice)
     }

@@ -22,6 +22,7 @@ mod ids;
 mod inbound;
 mod indexes;
 mod pack;
+mod places;
 mod postgres;
 mod records;
 mod scope;
@@ -33,10 +34,11 @@ mod vault;
 mod verifying;
 mod wanted;
 
+pub use crate::domain::pages::settings::{AlertKind, AlertRow};
 pub use acts::{Actor, FormClaim, Link, NewUser, Note, SessionRecord, SessionView, UserRecord};
 pub use brake::Brake;
 pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
-pub use directory::{Directory, Listener, Merchant, NotificationUrl};
+pub use directory::{Alerts, Directory, Listener, Merchant, NotificationUrl, OldKey, OwnHeader};
 pub use error::StoreError;
 pub use feed::Feed;
 pub use found::*;
@@ -46,7 +48,7 @@ pub use story::{StandingRow, StoryEvent, StoryPart, StoryRows, StoryScope};
 pub use vault::{Secret, random};
 
 use crate::domain::{
-    Cause, Gateway, Money, Role, Timestamp, Zone,
+    Cause, Gateway, Money, Role, Tags, Timestamp, Triggers, Zone,
     id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId, VerifyingId, ViewId},
     pages::{
         audit::{AuditFilter, AuditRow},
@@ -348,6 +350,18 @@ forward! {
     /// end.
     pub async fn retain(&self, horizon: Horizon, cursor: RetentionCursor) -> (Removed, Option<RetentionCursor>);
 
+    /// Removes old keys whose validity ended before a moment; gives how many.
+    pub async fn forget_old_keys(&self, ended_before: Timestamp) -> u64;
+
+    // Alerts.
+
+    /// Takes the right to tell of a URL: `false` where it was told of after `last_before`, by this node or another.
+    pub async fn claim_alert(&self, url_id: UrlId, kind: AlertKind, at: Timestamp, last_before: Timestamp) -> bool;
+    /// Notes what became of an alert; without a cause it arrived.
+    pub async fn alert_result(&self, url_id: UrlId, status: Option<u16>, cause: Option<Cause>, note: String) -> ();
+    /// What was told last of each URL of a merchant.
+    pub async fn alerts_of(&self, merchant_id: MerchantId) -> HashMap<UrlId, AlertRow>;
+
     /// Deliveries that a URL's removal would cancel.
     pub async fn outstanding_of(&self, id: UrlId) -> u64;
 
@@ -471,7 +485,16 @@ forward_acts! {
     /// Ends a bulk resend: what was not made is not, what was not sent is cancelled. `false` where it had ended already.
     pub async fn cancel_bulk(&self, merchant_id: MerchantId, id: BulkId; actor) -> bool;
     pub async fn add_merchant(&self, new: NewMerchant; actor) -> MerchantId;
-    pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret; actor) -> ();
+    /// Gives a merchant a new key; the one before stays valid until a moment, and is kept a while longer.
+    pub async fn set_secret_key(&self, merchant_id: MerchantId, key: Secret, old_until: Timestamp; actor) -> ();
+    /// Ends the validity of a merchant's old key now; `false` where it had none that was valid.
+    pub async fn end_old_key(&self, merchant_id: MerchantId; actor) -> bool;
+    /// Notes that a URL's script answers with the new key; `false` where that was known, or no old key is valid.
+    pub async fn note_new_key(&self, id: UrlId; actor) -> bool;
+    /// Sets which statuses and which fields a merchant's URLs get.
+    pub async fn set_content(&self, merchant_id: MerchantId, triggers: Triggers, tags: Tags; actor) -> ();
+    /// Sets where a merchant is told of trouble.
+    pub async fn set_alerts(&self, merchant_id: MerchantId, alerts: Option<Alerts>; actor) -> ();
     /// Sets the zone in which a merchant's moments are told.
     pub async fn set_time_zone(&self, merchant_id: MerchantId, zone: Zone; actor) -> ();
     pub async fn add_listener(&self, draft: ListenerDraft, path_key: String; actor) -> ListenerId;

@@ -1,6 +1,6 @@
 //! What goes into the store and what comes out for the machinery. What pages read lives in `domain::pages`.
 
-use super::{StoreError, acts::Actor, vault::Secret};
+use super::{OwnHeader, StoreError, acts::Actor, vault::Secret};
 use crate::domain::{
     Algorithms, Cause, DeliveryState, Gateway, GatewayOptions, RefusalReason, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
@@ -37,6 +37,8 @@ pub struct NewNotification {
     /// The form that is sent on, where that is another.
     pub outgoing: Option<Bytes>,
     pub facts: OrderFacts,
+    /// It goes to no URL by itself: whoever stores it asks for the deliveries that he wants.
+    pub quiet: bool,
 }
 
 impl NewNotification {
@@ -319,6 +321,7 @@ pub struct UrlDraft {
     pub concurrent: bool,
     pub order_in_order: bool,
     pub held: bool,
+    pub headers: Vec<OwnHeader>,
     pub terms: Terms,
     /// How the URL check went, if there was one.
     pub check: Option<UrlCheck>,

@@ -3,6 +3,7 @@
 //! Must not live here: anything that knows a particular page.
 
 mod bytes;
+mod choice;
 mod conflict;
 mod form;
 mod icon;
@@ -14,12 +15,13 @@ mod text_area;
 mod time;
 
 pub use bytes::{Fields, Octets};
+pub use choice::{RightBadge, Tick, TickGroup, TriggerChoice};
 pub use conflict::{ConflictNote, Version, changes, save_label};
 pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, SelectField, TextField, note};
 pub use icon::Icon;
 pub use parts::{Address, Copy, Empty, Notice, Tone, WholeAddress, fact, wide};
 pub use personal::{Masked, MaskedNote, Reveal, Revealed};
-pub use standing::{HoldNote, PauseNote};
+pub use standing::{HoldNote, PauseNote, WentNowhere};
 pub use states::{DeliveryBadge, OrderBadge, ShadowBadge, Summary, TestBadge};
 pub use text_area::{LongText, ReadArea, TextArea};
 pub use time::{Ago, Moment, now, zone};

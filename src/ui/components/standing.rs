@@ -6,7 +6,7 @@ use crate::{
         pages::dashboard::{Hold, Pause},
     },
     ui::{
-        components::{now, zone},
+        components::{Icon, now, zone},
         format::{date, date_time, iso, time_of_day},
     },
 };
@@ -45,4 +45,15 @@ pub fn PauseNote(pause: Pause) -> impl IntoView {
             view! { <span class="cause" title="Its server answered with Retry-After.">"Left alone until "<TimeOfDay at=until/>", as its server asked"</span> }.into_any()
         }
     }
+}
+
+/// A notification was accepted and made no delivery.
+#[component]
+pub fn WentNowhere(vendor_status: String) -> impl IntoView {
+    let sentence = if vendor_status.is_empty() {
+        "No delivery was made: when it came there was no notification URL whose triggers take it.".to_owned()
+    } else {
+        format!("No delivery was made: when it came there was no notification URL whose triggers take {vendor_status}.")
+    };
+    view! { <p class="flag"><Icon name="alert"/>{sentence}" It is kept, and can be resent."</p> }
 }

@@ -16,6 +16,9 @@ pub fn TextArea(
     #[prop(optional, into)] hint: String,
     #[prop(optional)] placeholder: &'static str,
     #[prop(default = 5)] rows: u32,
+    /// It cannot be left empty; who sends it empty is told so.
+    #[prop(optional)]
+    required: bool,
 ) -> impl IntoView {
     let error = flash.error(name).map(str::to_owned);
     let focus = first_wrong(&flash) == Some(name);
@@ -24,7 +27,7 @@ pub fn TextArea(
     let described = if is_wrong { Some(format!("{name}-error")) } else { (!hint.is_empty()).then(|| format!("{name}-hint")) };
     view! {
         <div class="field" class:wrong=is_wrong>
-            <label for=name>{label}<span class="optional">"optional"</span></label>
+            <label for=name>{label}{(!required).then(|| view! { <span class="optional">"optional"</span> })}</label>
             <textarea
                 id=name
                 name=name

@@ -29,6 +29,7 @@ pub fn AttemptPage() -> impl IntoView {
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let attempt = read_attempt(slug.clone(), id?, number?).await?;
+        let may_try = viewer.may(Permission::PlaceTestOrder);
         let delivery = &attempt.delivery;
         let debug = if delivery.origin == Origin::Debug { " for debug" } else { "" };
         let title = format!("Attempt {}{debug} to {}", attempt.attempt.number, delivery.url_label);
@@ -53,7 +54,7 @@ pub fn AttemptPage() -> impl IntoView {
                     <FormNotes flash=any_flash()/>
                     <Revealed flash=any_flash()/>
                     {others(&attempt)}
-                    {verdict(&attempt)}
+                    {verdict(&attempt, may_try)}
                     {facts(&attempt)}
                     {receipt(&attempt)}
                     {request(&attempt, masked)}
@@ -177,17 +178,25 @@ fn again(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
     })
 }
 
-fn verdict(attempt: &Attempt) -> impl IntoView + use<> {
+fn verdict(attempt: &Attempt, may_try: bool) -> impl IntoView + use<> {
     match attempt.attempt.cause {
         None => view! { <Notice tone=Tone::Good title="Confirmed"><p>"The answer holds a valid read receipt."</p></Notice> }
             .into_any(),
         Some(cause) => {
             let note = attempt.detail.note.clone();
+            let help = cause.is_about_receipt().then(|| {
+                let slug = &attempt.merchant.slug;
+                let kit = format!("/m/{slug}/settings/urls/{}/kit", attempt.delivery.url_id);
+                let check = format!("/m/{slug}/check?delivery={}&number={}", attempt.delivery.id, attempt.attempt.number);
+                let check = may_try.then(|| view! { " · "<a href=check>"Try answers to this message"</a> });
+                view! { <p><a href=kit>"Ready listener code for this URL"</a>{check}</p> }
+            });
             view! {
                 <Notice tone=Tone::Bad title=cause.label()>
                     <p>{cause.sentence()}</p>
                     {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
                     <p><strong>"What to do: "</strong>{cause.cure()}</p>
+                    {help}
                 </Notice>
             }
             .into_any()

@@ -187,7 +187,7 @@ fn row(slug: &str, message: &InboundRow, listeners: &[ListenerChoice]) -> AnyVie
             let order = format!("/m/{slug}/orders/{}", row.order_id);
             let (tone, icon, word) = if row.repeats > 0 { ("calm", "retry", "Repeated") } else { ("good", "check", "Accepted") };
             let times = (row.repeats > 0).then(|| {
-                let text = format!("came again {}, and was acknowledged again", counted(row.repeats.into(), "time", "times"));
+                let text = format!("came again {}, was acknowledged again", counted(row.repeats.into(), "time", "times"));
                 view! { <span class="cause">{text}</span> }
             });
             let shown = if message_id.is_empty() { row.vendor_status.clone() } else { message_id.clone() };

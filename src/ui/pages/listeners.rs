@@ -278,7 +278,17 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
     let secret = form.has_secret.then(|| {
         view! { <TextField flash=flash.clone() name="secret" label=form.secret_label kind="password" required=is_new autocomplete="new-password" hint=secret_hint/> }
     });
-    let options: Vec<_> = form.options.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let (access, options): (Vec<_>, Vec<_>) = form.options.into_iter().partition(|ask| ask.access);
+    let options: Vec<_> = options.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let is_access = |name: &str| access.iter().any(|ask| name == format!("options[{}]", ask.name));
+    let is_open = access.iter().any(|ask| ask.is_set) || flash.errors.iter().any(|error| is_access(&error.field));
+    let access: Vec<_> = access.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let access = view! {
+        <details class="advanced" open=is_open>
+            <summary>"Who may post"</summary>
+            <div class="stack">{access}</div>
+        </details>
+    };
     let algorithms = form.has_algorithms.then(|| {
         view! {
             <AlgorithmChoice
@@ -298,6 +308,7 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
             {secret}
             {options}
             {algorithms}
+            {access}
             <Check name="enabled" label="Open" checked=enabled hint="Switched off, it refuses everything, and the gateway tries again later."/>
             <div class="actions"><button class="button primary">{save}</button></div>
         </form>

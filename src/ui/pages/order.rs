@@ -158,7 +158,7 @@ fn facts(order: &OrderRow, gateway: &str, masked: Option<Masked>) -> AnyView {
 /// Did each script get it? One sentence for each URL.
 fn scripts(story: &Story) -> AnyView {
     if story.urls.is_empty() {
-        return view! { <p class="muted">"It went to no URL: none was set up when its messages came."</p> }.into_any();
+        return view! { <p class="muted">"It went to no URL: when its messages came there was none whose triggers take them."</p> }.into_any();
     }
     let slug = &story.merchant.slug;
     let rows: Vec<_> = story.urls.iter().map(|url| script(slug, url)).collect();

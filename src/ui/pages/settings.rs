@@ -1,6 +1,12 @@
 //! *System settings › IPN settings*: the default IPN URL with the secret key, and the notification URLs.
 
-use super::{any_flash, deliveries::recover_address, flash_of, form_key, page, param, param_as, url_form::UrlForm, viewer_at};
+use super::{
+    any_flash,
+    deliveries::recover_address,
+    flash_of, page, param, param_as,
+    url_form::{CheckNote, UrlForm},
+    viewer_at,
+};
 use crate::{
     domain::{
         AppError,
@@ -15,8 +21,7 @@ use crate::{
     rpc::urls::read_settings,
     ui::{
         components::{
-            Address, Ago, Confirm, ConflictNote, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge,
-            TextField, Tone, Version, save_label,
+            Address, Ago, Confirm, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge, Tone,
         },
         format::{count, counted},
         shell::{Frame, Section},
@@ -26,11 +31,16 @@ use leptos::prelude::*;
 
 /// The tabs of the IPN settings.
 #[component]
-fn Tabs(slug: String, #[prop(into)] current: &'static str) -> impl IntoView {
+pub(super) fn Tabs(slug: String, #[prop(into)] current: &'static str) -> impl IntoView {
     let tab = |name: &'static str, label: &'static str| {
         view! { <a href=format!("/m/{slug}/settings/{name}") aria-current=(name == current).then_some("page")>{label}</a> }
     };
-    view! { <nav class="tabs" aria-label="IPN settings">{tab("ipn", "Default IPN URL")}{tab("urls", "Notification URLs")}</nav> }
+    view! {
+        <nav class="tabs" aria-label="IPN settings">
+            {tab("ipn", "Default IPN URL")}{tab("urls", "Notification URLs")}{tab("content", "What is sent")}
+            {tab("key", "Secret key")}{tab("alerts", "Alerts")}
+        </nav>
+    }
 }
 
 /// `/m/{merchant}/settings/ipn`
@@ -41,14 +51,7 @@ pub fn DefaultUrlPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let settings = read_settings(slug.clone()).await?;
         let all = any_flash();
-        let secret = all.secret.clone().map(|key| {
-            view! {
-                <Notice tone=Tone::Warn title="Copy the secret key now: it is shown this once">
-                    <p class="secret"><span class="code">{key.clone()}</span><Copy text=key what="secret key"/></p>
-                    <p>"Your scripts check with it that a notification is genuine, and sign their read receipts with it."</p>
-                </Notice>
-            }
-        });
+        let secret = all.secret.clone().map(|key| view! { <SecretNote key/> });
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Settings title="IPN settings">
                 <Tabs slug=slug.clone() current="ipn"/>
@@ -60,12 +63,15 @@ pub fn DefaultUrlPage() -> impl IntoView {
                         <FormNotes flash=Flash { notice: None, problem: None, ..flash_of("url") }/>
                         {if settings.may_change {
                             let url = settings.default_url.clone();
-                            view! { <UrlForm slug=slug.clone() url is_default=true flash=flash_of("url")/> }.into_any()
+                            view! { <UrlForm slug=slug.clone() url is_default=true inherited=settings.triggers flash=flash_of("url")/> }.into_any()
                         } else {
                             read_only(settings.default_url.as_ref())
                         }}
                     </section>
-                    {secret_key(&slug, &settings)}
+                    <section class="panel narrow" aria-labelledby="key">
+                        <h2 id="key">"Secret key"</h2>
+                        <p>"The key in use ends in "<span class="code">{format!("…{}", settings.key_hint)}</span>". "<a href=format!("/m/{slug}/settings/key")>"Change it, or see it again"</a>"."</p>
+                    </section>
                 </div>
             </Frame>
         }
@@ -87,45 +93,14 @@ fn read_only(url: Option<&UrlView>) -> AnyView {
     }
 }
 
-fn secret_key(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
-    let flash = flash_of("key");
-    let (slug, here) = (slug.to_owned(), slug.to_owned());
-    let version = settings.version;
-    let change = settings.may_change.then(|| {
-        view! {
-            <form id="own-key" method="post" action="/rpc/settings/key" class="stack">
-                <Hidden name="merchant" value=slug.clone()/>
-                <Version flash=flash.clone() version/>
-                {form_key()}
-                <TextField
-                    flash=flash.clone() name="secret_key" label="Own secret key" kind="password" required=true autocomplete="new-password"
-                    hint="The key that your scripts use already, for instance the one from your gateway's settings."
-                />
-            </form>
-            // Outside of the form: the dialog has one of its own, and forms do not nest.
-            <div class="actions">
-                <button class="button" form="own-key">{save_label(&flash, "Use this key")}</button>
-                <Confirm
-                    id="new-key" label="Generate a new key" icon="key" title="Generate a new secret key?" danger=true
-                    consequence="From this moment all notifications are signed with the new key. Scripts that still check with the old one refuse them until you change it there; nothing is lost, they are tried again."
-                    action="/rpc/settings/key" verb="Generate a new key"
-                >
-                    <Hidden name="merchant" value=slug/>
-                    <Hidden name="generate" value="true"/>
-                    <Version flash version/>
-                    {form_key()}
-                </Confirm>
-            </div>
-        }
-    });
+/// A secret key, shown this once.
+#[component]
+pub(super) fn SecretNote(key: String) -> impl IntoView {
     view! {
-        <section class="panel narrow" aria-labelledby="key">
-            <h2 id="key">"Secret key"</h2>
-            <p>"The key in use ends in "<span class="code">{format!("…{}", settings.key_hint)}</span>". It signs every notification to your scripts, and their read receipts."</p>
-            <FormNotes flash=Flash { notice: None, problem: None, ..flash_of("key") }/>
-            <ConflictNote flash=flash_of("key") page=format!("/m/{here}/settings/ipn")/>
-            {change}
-        </section>
+        <Notice tone=Tone::Warn title="Copy the secret key now: it goes when you leave this page">
+            <p class="secret"><span class="code">{key.clone()}</span><Copy text=key what="secret key"/></p>
+            <p>"Your scripts check with it that a notification is genuine, and sign their read receipts with it."</p>
+        </Notice>
     }
 }
 
@@ -144,6 +119,7 @@ pub fn UrlsPage() -> impl IntoView {
                 <Tabs slug=slug.clone() current="urls"/>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
+                    {flash_of("check").check.map(|check| view! { <CheckNote check title="The URL did not answer 200"/> })}
                     {url_list(&slug, &settings)}
                 </div>
             </Frame>
@@ -172,7 +148,6 @@ fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
                         <th scope="col">"State"</th>
                         <th scope="col">"Signed with"</th>
                         <th scope="col" class="number">"Outstanding"</th>
-                        <th scope="col">"Last check"</th>
                         <th scope="col"><span class="visually-hidden">"Actions"</span></th>
                     </tr>
                 </thead>
@@ -212,6 +187,8 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
                         {url.is_default.then(|| view! { " "<span class="badge quiet">"default"</span> })}
                     </span>
                     <Address text=url.url.clone() what="URL"/>
+                    <span class="muted">{check_word(url.check.as_ref())}</span>
+                    {url_links(slug, url, may_change)}
                 </div>
             </td>
             <td data-label="State">
@@ -223,15 +200,35 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
                 {url.pause.map(|pause| view! { <PauseNote pause/> })}
             </td>
             <td data-label="Signed with">
-                <div class="url-line"><span>{url.algorithms.labels()}</span><span class="muted">{requests}</span></div>
+                <div class="url-line">
+                    <span>{url.algorithms.labels()}</span><span class="muted">{requests}</span>
+                    {url.terms.triggers.map(|triggers| view! { <span class="muted">{format!("only {}", triggers.words())}</span> })}
+                </div>
             </td>
             <td data-label="Outstanding" class="number">{count(url.outstanding)}</td>
-            <td data-label="Last check">{check_word(url.check.as_ref())}</td>
             <td class="buttons">
                 {(url.failing && !may_change).then(|| view! { <div class="row-actions">{recover(slug, url)}</div> })}
                 {may_change.then(|| row_actions(slug, url, page, &name))}
             </td>
         </tr>
+    }
+}
+
+/// What can be tried with a URL.
+fn url_links(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<> {
+    let (test, kit) = (format!("/m/{slug}/test-order?to=url-{}", url.id), format!("/m/{slug}/settings/urls/{}/kit", url.id));
+    let (merchant, id) = (slug.to_owned(), url.id.to_string());
+    view! {
+        <span class="links">
+            {may_change.then(|| view! {
+                <a href=test>"Test this URL"</a>
+                <form method="post" action="/rpc/urls/check">
+                    <Hidden name="merchant" value=merchant/><Hidden name="id" value=id/>
+                    <button class="link">"Check again"</button>
+                </form>
+            })}
+            <a href=kit>"Receiver kit"</a>
+        </span>
     }
 }
 
@@ -241,10 +238,10 @@ fn recover(slug: &str, url: &UrlView) -> impl IntoView + use<> {
 
 fn check_word(check: Option<&UrlCheck>) -> AnyView {
     match check {
-        None => view! { <span class="muted">"not checked"</span> }.into_any(),
-        Some(UrlCheck { at, cause: None, .. }) => view! { "answered 200, "<Ago at=*at/> }.into_any(),
+        None => view! { "Not checked" }.into_any(),
+        Some(UrlCheck { at, cause: None, .. }) => view! { "Check: answered 200, "<Ago at=*at/> }.into_any(),
         Some(UrlCheck { at, cause: Some(cause), .. }) => {
-            view! { <span title=cause.sentence()>{cause.label()}</span>", "<Ago at=*at/> }.into_any()
+            view! { "Check: "<span title=cause.sentence()>{cause.label()}</span>", "<Ago at=*at/> }.into_any()
         }
     }
 }
@@ -300,6 +297,7 @@ async fn edit_page(slug: String, id: Option<UrlId>) -> Result<AnyView, AppError>
     if !settings.may_change {
         return Err(AppError::Forbidden);
     }
+    let inherited = settings.triggers;
     let url = match id {
         None => None,
         Some(id) => Some(settings.urls.into_iter().find(|url| url.id == id).ok_or(AppError::NotFound)?),
@@ -314,7 +312,7 @@ async fn edit_page(slug: String, id: Option<UrlId>) -> Result<AnyView, AppError>
         <Frame viewer merchant=Some(merchant) section=Section::Settings title crumbs>
             <div class="stack narrow">
                 <FormNotes flash=flash.clone()/>
-                <section class="panel"><UrlForm slug url is_default=false flash/></section>
+                <section class="panel"><UrlForm slug url is_default=false inherited flash/></section>
             </div>
         </Frame>
     }

@@ -11,7 +11,7 @@ use crate::{
         },
     },
     ui::{
-        components::{Ago, DeliveryBadge, Icon, Moment, OrderBadge, ShadowBadge, TestBadge, now},
+        components::{Ago, DeliveryBadge, Icon, Moment, OrderBadge, ShadowBadge, TestBadge, WentNowhere, now},
         format::{bytes, counted, span},
     },
 };
@@ -163,7 +163,7 @@ fn received(story: &Story, notification: &NotificationView, before: Option<Order
         {if is_sent {
             view! { <ul class="sent-on" aria-label="Sent on to">{deliveries}</ul> }.into_any()
         } else {
-            view! { <p class="flag"><Icon name="alert"/>"It went to no URL: none was set up when it came."</p> }.into_any()
+            view! { <WentNowhere vendor_status=notification.vendor_status.clone()/> }.into_any()
         }}
         {may_resend.then(|| view! { <div class="row-actions"><ResendLink slug notification=id/></div> })}
     }

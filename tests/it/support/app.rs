@@ -40,6 +40,8 @@ pub struct Setup {
     pub clock: Clock,
     /// Networks that are open besides public ones.
     pub networks: Vec<&'static str>,
+    /// Proxies that are believed.
+    pub trusted_proxies: Vec<&'static str>,
     /// Names that can be looked up, unless there is a resolver.
     pub names: HashMap<String, Vec<IpAddr>>,
     pub resolver: Option<Resolver>,
@@ -57,6 +59,7 @@ impl Default for Setup {
         Self {
             clock: Clock::system(),
             networks: vec!["127.0.0.0/8"],
+            trusted_proxies: Vec::new(),
             names: HashMap::new(),
             resolver: None,
             roots: Vec::new(),
@@ -209,6 +212,7 @@ async fn start(setup: &Setup, database: PathBuf) -> App {
         database,
         key_file,
         networks: setup.networks.iter().map(|network| network.parse().unwrap()).collect(),
+        trusted_proxies: setup.trusted_proxies.iter().map(|network| network.parse().unwrap()).collect(),
         keep: Default::default(),
         gateways: setup.gateways.clone(),
         public_url: setup.public_url.map(|url| url.parse().unwrap()),

@@ -77,7 +77,7 @@ impl Server {
         self.tell("start", "ready\n");
     }
 
-    #[allow(dead_code, reason = "the chaos runs do it")]
+    #[allow(dead_code, reason = "the load runs do not")]
     /// Lets it crash (an immediate shutdown: it recovers from its log) and start again.
     pub fn crash(&mut self) {
         self.tell("crash", "ready\n");

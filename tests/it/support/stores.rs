@@ -172,6 +172,7 @@ pub fn url_draft(merchant_id: MerchantId, url: &str) -> UrlDraft {
         concurrent: false,
         order_in_order: false,
         held: false,
+        headers: Vec::new(),
         terms: Terms::default(),
         check: None,
     }
@@ -191,5 +192,6 @@ pub fn received(merchant_id: MerchantId, listener_id: ListenerId, body: &str) ->
         body: body.to_owned().into(),
         outgoing: None,
         facts: quittance::server::gateway::twocheckout::facts(&form).unwrap(),
+        quiet: false,
     }
 }

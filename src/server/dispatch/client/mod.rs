@@ -134,11 +134,22 @@ pub struct Outbound<'a> {
     pub authority: &'a str,
     pub method: Method,
     /// Without `Host`, `Content-Length` and `Accept-Encoding`, which are set here.
+    /// The values of sensitive ones are left out of what is shown and kept.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
+    /// Seconds that the whole may take, where that is not the usual.
+    pub timeout: Option<u16>,
 }
 
 impl Outbound<'_> {
+    /// The limits of this request.
+    fn limits(&self, usual: Limits) -> Limits {
+        match self.timeout.map(|seconds| Duration::from_secs(u64::from(seconds))) {
+            None => usual,
+            Some(total) => Limits { total, first_byte: total, ..usual },
+        }
+    }
+
     /// The request line and headers as they go over the wire; of HTTP/2 as they would, were they text.
     pub fn head(&self, version: Version) -> String {
         let is_text = version < Version::HTTP_2;
@@ -148,7 +159,8 @@ impl Outbound<'_> {
         let length = (self.method == Method::POST).then(|| (header::CONTENT_LENGTH, HeaderValue::from(self.body.len())));
         for (name, value) in self.headers.iter().chain([&accepted]).chain(&length) {
             let name = if is_text { title_case(name.as_str()) } else { name.as_str().to_owned() };
-            let _ = write!(head, "{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes()));
+            let value = if value.is_sensitive() { "(not kept)".into() } else { String::from_utf8_lossy(value.as_bytes()) };
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         head
     }
@@ -203,7 +215,8 @@ impl Client {
     /// Sends one request and reads its answer.
     pub async fn send(&self, outbound: &Outbound<'_>) -> Exchange {
         let begun = Instant::now();
-        let deadline = begun + self.limits.total;
+        let limits = outbound.limits(self.limits);
+        let deadline = begun + limits.total;
         let mut exchange = Exchange {
             address: None,
             version: Version::HTTP_11,
@@ -329,7 +342,7 @@ impl Client {
         let begun = Instant::now();
         exchange.version = if matches!(sender, Sender::One(_)) { Version::HTTP_11 } else { Version::HTTP_2 };
         let request = outbound.request(exchange.version)?;
-        let answered = self.answered(&mut sender, request, outbound.body.len(), begun, deadline).await;
+        let answered = self.answered(&mut sender, request, outbound, begun, deadline).await;
         exchange.timings.wait = Some(micros(begun.elapsed()));
         let response = answered?;
         exchange.answer = head_of(&response);
@@ -353,11 +366,12 @@ impl Client {
         &self,
         sender: &mut Sender,
         request: Request<Full<Bytes>>,
-        size: usize,
+        outbound: &Outbound<'_>,
         begun: Instant,
         deadline: Instant,
     ) -> Result<Response<Incoming>, Failure> {
-        let first_byte_by = deadline.min(begun + self.limits.first_byte);
+        let (size, limits) = (outbound.body.len(), outbound.limits(self.limits));
+        let first_byte_by = deadline.min(begun + limits.first_byte);
         let late = || Failure::of(Cause::NoAnswer, format!("After {} seconds.", shown(begun.elapsed())));
         let answered = match sender {
             Sender::Many(many) => {
@@ -367,7 +381,7 @@ impl Client {
             Sender::One(one) => {
                 let before = one.sent.bytes();
                 let mut waiting = std::pin::pin!(one.sender.send_request(request));
-                let send_by = first_byte_by.min(begun + self.limits.send);
+                let send_by = first_byte_by.min(begun + limits.send);
                 match tokio::time::timeout_at(send_by.into(), &mut waiting).await {
                     Ok(answered) => answered,
                     Err(_) => {

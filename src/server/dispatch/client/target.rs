@@ -55,6 +55,13 @@ impl Target {
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         Ok(Self { tls, host, address, port, path, authority })
     }
+
+    /// Whether both lead to the same page; with and without encryption they do as a rule.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let usual = |target: &Self| target.port == if target.tls { 443 } else { 80 };
+        let ports = self.port == other.port || (usual(self) && usual(other));
+        ports && self.host == other.host && self.path == other.path
+    }
 }
 
 #[cfg(test)]

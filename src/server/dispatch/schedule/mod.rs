@@ -12,6 +12,8 @@ mod pace;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::url as test_url;
 
 pub use breaker::Signal;
 pub use table::Load;

@@ -143,6 +143,7 @@ async fn live(world: &Shared, script: &mut Script) -> End {
         clock: clock.clone(),
         metrics: Arc::default(),
         certificates: Default::default(),
+        guesses: Default::default(),
     };
     let mut dispatcher = Dispatcher::start(Arc::new(workshop), ears.jobs, ears.due);
     while script.steps > 0 {

@@ -432,4 +432,9 @@ impl Table for SimTable {
         .await?;
         Ok(was_held.await.unwrap_or(false))
     }
+
+    /// No key is changed in a simulation.
+    async fn note_new_key(&self, _: UrlId, _: String) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }

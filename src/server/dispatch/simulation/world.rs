@@ -236,6 +236,8 @@ impl World {
             held: false,
             held_at: None,
             held_cause: None,
+            new_key_at: None,
+            headers: Vec::new(),
             terms,
             version: 1,
         };
@@ -248,14 +250,7 @@ impl World {
     /// The settings as the dispatcher gets them.
     pub fn directory(&mut self) -> Arc<Directory> {
         self.version += 1;
-        let merchant = |id: &MerchantId| Merchant {
-            id: *id,
-            name: id.to_string(),
-            slug: id.to_string(),
-            secret_key: Secret::new(KEY),
-            version: 1,
-            zone: Default::default(),
-        };
+        let merchant = |id: &MerchantId| Merchant::new(*id, id.to_string(), id.to_string(), Secret::new(KEY));
         let urls = self.sites.values().filter(|site| !site.removed).map(|site| site.url.clone()).collect();
         Arc::new(Directory::new(self.version, self.merchants.iter().map(merchant).collect(), Vec::new(), urls))
     }

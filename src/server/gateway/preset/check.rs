@@ -2,10 +2,21 @@
 
 use super::{ADDRESS, BodyForm, CONFIRM_AUTHORITY, CONFIRM_BASE, Clock, MODE, PREVIOUS_SECRET, Preset, confirm};
 use crate::domain::money::Currency;
+use crate::server::gateway::access;
 use jiff::tz::Offset;
 
 /// Names that every listener has.
-const TAKEN: [&str; 6] = ["secret", PREVIOUS_SECRET, ADDRESS, MODE, CONFIRM_BASE, CONFIRM_AUTHORITY];
+const TAKEN: [&str; 9] = [
+    "secret",
+    PREVIOUS_SECRET,
+    ADDRESS,
+    MODE,
+    CONFIRM_BASE,
+    CONFIRM_AUTHORITY,
+    access::ALLOW_FROM,
+    access::BASIC_USER,
+    access::BASIC_PASSWORD,
+];
 
 /// Everything that a file can have wrong without being unreadable.
 pub(super) fn check(preset: &Preset) -> Result<(), String> {

@@ -32,7 +32,7 @@ pub(super) struct Table {
 use Kind::{Bytes, Flag, Integer, Node, Page, Rank, Sealed, Text};
 
 /// Everything that is copied row by row.
-pub(super) const TABLES: [Table; 23] = [
+pub(super) const TABLES: [Table; 24] = [
     Table {
         name: "merchant",
         target: "merchant",
@@ -41,6 +41,13 @@ pub(super) const TABLES: [Table; 23] = [
             ("name", Text),
             ("slug", Text),
             ("secret_key", Sealed("merchant.secret_key")),
+            ("old_key", Sealed("merchant.old_key")),
+            ("old_key_until", Integer),
+            ("triggers", Integer),
+            ("triggers_at", Integer),
+            ("tags", Text),
+            ("alert_url", Text),
+            ("alert_after", Integer),
             ("time_zone", Text),
             ("created_at", Integer),
             ("updated_at", Integer),
@@ -85,6 +92,11 @@ pub(super) const TABLES: [Table; 23] = [
             ("retries", Text),
             ("shadow", Flag),
             ("authority", Text),
+            ("triggers", Integer),
+            ("triggers_at", Integer),
+            ("timeout", Integer),
+            ("headers", Sealed("notification_url.headers")),
+            ("new_key_at", Integer),
             ("check_status", Text),
             ("check_note", Text),
             ("checked_at", Integer),
@@ -92,6 +104,18 @@ pub(super) const TABLES: [Table; 23] = [
             ("created_at", Integer),
             ("updated_at", Integer),
             ("version", Integer),
+        ],
+    },
+    Table {
+        name: "url_alert",
+        target: "url_alert",
+        columns: &[
+            ("url_id", Integer),
+            ("kind", Text),
+            ("told_at", Integer),
+            ("status", Integer),
+            ("cause", Text),
+            ("note", Text),
         ],
     },
     Table {

@@ -137,7 +137,8 @@ impl Draft {
             let new = &message.new;
             let parts = [Some(Bytes::from(new.head.clone())), Some(new.body.clone()), new.outgoing.clone()];
             places.push(segments.place(ids, parts.into_iter().flatten()));
-            deliveries.extend(directory.urls_of(message.new.merchant_id).iter().map(|url| Planned {
+            let takers = directory.takers(new.merchant_id, &new.facts).filter(|_| !new.quiet);
+            deliveries.extend(takers.map(|url| Planned {
                 id: DeliveryId(ids.next()),
                 notification_id: message.id,
                 url_id: url.id,

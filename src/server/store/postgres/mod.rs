@@ -4,7 +4,7 @@
 //! now the gateway is answered and the delivery starts). What attempts came to goes through `results`, in batches, too.
 //! `nodes` is who is there, `leases` who serves what, `keeper` the tasks that keep it so, `bus` what nodes tell each other;
 //! `line` is a connection that writes batches, `segments` the packed bytes, `connect` how connections are made (`nodelay`: that
-//! statements leave at once). `queue` and `sweeps` are the table of deliveries as the dispatcher reads it; `settings`, `urls`,
+//! statements leave at once). `queue` and `sweeps` are the table of deliveries as the dispatcher reads it; `settings`, `merchants`, `urls`,
 //! `people`, `resend`, `bulk`, `refusals`, `retention` change things; `orders`, `deliveries`, `jobs`, `overview` and `verify` read
 //! them; `balance` and `plans` look after the books and the indexes. All commits are `synchronous_commit=on`.
 //!
@@ -14,6 +14,7 @@
 mod accept;
 mod accounts;
 mod activity;
+mod alerts;
 mod audit;
 mod balance;
 mod bulk;
@@ -26,6 +27,7 @@ mod jobs;
 mod keeper;
 mod leases;
 mod line;
+mod merchants;
 mod nodelay;
 mod nodes;
 mod orders;

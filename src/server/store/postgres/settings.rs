@@ -9,51 +9,17 @@ use super::{
     rows::{moment, small, taken, text, word},
 };
 use crate::domain::{
-    Algorithms, Cause, GatewayOptions, Terms, Zone,
-    audit::Differences,
+    Algorithms, Cause, Tags, Terms, Triggers, Zone,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
-    Actor, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, StoreError,
-    acts::Changed,
-    differences,
-    slug::slug,
-    vault::{Secret, Vault},
+    Actor, Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey,
+    StoreError, acts::Changed, differences, places, slug::slug, vault::Vault,
 };
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, Transaction};
 use std::sync::Arc;
 
 pub(super) use crate::server::store::acts::Audit;
-
-fn merchant_place(id: i64) -> String {
-    format!("merchant.secret_key/{id}")
-}
-
-fn listener_place(id: i64) -> String {
-    format!("listener.secret/{id}")
-}
-
-fn options_place(id: i64) -> String {
-    format!("listener.options/{id}")
-}
-
-/// Opens what else a listener's gateway needs.
-fn options(vault: &Vault, id: i64, sealed: Option<&[u8]>) -> Result<GatewayOptions, StoreError> {
-    let Some(sealed) = sealed else { return Ok(GatewayOptions::default()) };
-    let place = options_place(id);
-    let opened = unseal(vault, &place, sealed)?;
-    serde_json::from_slice(opened.reveal()).map_err(|error| StoreError::Corrupt(format!("{place}: {error}")))
-}
-
-/// Seals what else a listener's gateway needs.
-fn seal_options(vault: &Vault, id: i64, options: &GatewayOptions) -> Result<Vec<u8>, StoreError> {
-    let text = serde_json::to_vec(options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(vault.seal(&options_place(id), &text))
-}
-
-fn unseal(vault: &Vault, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
-    vault.unseal(place, sealed).ok_or_else(|| StoreError::Corrupt(format!("{place} does not open with the key file")))
-}
 
 /// Reads the directory in one consistent view.
 pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, StoreError> {
@@ -61,17 +27,28 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     let version: Option<String> =
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
-    for row in sqlx::query("SELECT id, name, slug, secret_key, version, time_zone FROM merchant").fetch_all(&mut *tx).await? {
+    let query = sqlx::query(
+        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone
+         FROM merchant",
+    );
+    for row in query.fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
-        let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
+        let old = row.try_get::<Option<&[u8]>, _>(4)?.map(|sealed| places::unseal(vault, &places::old_key(id), sealed));
+        let until = moment(&row, 5)?.unwrap_or_default();
+        let alert_url: Option<String> = row.try_get(8)?;
+        let after = small(&row, 9)?;
         merchants.push(Merchant {
             id: MerchantId(id),
             name: row.try_get(1)?,
             slug: row.try_get(2)?,
-            secret_key,
-            version: row.try_get(4)?,
+            secret_key: places::unseal(vault, &places::secret_key(id), row.try_get(3)?)?,
+            old_key: old.transpose()?.map(|key| OldKey { key, until }),
+            triggers: row.try_get::<Option<i64>, _>(6)?.map_or(Triggers::ALL, Triggers::from_bits),
+            tags: row.try_get::<Option<&str>, _>(7)?.map_or(Tags::All, Tags::only),
+            alerts: alert_url.map(|url| Alerts { url, after }),
+            version: row.try_get(10)?,
             // A zone that this machine does not know does not keep the server from starting.
-            zone: Zone::parse(row.try_get(5)?).unwrap_or_default(),
+            zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),
         });
     }
     let mut listeners = Vec::new();
@@ -86,22 +63,24 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             gateway: word("listener.gateway", row.try_get(2)?)?,
             label: row.try_get(3)?,
             path_key: row.try_get(4)?,
-            secret: unseal(vault, &listener_place(id), row.try_get(5)?)?,
+            secret: places::unseal(vault, &places::listener(id), row.try_get(5)?)?,
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
             version: row.try_get(8)?,
-            options: options(vault, id, row.try_get(9)?)?,
+            options: places::options_of(vault, id, row.try_get(9)?)?,
         });
     }
     let mut urls = Vec::new();
     let query = sqlx::query(
         "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
-             held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority, version
+             held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority,
+             triggers, timeout, headers, new_key_at, version
          FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id",
     );
     for row in query.fetch_all(&mut *tx).await? {
+        let id: i64 = row.try_get(0)?;
         urls.push(NotificationUrl {
-            id: UrlId(row.try_get(0)?),
+            id: UrlId(id),
             merchant_id: MerchantId(row.try_get(1)?),
             label: row.try_get(2)?,
             url: row.try_get(3)?,
@@ -112,14 +91,18 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             held: row.try_get(8)?,
             held_at: moment(&row, 9)?,
             held_cause: row.try_get::<Option<&str>, _>(10)?.and_then(Cause::from_code),
+            new_key_at: moment(&row, 19)?,
+            headers: places::headers_of(vault, id, row.try_get(18)?)?,
             terms: Terms {
                 max_in_flight: small(&row, 11)?,
                 rate_per_second: row.try_get::<Option<i64>, _>(12)?.and_then(|rate| rate.try_into().ok()),
                 retries: word("notification_url.retries", row.try_get(13)?)?,
                 shadow: row.try_get(14)?,
                 authority: row.try_get(15)?,
+                triggers: row.try_get::<Option<i64>, _>(16)?.map(Triggers::from_bits),
+                timeout: row.try_get::<Option<i64>, _>(17)?.and_then(|seconds| seconds.try_into().ok()),
             },
-            version: row.try_get(16)?,
+            version: row.try_get(20)?,
         });
     }
     tx.commit().await?;
@@ -203,7 +186,7 @@ impl Core {
             .bind(id)
             .bind(text(&new.name))
             .bind(slug)
-            .bind(self.vault.seal(&merchant_place(id), new.secret_key.reveal()))
+            .bind(self.vault.seal(&places::secret_key(id), new.secret_key.reveal()))
             .bind(now)
             .execute(&mut *tx)
             .await
@@ -220,37 +203,6 @@ impl Core {
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await?;
         Ok(merchant_id)
-    }
-
-    pub(in crate::server::store) async fn set_secret_key(
-        &self,
-        merchant_id: MerchantId,
-        key: Secret,
-        actor: Actor,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
-        let known = sqlx::query_scalar("SELECT version FROM merchant WHERE id = $1 FOR UPDATE").bind(merchant_id.0);
-        actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
-        let changed: Option<(String, i64)> = sqlx::query_as(
-            "UPDATE merchant SET secret_key = $1, updated_at = $2, version = version + 1 WHERE id = $3 RETURNING name, version",
-        )
-        .bind(self.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
-        .bind(self.clock.now().0)
-        .bind(merchant_id.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;
-        let fields = Differences::default().secret("Secret key", true).end();
-        let entry = Audit {
-            actor: &actor,
-            merchant_id: Some(merchant_id),
-            action: "merchant.secret-key",
-            subject,
-            detail: String::new(),
-            change: Some(Changed { id: merchant_id.0, version, fields }),
-        };
-        self.audit(&mut tx, entry).await?;
-        self.commit_settings(tx).await
     }
 
     pub(in crate::server::store) async fn add_listener(
@@ -271,11 +223,11 @@ impl Core {
         .bind(draft.gateway.name())
         .bind(text(&draft.label))
         .bind(path_key)
-        .bind(self.vault.seal(&listener_place(id), secret.reveal()))
+        .bind(self.vault.seal(&places::listener(id), secret.reveal()))
         .bind(draft.required.bits())
         .bind(draft.enabled)
         .bind(self.clock.now().0)
-        .bind(draft.options.as_ref().map(|options| seal_options(&self.vault, id, options)).transpose()?)
+        .bind(places::sealed_options(&self.vault, id, draft.options.as_ref())?)
         .execute(&mut *tx)
         .await
         .map_err(|error| taken(error, "this listener address"))?;
@@ -291,7 +243,7 @@ impl Core {
         actor: Actor,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let sealed = draft.secret.as_ref().map(|secret| self.vault.seal(&listener_place(id.0), secret.reveal()));
+        let sealed = draft.secret.as_ref().map(|secret| self.vault.seal(&places::listener(id.0), secret.reveal()));
         let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = $1 AND merchant_id = $2 FOR UPDATE")
             .bind(id.0)
             .bind(draft.merchant_id.0);
@@ -308,7 +260,7 @@ impl Core {
         .bind(self.clock.now().0)
         .bind(id.0)
         .bind(draft.merchant_id.0)
-        .bind(draft.options.as_ref().map(|options| seal_options(&self.vault, id.0, options)).transpose()?)
+        .bind(places::sealed_options(&self.vault, id.0, draft.options.as_ref())?)
         .fetch_optional(&mut *tx)
         .await?;
         let version = version.ok_or(StoreError::NotFound("the listener"))?;

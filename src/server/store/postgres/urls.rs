@@ -2,12 +2,12 @@
 
 use super::{Core, rows::text, settings::Audit};
 use crate::domain::{
-    Cause,
+    Cause, Triggers,
     attempt::UrlCheck,
     audit::Differences,
     id::{MerchantId, UrlId},
 };
-use crate::server::store::{Actor, StoreError, UrlDraft, acts::Changed, differences};
+use crate::server::store::{Actor, StoreError, UrlDraft, acts::Changed, differences, places};
 use sqlx::PgConnection;
 
 impl Core {
@@ -18,9 +18,9 @@ impl Core {
         sqlx::query(
             "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
                  check_status, check_note, checked_at, created_at, updated_at,
-                 held_at, max_in_flight, rate_per_second, retries, shadow, authority)
+                 held_at, max_in_flight, rate_per_second, retries, shadow, authority, triggers, timeout, headers)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13,
-                 CASE WHEN $9 THEN $13::bigint END, $14, $15, $16, $17, $18)",
+                 CASE WHEN $9 THEN $13::bigint END, $14, $15, $16, $17, $18, $19, $20, $21)",
         )
         .bind(id)
         .bind(draft.merchant_id.0)
@@ -40,6 +40,9 @@ impl Core {
         .bind(draft.terms.retries.to_string())
         .bind(draft.terms.shadow)
         .bind(text(&draft.terms.authority))
+        .bind(draft.terms.triggers.map(Triggers::bits))
+        .bind(draft.terms.timeout.map(i64::from))
+        .bind(places::sealed_headers(&self.vault, id, &draft.headers)?)
         .execute(&mut *tx)
         .await?;
         // The page that sweeps and resends write; what moves it must find it.
@@ -63,6 +66,8 @@ impl Core {
                  held_at = CASE WHEN NOT $7 THEN NULL WHEN held THEN held_at ELSE $11 END,
                  held_cause = CASE WHEN $7 AND held THEN held_cause END,
                  max_in_flight = $14, rate_per_second = $15, retries = $16, shadow = $17, authority = $18,
+                 triggers_at = CASE WHEN triggers IS NOT DISTINCT FROM $19 THEN triggers_at ELSE $11 END,
+                 triggers = $19, timeout = $20, headers = $21,
                  check_status = coalesce($8, check_status),
                  check_note = coalesce($9, check_note), checked_at = coalesce($10, checked_at), updated_at = $11,
                  version = version + 1
@@ -86,6 +91,9 @@ impl Core {
         .bind(draft.terms.retries.to_string())
         .bind(draft.terms.shadow)
         .bind(text(&draft.terms.authority))
+        .bind(draft.terms.triggers.map(Triggers::bits))
+        .bind(draft.terms.timeout.map(i64::from))
+        .bind(places::sealed_headers(&self.vault, id.0, &draft.headers)?)
         .fetch_optional(&mut *tx)
         .await?;
         let version = version.ok_or(StoreError::NotFound("the notification URL"))?;
@@ -227,26 +235,6 @@ fn check_word(check: &UrlCheck) -> &'static str {
 }
 
 fn url_entry<'a>(draft: &UrlDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
-    let mut detail = draft.algorithms.to_string();
-    for (flag, word) in [
-        (draft.is_default, "default"),
-        (draft.concurrent, "concurrent"),
-        (draft.order_in_order, "order-in-order"),
-        (draft.held, "on hold"),
-        (draft.terms.shadow, "shadow"),
-        (!draft.terms.authority.is_empty(), "own certificates"),
-    ] {
-        if flag {
-            detail.push_str(", ");
-            detail.push_str(word);
-        }
-    }
-    if draft.concurrent {
-        detail.push_str(&format!(", {} at a time", draft.terms.max_in_flight));
-    }
-    if let Some(rate) = draft.terms.rate_per_second {
-        detail.push_str(&format!(", {rate} a second"));
-    }
-    detail.push_str(&format!(", retries {}", draft.terms.retries));
+    let detail = places::url_detail(draft);
     Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail, change: None }
 }

@@ -213,7 +213,7 @@ impl Journaler {
                 }
                 Kind::Fresh { order_id, begins_order } => {
                     let new = &prepared.new;
-                    let urls = directory.urls_of(new.merchant_id).iter();
+                    let urls = directory.takers(new.merchant_id, &new.facts).filter(|_| !new.quiet);
                     let deliveries: Vec<_> = urls.map(|url| (DeliveryId(self.ids.next()), url.id, url.held)).collect();
                     jobs.extend(deliveries.iter().filter(|(_, _, held)| !held).map(|(delivery_id, url_id, _)| Job {
                         delivery_id: *delivery_id,

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod activity;
+mod alerts;
 mod audit;
 mod backup;
 mod balance;
@@ -24,6 +25,7 @@ mod jobs;
 mod journal;
 mod journaler;
 mod ledger;
+mod merchants;
 mod orders;
 mod overview;
 mod people;

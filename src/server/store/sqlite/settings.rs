@@ -5,17 +5,14 @@
 
 use super::{SqliteStore, rows::word};
 use crate::domain::{
-    Algorithms, Cause, GatewayOptions, Terms, Timestamp, Zone,
+    Algorithms, Cause, Tags, Terms, Timestamp, Triggers, Zone,
     attempt::UrlCheck,
     audit::Differences,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
-    Actor, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, StoreError, UrlDraft,
-    acts::Changed,
-    differences,
-    slug::slug,
-    vault::{Secret, Vault},
+    Actor, Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey,
+    StoreError, UrlDraft, acts::Changed, differences, places, slug::slug, vault::Vault,
 };
 use futures::future::BoxFuture;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
@@ -23,53 +20,33 @@ use std::sync::Arc;
 
 pub(super) use crate::server::store::acts::Audit;
 
-fn merchant_place(id: i64) -> String {
-    format!("merchant.secret_key/{id}")
-}
-
-fn listener_place(id: i64) -> String {
-    format!("listener.secret/{id}")
-}
-
-fn options_place(id: i64) -> String {
-    format!("listener.options/{id}")
-}
-
-/// Opens what else a listener's gateway needs.
-fn options(vault: &Vault, id: i64, sealed: Option<&[u8]>) -> Result<GatewayOptions, StoreError> {
-    let Some(sealed) = sealed else { return Ok(GatewayOptions::default()) };
-    let place = options_place(id);
-    let opened = unseal(vault, &place, sealed)?;
-    serde_json::from_slice(opened.reveal()).map_err(|error| StoreError::Corrupt(format!("{place}: {error}")))
-}
-
-/// Seals what else a listener's gateway needs.
-fn seal_options(vault: &Vault, id: i64, options: &GatewayOptions) -> Result<Vec<u8>, StoreError> {
-    let text = serde_json::to_vec(options).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(vault.seal(&options_place(id), &text))
-}
-
-fn unseal(vault: &Vault, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
-    vault.unseal(place, sealed).ok_or_else(|| StoreError::Corrupt(format!("{place} does not open with the key file")))
-}
-
 /// Reads the directory in one consistent view.
 pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Directory, StoreError> {
     let mut tx = readers.begin().await?;
     let version: Option<String> =
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
-    for row in sqlx::query("SELECT id, name, slug, secret_key, version, time_zone FROM merchant").fetch_all(&mut *tx).await? {
+    let query =
+        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone
+         FROM merchant";
+    for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
-        let secret_key = unseal(vault, &merchant_place(id), row.try_get(3)?)?;
+        let old = row.try_get::<Option<&[u8]>, _>(4)?.map(|sealed| places::unseal(vault, &places::old_key(id), sealed));
+        let until = Timestamp(row.try_get::<Option<i64>, _>(5)?.unwrap_or_default());
+        let alert_url: Option<String> = row.try_get(8)?;
+        let after = row.try_get(9)?;
         merchants.push(Merchant {
             id: MerchantId(id),
             name: row.try_get(1)?,
             slug: row.try_get(2)?,
-            secret_key,
-            version: row.try_get(4)?,
+            secret_key: places::unseal(vault, &places::secret_key(id), row.try_get(3)?)?,
+            old_key: old.transpose()?.map(|key| OldKey { key, until }),
+            triggers: row.try_get::<Option<i64>, _>(6)?.map_or(Triggers::ALL, Triggers::from_bits),
+            tags: row.try_get::<Option<&str>, _>(7)?.map_or(Tags::All, Tags::only),
+            alerts: alert_url.map(|url| Alerts { url, after }),
+            version: row.try_get(10)?,
             // A zone that this machine does not know does not keep the server from starting.
-            zone: Zone::parse(row.try_get(5)?).unwrap_or_default(),
+            zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),
         });
     }
     let mut listeners = Vec::new();
@@ -82,20 +59,22 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             gateway: word("listener.gateway", row.try_get(2)?)?,
             label: row.try_get(3)?,
             path_key: row.try_get(4)?,
-            secret: unseal(vault, &listener_place(id), row.try_get(5)?)?,
+            secret: places::unseal(vault, &places::listener(id), row.try_get(5)?)?,
             required: Algorithms::from_bits(row.try_get(6)?),
             enabled: row.try_get(7)?,
             version: row.try_get(8)?,
-            options: options(vault, id, row.try_get(9)?)?,
+            options: places::options_of(vault, id, row.try_get(9)?)?,
         });
     }
     let mut urls = Vec::new();
     let query = "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
-            held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority, version
+            held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority,
+            triggers, timeout, headers, new_key_at, version
         FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
+        let id: i64 = row.try_get(0)?;
         urls.push(NotificationUrl {
-            id: UrlId(row.try_get(0)?),
+            id: UrlId(id),
             merchant_id: MerchantId(row.try_get(1)?),
             label: row.try_get(2)?,
             url: row.try_get(3)?,
@@ -106,14 +85,18 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             held: row.try_get(8)?,
             held_at: row.try_get::<Option<i64>, _>(9)?.map(Timestamp),
             held_cause: row.try_get::<Option<&str>, _>(10)?.and_then(Cause::from_code),
+            new_key_at: row.try_get::<Option<i64>, _>(19)?.map(Timestamp),
+            headers: places::headers_of(vault, id, row.try_get(18)?)?,
             terms: Terms {
                 max_in_flight: row.try_get(11)?,
                 rate_per_second: row.try_get(12)?,
                 retries: word("notification_url.retries", row.try_get(13)?)?,
                 shadow: row.try_get(14)?,
                 authority: row.try_get(15)?,
+                triggers: row.try_get::<Option<i64>, _>(16)?.map(Triggers::from_bits),
+                timeout: row.try_get(17)?,
             },
-            version: row.try_get(16)?,
+            version: row.try_get(20)?,
         });
     }
     let version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -195,7 +178,7 @@ impl SqliteStore {
                 .bind(id)
                 .bind(&new.name)
                 .bind(slug)
-                .bind(store.0.vault.seal(&merchant_place(id), new.secret_key.reveal()))
+                .bind(store.0.vault.seal(&places::secret_key(id), new.secret_key.reveal()))
                 .bind(now)
                 .bind(now)
                 .execute(&mut *conn)
@@ -213,38 +196,6 @@ impl SqliteStore {
                 };
                 store.audit(conn, entry).await?;
                 Ok(merchant_id)
-            })
-        })
-        .await
-    }
-
-    pub(in crate::server::store) async fn set_secret_key(
-        &self,
-        merchant_id: MerchantId,
-        key: Secret,
-        actor: Actor,
-    ) -> Result<(), StoreError> {
-        let store = self.clone();
-        self.change_settings(move |conn| {
-            Box::pin(async move {
-                let known = sqlx::query_scalar("SELECT version FROM merchant WHERE id = ?").bind(merchant_id.0);
-                actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
-                let changed: Option<(String, i64)> =
-                    sqlx::query_as("UPDATE merchant SET secret_key = ?, updated_at = ?, version = version + 1 WHERE id = ? RETURNING name, version")
-                        .bind(store.0.vault.seal(&merchant_place(merchant_id.0), key.reveal()))
-                        .bind(store.0.clock.now().0)
-                        .bind(merchant_id.0)
-                        .fetch_optional(&mut *conn)
-                        .await?;
-                let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;
-                let fields = Differences::default().secret("Secret key", true).end();
-                let entry = Audit {
-                    actor: &actor,
-                    merchant_id: Some(merchant_id),
-                    action: "merchant.secret-key",
-                    subject,
-                    detail: String::new(), change: Some(Changed { id: merchant_id.0, version, fields }) };
-                store.audit(conn, entry).await
             })
         })
         .await
@@ -272,8 +223,8 @@ impl SqliteStore {
                 .bind(draft.gateway.name())
                 .bind(&draft.label)
                 .bind(path_key)
-                .bind(store.0.vault.seal(&listener_place(id), secret.reveal()))
-                .bind(draft.options.as_ref().map(|options| seal_options(&store.0.vault, id, options)).transpose()?)
+                .bind(store.0.vault.seal(&places::listener(id), secret.reveal()))
+                .bind(places::sealed_options(&store.0.vault, id, draft.options.as_ref())?)
                 .bind(draft.required.bits())
                 .bind(draft.enabled)
                 .bind(now)
@@ -297,7 +248,7 @@ impl SqliteStore {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let sealed = draft.secret.as_ref().map(|secret| store.0.vault.seal(&listener_place(id.0), secret.reveal()));
+                let sealed = draft.secret.as_ref().map(|secret| store.0.vault.seal(&places::listener(id.0), secret.reveal()));
                 let known = sqlx::query_scalar("SELECT version FROM listener WHERE id = ? AND merchant_id = ?")
                     .bind(id.0)
                     .bind(draft.merchant_id.0);
@@ -309,7 +260,7 @@ impl SqliteStore {
                 )
                 .bind(&draft.label)
                 .bind(sealed)
-                .bind(draft.options.as_ref().map(|options| seal_options(&store.0.vault, id.0, options)).transpose()?)
+                .bind(places::sealed_options(&store.0.vault, id.0, draft.options.as_ref())?)
                 .bind(draft.required.bits())
                 .bind(draft.enabled)
                 .bind(store.0.clock.now().0)
@@ -337,8 +288,8 @@ impl SqliteStore {
                 sqlx::query(
                     "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order,
                          held, held_at, max_in_flight, rate_per_second, retries, shadow, authority,
-                         check_status, check_note, checked_at, created_at, updated_at)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         triggers, timeout, headers, check_status, check_note, checked_at, created_at, updated_at)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )
                 .bind(id)
                 .bind(draft.merchant_id.0)
@@ -355,6 +306,9 @@ impl SqliteStore {
                 .bind(draft.terms.retries.to_string())
                 .bind(draft.terms.shadow)
                 .bind(&draft.terms.authority)
+                .bind(draft.terms.triggers.map(Triggers::bits))
+                .bind(draft.terms.timeout)
+                .bind(places::sealed_headers(&store.0.vault, id, &draft.headers)?)
                 .bind(draft.check.as_ref().map(check_word))
                 .bind(draft.check.as_ref().map(|check| check.note.clone()))
                 .bind(draft.check.as_ref().map(|check| check.at.0))
@@ -388,8 +342,9 @@ impl SqliteStore {
                          held_cause = CASE WHEN ?7 = 1 AND held = 1 THEN held_cause END,
                          max_in_flight = ?9, rate_per_second = ?10, retries = ?11, shadow = ?12, authority = ?13,
                          check_status = coalesce(?14, check_status), check_note = coalesce(?15, check_note),
-                         checked_at = coalesce(?16, checked_at), updated_at = ?8,
-                         version = version + 1
+                         checked_at = coalesce(?16, checked_at), updated_at = ?8, version = version + 1,
+                         triggers_at = CASE WHEN triggers IS ?19 THEN triggers_at ELSE ?8 END,
+                         triggers = ?19, timeout = ?20, headers = ?21
                      WHERE id = ?17 AND merchant_id = ?18 AND removed_at IS NULL RETURNING version",
                 )
                 .bind(&draft.label)
@@ -410,6 +365,9 @@ impl SqliteStore {
                 .bind(draft.check.as_ref().map(|check| check.at.0))
                 .bind(id.0)
                 .bind(draft.merchant_id.0)
+                .bind(draft.terms.triggers.map(Triggers::bits))
+                .bind(draft.terms.timeout)
+                .bind(places::sealed_headers(&store.0.vault, id.0, &draft.headers)?)
                 .fetch_optional(&mut *conn)
                 .await?;
                 let version = version.ok_or(StoreError::NotFound("the notification URL"))?;
@@ -574,31 +532,6 @@ fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a Actor, action: &'static 
     }
 }
 
-fn url_entry<'a>(draft: &UrlDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
-    let mut detail = draft.algorithms.to_string();
-    for (flag, word) in [
-        (draft.is_default, "default"),
-        (draft.concurrent, "concurrent"),
-        (draft.order_in_order, "order-in-order"),
-        (draft.held, "on hold"),
-        (draft.terms.shadow, "shadow"),
-        (!draft.terms.authority.is_empty(), "own certificates"),
-    ] {
-        if flag {
-            detail.push_str(", ");
-            detail.push_str(word);
-        }
-    }
-    if draft.concurrent {
-        detail.push_str(&format!(", {} at a time", draft.terms.max_in_flight));
-    }
-    if let Some(rate) = draft.terms.rate_per_second {
-        detail.push_str(&format!(", {rate} a second"));
-    }
-    detail.push_str(&format!(", retries {}", draft.terms.retries));
-    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail, change: None }
-}
-
 /// A name in addresses of pages, with a number where that is taken.
 async fn free_slug(conn: &mut SqliteConnection, name: &str) -> Result<String, StoreError> {
     let base = slug(name);
@@ -620,4 +553,9 @@ pub(super) fn taken(error: sqlx::Error, what: &'static str) -> StoreError {
     } else {
         error.into()
     }
+}
+
+fn url_entry<'a>(draft: &UrlDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
+    let detail = places::url_detail(draft);
+    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail, change: None }
 }

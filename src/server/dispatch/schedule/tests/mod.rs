@@ -14,7 +14,7 @@ use std::time::Duration;
 const NOW: Timestamp = Timestamp::from_seconds(1_000);
 pub const LATER: Timestamp = Timestamp::from_seconds(1_150);
 
-fn url(id: i64) -> NotificationUrl {
+pub fn url(id: i64) -> NotificationUrl {
     NotificationUrl {
         id: UrlId(id),
         merchant_id: MerchantId(1),
@@ -27,6 +27,8 @@ fn url(id: i64) -> NotificationUrl {
         held: false,
         held_at: None,
         held_cause: None,
+        new_key_at: None,
+        headers: Vec::new(),
         terms: Terms::default(),
         version: 1,
     }

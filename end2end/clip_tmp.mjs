@@ -1,0 +1,17 @@
+import { chromium } from "@playwright/test";
+import config from "./playwright.config.js";
+const [,, url, email, password, path, out, text] = process.argv;
+const browser = await chromium.launch(config.use.launchOptions);
+const ctx = await browser.newContext({ viewport: { width: 390, height: 844 }, colorScheme: "dark", isMobile: true, hasTouch: true });
+const page = await ctx.newPage();
+await page.goto(`${url}/sign-in`);
+await page.getByLabel("E-mail address").fill(email);
+await page.getByLabel("Password").fill(password);
+await page.getByRole("button", { name: "Sign in" }).click();
+await page.waitForURL(u => !u.pathname.includes("sign-in"));
+await page.goto(url + path);
+await page.getByText(text).first().scrollIntoViewIfNeeded();
+await page.waitForTimeout(200);
+await page.screenshot({ path: out });
+console.log(await page.getByText(text).first().evaluate(e => e.closest("tr")?.outerHTML ?? e.outerHTML));
+await browser.close();

@@ -1,0 +1,197 @@
+//! *IPN settings › Secret key*: the key in use, changing it with an overlap, seeing it again.
+
+use super::{
+    any_flash, flash_of, form_key, page, param,
+    settings::{SecretNote, Tabs},
+    viewer_at,
+};
+use crate::{
+    domain::pages::{
+        flash::Flash,
+        settings::{IpnSettings, OVERLAPS, OldKeyView},
+    },
+    rpc::urls::read_settings,
+    ui::{
+        components::{
+            Ago, Confirm, ConflictNote, FormNotes, Hidden, Icon, Moment, Notice, SelectField, TextField, Tone, Version, now,
+            save_label,
+        },
+        format::counted,
+        shell::{Frame, Section},
+    },
+};
+use leptos::prelude::*;
+
+/// `/m/{merchant}/settings/key`
+#[component]
+pub fn KeyPage() -> impl IntoView {
+    let slug = param("merchant");
+    page(async move {
+        let (viewer, merchant) = viewer_at(&slug).await?;
+        let settings = read_settings(slug.clone()).await?;
+        let all = any_flash();
+        let secret = all.secret.clone().map(|key| view! { <SecretNote key/> });
+        Ok(view! {
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title="IPN settings">
+                <Tabs slug=slug.clone() current="key"/>
+                <div class="stack narrow">
+                    <FormNotes flash=Flash { errors: Vec::new(), ..all.clone() }/>
+                    {secret}
+                    {settings.old_key.clone().map(|old| overlap(&slug, &settings, &old))}
+                    {in_use(&slug, &settings)}
+                    {settings.may_change.then(|| change(&slug, &settings))}
+                </div>
+            </Frame>
+        }
+        .into_any())
+    })
+}
+
+fn in_use(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
+    let slug = slug.to_owned();
+    let reveal = settings.may_change.then(|| {
+        view! {
+            <div class="actions">
+                <Confirm
+                    id="reveal" label="Show the key" icon="key" title="Show the secret key?"
+                    consequence="Whoever has it can sign notifications in your name. That you looked is noted in the audit log."
+                    action="/rpc/settings/key/reveal" verb="Show it"
+                >
+                    <Hidden name="merchant" value=slug/>
+                </Confirm>
+            </div>
+        }
+    });
+    view! {
+        <section class="panel" aria-labelledby="key">
+            <h2 id="key">"Secret key"</h2>
+            <p>"The key in use ends in "<span class="code">{format!("…{}", settings.key_hint)}</span>". It signs every notification to your scripts, and they sign their read receipts with it."</p>
+            {reveal}
+        </section>
+    }
+}
+
+/// Days, hours and minutes of a time that is left; the two that matter.
+fn left(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours) {
+        (0, 0) => format!("{} min", minutes.max(1)),
+        (0, hours) => format!("{hours} h {minutes} min"),
+        (days, hours) => format!("{} {hours} h", counted(days, "day", "days")),
+    }
+}
+
+/// Both keys are valid: until when, and which URLs have the new one.
+fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoView + use<> {
+    let left = left(old.until.since(now()).as_secs());
+    let rows: Vec<_> = settings
+        .all_urls()
+        .map(|url| {
+            let (tone, icon, word) =
+                if url.new_key_at.is_some() { ("good", "check", "New key") } else { ("quiet", "clock", "Old key, or not seen yet") };
+            view! {
+                <tr>
+                    <td>{url.label.clone()}</td>
+                    <td data-label="Answers with"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span>{url.new_key_at.map(|at| view! { " "<Ago at/> })}</td>
+                </tr>
+            }
+        })
+        .collect();
+    let changed = settings.all_urls().filter(|url| url.new_key_at.is_some()).count();
+    let of = settings.all_urls().count();
+    let slug = slug.to_owned();
+    let end = settings.may_change.then(|| {
+        let consequence = if changed == of {
+            "Every URL has answered with the new key. Receipts made with the old one are no longer accepted.".to_owned()
+        } else {
+            format!("{changed} of {of} URLs have answered with the new key so far. Scripts that still have the old one fail until you change them; nothing is lost, they are tried again.")
+        };
+        view! {
+            <div class="actions">
+                <Confirm id="end-key" label="End the old key now" icon="cross" title="End the old key now?" danger=true consequence action="/rpc/settings/key/end" verb="End it now">
+                    <Hidden name="merchant" value=slug/>
+                </Confirm>
+            </div>
+        }
+    });
+    let (new_hint, old_hint, until) = (settings.key_hint.clone(), old.hint.clone(), old.until);
+    view! {
+        <section aria-label="Change of the key">
+            <Notice tone=Tone::Calm title=format!("Two keys are valid: the old one ends in {left}")>
+                <p>"Until "<Moment at=until/>" UTC receipts made with the new key (…"<span class="code">{new_hint}</span>") or the old one (…"<span class="code">{old_hint}</span>") are accepted. Each URL gets messages signed with the key that its script answers with; where an answer is no receipt, the next try takes the other key. So enter the new key in your scripts whenever it suits you, one after the other."</p>
+                <div class="table"><table class="stacking">
+                    <thead><tr><th scope="col">"URL"</th><th scope="col">"Answers with"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table></div>
+                {end}
+            </Notice>
+        </section>
+    }
+}
+
+fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
+    let (flash, version) = (flash_of("key"), settings.version);
+    let (slug, here) = (slug.to_owned(), format!("/m/{slug}/settings/key"));
+    let (for_own, for_new) = (flash.clone(), flash.clone());
+    let save = save_label(&flash, "Use this key");
+    let overlaps: Vec<_> = OVERLAPS.iter().map(|(seconds, label)| (seconds.to_string(), (*label).to_owned())).collect();
+    let forgets = settings.old_key.is_some().then(|| {
+        view! { <Notice tone=Tone::Warn title="A change is under way"><p>"Changing the key again ends the old key at once; the key in use becomes the old one."</p></Notice> }
+    });
+    let for_dialog = overlaps.clone();
+    view! {
+        <section class="panel" aria-labelledby="change">
+            <h2 id="change">"Change the key"</h2>
+            {forgets}
+            <FormNotes flash=Flash { notice: None, problem: None, ..flash.clone() }/>
+            <ConflictNote flash=flash.clone() page=here/>
+            <form id="own-key" method="post" action="/rpc/settings/key" class="stack">
+                <Hidden name="merchant" value=slug.clone()/>
+                <Version flash=for_own version/>
+                {form_key()}
+                <TextField
+                    flash=flash.clone() name="secret_key" label="Own secret key" kind="password" required=true autocomplete="new-password"
+                    hint="The key that your scripts use already, for instance the one from your gateway's settings."
+                />
+                <SelectField
+                    flash name="overlap" label="The old key stays valid" options=overlaps value=OVERLAPS[0].0.to_string()
+                    hint="Long enough to change all your scripts. Not at all only where others may know the old key."
+                />
+            </form>
+            // Outside of the form: the dialog has one of its own, and forms do not nest.
+            <div class="actions">
+                <button class="button" form="own-key">{save}</button>
+                <Confirm
+                    id="new-key" label="Generate a new key" icon="key" title="Generate a new secret key?"
+                    consequence="The new key is shown once. Enter it in your scripts while the old one is still valid; without an overlap, scripts that check with the old one refuse what comes until you change them. Nothing is lost, it is tried again."
+                    action="/rpc/settings/key" verb="Generate a new key"
+                >
+                    <Hidden name="merchant" value=slug/>
+                    <Hidden name="generate" value="true"/>
+                    <Version flash=for_new version/>
+                    {form_key()}
+                    <div class="field">
+                        <label for="new-overlap">"The old key stays valid"</label>
+                        <select id="new-overlap" name="overlap">
+                            {for_dialog.into_iter().map(|(value, label)| view! { <option value=value>{label}</option> }).collect::<Vec<_>>()}
+                        </select>
+                    </div>
+                </Confirm>
+            </div>
+        </section>
+    }
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::left;
+
+    #[test]
+    fn what_is_left_is_said_in_words() {
+        for (seconds, words) in
+            [(5, "1 min"), (3_599, "59 min"), (86_250, "23 h 57 min"), (86_400, "1 day 0 h"), (700_000, "8 days 2 h")]
+        {
+            assert_eq!(left(seconds), words);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Nodes whose database goes away.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_gone_for_a_while_loses_nothing() {
+    let installation = Installation::new().await;
+    let port = tokio::task::spawn_blocking(postgres::port).await.unwrap();
+    let proxy = Proxy::to(port).await;
+    let node = installation.node_through(proxy.port).await;
+    let merchant = FakeMerchant::confirming().await;
+    let shop = node.shop("Shop").await;
+    shop.url_as(&merchant.url(), concurrent).await;
+    shop.url(&merchant.url()).await;
+    let mut acknowledged = 0;
+    let mut refused = 0;
+    let mut number = 0;
+    for round in 0..4 {
+        // Cut in the middle of everything.
+        let until = Instant::now() + Duration::from_millis(400);
+        while Instant::now() < until {
+            let posts = (0..16).map(|index| {
+                let shop = &shop;
+                let reference = format!("{}", number + index);
+                async move {
+                    let message = Message::small(&reference, "COMPLETE", "20260301120009");
+                    shop.post_signed(&message, &["md5"]).await
+                }
+            });
+            let cut = async {
+                tokio::time::sleep(Duration::from_millis(3 + round * 2)).await;
+                if round > 0 && Instant::now() + Duration::from_millis(60) > until {
+                    proxy.cut();
+                }
+            };
+            let (replies, ()) = tokio::join!(futures::future::join_all(posts), cut);
+            number += 16;
+            for reply in replies {
+                match reply.status {
+                    200 => acknowledged += 1,
+                    503 => {
+                        assert!(!reply.header("retry-after").is_empty());
+                        refused += 1;
+                    }
+                    status => panic!("{status}"),
+                }
+            }
+        }
+        proxy.cut();
+        assert_eq!(post(&shop, &format!("while-cut-{round}")).await, 503);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        proxy.mend();
+        let shop = &shop;
+        let mended = Instant::now();
+        while post(shop, &format!("mended-{round}")).await != 200 {
+            assert!(mended.elapsed() < Duration::from_secs(10), "it goes on by itself");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        acknowledged += 1;
+    }
+    assert!(acknowledged > 20 && refused > 0, "{acknowledged} acknowledged, {refused} refused");
+    let mut conn = installation.connection().await;
+    let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM notification").fetch_one(&mut conn).await.unwrap();
+    assert!(stored >= acknowledged, "{stored} stored of {acknowledged} acknowledged");
+    wait_until_confirmed(&mut conn, 2 * stored, Duration::from_secs(30)).await;
+    assert_eq!(merchant.visits().len() as i64, 2 * stored, "what was recorded is not made again");
+    let attempts: i64 = sqlx::query_scalar("SELECT count(*) FROM attempt").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(attempts, 2 * stored, "and nothing is booked twice");
+    node.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_is_lost_is_neither_lost_nor_booked_twice() {
+    let installation = Installation::new().await;
+    let port = tokio::task::spawn_blocking(postgres::port).await.unwrap();
+    let proxy = Proxy::to(port).await;
+    let node = installation.node_through(proxy.port).await;
+    let merchant = FakeMerchant::confirming().await;
+    let shop = node.shop("Shop").await;
+    shop.url(&merchant.url()).await;
+    assert_eq!(post(&shop, "warm").await, 200);
+    let mut conn = installation.connection().await;
+    wait_until_confirmed(&mut conn, 1, Duration::from_secs(5)).await;
+    // Of a message: its order's number travels with the statement that stores it.
+    proxy.lose_the_answer_to(b"lost-1");
+    assert_eq!(post(&shop, "lost-1").await, 200, "the database was asked and said that it is there");
+    assert!(!proxy.is_waiting());
+    wait_until_confirmed(&mut conn, 2, Duration::from_secs(5)).await;
+    let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM notification").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(stored, 2);
+    // Of results.
+    proxy.lose_the_answer_to(b"COMMIT");
+    assert_eq!(post(&shop, "lost-2").await, 200);
+    until("the answer to be lost", || async { (!proxy.is_waiting()).then_some(()) }).await;
+    wait_until_confirmed(&mut conn, 3, Duration::from_secs(5)).await;
+    assert_eq!(post(&shop, "after").await, 200);
+    wait_until_confirmed(&mut conn, 4, Duration::from_secs(5)).await;
+    let attempts: i64 = sqlx::query_scalar("SELECT count(*) FROM attempt").fetch_one(&mut conn).await.unwrap();
+    assert_eq!((attempts, merchant.visits().len()), (4, 4));
+    let repeats: i64 = sqlx::query_scalar("SELECT sum(repeats)::bigint FROM notification").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(repeats, 0, "its own message is no repeat");
+    node.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_the_database_stops_before_another_takes_over() {
+    let installation = Installation::new().await;
+    let port = tokio::task::spawn_blocking(postgres::port).await.unwrap();
+    let proxy = Proxy::to(port).await;
+    let cut_off = installation.node_through(proxy.port).await;
+    let merchant =
+        FakeMerchant::start(|visit| Answer::Later(Duration::from_millis(150), Box::new(Answer::receipt("md5", visit)))).await;
+    let shop = cut_off.shop("Shop").await;
+    shop.url(&merchant.url()).await;
+    for number in 0..80 {
+        assert_eq!(post(&shop, &number.to_string()).await, 200);
+    }
+    let survivor = installation.node().await;
+    proxy.cut();
+    let mut conn = installation.connection().await;
+    wait_until_confirmed(&mut conn, 80, Duration::from_secs(30)).await;
+    assert_eq!(merchant.peak(), 1, "never two at a time, though each node would have gone on");
+    let doubled = merchant.visits().len() - 80;
+    assert!(doubled <= 40, "{doubled} doubled: what was sent until the node stopped");
+    proxy.mend();
+    // The results that it could not write are written now; the deliveries stay confirmed.
+    until("the node to have a place again", || async {
+        let alive: i64 = sqlx::query_scalar("SELECT count(*) FROM node WHERE ended_at IS NULL")
+            .fetch_one(&mut installation.connection().await)
+            .await
+            .unwrap();
+        (alive == 2 && post(&shop, "later").await == 200).then_some(())
+    })
+    .await;
+    wait_until_confirmed(&mut conn, 81, Duration::from_secs(10)).await;
+    assert_eq!(merchant.peak(), 1);
+    until("all results to be written", || async {
+        let attempts: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM attempt").fetch_one(&mut installation.connection().await).await.unwrap();
+        (attempts == i64::try_from(merchant.visits().len()).unwrap()).then_some(())
+    })
+    .await;
+    survivor.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_back_first_keeps_its_place() {
+    let installation = Installation::new().await;
+    let node = installation.node().await;
+    let mut conn = installation.connection().await;
+    let before: i64 = sqlx::query_scalar("SELECT run FROM node").fetch_one(&mut conn).await.unwrap();
+    // As after a database that nobody could reach for long.
+    sqlx::query("UPDATE node SET seen_at = seen_at - interval '1 hour'").execute(&mut conn).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after: (i64, bool) = sqlx::query_as("SELECT run, ended_at IS NULL FROM node").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(after, (before, true));
+    node.stop().await;
+    let ended: bool = sqlx::query_scalar("SELECT ended_at IS NOT NULL FROM node").fetch_one(&mut conn).await.unwrap();
+    assert!(ended);
+    // The next start takes the place that was left.
+    let node = installation.node().await;
+    let nodes: i64 = sqlx::query_scalar("SELECT count(*) FROM node").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(nodes, 1);
+    node.assert_healthy().await;
+}
