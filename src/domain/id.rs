@@ -127,6 +127,8 @@ ids! {
     BulkId;
     /// A message that was not accepted.
     RefusalId;
+    /// A message that waits for its gateway's word.
+    VerifyingId;
     /// Somebody who signs in.
     UserId;
     /// A filter of a list that somebody keeps.

@@ -5,6 +5,7 @@ use crate::server::{
     alerts,
     auth::{Passwords, Throttle, Token},
     balance, bulk,
+    confirm::Confirmer,
     dispatch::{
         attempt::Workshop,
         client::{Client, Guard, Limits, Resolver},
@@ -37,6 +38,7 @@ pub struct App {
     metrics_served: Option<JoinHandle<()>>,
     bulk: JoinHandle<()>,
     alerts: JoinHandle<()>,
+    confirm: JoinHandle<()>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -115,13 +117,24 @@ impl App {
             metrics,
             gateways,
             base,
+            asked: Arc::default(),
+            trusted_proxies: settings.trusted_proxies.into(),
         };
         let alerts = tokio::spawn(alerts::run(services.clone()));
+        let confirmer = Confirmer {
+            store: services.store.clone(),
+            client: services.client.clone(),
+            gateways: services.gateways.clone(),
+            clock: services.clock.clone(),
+            base: services.base.trim_end_matches('/').to_owned(),
+            asked: services.asked.clone(),
+        };
+        let confirm = tokio::spawn(confirmer.run());
         let (end, ending) = watch::channel(false);
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, retention, balance, bulk, alerts, metrics_served: None, end, served })
+        Ok(Self { services, address, dispatcher, retention, balance, bulk, alerts, confirm, metrics_served: None, end, served })
     }
 
     /// Also serves the metrics, on a listener of their own; gives its address.
@@ -153,6 +166,7 @@ impl App {
             () = lost(&mut self.metrics_served) => "the metrics",
             _ = &mut self.bulk => "the worker of bulk resends",
             _ = &mut self.alerts => "the alerts",
+            _ = &mut self.confirm => "the one that asks gateways",
         }
     }
 
@@ -163,6 +177,8 @@ impl App {
         // A step that is cut off was made in the store or not at all.
         self.bulk.abort();
         self.alerts.abort();
+        // A question that is cut off is asked again.
+        self.confirm.abort();
         self.dispatcher.stop().await;
         self.retention.abort();
         self.balance.abort();

@@ -7,6 +7,7 @@ pub mod balance;
 pub mod bulk;
 pub mod cli;
 pub mod clock;
+pub mod confirm;
 pub mod demo;
 pub mod dispatch;
 pub mod gateway;

@@ -12,6 +12,8 @@ pub struct Settings {
     pub key_file: Option<PathBuf>,
     /// Networks that deliveries may go to although they are private, local or reserved.
     pub networks: Vec<IpNet>,
+    /// Proxies whose word about a sender's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How the outside reaches this server; the address that it listens on by default.
     pub public_url: Option<PublicUrl>,
     pub keep: Keep,

@@ -57,6 +57,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant/listeners/new") view=listeners::NewListenerPage/>
                 <Route path=path!("/m/:merchant/listeners/:listener") view=listeners::ListenerPage/>
                 <Route path=path!("/m/:merchant/refused/:refusal") view=refusal::RefusalPage/>
+                <Route path=path!("/m/:merchant/verifying/:verifying") view=verifying::VerifyingPage/>
             </FlatRoutes>
         </Router>
     }

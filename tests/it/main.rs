@@ -1,8 +1,10 @@
 //! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
 
+mod access;
 mod bulk;
 mod bulk_store;
 mod causes;
+mod confirm;
 mod content;
 mod content_store;
 mod copy;

@@ -27,6 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("telemetry", &["domain"]),
     ("memory", &[]),
     ("bulk", &["store"]),
+    ("confirm", &["dispatch", "gateway", "store", "clock", "domain"]),
     ("retention", &["settings", "store", "clock", "domain"]),
     ("balance", &["store", "clock", "telemetry", "domain"]),
     (
@@ -40,6 +41,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "retention",
             "balance",
             "bulk",
+            "confirm",
             "alerts",
             "auth",
             "settings",

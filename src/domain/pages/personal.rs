@@ -5,7 +5,7 @@ use super::{
     bulk::{BulkList, BulkPage},
     dashboard::Dashboard,
     deliveries::{DeliveryList, DeliveryRow},
-    inbound::{InboundList, InboundMessage, InboundRow, StrayList, StrayPage},
+    inbound::{InboundList, InboundMessage, InboundRow, StrayList, StrayPage, VerifyingPage},
     listeners::{ListenerPage, RefusalPage},
     orders::{AttemptPage, DeliveryPage, NotificationPage, OrderList, OrderRow},
     search::{Found, SearchResults},
@@ -144,6 +144,14 @@ impl Personal for RefusalPage {
     fn mask(&mut self) {
         let known = Known::of(&self.fields);
         self.refusal.detail = text(&self.refusal.detail, &known);
+        self.head = mask_head(&self.head, &known);
+        mask_body(&mut self.body, &mut self.fields, &known);
+    }
+}
+
+impl Personal for VerifyingPage {
+    fn mask(&mut self) {
+        let known = Known::of(&self.fields);
         self.head = mask_head(&self.head, &known);
         mask_body(&mut self.body, &mut self.fields, &known);
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::{
     Format, OrderStatus, RefusalReason, Timestamp,
-    id::{DeliveryId, NotificationId, RefusalId, UrlId},
+    id::{DeliveryId, NotificationId, RefusalId, UrlId, VerifyingId},
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, time::Duration};
@@ -90,6 +90,13 @@ pub enum Happening {
     },
     /// A delivery ended without a receipt: given up, or cancelled.
     Ended(DeliveryView),
+    /// A message that names this order waits for its gateway's word.
+    Verifying {
+        id: VerifyingId,
+        peer: String,
+        /// How often the gateway was asked.
+        asked: u32,
+    },
     /// Something was done to a URL that the order's deliveries go to.
     UrlChanged {
         actor: String,
@@ -107,6 +114,7 @@ impl Happening {
     pub const REPEATED: i64 = 4;
     pub const ENDED: i64 = 5;
     pub const URL_CHANGED: i64 = 6;
+    pub const VERIFYING: i64 = 7;
 }
 
 /// A line of the story.

@@ -164,6 +164,10 @@ pub struct ServeArgs {
     /// Deliver into this network although it is private, local or reserved; may be given several times.
     #[arg(long, env = "QUITTANCE_ALLOW_NETWORK", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub allow_network: Vec<IpNet>,
+    /// Believe this proxy, or network of proxies, what X-Forwarded-For or Forwarded says about a sender's address; may be given
+    /// several times. Without it the address is that of whoever connects.
+    #[arg(long, env = "QUITTANCE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxy: Vec<IpNet>,
     /// How gateways and browsers reach this server, such as `https://ipn.example.com` [default: the address it listens on]
     #[arg(long, env = "QUITTANCE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<PublicUrl>,
@@ -495,8 +499,9 @@ mod tests {
         assert_eq!(listen("localhost:81").unwrap().to_string(), "127.0.0.1:81");
         assert_eq!(args.database.database, "sqlite:data/quittance.db");
         assert!(!args.demo && args.allow_network.is_empty() && args.public_url.is_none());
-        let line = "quittance serve --allow-network 127.0.0.0/8 --allow-network 10.1.2.3 --public-url https://ipn.example.com/";
+        let line = "quittance serve --allow-network 127.0.0.0/8 --allow-network 10.1.2.3 --public-url https://ipn.example.com/ --trusted-proxy 10.0.0.1";
         let Command::Serve(args) = parsed(line) else { panic!() };
+        assert_eq!(args.trusted_proxy, [network("10.0.0.1/32").unwrap()]);
         assert_eq!(args.allow_network, [network("127.0.0.0/8").unwrap(), network("10.1.2.3/32").unwrap()]);
         assert_eq!(args.public_url.unwrap().as_str(), "https://ipn.example.com");
     }

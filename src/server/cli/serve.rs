@@ -82,6 +82,7 @@ async fn start(args: &ServeArgs, address: &Address, listener: TcpListener) -> Re
         database: address.clone(),
         key_file: args.database.key_file.clone(),
         networks,
+        trusted_proxies: args.trusted_proxy.clone(),
         public_url: args.public_url.clone(),
         gateways: args.gateways.folder.clone(),
         keep: Keep { bytes: args.keep_bytes, ledger: args.keep_ledger },

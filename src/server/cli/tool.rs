@@ -66,6 +66,8 @@ impl DatabaseArgs {
             gateways,
             // Commands print paths, not addresses: they do not know how the server is reached.
             base: String::new(),
+            asked: Arc::default(),
+            trusted_proxies: Arc::new([]),
         })
     }
 }

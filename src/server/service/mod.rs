@@ -43,7 +43,9 @@ use crate::server::{
     store::{Merchant, Store, StoreError},
     telemetry::Metrics,
 };
+use ipnet::IpNet;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// What services work with.
 #[derive(Clone)]
@@ -62,6 +64,10 @@ pub struct Services {
     pub gateways: Arc<Gateways>,
     /// How the outside reaches this server: `https://ipn.example.com`.
     pub base: String,
+    /// Wakes whoever asks gateways back.
+    pub asked: Arc<Notify>,
+    /// Proxies whose word about a sender's address is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// Why a service did not do what was asked.

@@ -3,7 +3,7 @@
 use super::{ServiceResult, Services, merchant_ref};
 use crate::domain::{
     AppError, OrderStatus, RefusalReason,
-    id::{DeliveryId, NotificationId, OrderId, RefusalId},
+    id::{DeliveryId, NotificationId, OrderId, RefusalId, VerifyingId},
     pages::{
         orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderRow},
         story::{Concern, Entry, Happening, STORY_SIZE, StoryPage, StoryTurn, UrlStanding},
@@ -171,6 +171,9 @@ impl Entries {
                 vendor_status: first,
                 times: second.parse().unwrap_or(1),
             },
+            Happening::VERIFYING => {
+                Happening::Verifying { id: VerifyingId(place.id), peer: first, asked: second.parse().unwrap_or_default() }
+            }
             Happening::ENDED => Happening::Ended(delivery()?),
             Happening::URL_CHANGED => Happening::UrlChanged { actor: first, action: second, url: third, detail: fourth },
             _ => return None,

@@ -31,6 +31,7 @@ mod slug;
 mod sqlite;
 mod story;
 mod vault;
+mod verifying;
 mod wanted;
 
 pub use crate::domain::pages::settings::{AlertKind, AlertRow};
@@ -48,7 +49,7 @@ pub use vault::{Secret, random};
 
 use crate::domain::{
     Cause, Gateway, Money, Role, Tags, Timestamp, Triggers, Zone,
-    id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId, ViewId},
+    id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId, VerifyingId, ViewId},
     pages::{
         audit::{AuditFilter, AuditRow},
         bulk::{BulkCount, BulkRow, BulkStanding},
@@ -267,6 +268,25 @@ forward! {
 
     /// Keeps a refused message; old ones of the same listener make room.
     pub async fn refuse(&self, new: NewRefusal) -> RefusalId;
+    /// Keeps a message that its gateway must be asked about; returns after the commit, with whether it was there already.
+    pub async fn add_verifying(&self, new: NewVerifying) -> bool;
+    /// When the next such message that nobody has taken is due.
+    pub async fn verifying_due(&self) -> Option<Timestamp>;
+    /// Takes messages that are due, so that nobody else asks about them until a moment: at most so many of a listener, none of
+    /// some listeners, and at most so many in all.
+    pub async fn take_verifying(
+        &self, until: Timestamp, without: Vec<ListenerId>, of_each: u32, most: u32
+    ) -> Vec<Verifying>;
+    /// The answer was neither yes nor no: ask again then.
+    pub async fn postpone_verifying(&self, id: VerifyingId, due_at: Timestamp, note: String) -> ();
+    /// The gateway has said its word, and what was true is accepted: the message goes, and what was not is refused in the same
+    /// commit. Where it came again since it was taken, it stays and is asked about again. `false` where it was not there.
+    pub async fn settle_verifying(&self, taken: Verifying, refusal: Option<NewRefusal>) -> bool;
+    /// What waits at a listener, or one message of it, is asked about at once.
+    pub async fn hurry_verifying(&self, listener_id: ListenerId, id: Option<VerifyingId>) -> ();
+    pub async fn verifying(&self, merchant_id: MerchantId, id: VerifyingId) -> Option<StoredVerifying>;
+    /// How messages that came before a moment wait, by listener.
+    pub async fn waiting_long(&self, merchants: &[MerchantId], before: Timestamp) -> Vec<WaitingLong>;
     /// Stores finished attempts and what they make of their deliveries; returns after the commit.
     pub async fn record(&self, attempts: Vec<AttemptRecord>) -> ();
     /// Returns when everything that was accepted or recorded before can be read. An engine may answer a gateway as soon

@@ -71,6 +71,17 @@ fn row(matter: &Matter, shows_merchant: bool) -> AnyView {
             let sentence = view! { <strong>{label.clone()}</strong>{times}{reason.cure()} };
             ("alert", "warn", merchant, sentence.into_any(), address, "Show them")
         }
+        Matter::Unconfirmed { merchant, listener, label, count, since, note } => {
+            let filter =
+                InboundFilter { outcome: Some(Outcome::Verifying), listener: Some(*listener), ..InboundFilter::default() };
+            let address = format!("/m/{}/inbound{}", merchant.slug, filter.query());
+            let waiting = counted(*count, "message waits", "messages wait");
+            let sentence = view! {
+                {format!("{waiting} at ")}<strong>{label.clone()}</strong>" for the gateway's word since "<Ago at=*since/>
+                ". Nothing of it is delivered before. "<bdi>{note.clone()}</bdi>
+            };
+            ("clock", "warn", merchant, sentence.into_any(), address, "Show them")
+        }
         Matter::NoDefaultUrl { merchant, has_urls } => {
             let sentence = if *has_urls {
                 "There is no default URL: notifications go to the further URLs only."

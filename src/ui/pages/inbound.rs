@@ -207,6 +207,27 @@ fn row(slug: &str, message: &InboundRow, listeners: &[ListenerChoice]) -> AnyVie
             }
             .into_any()
         }
+        InboundMessage::Verifying(row) => {
+            let address = format!("/m/{slug}/verifying/{}", row.id);
+            let shown = if row.reference.is_empty() { "A message".to_owned() } else { format!("Order {}", row.reference) };
+            let sentence = if row.note.is_empty() {
+                view! { <span>"Kept and acknowledged; the gateway is asked whether it is true."</span> }.into_any()
+            } else {
+                view! { <span>"Kept and acknowledged; the gateway gave no word yet."</span><span class="muted"><bdi>{row.note.clone()}</bdi></span> }.into_any()
+            };
+            let asked = (row.asked > 0)
+                .then(|| view! { <span class="cause">{format!("asked {}", counted(row.asked.into(), "time", "times"))}</span> });
+            view! {
+                <tr id=id>
+                    <td><div class="url-line"><a href=address><bdi>{shown}</bdi></a><span class="muted">"from "{row.peer.clone()}</span></div></td>
+                    <td data-label="Outcome"><span class="badge calm"><Icon name="clock"/>"Verifying"</span>{asked}</td>
+                    <td data-label="What it says"><div class="url-line">{sentence}</div></td>
+                    <td data-label="Listener">{listener}</td>
+                    <td data-label="Came"><Ago at=row.received_at/></td>
+                </tr>
+            }
+            .into_any()
+        }
         InboundMessage::Refused(row) => {
             let address = format!("/m/{slug}/refused/{}", row.id);
             let like = (row.suppressed > 0).then(|| {

@@ -15,8 +15,8 @@ use crate::{
     rpc::listeners::{read_listener, read_listeners, read_new_listener},
     ui::{
         components::{
-            Address, Ago, AlgorithmChoice, Check, ConflictNote, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge,
-            TextField, Version, fact, save_label,
+            Address, Ago, AlgorithmChoice, Check, ConflictNote, Copy, Empty, FormNotes, Hidden, Icon, LongText, OrderBadge,
+            TestBadge, TextField, Version, fact, save_label,
         },
         format::{bytes, counted},
         islands::live::{Live, Subject},
@@ -275,7 +275,20 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
     let kept = "Leave it empty to keep the one that is stored.";
     let secret_hint =
         if is_new { format!("{} It is kept encrypted and never shown.", form.secret_hint) } else { kept.to_owned() };
-    let options: Vec<_> = form.options.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let secret = form.has_secret.then(|| {
+        view! { <TextField flash=flash.clone() name="secret" label=form.secret_label kind="password" required=is_new autocomplete="new-password" hint=secret_hint/> }
+    });
+    let (access, options): (Vec<_>, Vec<_>) = form.options.into_iter().partition(|ask| ask.access);
+    let options: Vec<_> = options.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let is_access = |name: &str| access.iter().any(|ask| name == format!("options[{}]", ask.name));
+    let is_open = access.iter().any(|ask| ask.is_set) || flash.errors.iter().any(|error| is_access(&error.field));
+    let access: Vec<_> = access.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let access = view! {
+        <details class="advanced" open=is_open>
+            <summary>"Who may post"</summary>
+            <div class="stack">{access}</div>
+        </details>
+    };
     let algorithms = form.has_algorithms.then(|| {
         view! {
             <AlgorithmChoice
@@ -292,9 +305,10 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
             {form_key()}
             <Hidden name="gateway" value=form.gateway.name()/>
             <TextField flash=flash.clone() name="label" label="Name" value=label hint="Left empty, the gateway's name."/>
-            <TextField flash=flash.clone() name="secret" label=form.secret_label kind="password" required=is_new autocomplete="new-password" hint=secret_hint/>
+            {secret}
             {options}
             {algorithms}
+            {access}
             <Check name="enabled" label="Open" checked=enabled hint="Switched off, it refuses everything, and the gateway tries again later."/>
             <div class="actions"><button class="button primary">{save}</button></div>
         </form>
@@ -317,6 +331,16 @@ fn option_field(ask: GatewayAsk, flash: &Flash) -> AnyView {
         Some(error) => view! { <p class="error" id=note><Icon name="alert"/>{error}</p> }.into_any(),
         None => (!hint.is_empty()).then(|| view! { <p class="hint" id=note>{hint}</p> }).into_any(),
     };
+    if ask.long {
+        return view! {
+            <div class="field" class:wrong=is_wrong>
+                <label for=id.clone()>{ask.label}{optional}</label>
+                <LongText id name value focus is_wrong described placeholder="-----BEGIN CERTIFICATE-----"/>
+                {note}
+            </div>
+        }
+        .into_any();
+    }
     view! {
         <div class="field" class:wrong=is_wrong>
             <label for=id.clone()>{ask.label}{optional}</label>

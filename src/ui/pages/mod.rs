@@ -39,6 +39,7 @@ pub mod strays;
 pub mod test_order;
 pub mod time_zone;
 mod url_form;
+pub mod verifying;
 mod views;
 
 use super::shell::{Plain, SearchField};

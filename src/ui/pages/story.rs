@@ -89,6 +89,16 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
             };
             ("bad", "shield", format!("refused-{id}"), body.into_any())
         }
+        Happening::Verifying { id, peer, asked } => {
+            let times = counted(u64::from(*asked), "time", "times");
+            let asked = if *asked == 0 { String::new() } else { format!(" It was asked {times} so far.") };
+            let body = view! {
+                <p class="event-title">"A message that names this order is "<a href=format!("/m/{slug}/verifying/{id}")>"being verified"</a></p>
+                <p>{format!("It is acknowledged, and {} is asked whether it is true. Until then it changes nothing.{asked}", story.gateway)}</p>
+                <p class="muted">{format!("From {peer}. Nobody has proved yet that the gateway sent it.")}</p>
+            };
+            ("calm", "clock", format!("verifying-{id}"), body.into_any())
+        }
         Happening::Received { notification, before, counted } => {
             let tone = if *counted { "calm" } else { "warn" };
             (tone, "inbox", format!("notification-{}", notification.id), received(story, notification, *before, *counted))

@@ -32,7 +32,7 @@ pub(super) struct Table {
 use Kind::{Bytes, Flag, Integer, Node, Page, Rank, Sealed, Text};
 
 /// Everything that is copied row by row.
-pub(super) const TABLES: [Table; 23] = [
+pub(super) const TABLES: [Table; 24] = [
     Table {
         name: "merchant",
         target: "merchant",
@@ -354,6 +354,28 @@ pub(super) const TABLES: [Table; 23] = [
         name: "url_certificate",
         target: "url_certificate",
         columns: &[("url_id", Integer), ("url", Text), ("ends_at", Integer), ("seen_at", Integer)],
+    },
+    Table {
+        name: "verifying",
+        target: "verifying",
+        columns: &[
+            ("id", Integer),
+            ("merchant_id", Integer),
+            ("listener_id", Integer),
+            ("received_at", Integer),
+            ("digest", Bytes),
+            ("reference", Text),
+            ("peer", Text),
+            ("size", Integer),
+            ("bytes", Bytes),
+            ("repeats", Integer),
+            ("attempts", Integer),
+            ("asked_at", Integer),
+            ("due_at", Integer),
+            ("taken_until", Integer),
+            ("taken_by", Integer),
+            ("note", Text),
+        ],
     },
     Table {
         name: "refusal",

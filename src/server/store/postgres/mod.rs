@@ -47,6 +47,7 @@ mod story;
 mod sweeps;
 mod urls;
 mod verify;
+mod verifying;
 mod views;
 
 pub use connect::PgAddress;

@@ -42,6 +42,7 @@ mod standing;
 mod story;
 mod upkeep;
 mod verify;
+mod verifying;
 mod views;
 mod writer;
 
@@ -203,6 +204,8 @@ impl SqliteStore {
             lock: Mutex::new(lock.filter(|_| keeps_lock)),
         }));
         if serves {
+            // Whoever asked a gateway before has ended.
+            store.free_verifying().await?;
             tasks.push(tokio::spawn(upkeep::checkpoints(Arc::downgrade(&store.0))));
             tasks.push(tokio::spawn(upkeep::watch(Arc::downgrade(&store.0))));
         }

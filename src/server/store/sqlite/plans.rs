@@ -26,7 +26,7 @@ const HOT: [(&str, &str, &[&str]); 28] = [
     (
         "the story of an order",
         story::EVENTS,
-        &["notification_of_order", "delivery_of_notification", "refusal_of_order", "audit_of_urls"],
+        &["notification_of_order", "delivery_of_notification", "refusal_of_order", "audit_of_urls", "verifying_of_order"],
     ),
     ("how messages stand at URLs", story::STANDINGS, &["notification_of_order", "delivery_of_notification"]),
     ("the attempts of a story", story::ATTEMPTS, &["sqlite_autoindex_attempt_1"]),
