@@ -129,6 +129,8 @@ ids! {
     RefusalId;
     /// Somebody who signs in.
     UserId;
+    /// A mail to a customer.
+    MailId;
     /// A filter of a list that somebody keeps.
     ViewId;
 }

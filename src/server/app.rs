@@ -13,6 +13,7 @@ use crate::server::{
     gateway::{Gateways, PresetError},
     http::{self, Panel, serve::serve},
     live::Hub,
+    mail::{Mailer, worker::Worker},
     memory, retention,
     service::{ServiceError, Services},
     settings::Settings,
@@ -37,6 +38,8 @@ pub struct App {
     metrics_served: Option<JoinHandle<()>>,
     bulk: JoinHandle<()>,
     alerts: JoinHandle<()>,
+    /// Where there is a mail server.
+    mail: Option<JoinHandle<()>>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -48,6 +51,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Gateway(#[from] PresetError),
+    #[error("{0}")]
+    Mail(String),
     #[error("the address it listens on cannot be told: {0}")]
     Address(#[from] std::io::Error),
 }
@@ -71,6 +76,7 @@ impl App {
             Some(folder) => Arc::new(Gateways::with_folder(Some(folder))?),
             None => Gateways::shared(),
         };
+        let mailer = settings.mail.as_ref().map(Mailer::new).transpose().map_err(StartError::Mail)?;
         let address = listener.local_addr()?;
         let (jobs, announced_jobs) = mpsc::unbounded_channel();
         let (changes, announced_changes) = mpsc::unbounded_channel();
@@ -114,14 +120,20 @@ impl App {
             throttle: Arc::new(Throttle::default()),
             metrics,
             gateways,
+            mailer: mailer.clone(),
             base,
         };
+        let mail = mailer.map(|mailer| {
+            let gateways = services.gateways.clone();
+            let labels = move |gateway| gateways.label(gateway);
+            tokio::spawn(Worker::new(services.store.clone(), services.clock.clone(), mailer, labels).run())
+        });
         let alerts = tokio::spawn(alerts::run(services.clone()));
         let (end, ending) = watch::channel(false);
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, retention, balance, bulk, alerts, metrics_served: None, end, served })
+        Ok(Self { services, address, dispatcher, retention, balance, bulk, alerts, mail, metrics_served: None, end, served })
     }
 
     /// Also serves the metrics, on a listener of their own; gives its address.
@@ -153,6 +165,7 @@ impl App {
             () = lost(&mut self.metrics_served) => "the metrics",
             _ = &mut self.bulk => "the worker of bulk resends",
             _ = &mut self.alerts => "the alerts",
+            () = lost(&mut self.mail) => "the mails",
         }
     }
 
@@ -163,6 +176,10 @@ impl App {
         // A step that is cut off was made in the store or not at all.
         self.bulk.abort();
         self.alerts.abort();
+        // A mail on its way is tried again, unless its end was noted.
+        if let Some(mail) = &self.mail {
+            mail.abort();
+        }
         self.dispatcher.stop().await;
         self.retention.abort();
         self.balance.abort();
