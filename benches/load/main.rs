@@ -14,7 +14,7 @@ mod scenarios;
 mod server;
 mod site;
 
-use scenarios::{acknowledge, deliver, neighbours, outstanding, search, steady};
+use scenarios::{acknowledge, deliver, neighbours, outstanding, pages, search, steady};
 use site::Engine;
 
 /// As in the server.
@@ -23,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What there is, and whether it belongs to a run that names nothing. `search-all` goes to ten million orders and takes half an
 /// hour.
-const SCENARIOS: [(&str, bool); 10] = [
+const SCENARIOS: [(&str, bool); 11] = [
     ("acknowledge", true),
     ("acknowledge-postgres", true),
     ("deliver", true),
@@ -32,6 +32,7 @@ const SCENARIOS: [(&str, bool); 10] = [
     ("steady", true),
     ("neighbours", true),
     ("outstanding", true),
+    ("panels", true),
     ("search", true),
     ("search-all", false),
 ];
@@ -62,6 +63,7 @@ fn main() {
                 "disk" => deliver::disk().await,
                 "steady" => steady::run().await,
                 "neighbours" => neighbours::run().await,
+                "panels" => pages::panels().await,
                 "outstanding" => outstanding::run().await,
                 "search" => search::run(&[100_000, 1_000_000]).await,
                 _ => search::run(&[100_000, 1_000_000, 10_000_000]).await,

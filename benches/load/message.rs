@@ -8,7 +8,7 @@ pub const KEY: &str = "AABBCCDDEEFF";
 
 /// The request that posts the notification of an order, about 100 fields and 2.5 kB.
 pub fn request(path: &str, number: u64) -> Vec<u8> {
-    let body = message(number);
+    let body = body(number);
     format!(
         "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -16,8 +16,8 @@ pub fn request(path: &str, number: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Signed with HMAC-MD5.
-fn message(number: u64) -> String {
+/// Its form, signed with HMAC-MD5.
+pub fn body(number: u64) -> String {
     let mut body = String::with_capacity(3_000);
     let mut source = Vec::with_capacity(2_000);
     for (name, value) in FIELDS {

@@ -9,6 +9,7 @@ use quittance::{
     },
 };
 use std::{
+    io::Write as _,
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -182,6 +183,13 @@ impl Site {
         ticks.sum::<f64>() / 100.0
     }
 
+    /// Has the program do something, with this on its standard input.
+    pub fn tell(&self, arguments: &[&str], input: &str) {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program");
+        child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("what it is told");
+        assert!(child.wait().expect("its end").success(), "{arguments:?}");
+    }
+
     /// What `quittance doctor` says: whether the books balance.
     pub fn doctor(&self) -> bool {
         self.command(&["doctor", "--json"]).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
@@ -189,7 +197,7 @@ impl Site {
 }
 
 fn is_healthy(port: u16) -> bool {
-    use std::io::{Read as _, Write as _};
+    use std::io::Read as _;
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let mut answer = [0; 12];
     stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").is_ok()

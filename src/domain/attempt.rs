@@ -1,6 +1,6 @@
 //! What is known of one attempt, of why it was made, and of a URL that was tried.
 
-use super::{Cause, Timestamp};
+use super::{Cause, Format, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Why a delivery exists.
@@ -76,6 +76,9 @@ pub struct VerdictDetail {
     /// The fingerprint of the key that signed; empty as above.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
+    /// In which form the message left.
+    #[serde(default, skip_serializing_if = "Format::is_usual")]
+    pub format: Format,
 }
 
 /// Of a sentence about an attempt as much is kept. Parts of it come from the other side.
@@ -84,6 +87,14 @@ const MOST_NOTED: usize = 2_000;
 const MOST_SOURCE: usize = 8 << 10;
 
 impl VerdictDetail {
+    /// One more sentence.
+    pub fn add(&mut self, sentence: &str) {
+        if !self.note.is_empty() && !sentence.is_empty() {
+            self.note.push(' ');
+        }
+        self.note.push_str(sentence);
+    }
+
     /// The same, with what is longer than anybody reads cut off.
     pub fn bounded(self) -> Self {
         Self {
@@ -94,6 +105,7 @@ impl VerdictDetail {
             compression: bounded_note(self.compression),
             url: bounded_note(self.url),
             key: self.key,
+            format: self.format,
         }
     }
 }
@@ -144,6 +156,7 @@ mod tests {
             compression: long.clone(),
             url: long,
             key: String::new(),
+            format: Format::Ipn,
         };
         let bounded = detail.bounded();
         for text in [&bounded.note, &bounded.found, &bounded.expected] {

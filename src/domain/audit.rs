@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Every act that is written down: its code, and how it is called on the page. In the order in which a filter offers them.
-pub const ACTIONS: [(&str, &str); 33] = [
+pub const ACTIONS: [(&str, &str); 34] = [
     ("sign-in", "Signed in"),
     ("sign-in.refused", "Sign-ins refused"),
     ("sign-out.others", "Signed out elsewhere"),
@@ -36,6 +36,7 @@ pub const ACTIONS: [(&str, &str); 33] = [
     ("url.hold", "Put a URL on hold"),
     ("url.release", "Released a URL"),
     ("url.remove", "Removed a notification URL"),
+    ("url.secret-shown", "Looked at a signing secret"),
     ("url.new-key", "Answered with the new secret key"),
 ];
 

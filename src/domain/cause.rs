@@ -3,6 +3,7 @@
 //! Each cause has a short code that never changes (it lies in the database and in logs), a sentence in plain
 //! words and a cure addressed to the person who can apply it.
 
+use super::Format;
 use serde::{Deserialize, Serialize};
 
 macro_rules! causes {
@@ -41,6 +42,44 @@ macro_rules! causes {
 }
 
 impl Cause {
+    /// What happened, as a sentence, at a URL of this format.
+    pub const fn sentence_for(self, format: Format) -> &'static str {
+        match (format, self) {
+            (Format::PassThrough, Self::MethodRefused) => {
+                "The page exists but does not accept requests of the method that the gateway used (status 405)."
+            }
+            (Format::Json | Format::PassThrough, Self::OtherStatus) => {
+                "The server answered with a status that is neither a success nor a known error."
+            }
+            _ => self.sentence(),
+        }
+    }
+
+    /// What to do about it, at a URL of this format: where any 2xx confirms nobody has to print a receipt.
+    pub const fn cure_for(self, format: Format) -> &'static str {
+        match (format, self) {
+            (Format::Ipn, _) => self.cure(),
+            (_, Self::NoAnswer) => {
+                "Answer first and work afterwards: let the server store the message, answer with status 200, and do slow work later."
+            }
+            (_, Self::Dripping) => "Let the server send its status with a short body, or with none, and end the answer.",
+            (_, Self::OtherStatus) => "Let the server answer with status 200 or another 2xx once it has stored the message.",
+            (Format::Json, Self::ClientError) => {
+                "Read the body of the answer: open the attempt. If the signature was not accepted, compare the signing secret there with the one of this URL, and look at that server's clock."
+            }
+            (Format::Json, Self::Denied) => {
+                "Exempt this path from the password, the firewall rule or the login check. If the server answers so to a wrong signature, compare the signing secret there with the one of this URL."
+            }
+            (Format::PassThrough, Self::ClientError) => {
+                "Read the body of the answer: open the attempt. The message carries the gateway's own signature, so the server needs the gateway's secret, not the merchant's key."
+            }
+            (Format::PassThrough, Self::MethodRefused) => {
+                "Let the server accept the method that the gateway uses; check rewrite rules that change it."
+            }
+            _ => self.cure(),
+        }
+    }
+
     /// Whether what the script answered is at fault, so that its author wants to try answers.
     pub const fn is_about_receipt(self) -> bool {
         matches!(
@@ -219,6 +258,14 @@ mod tests {
             assert_eq!(Cause::from_code(cause.code()), Some(*cause));
             assert!(cause.sentence().ends_with('.') && cause.cure().ends_with('.'), "{cause:?}");
             assert!(cause.label().len() <= 40, "{cause:?} does not fit a list");
+            for format in [Format::Json, Format::PassThrough] {
+                let (sentence, cure) = (cause.sentence_for(format), cause.cure_for(format));
+                assert!(sentence.ends_with('.') && cure.ends_with('.'), "{cause:?}");
+                // What can happen there tells of no receipt.
+                if !cause.is_about_receipt() && !matches!(cause, Cause::AnswerTooLarge | Cause::HtmlPage) {
+                    assert!(!sentence.contains("receipt") && !cure.contains("receipt"), "{cause:?}: {sentence} {cure}");
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
-//! On what terms a notification URL gets its deliveries: how many at a time and a second, when what failed is tried
-//! again, whether its failures count.
+//! On what terms a notification URL gets its deliveries: in which form, how many at a time and a second, when what failed is
+//! tried again, whether its failures count.
 
-use super::Triggers;
+use super::{Format, Triggers};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -35,6 +35,9 @@ pub struct Terms {
     pub timeout: Option<u16>,
     /// Which statuses are sent to it; those of its merchant without it.
     pub triggers: Option<Triggers>,
+    /// In which form messages leave for it.
+    #[serde(default)]
+    pub format: Format,
 }
 
 impl Default for Terms {
@@ -47,6 +50,7 @@ impl Default for Terms {
             authority: String::new(),
             timeout: None,
             triggers: None,
+            format: Format::default(),
         }
     }
 }

@@ -39,6 +39,7 @@ pub async fn save_url(
     id: String,
     #[server(default)] label: String,
     url: String,
+    #[server(default)] format: String,
     #[server(default)] is_default: bool,
     #[server(default)] md5: bool,
     #[server(default)] sha2: bool,
@@ -76,6 +77,7 @@ pub async fn save_url(
         values: vec![
             ("label", label.clone()),
             ("url", url.clone()),
+            ("format", format.clone()),
             ("md5", flag(md5)),
             ("sha2", flag(sha2)),
             ("sha3", flag(sha3)),
@@ -95,7 +97,7 @@ pub async fn save_url(
         ],
     };
     let triggers = own_triggers.then(|| triggers.joined());
-    let terms = TermsForm { max_in_flight, rate_per_second, retries, own_delays, shadow, authority, timeout, triggers };
+    let terms = TermsForm { max_in_flight, rate_per_second, retries, own_delays, shadow, authority, timeout, triggers, format };
     let chosen = [(md5, Algorithm::Md5), (sha2, Algorithm::Sha2), (sha3, Algorithm::Sha3)];
     let algorithms: Algorithms = chosen.into_iter().filter_map(|(chosen, algorithm)| chosen.then_some(algorithm)).collect();
     let form = UrlForm { label, url, is_default, algorithms, concurrent, order_in_order, held, headers, terms };
@@ -196,6 +198,19 @@ pub async fn check_url(merchant: String, id: UrlId) -> Result<(), AppError> {
             Some(_) => Done { check: Some(check), ..Done::default() },
             None => Done::at(page, "The URL answered 200, as it should."),
         })
+    };
+    sent.end(result.await)
+}
+
+/// Shows the secret that messages to a URL are signed with where they leave as JSON; that somebody looked is in the audit log.
+#[server(prefix = "/rpc", endpoint = "urls/secret")]
+pub async fn reveal_signing_secret(merchant: String, id: UrlId) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/settings/urls/{id}/kit");
+    let sent = Sent { form: "url-secret", page: page.clone(), values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        let secret = caller.services.reveal_signing_secret(&merchant, id, caller.actor()).await.map_err(app_error)?;
+        Ok(Done { page, secret: Some(secret), ..Done::default() })
     };
     sent.end(result.await)
 }

@@ -21,7 +21,7 @@ use quittance::{
 };
 use std::sync::Arc;
 
-async fn add(shop: &Shop, preset: &Preset) -> Arc<Listener> {
+pub async fn add(shop: &Shop, preset: &Preset) -> Arc<Listener> {
     let form = ListenerForm {
         gateway: preset.id,
         secret: simulate::trial_secret(preset),
@@ -38,7 +38,7 @@ fn wish<'a>(preset: &Preset, status: OrderStatus, reference: &'a str, address: &
     Wish { status, reference, amount, email: "buyer@example.com", address, now, number }
 }
 
-async fn post(app: &TestApp, listener: &Listener, posted: &Posted) -> Reply {
+pub async fn post(app: &TestApp, listener: &Listener, posted: &Posted) -> Reply {
     let question = if posted.query.is_empty() { String::new() } else { format!("?{}", posted.query) };
     let mut request = Request::builder().method(posted.method.clone()).uri(format!("{}{question}", path(listener)));
     for (name, value) in &posted.headers {
@@ -47,7 +47,7 @@ async fn post(app: &TestApp, listener: &Listener, posted: &Posted) -> Reply {
     gateway::send(app.address, request.body(Full::new(Bytes::from(posted.body.clone()))).unwrap()).await
 }
 
-fn signed(app: &TestApp, listener: &Listener, status: OrderStatus, reference: &str, number: u64) -> Posted {
+pub fn signed(app: &TestApp, listener: &Listener, status: OrderStatus, reference: &str, number: u64) -> Posted {
     let preset = app.services.gateways.get(listener.gateway).unwrap();
     let address = format!("{}{}", app.services.base, path(listener));
     let wish = wish(preset, status, reference, &address, number, app.services.clock.now());

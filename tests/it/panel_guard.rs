@@ -169,6 +169,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("own_triggers", "true".to_owned()),
         ("triggers", "COMPLETE,REFUND".to_owned()),
         ("timeout", "9".to_owned()),
+        ("format", "json".to_owned()),
         ("headers", "X-Shop: 7".to_owned()),
         ("only", "true".to_owned()),
         ("tags", "CURRENCY".to_owned()),

@@ -18,7 +18,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("auth", &["store", "memory", "domain"]),
     ("gateway", &["ipn", "domain"]),
     ("listener", &["gateway", "store", "clock", "telemetry", "domain"]),
-    ("dispatch", &["ipn", "store", "clock", "telemetry", "domain"]),
+    ("dispatch", &["gateway", "ipn", "store", "clock", "telemetry", "domain"]),
     ("kit", &["domain"]),
     ("service", &["dispatch", "auth", "gateway", "ipn", "kit", "store", "clock", "telemetry", "domain"]),
     ("alerts", &["service"]),

@@ -3,7 +3,8 @@
 use crate::support::stores::{self, START, TestStore, on_every_engine, url_draft};
 use quittance::{
     domain::{
-        Algorithms, Cause, DeliveryState, Gateway, Money, OrderStatus, RefusalReason, RetrySchedule, Role, Terms, Timestamp,
+        Algorithms, Cause, DeliveryState, Format, Gateway, Money, OrderStatus, RefusalReason, RetrySchedule, Role, Terms,
+        Timestamp,
         attempt::{Origin, Timings, VerdictDetail},
         id::{DeliveryId, ListenerId, MerchantId, OrderId, UrlId},
         money::Currency,
@@ -885,6 +886,7 @@ async fn the_terms_of_a_url_are_kept(test: TestStore) {
         authority: "-----BEGIN CERTIFICATE-----".to_owned(),
         timeout: Some(7),
         triggers: Some("COMPLETE,REFUND".parse().unwrap()),
+        format: Format::PassThrough,
     };
     let mut draft = url_draft(shop.merchant, "https://shop.example.com/ipn");
     draft.terms = own.clone();

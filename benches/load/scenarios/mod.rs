@@ -4,5 +4,6 @@ pub mod acknowledge;
 pub mod deliver;
 pub mod neighbours;
 pub mod outstanding;
+pub mod pages;
 pub mod search;
 pub mod steady;

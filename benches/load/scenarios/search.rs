@@ -1,5 +1,6 @@
 //! Order search with many orders stored.
 
+use super::pages;
 use crate::{
     figures::Latencies,
     site::{Engine, Shop, Site},
@@ -21,9 +22,11 @@ const STEP: u64 = 250_000;
 
 /// `sizes`: how many orders; they are added up, so in growing order.
 pub async fn run(sizes: &[u64]) {
-    println!("search: an order list of 50 rows with its summaries, by kind of search; one merchant has all the orders");
+    println!(
+        "search: an order list of 50 rows with its summaries, by kind of search, and pages; one merchant has all the orders"
+    );
     for engine in [Engine::Sqlite, Engine::Postgres { nodes: 1 }] {
-        let (site, _) = Site::new(engine, &[Shop { url: Some("http://127.0.0.1:9/".to_owned()), concurrent: true }]).await;
+        let (mut site, _) = Site::new(engine, &[Shop { url: Some("http://127.0.0.1:9/".to_owned()), concurrent: true }]).await;
         let mut stored = 0;
         let mut first = None;
         for size in sizes {
@@ -35,6 +38,8 @@ pub async fn run(sizes: &[u64]) {
             let merchant_id = store.settings().merchants().first().map(|merchant| merchant.id).expect("a merchant");
             let p99s = measure(&store, merchant_id, stored).await;
             store.close().await;
+            let references: Vec<_> = (0..50).map(|number| reference(number * (stored / 50))).collect();
+            pages::measure(&mut site, &references).await;
             match &first {
                 None => first = Some(p99s),
                 Some(first) => {
@@ -136,7 +141,15 @@ async fn fill(site: &Site, from: u64, until: u64) {
         "{FIRST_MOMENT} + n * {EVERY_MICROS} AS at, ((({FIRST_MOMENT} + n * {EVERY_MICROS}) / 1000 - {ID_EPOCH_MILLIS}) << 22) AS id"
     );
     let merchant = "(SELECT min(id) FROM merchant)";
-    let url = "(SELECT min(id) FROM notification_url)";
+    let (url, listener) = ("(SELECT min(id) FROM notification_url)", "(SELECT min(id) FROM listener)");
+    let rank = if site.engine == Engine::Sqlite { "" } else { "status_rank, " };
+    let orders = format!(
+        "orders (id, merchant_id, gateway, reference, external, email, customer, status, {rank}vendor_status, amount, currency, test, event_at,
+             created_at, updated_at)"
+    );
+    let notification =
+        "notification (id, merchant_id, listener_id, order_id, received_at, event_at, digest, status, vendor_status, message_id,
+         signatures, test, peer, size, segment_id, part)";
     let status = "CASE WHEN n % 50 = 7 THEN 'refunded' ELSE 'paid' END";
     match site.engine {
         Engine::Sqlite => {
@@ -153,10 +166,10 @@ async fn fill(site: &Site, from: u64, until: u64) {
                 connection
                     .execute_batch(&format!(
                         "BEGIN;
-                         {rows} INSERT INTO orders SELECT id, {merchant}, '2checkout', 100000000 + n, 'cart-' || n, 'buyer' || n || '@example.com',
+                         {rows} INSERT INTO {orders} SELECT id, {merchant}, '2checkout', 100000000 + n, 'cart-' || n, 'buyer' || n || '@example.com',
                              'John Smith', {status}, 'COMPLETE', 5290, 'USD', n % 100 = 3, at, at, at FROM made;
-                         {rows} INSERT INTO notification SELECT id + 1, {merchant}, 1, id, at, at, randomblob(16), {status}, 'COMPLETE', n, 1,
-                             n % 100 = 3, '127.0.0.1', 2500, 1, 0, 0, NULL FROM made;
+                         {rows} INSERT INTO {notification} SELECT id + 1, {merchant}, {listener}, id, at, at, randomblob(16), {status}, 'COMPLETE', n, 1,
+                             n % 100 = 3, '127.0.0.1', 2500, 1, 0 FROM made;
                          {rows} INSERT INTO delivery (id, notification_id, url_id, order_id, merchant_id, origin, node_id, state, attempts, created_at, finished_at, last_attempt_at)
                              SELECT id + 2, id + 1, {url}, id, {merchant}, 0, 1, 4, 1, at, at, at FROM made;
                          COMMIT"
@@ -177,13 +190,13 @@ async fn fill(site: &Site, from: u64, until: u64) {
                     end - 1
                 );
                 run(format!(
-                    "INSERT INTO orders SELECT id, {merchant}, '2checkout', (100000000 + n)::text, 'cart-' || n, 'buyer' || n || '@example.com',
+                    "INSERT INTO {orders} SELECT id, {merchant}, '2checkout', (100000000 + n)::text, 'cart-' || n, 'buyer' || n || '@example.com',
                          'John Smith', {status}, 1, 'COMPLETE', 5290, 'USD', n % 100 = 3, at, at, at {rows}"
                 ))
                 .await;
                 run(format!(
-                    "INSERT INTO notification SELECT id + 1, {merchant}, 1, id, at, at, uuid_send(gen_random_uuid()), {status}, 'COMPLETE', n::text, 1,
-                         n % 100 = 3, '127.0.0.1', 2500, 1, 0, 0, NULL {rows}"
+                    "INSERT INTO {notification} SELECT id + 1, {merchant}, {listener}, id, at, at, uuid_send(gen_random_uuid()), {status}, 'COMPLETE', n::text, 1,
+                         n % 100 = 3, '127.0.0.1', 2500, 1, 0 {rows}"
                 ))
                 .await;
                 run(format!(

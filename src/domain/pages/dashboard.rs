@@ -1,7 +1,7 @@
 //! The dashboard: what needs somebody now, and today's counts.
 
 use crate::domain::{
-    Cause, RefusalReason, Timestamp,
+    Cause, Format, RefusalReason, Timestamp,
     id::{ListenerId, UrlId},
 };
 use serde::{Deserialize, Serialize};
@@ -129,6 +129,8 @@ pub struct MerchantRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     pub url: UrlRef,
+    /// In which form it gets messages.
+    pub format: Format,
     /// Of the latest delivery that fails, or else of the last one given up.
     pub cause: Option<Cause>,
     /// When the oldest of the deliveries that fail first did; `None` where all were given up.

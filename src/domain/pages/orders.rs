@@ -2,7 +2,7 @@
 
 use super::{dashboard::MerchantRef, story::Comparison};
 use crate::domain::{
-    Algorithms, Cause, DeliveryState, Gateway, Money, OrderStatus, Timestamp,
+    Algorithms, Cause, DeliveryState, Format, Gateway, Money, OrderStatus, Timestamp,
     attempt::{Origin, Timings, VerdictDetail},
     id::{DeliveryId, ListenerId, NotificationId, OrderId, UrlId},
 };
@@ -154,6 +154,8 @@ pub struct DeliveryPage {
     pub attempts: Vec<AttemptRow>,
     /// The attempt below the last of these, where there is one.
     pub next: Option<u32>,
+    /// In which form its URL gets messages.
+    pub format: Format,
     /// Its URL is not in the settings any more.
     pub url_removed: bool,
     /// The viewer may resend, and there is something to resend and where to.

@@ -1,7 +1,7 @@
 //! IPN settings: the default IPN URL, notification URLs, merchants.
 
 use super::dashboard::{Hold, MerchantRef, Pause};
-use crate::domain::{Algorithm, Algorithms, Cause, Tags, Terms, Timestamp, Triggers, attempt::UrlCheck, id::UrlId};
+use crate::domain::{Algorithm, Algorithms, Cause, Format, Tags, Terms, Timestamp, Triggers, attempt::UrlCheck, id::UrlId};
 use serde::{Deserialize, Serialize};
 
 /// How long an old key can stay valid beside the new one: seconds, and how that is called.
@@ -156,6 +156,8 @@ pub struct Kit {
     pub algorithms: Algorithms,
     /// The one that the listener checks and answers with.
     pub algorithm: Algorithm,
+    /// In which form messages leave for the URL.
+    pub format: Format,
     pub languages: Vec<KitLanguage>,
     /// What to save it as.
     pub file: String,

@@ -1,6 +1,6 @@
 //! Composing a TEST message, and looking at one: what people enter, and what they are shown.
 
-use crate::domain::Cause;
+use crate::domain::{Cause, Format};
 use serde::{Deserialize, Serialize};
 
 /// A TEST order as somebody composes it.
@@ -119,8 +119,12 @@ pub struct OrderPreview {
     pub source: String,
     /// Fields and values.
     pub signatures: Vec<(String, String)>,
-    /// The answer that would confirm it, one for each algorithm.
+    /// The answer that would confirm it, one for each algorithm; none where any 2xx does.
     pub receipts: Vec<String>,
+    /// In which form it would leave.
+    pub format: Format,
+    /// One sentence about that, where it is not the form that the URL wants.
+    pub note: String,
 }
 
 /// Something that a developer wants looked at.

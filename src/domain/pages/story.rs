@@ -5,7 +5,7 @@ use super::{
     orders::{AttemptRow, DeliveryView, NotificationView, OrderRow},
 };
 use crate::domain::{
-    OrderStatus, RefusalReason, Timestamp,
+    Format, OrderStatus, RefusalReason, Timestamp,
     id::{DeliveryId, NotificationId, RefusalId, UrlId, VerifyingId},
 };
 use serde::{Deserialize, Serialize};
@@ -203,6 +203,8 @@ pub struct WatchedAnswer {
     pub head: String,
     pub body: String,
     pub note: String,
+    /// In which form the message left.
+    pub format: Format,
 }
 
 /// Exchanges for debug, as they happen.

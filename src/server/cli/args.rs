@@ -5,8 +5,8 @@ use super::{
     since::Since,
 };
 use crate::domain::{
-    Algorithm, Algorithms, RetrySchedule, Role,
-    id::BulkId,
+    Algorithm, Algorithms, Format, RetrySchedule, Role,
+    id::{BulkId, UrlId},
     terms::{MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT},
 };
 use crate::server::settings::{Keep, PublicUrl};
@@ -88,6 +88,7 @@ pub enum MerchantCommand {
     List(ListArgs),
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 #[derive(Debug, Subcommand)]
 pub enum ListenerCommand {
     /// Add a listener; prints the path that the gateway must post to.
@@ -102,6 +103,8 @@ pub enum UrlCommand {
     Add(UrlAddArgs),
     /// List notification URLs.
     List(MerchantListArgs),
+    /// Show the signing secret of a URL that gets JSON. That it was shown is noted in the audit log.
+    Secret(UrlSecretArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -261,7 +264,11 @@ pub struct UrlAddArgs {
     /// Make it the merchant's default IPN URL; the present one stays as an additional URL.
     #[arg(long)]
     pub default: bool,
-    /// The algorithms that sign what is delivered.
+    /// In which form messages leave: ipn (the 2Checkout form, confirmed by a read receipt), json (signed by Standard Webhooks,
+    /// confirmed by any 2xx) or pass-through (as they came, confirmed by any 2xx or a receipt).
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+    /// The algorithms that sign what is delivered in the 2Checkout form.
     #[arg(long, value_delimiter = ',', default_value = "md5", value_parser = algorithms())]
     pub algorithms: Vec<Algorithm>,
     /// Allow many requests at a time.
@@ -303,6 +310,19 @@ pub struct UrlAddArgs {
         value_parser = network
     )]
     pub allow_network: Vec<IpNet>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UrlSecretArgs {
+    /// The id of the URL, as `quittance url list` shows it.
+    pub id: UrlId,
+    /// The merchant: its name, or its name in addresses.
+    #[arg(long, value_name = "NAME")]
+    pub merchant: String,
     #[command(flatten)]
     pub database: DatabaseArgs,
     #[command(flatten)]

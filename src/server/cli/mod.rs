@@ -77,6 +77,7 @@ fn tool(command: Command) -> Result<ExitCode, CliError> {
             Command::Gateway(GatewayCommand::List(args)) => (gateways::list(&args)?, args.output.json),
             Command::Url(UrlCommand::Add(args)) => (urls::add(&args).await?, args.output.json),
             Command::Url(UrlCommand::List(args)) => (urls::list(&args).await?, args.output.json),
+            Command::Url(UrlCommand::Secret(args)) => (urls::secret(&args).await?, args.output.json),
             Command::User(UserCommand::Add(args)) => (users::add(&args).await?, args.output.json),
             Command::User(UserCommand::List(args)) => (users::list(&args).await?, args.output.json),
             Command::User(UserCommand::Invite(args)) => (users::invite(&args).await?, args.output.json),

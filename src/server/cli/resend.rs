@@ -7,6 +7,7 @@ use super::{
     tool::{self, ACTOR},
 };
 use crate::domain::{
+    Format,
     id::{DeliveryId, UrlId},
     pages::orders::AttemptPage,
 };
@@ -102,7 +103,7 @@ fn exchange(page: &AttemptPage) -> Value {
     let attempt = &page.attempt;
     let cause = attempt
         .cause
-        .map(|cause| json!({ "code": cause.code(), "label": cause.label(), "sentence": cause.sentence(), "cure": cause.cure() }));
+        .map(|cause| json!({ "code": cause.code(), "label": cause.label(), "sentence": cause.sentence_for(page.detail.format), "cure": cause.cure_for(page.detail.format) }));
     json!({
         "delivery": page.delivery.id,
         "url": page.delivery.url,
@@ -136,13 +137,14 @@ fn told(page: &AttemptPage) -> String {
         text.push_str(&format!("\n{}\n\n", lines(&page.answer_body)));
     }
     match attempt.cause {
-        None => text.push_str("Confirmed: the read receipt is right.\n"),
+        None if page.detail.format == Format::Ipn => text.push_str("Confirmed: the read receipt is right.\n"),
+        None => text.push_str(&format!("{}\n", lines(&page.detail.note))),
         Some(cause) => {
-            text.push_str(&format!("Not confirmed: {}. {}\n", cause.label(), cause.sentence()));
+            text.push_str(&format!("Not confirmed: {}. {}\n", cause.label(), cause.sentence_for(page.detail.format)));
             if !page.detail.note.is_empty() {
                 text.push_str(&format!("{}\n", lines(&page.detail.note)));
             }
-            text.push_str(&format!("What to do: {}\n", cause.cure()));
+            text.push_str(&format!("What to do: {}\n", cause.cure_for(page.detail.format)));
         }
     }
     text.push('\n');

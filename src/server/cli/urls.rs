@@ -2,11 +2,11 @@
 
 use super::{
     CliError,
-    args::{MerchantListArgs, UrlAddArgs, set},
+    args::{MerchantListArgs, UrlAddArgs, UrlSecretArgs, set},
     report::{Report, table, tick},
     tool::{self, ACTOR},
 };
-use crate::domain::{Algorithm, Terms};
+use crate::domain::{Algorithm, Format, Terms};
 use crate::server::service::{Services, terms::TermsForm, urls::UrlForm};
 use serde_json::{Value, json};
 
@@ -45,7 +45,13 @@ async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliErr
     let terms = terms(&draft.terms);
     let id = services.save_url(None, draft, ACTOR).await?;
     let what = if args.default { "default IPN URL" } else { "notification URL" };
-    let text = format!("Added {what} {label} of {}: {url} ({algorithms}), id {id}.\n", merchant.name);
+    let how = if args.format.is_usual() { algorithms.to_string() } else { args.format.to_string() };
+    let secret = if args.format == Format::Json {
+        format!("See its signing secret with: quittance url secret {id} --merchant {}\n", merchant.slug)
+    } else {
+        String::new()
+    };
+    let text = format!("Added {what} {label} of {}: {url} ({how}), id {id}.\n{secret}", merchant.name);
     let json = json!({
         "id": id, "merchant": merchant.slug, "label": label, "url": url, "default": args.default,
         "algorithms": algorithms.iter().map(Algorithm::name).collect::<Vec<_>>(),
@@ -72,6 +78,7 @@ impl UrlAddArgs {
             authority,
             timeout: text(self.timeout),
             triggers: self.triggers.clone(),
+            format: self.format.to_string(),
         })
     }
 }
@@ -80,8 +87,23 @@ fn terms(terms: &Terms) -> Value {
     json!({
         "max_in_flight": terms.max_in_flight, "rate_per_second": terms.rate_per_second, "retries": terms.retries,
         "shadow": terms.shadow, "own_certificates": !terms.authority.is_empty(), "timeout": terms.timeout,
-        "triggers": terms.triggers.map(|triggers| triggers.to_string()),
+        "format": terms.format.name(), "triggers": terms.triggers.map(|triggers| triggers.to_string()),
     })
+}
+
+/// Shows the signing secret of a URL that gets JSON.
+pub async fn secret(args: &UrlSecretArgs) -> Result<Report, CliError> {
+    let services = args.database.open(true).await?;
+    let shown = secret_of(&services, args).await;
+    services.store.close().await;
+    shown
+}
+
+async fn secret_of(services: &Services, args: &UrlSecretArgs) -> Result<Report, CliError> {
+    let merchant = tool::merchant(services, &args.merchant)?;
+    let secret = services.reveal_signing_secret(&merchant, args.id, ACTOR).await?;
+    let json = json!({ "id": args.id, "merchant": merchant.slug, "secret": secret });
+    Ok(Report { json, text: format!("{secret}\n"), failed: false })
 }
 
 /// Lists notification URLs.
@@ -108,6 +130,7 @@ async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report,
                 merchant.slug.clone(),
                 url.label,
                 url.url,
+                url.terms.format.to_string(),
                 url.algorithms.to_string(),
                 tick(url.is_default),
                 tick(url.hold.is_some()),
@@ -120,7 +143,22 @@ async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report,
     let text = if rows.is_empty() {
         "There is no notification URL yet; add one with `quittance url add`.\n".to_owned()
     } else {
-        table(["ID", "MERCHANT", "LABEL", "URL", "ALGORITHMS", "DEFAULT", "ON HOLD", "SHADOW", "OUTSTANDING", "CONFIRMED"], &rows)
+        table(
+            [
+                "ID",
+                "MERCHANT",
+                "LABEL",
+                "URL",
+                "FORMAT",
+                "ALGORITHMS",
+                "DEFAULT",
+                "ON HOLD",
+                "SHADOW",
+                "OUTSTANDING",
+                "CONFIRMED",
+            ],
+            &rows,
+        )
     };
     Ok(Report { json: json!({ "urls": json }), text, failed: false })
 }

@@ -2,15 +2,17 @@
 
 use super::{
     client::{Client, Exchange, Outbound, Target},
+    format::{Keys, Letter, Material, Proof, letter},
     keys::{Guesses, Signing},
     needs::{Courier, Table},
     plan,
     schedule::{Ended, Signal},
-    sign::{Outgoing, sign},
+    sign::Outgoing,
+    status,
     verdict::{AnswerView, Expectation, MadeWith, Verdict, judge},
 };
 use crate::domain::{
-    Cause, Timestamp,
+    Cause, Format, Timestamp,
     attempt::{Origin, VerdictDetail},
     id::{DeliveryId, NotificationId, UrlId},
 };
@@ -20,7 +22,7 @@ use crate::server::{
     telemetry::Metrics,
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Version, header};
+use http::{HeaderName, HeaderValue, Version, header};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -106,9 +108,10 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         if !self.store.serves(job).await {
             return None;
         }
-        let received = match &job.body {
-            Some(body) => body.clone(),
-            None => self.received(job).await?,
+        let material = match &job.body {
+            _ if Material::must_be_whole(url.terms.format) => self.original(job).await?,
+            Some(body) => Material::Leaves(body.clone()),
+            None => Material::Leaves(self.received(job).await?),
         };
         let _on_its_way = self.metrics.in_flight();
         let started_at = self.clock.now();
@@ -134,16 +137,22 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         };
         let mut not_before = None;
         let signing = Signing::choose(&merchant, &url, &self.guesses, started_at);
-        let verdict = match outgoing(&received, &url, &merchant, signing.key()) {
-            Ok((target, outgoing)) => {
-                let numbers =
-                    Numbers { delivery_id: job.delivery_id, notification_id: job.notification_id, attempt: job.attempts + 1 };
-                let outbound = outbound(numbers, &target, &url, outgoing.body.clone());
-                record.request_body = outgoing.body.clone();
+        let numbers = Numbers { delivery_id: job.delivery_id, notification_id: job.notification_id, attempt: job.attempts + 1 };
+        let mut format = url.terms.format;
+        let verdict = match outgoing(&material, &url, &merchant, signing.keys(), numbers, started_at) {
+            Ok((target, letter)) => {
+                format = letter.format;
+                let (proof, note) = (letter.proof.clone(), letter.note);
+                let outbound = outbound(numbers, &target, &url, letter);
+                record.request_body = outbound.body.clone();
                 let mut exchange = self.client.send(&outbound).await;
                 record.request_head = outbound.head(exchange.version);
-                let mut verdict = self.judge(&exchange, &outgoing, &url, &merchant, signing.old_key(), directory);
-                signing.learn(&self.guesses, url.id, &mut verdict);
+                let mut verdict = self.judge(&exchange, &proof, &url, &merchant, signing.old_key(), directory);
+                // Only who answers with a receipt shows which key he has.
+                if matches!(proof, Proof::Receipt(_)) {
+                    signing.learn(&self.guesses, url.id, &mut verdict);
+                }
+                verdict.detail.add(note);
                 if verdict.cause.is_some() {
                     not_before = self.told(&exchange, &mut verdict);
                 }
@@ -165,7 +174,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         self.metrics.attempted(record.cause);
         let made_with = verdict.made_with;
         let key = Secret::new(signing.key()).fingerprint();
-        let kept = VerdictDetail { url: url.url.clone(), key, ..verdict.detail };
+        let kept = VerdictDetail { url: url.url.clone(), key, format, ..verdict.detail };
         record.detail = kept.bounded();
         record.next = match (record.cause, job.origin) {
             (None, _) => Next::Confirmed,
@@ -219,39 +228,66 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         None
     }
 
+    /// The whole message of a delivery, from the table. See [`Self::received`].
+    async fn original(&self, job: &Job) -> Option<Material> {
+        let read = async {
+            if let Some(found) = self.store.original(job.notification_id).await? {
+                return Ok(Some(found));
+            }
+            let settled = self.store.settled().await;
+            let found = self.store.original(job.notification_id).await?;
+            if found.is_none() {
+                settled?;
+            }
+            Ok::<_, StoreError>(found)
+        };
+        match read.await {
+            Ok(Some(original)) => return Some(Material::Whole(Box::new(original))),
+            Ok(None) => {
+                tracing::error!(delivery.id = %job.delivery_id, "the message of a delivery is missing; run `quittance doctor`")
+            }
+            Err(error) => {
+                tracing::warn!(%error, delivery.id = %job.delivery_id, "a message could not be read; trying again later")
+            }
+        }
+        None
+    }
+
     fn judge(
         &self,
         exchange: &Exchange,
-        outgoing: &Outgoing,
+        proof: &Proof,
         url: &NotificationUrl,
         merchant: &Merchant,
         old_key: Option<&[u8]>,
         directory: &Directory,
     ) -> Verdict {
         let answer = &exchange.answer;
-        let other_keys = other_keys(merchant, directory);
-        let expected = Expectation {
-            receipt: &outgoing.receipt,
-            key: merchant.secret_key.reveal(),
-            old_key,
-            algorithms: url.algorithms,
-            signatures: &outgoing.signatures,
-            body: &outgoing.body,
-            other_keys: &other_keys,
-        };
         let view = AnswerView {
             status: answer.status,
             location: answer.location.as_deref(),
             body: &answer.body,
             truncated: answer.truncated,
         };
-        match &exchange.failure {
-            None => judge(&view, &expected),
-            // Cut off or too slow at the end: what came before may hold the receipt all the same.
-            Some(failure) => {
-                let judged = judge(&view, &expected);
-                if judged.cause.is_none() { judged } else { Verdict::failed(failure.cause, failure.note.clone()) }
+        let judged = match proof {
+            Proof::Receipt(outgoing) => {
+                let other_keys = other_keys(merchant, directory);
+                judge(&view, &expectation(outgoing, url, merchant, old_key, &other_keys))
             }
+            Proof::Status(facts) => {
+                let listeners = directory.listeners_of(merchant.id);
+                let own = [Some(merchant.secret_key.reveal()), old_key].into_iter().flatten();
+                let receipt = facts.as_ref().map(|facts| status::Receipt {
+                    facts,
+                    keys: own.chain(listeners.iter().map(|listener| listener.secret.reveal())).collect(),
+                });
+                status::judge(&view, receipt.as_ref())
+            }
+        };
+        match &exchange.failure {
+            // Cut off or too slow at the end: what came before may confirm it all the same.
+            Some(failure) if judged.cause.is_some() => Verdict::failed(failure.cause, failure.note.clone()),
+            _ => judged,
         }
     }
 }
@@ -269,16 +305,40 @@ pub fn other_keys(merchant: &Merchant, directory: &Directory) -> Vec<(String, Ve
     before.into_iter().chain(listeners).collect()
 }
 
-/// The signed message and where it goes.
+fn expectation<'a>(
+    outgoing: &'a Outgoing,
+    url: &NotificationUrl,
+    merchant: &'a Merchant,
+    old_key: Option<&'a [u8]>,
+    other_keys: &'a [(String, Vec<u8>)],
+) -> Expectation<'a> {
+    Expectation {
+        receipt: &outgoing.receipt,
+        key: merchant.secret_key.reveal(),
+        old_key,
+        algorithms: url.algorithms,
+        signatures: &outgoing.signatures,
+        body: &outgoing.body,
+        other_keys,
+    }
+}
+
+/// The message in the form of the URL, and where it goes.
 fn outgoing(
-    received: &[u8],
+    material: &Material,
     url: &NotificationUrl,
     merchant: &Merchant,
-    key: &[u8],
-) -> Result<(Target, Outgoing), (Cause, String)> {
-    let target = Target::parse(&url.url).map_err(|note| (Cause::UrlInvalid, note))?;
-    let outgoing = sign(received, &merchant.tags, url.algorithms, key).map_err(|_| (Cause::MessageGone, String::new()))?;
-    Ok((target, outgoing))
+    keys: Keys<'_>,
+    numbers: Numbers,
+    now: Timestamp,
+) -> Result<(Target, Letter), (Cause, String)> {
+    let mut target = Target::parse(&url.url).map_err(|note| (Cause::UrlInvalid, note))?;
+    let letter = letter(material, url, merchant, keys, numbers.notification_id, now)?;
+    if let Some(query) = letter.query.as_deref().filter(|query| !query.is_empty()) {
+        target.path.push(if target.path.contains('?') { '&' } else { '?' });
+        target.path.push_str(query);
+    }
+    Ok((target, letter))
 }
 
 /// The headers of a URL's own, ready to be sent. What is no header any more is left out; it was checked when it was entered.
@@ -312,31 +372,49 @@ pub struct Numbers {
 /// An error tells why nothing could be sent.
 pub fn prepared(
     numbers: Numbers,
-    received: &[u8],
+    material: &Material,
     url: &NotificationUrl,
     merchant: &Merchant,
-) -> Result<(String, Bytes), (Cause, String)> {
-    let (target, outgoing) = outgoing(received, url, merchant, merchant.secret_key.reveal())?;
-    let outbound = outbound(numbers, &target, url, outgoing.body);
-    Ok((outbound.head(Version::HTTP_11), outbound.body))
+    now: Timestamp,
+) -> Result<Prepared, (Cause, String)> {
+    let key = merchant.secret_key.reveal();
+    let keys = Keys { chosen: key, new: key, old: merchant.valid_old_key(now).map(|old| old.key.reveal()) };
+    let (target, letter) = outgoing(material, url, merchant, keys, numbers, now)?;
+    let format = letter.format;
+    let outbound = outbound(numbers, &target, url, letter);
+    Ok(Prepared { head: outbound.head(Version::HTTP_11), body: outbound.body, format })
 }
 
-fn outbound<'a>(numbers: Numbers, target: &'a Target, url: &'a NotificationUrl, body: Bytes) -> Outbound<'a> {
+/// A request as text.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub head: String,
+    pub body: Bytes,
+    pub format: Format,
+}
+
+fn outbound<'a>(numbers: Numbers, target: &'a Target, url: &'a NotificationUrl, letter: Letter) -> Outbound<'a> {
     let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     let own = own_headers(&url.headers);
-    let mut headers = vec![
+    let mut headers = letter.headers;
+    for (name, value) in [
         (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
         (header::ACCEPT, HeaderValue::from_static("*/*")),
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
         // The same for every attempt, so that a script can tell a repeat.
         (HeaderName::from_static("quittance-delivery"), text(numbers.delivery_id.to_string())),
         (HeaderName::from_static("quittance-notification"), text(numbers.notification_id.to_string())),
         (HeaderName::from_static("quittance-attempt"), text(numbers.attempt.to_string())),
-    ];
+    ] {
+        // What is passed through names its own sender.
+        if headers.iter().all(|(other, _)| *other != name) {
+            headers.push((name, value));
+        }
+    }
     // A header of the URL's own takes the place of ours.
     headers.retain(|(name, _)| own.iter().all(|(other, _)| other != name));
     headers.extend(own);
-    Outbound { target, authority: &url.terms.authority, method: Method::POST, headers, body, timeout: url.terms.timeout }
+    let (authority, timeout) = (url.terms.authority.as_str(), url.terms.timeout);
+    Outbound { target, authority, method: letter.method, headers, body: letter.body, timeout }
 }
 
 fn keep(exchange: Exchange, record: &mut AttemptRecord) {

@@ -8,7 +8,10 @@
 //! other key. So neither a script that was changed early nor one that is changed late misses more than one attempt, and
 //! whoever enters the new key at any moment of the overlap has nothing else to do.
 
-use super::verdict::{MadeWith, Verdict};
+use super::{
+    format::Keys,
+    verdict::{MadeWith, Verdict},
+};
 use crate::domain::{Cause, Timestamp, id::UrlId};
 use crate::server::store::{Merchant, NotificationUrl};
 use std::{
@@ -55,6 +58,11 @@ impl<'a> Signing<'a> {
             (MadeWith::Old, Some((old, _))) => old,
             _ => self.new,
         }
+    }
+
+    /// All of them.
+    pub fn keys(&self) -> Keys<'a> {
+        Keys { chosen: self.key(), new: self.new, old: self.old_key() }
     }
 
     /// The key before, while it is valid.

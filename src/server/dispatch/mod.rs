@@ -1,7 +1,7 @@
 //! The dispatcher: each accepted notification to each URL, again and again, until a read receipt comes back.
 //!
-//! `run` is the loop; `schedule` (which delivery goes next, and how fast), `plan` (when to try again), `sign` (what goes out) and
-//! `verdict` (what an answer means) are pure; `client` talks to merchants; `attempt` puts one attempt together, `keys` chooses the key
+//! `run` is the loop; `schedule` (which delivery goes next, and how fast), `plan` (when to try again), `format` (what goes out, and in
+//! which form; `sign` makes the usual one), `verdict` and `status` (what an answer means) are pure; `client` talks to merchants; `attempt` puts one attempt together, `keys` chooses the key
 //! while one is changed; `needs` is
 //! what all of it wants of the store and the client.
 //! The table of deliveries is the truth, memory the fast path: a restart reads the table and goes on.
@@ -11,6 +11,7 @@
 pub mod attempt;
 pub mod board;
 pub mod client;
+pub mod format;
 mod keep_up;
 pub mod keys;
 pub mod needs;
@@ -20,6 +21,7 @@ pub mod schedule;
 pub mod sign;
 #[cfg(test)]
 mod simulation;
+pub mod status;
 pub mod verdict;
 
 pub use attempt::Workshop;

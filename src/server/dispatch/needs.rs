@@ -6,7 +6,7 @@ use crate::domain::{
     Cause, Timestamp,
     id::{DeliveryId, NotificationId, OrderId, UrlId},
 };
-use crate::server::store::{AttemptRecord, Backlog, Brake, Directory, Job, LaneDepth, Store, StoreError};
+use crate::server::store::{AttemptRecord, Backlog, Brake, Directory, Job, LaneDepth, Original, Store, StoreError};
 use bytes::Bytes;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -62,6 +62,8 @@ table! {
     fn unfinished(&self, url_id: UrlId) -> Vec<(OrderId, DeliveryId)>;
     /// The received bodies of notifications.
     fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
+    /// A notification as it came, and what is sent on of it.
+    fn original(&self, id: NotificationId) -> Option<Original>;
     /// URLs whose deliveries do not fit their setting yet: the URL, whether it is on hold, whether it was removed.
     fn unsettled_urls(&self) -> Vec<(UrlId, bool, bool)>;
     /// Moves some open deliveries of a URL on hold to `held`.

@@ -116,7 +116,7 @@ pub fn judge(answer: &AnswerView<'_>, expected: &Expectation<'_>) -> Verdict {
 }
 
 /// Of a body without a receipt, as much is looked at to tell what it is.
-const SEARCHED: usize = 64 << 10;
+pub(super) const SEARCHED: usize = 64 << 10;
 
 /// The key that a receipt was made with, where that is one of ours.
 fn key_of(found: &FoundReceipt, expected: &Expectation<'_>) -> Option<MadeWith> {
@@ -263,7 +263,7 @@ fn all_products(body: &[u8], ipn_date: &[u8], date: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// What a status tells by itself; `None` where the body has to tell.
-fn by_status(answer: &AnswerView<'_>, body: &str) -> Option<Verdict> {
+pub(super) fn by_status(answer: &AnswerView<'_>, body: &str) -> Option<Verdict> {
     let status = answer.status;
     let note = format!("It answered with status {status}.");
     if matches!(status, 403 | 429 | 503) && is_challenge(body) {

@@ -1,7 +1,7 @@
 //! The receiver kit: listeners for merchants' own servers, ready to be run, one file for each language.
 //!
 //! The templates are whole programs and lie beside this file; the tests run each against real messages (tests/it/kit.rs). Only
-//! the algorithm is put into them. They read the secret key from their environment, so that no page shows it. Must not live
+//! the algorithm is put into those for the 2Checkout form; those for JSON (`webhook.*`) are as they are. They read the secret key from their environment, so that no page shows it. Must not live
 //! here: which URL they are for, who may see them.
 
 use crate::domain::Algorithm;
@@ -101,6 +101,19 @@ impl Language {
         }
     }
 
+    /// Those that there is a listener for JSON in.
+    pub const FOR_JSON: [Self; 3] = [Self::Php, Self::Node, Self::Python];
+
+    /// The listener for messages that leave as JSON, and what to save it as; there is one in those of [`Self::FOR_JSON`].
+    pub const fn webhook(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Php => Some(("webhook.php", include_str!("templates/webhook.php"))),
+            Self::Node => Some(("webhook.mjs", include_str!("templates/webhook.mjs"))),
+            Self::Python => Some(("webhook.py", include_str!("templates/webhook.py"))),
+            Self::Ruby | Self::Java | Self::CSharp | Self::Go | Self::Rust => None,
+        }
+    }
+
     /// The listener with an algorithm put in.
     pub fn listener(self, algorithm: Algorithm) -> String {
         let name = match algorithm {
@@ -126,6 +139,20 @@ mod tests {
             for (algorithm, name) in [(Algorithm::Md5, "md5"), (Algorithm::Sha2, "sha256"), (Algorithm::Sha3, "sha3-256")] {
                 assert!(language.listener(algorithm).contains(&line(name)), "{language:?} {name}");
             }
+        }
+    }
+
+    #[test]
+    fn every_listener_for_json_keeps_the_rules() {
+        for language in Language::ALL {
+            assert_eq!(language.webhook().is_some(), Language::FOR_JSON.contains(&language));
+        }
+        for (file, text) in Language::FOR_JSON.into_iter().filter_map(Language::webhook) {
+            for needed in ["WEBHOOK_SECRET", "WEBHOOK_SECRET_OLD", "WEBHOOK_STORE", "MAX_AGE = 300", "whsec_", "GET"] {
+                assert!(text.contains(needed), "{file} has no {needed}");
+            }
+            assert!(["hash_equals", "timingSafeEqual", "compare_digest"].iter().any(|safe| text.contains(safe)), "{file}");
+            assert!(text.lines().all(|line| line.len() <= 170), "{file}");
         }
     }
 

@@ -1,14 +1,15 @@
 //! What was sent then beside what a resend would send now. Pure.
 
 use super::shown::fields;
-use crate::domain::{Algorithms, pages::story::Compared};
+use crate::domain::{Algorithms, Format, pages::story::Compared};
 use crate::server::ipn::{
     Form,
     signature::{self, SignatureCheck, algorithm_of},
 };
 
 /// Headers that are another delivery's, or follow from the body.
-const OF_THE_DELIVERY: [&str; 4] = ["quittance-delivery", "quittance-attempt", "content-length", "host"];
+const OF_THE_DELIVERY: [&str; 6] =
+    ["quittance-delivery", "quittance-attempt", "content-length", "host", "webhook-timestamp", "webhook-signature"];
 
 /// A request.
 pub struct Sent<'a> {
@@ -18,15 +19,22 @@ pub struct Sent<'a> {
     pub body: &'a [u8],
     /// The fingerprint of the key that signed; empty where it was not kept.
     pub key: String,
+    pub format: Format,
 }
 
 /// Compares two requests; `key` is the one of now. What differs comes first.
 pub fn compare(then: &Sent<'_>, now: &Sent<'_>, key: &[u8]) -> Vec<Compared> {
     let mut lines = vec![
         line("URL", url_of(then, now), now.url.to_owned()),
-        line("Signature algorithms", algorithms(then.body).labels(), algorithms(now.body).labels()),
-        line("Fingerprint of the secret key", key_of(then, now, key), now.key.clone()),
+        line("Format", then.format.short().to_owned(), now.format.short().to_owned()),
     ];
+    if [then.format, now.format] == [Format::Ipn; 2] {
+        lines.push(line("Signature algorithms", algorithms(then.body).labels(), algorithms(now.body).labels()));
+    }
+    // What is passed through carries the gateway's signature alone.
+    if [then.format, now.format] != [Format::PassThrough; 2] {
+        lines.push(line("Fingerprint of the secret key", key_of(then, now, key), now.key.clone()));
+    }
     let (headers_then, headers_now) = (headers(then.head), headers(now.head));
     lines.extend(pairs("Header", "Headers", &headers_then, &headers_now));
     let unsigned = |body: &[u8]| {
@@ -126,7 +134,7 @@ mod tests {
     const HEAD: &str = "POST /ipn?a=1 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: A\r\nQuittance-Attempt: 1\r\n";
 
     fn sent<'a>(url: &'a str, head: &'a str, body: &'a [u8], key: &str) -> Sent<'a> {
-        Sent { url, head, body, key: key.to_owned() }
+        Sent { url, head, body, key: key.to_owned(), format: Format::Ipn }
     }
 
     fn differing(lines: &[Compared]) -> Vec<(&str, &str, &str)> {
@@ -144,7 +152,14 @@ mod tests {
             assert_eq!(differing(&lines), []);
             assert_eq!(
                 lines.iter().map(|line| line.then.as_str()).collect::<Vec<_>>(),
-                ["https://shop.example/ipn?a=1", "MD5, SHA2, SHA3", print.as_str(), "1, all the same", "3, all the same",]
+                [
+                    "https://shop.example/ipn?a=1",
+                    "2Checkout form",
+                    "MD5, SHA2, SHA3",
+                    print.as_str(),
+                    "1, all the same",
+                    "3, all the same",
+                ]
             );
         }
     }

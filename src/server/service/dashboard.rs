@@ -62,6 +62,7 @@ impl Services {
                 if failing && !url.terms.shadow {
                     troubles.push(Trouble {
                         url: reference.clone(),
+                        format: url.terms.format,
                         cause: state.failing_cause,
                         since: state.failing_since,
                         next_try: state.next_try,

@@ -14,10 +14,12 @@ use crate::domain::{
     },
 };
 use crate::server::{
-    dispatch::attempt::{KEPT_ANSWER, Numbers, prepared},
-    store::{Exchange, Merchant, StoryPart},
+    dispatch::{
+        attempt::{KEPT_ANSWER, Numbers, prepared},
+        format::Material,
+    },
+    store::{Exchange, Merchant, NotificationUrl, StoryPart},
 };
-use bytes::Bytes;
 use std::collections::HashMap;
 
 /// Of messages that are older than bytes are kept.
@@ -41,14 +43,15 @@ impl Services {
             _ => return Err(attempt_removed(&delivery, number).into()),
         };
         let order = self.order_row(merchant, order_id).await?;
-        let received = self.store.bodies(&[delivery.notification_id]).await?.remove(&delivery.notification_id);
-        let url_removed = self.store.settings().url(delivery.url_id).is_none();
+        let url = self.store.settings().url(delivery.url_id).cloned();
+        let material = self.material(url.as_deref(), delivery.notification_id).await?;
+        let url_removed = url.is_none();
         Ok(AttemptPage {
             merchant: merchant_ref(merchant),
             order_id,
             reference: order.reference,
             vendor_status,
-            comparison: self.comparison(merchant, &delivery, &exchange, received),
+            comparison: self.comparison(merchant, &delivery, &exchange, material),
             attempt: exchange.attempt,
             detail: exchange.detail,
             request_head: exchange.request_head,
@@ -63,36 +66,55 @@ impl Services {
         })
     }
 
+    /// What is known of a message that would be sent to a URL; nothing where there is no such URL, or where the message has
+    /// been removed.
+    pub(super) async fn material(&self, url: Option<&NotificationUrl>, id: NotificationId) -> ServiceResult<Option<Material>> {
+        let Some(url) = url else { return Ok(None) };
+        if Material::must_be_whole(url.terms.format) {
+            let found = self.store.original(id).await?.filter(|original| !original.leaves.is_empty());
+            return Ok(found.map(|original| Material::Whole(Box::new(original))));
+        }
+        let received = self.store.bodies(&[id]).await?.remove(&id);
+        Ok(received.filter(|received| !received.is_empty()).map(Material::Leaves))
+    }
+
     /// What an attempt sent beside what a resend to the same URL would send now.
     fn comparison(
         &self,
         merchant: &Merchant,
         delivery: &DeliveryView,
         exchange: &Exchange,
-        received: Option<Bytes>,
+        material: Option<Material>,
     ) -> Comparison {
         let settings = self.store.settings();
         let Some(url) = settings.url(delivery.url_id) else {
             let why = "Its URL was removed from the settings; nothing is sent there any more.";
             return Comparison::Impossible(why.to_owned());
         };
-        let Some(received) = received.filter(|received| !received.is_empty()) else {
+        let Some(material) = material else {
             return Comparison::Impossible(BYTES_REMOVED.to_owned());
         };
         // The key may have been changed since the page's merchant was read.
         let current = settings.merchant(merchant.id).cloned();
         let key = current.as_ref().map_or(&merchant.secret_key, |merchant| &merchant.secret_key);
         let numbers = Numbers { delivery_id: delivery.id, notification_id: delivery.notification_id, attempt: 1 };
-        match prepared(numbers, &received, url, current.as_deref().unwrap_or(merchant)) {
+        match prepared(numbers, &material, url, current.as_deref().unwrap_or(merchant), self.clock.now()) {
             Err((cause, note)) => Comparison::Impossible(format!("{} {note}", cause.sentence()).trim().to_owned()),
-            Ok((head, body)) => {
+            Ok(prepared) => {
                 let then = Sent {
                     url: &exchange.detail.url,
                     head: &exchange.request_head,
                     body: &exchange.request_body,
                     key: exchange.detail.key.clone(),
+                    format: exchange.detail.format,
                 };
-                let now = Sent { url: &url.url, head: &head, body: &body, key: key.fingerprint() };
+                let now = Sent {
+                    url: &url.url,
+                    head: &prepared.head,
+                    body: &prepared.body,
+                    key: key.fingerprint(),
+                    format: prepared.format,
+                };
                 Comparison::Made(compare(&then, &now, key.reveal()))
             }
         }
@@ -135,13 +157,24 @@ impl Services {
             self.store.story_rows(&part).await?.deliveries.into_iter().map(|delivery| (delivery.id, delivery)).collect();
         let wanted: Vec<_> = deliveries.values().map(|delivery| (delivery.id, delivery.attempts)).collect();
         let mut exchanges: HashMap<_, _> = self.store.exchanges(&wanted).await?.into_iter().collect();
-        let open: Vec<_> = deliveries.values().filter(|delivery| delivery.attempts == 0).map(|one| one.notification_id).collect();
+        let settings = self.store.settings();
+        let is_open = |one: &DeliveryView| one.attempts == 0;
+        // Together, because a page makes few statements; those that need more than the form are few.
+        let usual = |one: &DeliveryView| settings.url(one.url_id).is_some_and(|url| !Material::must_be_whole(url.terms.format));
+        let open: Vec<_> = deliveries.values().filter(|one| is_open(one) && usual(one)).map(|one| one.notification_id).collect();
         let bodies = if open.is_empty() { HashMap::new() } else { self.store.bodies(&open).await? };
         let mut watched = Vec::new();
         for id in ids {
             if let Some(delivery) = deliveries.remove(id) {
-                let received = bodies.get(&delivery.notification_id);
-                watched.push(self.watched(merchant, delivery, exchanges.remove(id), received));
+                let material = match bodies.get(&delivery.notification_id) {
+                    Some(received) if usual(&delivery) => Some(Material::Leaves(received.clone())),
+                    _ if is_open(&delivery) && !usual(&delivery) => {
+                        let url = settings.url(delivery.url_id).map(|url| &**url);
+                        self.material(url, delivery.notification_id).await?
+                    }
+                    _ => None,
+                };
+                watched.push(self.watched(merchant, delivery, exchanges.remove(id), material.as_ref()));
             }
         }
         if watched.is_empty() {
@@ -155,7 +188,7 @@ impl Services {
         merchant: &Merchant,
         delivery: DeliveryView,
         exchange: Option<Exchange>,
-        received: Option<&Bytes>,
+        material: Option<&Material>,
     ) -> Watched {
         let url_removed = self.store.settings().url(delivery.url_id).is_none();
         if let Some(exchange) = exchange.filter(is_kept) {
@@ -168,6 +201,7 @@ impl Services {
                     head: exchange.answer_head,
                     body: shown::text(&exchange.answer_body),
                     note: exchange.detail.note,
+                    format: exchange.detail.format,
                     attempt: exchange.attempt,
                 }),
                 trouble: None,
@@ -176,7 +210,8 @@ impl Services {
         let settings = self.store.settings();
         let numbers = Numbers { delivery_id: delivery.id, notification_id: delivery.notification_id, attempt: 1 };
         let url = settings.url(delivery.url_id);
-        let request = received.zip(url).map(|(received, url)| prepared(numbers, received, url, merchant));
+        let now = self.clock.now();
+        let request = material.zip(url).map(|(material, url)| prepared(numbers, material, url, merchant, now));
         let trouble = if delivery.attempts > 0 {
             Some("This exchange was removed, because it is older than exchanges are kept.".to_owned())
         } else if delivery.state == DeliveryState::Cancelled {
@@ -187,7 +222,7 @@ impl Services {
             None
         };
         let (request_head, request_body) = match request {
-            Some(Ok((head, body))) if delivery.attempts == 0 => (head, shown::text(&body)),
+            Some(Ok(prepared)) if delivery.attempts == 0 => (prepared.head, shown::text(&prepared.body)),
             _ => Default::default(),
         };
         Watched { delivery, request_head, request_body, answer: None, trouble, url_removed }

@@ -32,7 +32,8 @@ impl Services {
         let (delivery, order_id, vendor_status) = self.store.delivery(merchant.id, id).await?.ok_or(AppError::NotFound)?;
         let order = self.order_row(merchant, order_id).await?;
         let attempts = self.store.attempts_of(id, until).await?;
-        let url_removed = self.store.settings().url(delivery.url_id).is_none();
+        let format = self.store.settings().url(delivery.url_id).map(|url| url.terms.format);
+        let (url_removed, format) = (format.is_none(), format.unwrap_or_default());
         let next = attempts.last().and_then(|last| last.number.checked_sub(1)).filter(|next| *next > 0);
         Ok(DeliveryPage {
             merchant: merchant_ref(merchant),
@@ -42,6 +43,7 @@ impl Services {
             delivery,
             attempts,
             next,
+            format,
             url_removed,
             may_resend: may_resend && !url_removed,
         })

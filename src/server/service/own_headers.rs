@@ -13,7 +13,7 @@ pub const MAX_HEADERS: usize = 20;
 pub const MAX_VALUE: usize = 1_000;
 
 /// Headers that belong to the connection or to the message itself, and that we set.
-const OURS: [&str; 16] = [
+const OURS: [&str; 19] = [
     "host",
     "content-length",
     "content-type",
@@ -30,6 +30,9 @@ const OURS: [&str; 16] = [
     "http2-settings",
     "content-md5",
     "date",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
 ];
 
 /// Reads what was entered. A value that stands there hidden is the one that is known.

@@ -2,7 +2,7 @@
 
 use super::fields::Mistakes;
 use crate::domain::{
-    RetrySchedule, Terms,
+    Format, RetrySchedule, Terms,
     terms::{DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT, OWN},
 };
 use crate::server::dispatch::client::{certificates, to_pem};
@@ -23,6 +23,8 @@ pub struct TermsForm {
     pub timeout: String,
     /// It has triggers of its own: these statuses, with commas between.
     pub triggers: Option<String>,
+    /// A format's name; empty for the usual.
+    pub format: String,
 }
 
 impl TermsForm {
@@ -31,6 +33,10 @@ impl TermsForm {
         let at_a_time = "how many requests the URL gets at a time";
         let a_second = "how many requests the URL gets a second";
         // In the order of the form, whose first wrong field gets the focus.
+        let format = match self.format.trim() {
+            "" => Some(Format::default()),
+            text => mistakes.take("format", text.parse::<Format>().map_err(|error| error.to_string())),
+        };
         let triggers = self.triggers.as_ref().and_then(|text| mistakes.take("triggers", super::content::triggers(text)));
         let retries = match self.retries.trim() {
             "" => Some(RetrySchedule::default()),
@@ -57,6 +63,7 @@ impl TermsForm {
             authority: authority.map(|found| to_pem(&found)).unwrap_or_default(),
             timeout,
             triggers,
+            format: format.unwrap_or_default(),
         }
     }
 }
@@ -106,6 +113,7 @@ mod tests {
             authority: String::new(),
             timeout: "7".to_owned(),
             triggers: Some("COMPLETE".to_owned()),
+            format: "json".to_owned(),
         };
         let retries = RetrySchedule::Own([60, 300].into());
         let terms = Terms {
@@ -116,6 +124,7 @@ mod tests {
             authority: String::new(),
             timeout: Some(7),
             triggers: Some("COMPLETE".parse().unwrap()),
+            format: Format::Json,
         };
         assert_eq!(read(&form), Ok(terms.clone()));
         assert_eq!(read(&TermsForm { retries: "1m,5m".to_owned(), own_delays: String::new(), ..form }), Ok(terms));
@@ -139,13 +148,20 @@ mod tests {
             authority: "-----BEGIN RSA PRIVATE KEY-----".to_owned(),
             timeout: "41".to_owned(),
             triggers: Some(String::new()),
+            format: "xml".to_owned(),
         };
         let errors = read(&form).unwrap_err();
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["triggers", "own_delays", "max_in_flight", "rate_per_second", "timeout", "authority"]);
-        for (error, cure) in
-            errors.iter().zip(["at least one", "at least 5 seconds", "1 to 256", "1 to 1000", "1 to 40", "certificate alone"])
-        {
+        assert_eq!(fields, ["format", "triggers", "own_delays", "max_in_flight", "rate_per_second", "timeout", "authority"]);
+        for (error, cure) in errors.iter().zip([
+            "ipn, json or pass-through",
+            "at least one",
+            "at least 5 seconds",
+            "1 to 256",
+            "1 to 1000",
+            "1 to 40",
+            "certificate alone",
+        ]) {
             assert!(error.message.contains(cure), "{}", error.message);
         }
         let unknown = read(&TermsForm { retries: "weekly".to_owned(), ..TermsForm::default() }).unwrap_err();

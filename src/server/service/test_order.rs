@@ -6,22 +6,28 @@ use super::{
     wire_order::{Buyer, Item, WireOrder, moment},
 };
 use crate::domain::{
-    Algorithms, AppError, Gateway, Money, RefusalReason, Tags, Timestamp,
-    id::{DeliveryId, ListenerId, OrderId, UrlId},
+    Algorithms, AppError, Format, Gateway, Money, RefusalReason, Tags, Timestamp,
+    id::{DeliveryId, ListenerId, NotificationId, OrderId, UrlId},
     money::Currency,
     pages::{orders::TEST_STATUSES, simulate::OrderPreview},
 };
 use crate::server::{
-    dispatch::sign::{Outgoing, sign},
+    dispatch::{
+        format::{Keys, Material, letter, webhook},
+        sign::{Outgoing, sign},
+    },
     gateway::{self, Credentials, Event, Request, twocheckout},
     ipn::{Form, signature},
-    store::{Acceptance, Actor, Listener, Merchant, NewNotification, NewResend, Note, NotificationUrl, random},
+    store::{Acceptance, Actor, Listener, Merchant, NewNotification, NewResend, Note, NotificationUrl, Original, random},
 };
+use bytes::Bytes;
 use http::{HeaderMap, Method};
 use std::sync::Arc;
 
 pub use crate::domain::pages::simulate::OrderDraft as TestOrderForm;
 
+/// What a person composes came from no gateway.
+const NOTHING_TO_PASS: &str = "This URL gets messages as they came. No gateway sends a TEST order, so there is nothing to pass through: it leaves in the 2Checkout form, signed with the merchant's key. To try what is passed through, send it in through a listener, or use the simulator of your gateway.";
 /// Most products of a TEST order.
 const MAX_PRODUCTS: usize = 20;
 
@@ -154,6 +160,15 @@ impl Services {
         let now = self.clock.now();
         let Composed { message, way, .. } = self.compose(merchant, form, now)?;
         let settings = self.store.settings();
+        if let Way::Url(url) = &way
+            && url.terms.format == Format::Json
+        {
+            return self.preview_json(merchant, url, &message, now);
+        }
+        let note = match &way {
+            Way::Url(url) if url.terms.format == Format::PassThrough => NOTHING_TO_PASS.to_owned(),
+            _ => String::new(),
+        };
         let (to, tags, algorithms, key) = match &way {
             Way::Listener(listener) => {
                 (format!("the listener {}", listener.label), &Tags::All, listener.required, listener.secret.reveal())
@@ -178,6 +193,53 @@ impl Services {
             signatures: signatures.collect(),
             receipts: algorithms.iter().map(|algorithm| receipt.receipt(algorithm, key, &receipt_date(now))).collect(),
             body: String::from_utf8_lossy(&body).into_owned(),
+            format: Format::Ipn,
+            note,
+        })
+    }
+
+    /// The same for a URL that gets JSON.
+    fn preview_json(
+        &self,
+        merchant: &Merchant,
+        url: &NotificationUrl,
+        message: &Form<'_>,
+        now: Timestamp,
+    ) -> Result<OrderPreview, AppError> {
+        let facts = twocheckout::facts(message).ok_or(AppError::NotFound)?;
+        let body = Bytes::from(message.encode());
+        let original = Original {
+            gateway: Gateway::TwoCheckout,
+            reference: facts.reference.to_string(),
+            status: facts.status,
+            vendor_status: facts.vendor_status.to_string(),
+            test: facts.test,
+            received_at: now,
+            event_at: facts.event_at,
+            head: String::new(),
+            leaves: body.clone(),
+            body,
+        };
+        let key = merchant.secret_key.reveal();
+        let keys = Keys { chosen: key, new: key, old: merchant.valid_old_key(now).map(|old| old.key.reveal()) };
+        // Its number is given when it is placed.
+        let id = NotificationId(0);
+        let letter = letter(&Material::Whole(Box::new(original)), url, merchant, keys, id, now);
+        let letter = letter.map_err(|_| AppError::NotFound)?;
+        let header = |name: &str| {
+            let found = letter.headers.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+        };
+        let body = String::from_utf8_lossy(&letter.body).into_owned();
+        Ok(OrderPreview {
+            to: url.label.clone(),
+            fields: shown::fields(&letter.body),
+            source: format!("{}.{}.{body}", header(webhook::HEADERS[0]), header(webhook::HEADERS[1])),
+            signatures: webhook::HEADERS.map(|name| (name.to_owned(), header(name))).to_vec(),
+            receipts: Vec::new(),
+            body,
+            format: Format::Json,
+            note: "Its number in webhook-id is given when it is placed, so the signature will be another.".to_owned(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields, keys, merchant_ref, own_headers, terms::TermsForm};
 use crate::domain::{
-    Algorithms, AppError, Cause, Terms,
+    Algorithms, AppError, Cause, Format, Terms,
     attempt::{UrlCheck, bounded_note},
     id::UrlId,
     pages::{
@@ -47,7 +47,8 @@ impl Services {
             ("", target) => target.as_ref().map(|target| target.host.clone()),
             (label, _) => mistakes.take("label", fields::name("a name for the URL", label)),
         };
-        if form.algorithms.is_empty() {
+        let has_own_signatures = form.terms.format.parse::<Format>().is_ok_and(|format| format != Format::Ipn);
+        if form.algorithms.is_empty() && !has_own_signatures {
             mistakes.add("algorithms", "Choose at least one algorithm; MD5 is the one that every listener knows.");
         }
         let terms = form.terms.read(&mut mistakes);
@@ -68,7 +69,8 @@ impl Services {
             label,
             url: form.url.trim().to_owned(),
             is_default: form.is_default,
-            algorithms: form.algorithms,
+            // Kept for the day on which the 2Checkout form is chosen again.
+            algorithms: if form.algorithms.is_empty() { Algorithms::MD5 } else { form.algorithms },
             concurrent: form.concurrent,
             order_in_order: form.order_in_order,
             held: form.held,
@@ -107,6 +109,8 @@ impl Services {
         let answer = &exchange.answer;
         let (cause, note) = match (&exchange.failure, answer.status) {
             (_, 200) => (None, String::new()),
+            // Who takes POST alone is there.
+            (None, 405) if terms.format != Format::Ipn => (None, String::new()),
             (Some(failure), _) => (Some(failure.cause), failure.note.clone()),
             (None, status) => {
                 let to = answer.location.as_ref().map_or_else(String::new, |to| format!(" It leads to {to}"));

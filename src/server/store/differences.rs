@@ -17,6 +17,7 @@ pub(super) fn of_url(before: Option<&NotificationUrl>, version: i64, draft: &Url
         .field("Name", &url.label, &draft.label)
         .field("URL", &url.url, &draft.url)
         .flag("Default", url.is_default, draft.is_default)
+        .field("Format", url.terms.format.short(), draft.terms.format.short())
         .field("Signed with", url.algorithms.labels(), draft.algorithms.labels())
         .flag("Allow concurrent requests", url.concurrent, draft.concurrent)
         .flag("Keep each order in order", url.order_in_order, draft.order_in_order)

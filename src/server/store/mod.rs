@@ -332,6 +332,8 @@ forward! {
     pub async fn unfinished(&self, url_id: UrlId) -> Vec<(OrderId, DeliveryId)>;
     /// What is sent on of notifications: the received bodies, or what was made of them.
     pub async fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
+    /// A notification as it came, and what is sent on of it; what retention has removed is empty.
+    pub async fn original(&self, id: NotificationId) -> Option<Original>;
     /// URLs whose deliveries do not fit their setting yet: the URL, whether it is on hold, whether it was removed.
     pub async fn unsettled_urls(&self) -> Vec<(UrlId, bool, bool)>;
     /// Moves some open deliveries of a URL on hold to `held`; gives how many.

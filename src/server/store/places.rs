@@ -68,6 +68,9 @@ pub(super) fn headers_of(vault: &Vault, id: i64, sealed: Option<&[u8]>) -> Resul
 /// What a line of the audit log says of a URL; never a secret.
 pub(super) fn url_detail(draft: &UrlDraft) -> String {
     let mut detail = draft.algorithms.to_string();
+    if !draft.terms.format.is_usual() {
+        detail.push_str(&format!(", format {}", draft.terms.format));
+    }
     for (flag, word) in [
         (draft.is_default, "default"),
         (draft.concurrent, "concurrent"),

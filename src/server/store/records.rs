@@ -2,7 +2,7 @@
 
 use super::{OwnHeader, StoreError, acts::Actor, vault::Secret};
 use crate::domain::{
-    Algorithms, Cause, DeliveryState, Gateway, GatewayOptions, RefusalReason, Terms, Timestamp,
+    Algorithms, Cause, DeliveryState, Gateway, GatewayOptions, OrderStatus, RefusalReason, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, VerifyingId},
     order::OrderFacts,
@@ -354,6 +354,27 @@ pub struct StoredVerifying {
     pub row: VerifyingRow,
     pub head: String,
     pub body: Vec<u8>,
+}
+
+/// A notification as it came, for URLs that do not get it in the 2Checkout form. What retention has removed is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    pub gateway: Gateway,
+    /// The gateway's number of the order.
+    pub reference: String,
+    pub status: OrderStatus,
+    /// The gateway's word for it.
+    pub vendor_status: String,
+    pub test: bool,
+    pub received_at: Timestamp,
+    /// When the gateway says it happened.
+    pub event_at: Option<Timestamp>,
+    /// Request line and headers.
+    pub head: String,
+    /// The bytes as received; of a GET its query.
+    pub body: Bytes,
+    /// What is sent on in the 2Checkout form.
+    pub leaves: Bytes,
 }
 
 /// A refused message with the bytes received.

@@ -3,6 +3,7 @@
 use super::{any_flash, curl, handover, page, param, param_as, resend::ResendTo, viewer_at};
 use crate::{
     domain::{
+        Format,
         attempt::{Origin, Timings},
         pages::{
             orders::AttemptPage as Attempt,
@@ -180,10 +181,17 @@ fn again(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
 
 fn verdict(attempt: &Attempt, may_try: bool) -> impl IntoView + use<> {
     match attempt.attempt.cause {
-        None => view! { <Notice tone=Tone::Good title="Confirmed"><p>"The answer holds a valid read receipt."</p></Notice> }
-            .into_any(),
+        None if attempt.detail.format == Format::Ipn => {
+            view! { <Notice tone=Tone::Good title="Confirmed"><p>"The answer holds a valid read receipt."</p></Notice> }
+                .into_any()
+        }
+        None => {
+            let note = attempt.detail.note.clone();
+            view! { <Notice tone=Tone::Good title="Confirmed"><p>{note}</p></Notice> }.into_any()
+        }
         Some(cause) => {
             let note = attempt.detail.note.clone();
+            let (sentence, cure) = (cause.sentence_for(attempt.detail.format), cause.cure_for(attempt.detail.format));
             let help = cause.is_about_receipt().then(|| {
                 let slug = &attempt.merchant.slug;
                 let kit = format!("/m/{slug}/settings/urls/{}/kit", attempt.delivery.url_id);
@@ -193,9 +201,9 @@ fn verdict(attempt: &Attempt, may_try: bool) -> impl IntoView + use<> {
             });
             view! {
                 <Notice tone=Tone::Bad title=cause.label()>
-                    <p>{cause.sentence()}</p>
+                    <p>{sentence}</p>
                     {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
-                    <p><strong>"What to do: "</strong>{cause.cure()}</p>
+                    <p><strong>"What to do: "</strong>{cure}</p>
                     {help}
                 </Notice>
             }
@@ -213,6 +221,7 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
             {wide("URL", view! { <WholeAddress text=handover::address(attempt) what="URL"/> })}
             {fact("Address", row.address.clone().unwrap_or_else(|| "none reached".to_owned()))}
             {fact("Status", row.status.map_or_else(|| "none".to_owned(), |status| status.to_string()))}
+            {fact("Format", attempt.detail.format.short())}
             {fact("Body sent", bytes(u64::try_from(attempt.request_body.len()).unwrap_or(u64::MAX)))}
             {fact("Took", span(row.timings.total))}
             {phases(row.timings)}

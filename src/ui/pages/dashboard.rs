@@ -182,8 +182,8 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool, may_resend: bool) -> Any
                 {url_line(&trouble.url, shows_merchant)}
             </div>
             {cause.map(|cause| view! {
-                <p>{cause.sentence()}</p>
-                <p class="cure"><strong>"What to do: "</strong>{cause.cure()}</p>
+                <p>{cause.sentence_for(trouble.format)}</p>
+                <p class="cure"><strong>"What to do: "</strong>{cause.cure_for(trouble.format)}</p>
             })}
             <dl class="facts">
                 {trouble.since.map(|since| view! { <div class="fact"><dt>"Failing since"</dt><dd><Ago at=since/></dd></div> })}

@@ -59,10 +59,11 @@ fn content(page: &Delivery) -> AnyView {
         } else {
             (Tone::Warn, cause.label().to_owned())
         };
+        let (sentence, cure) = (cause.sentence_for(page.format), cause.cure_for(page.format));
         view! {
             <Notice tone title>
-                <p>{cause.sentence()}</p>
-                <p><strong>"What to do: "</strong>{cause.cure()}</p>
+                <p>{sentence}</p>
+                <p><strong>"What to do: "</strong>{cure}</p>
                 {is_over.then(|| view! { <p>"The schedule of its URL is used up, so it is not tried again by itself. Once the cause is cured, resend it."</p> })}
             </Notice>
         }

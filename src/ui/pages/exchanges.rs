@@ -2,7 +2,10 @@
 
 use super::{page, param, param_as, resend::ResendTo, viewer_at};
 use crate::{
-    domain::pages::story::{WatchPage as Watch, Watched, WatchedAnswer},
+    domain::{
+        Format,
+        pages::story::{WatchPage as Watch, Watched, WatchedAnswer},
+    },
     rpc::orders::read_exchanges,
     ui::{
         components::{DeliveryBadge, Icon, Notice, Octets, Tone},
@@ -93,14 +96,21 @@ fn verdict(watched: &Watched) -> AnyView {
 fn judged(answer: &WatchedAnswer) -> AnyView {
     let took = span(answer.attempt.timings.total);
     match answer.attempt.cause {
-        None => view! { <Notice tone=Tone::Good title="Confirmed"><p>{format!("The answer came after {took} and holds a valid read receipt.")}</p></Notice> }.into_any(),
+        None => {
+            let words = match answer.format {
+                Format::Ipn => format!("The answer came after {took} and holds a valid read receipt."),
+                Format::Json | Format::PassThrough => format!("The answer came after {took}. {}", answer.note),
+            };
+            view! { <Notice tone=Tone::Good title="Confirmed"><p>{words}</p></Notice> }.into_any()
+        }
         Some(cause) => {
             let note = answer.note.clone();
+            let (sentence, cure) = (cause.sentence_for(answer.format), cause.cure_for(answer.format));
             view! {
                 <Notice tone=Tone::Bad title=cause.label()>
-                    <p>{cause.sentence()}</p>
+                    <p>{sentence}</p>
                     {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
-                    <p><strong>"What to do: "</strong>{cause.cure()}</p>
+                    <p><strong>"What to do: "</strong>{cure}</p>
                 </Notice>
             }
             .into_any()

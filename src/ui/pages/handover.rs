@@ -3,7 +3,7 @@
 
 use super::curl;
 use crate::{
-    domain::pages::orders::AttemptPage,
+    domain::{Format, pages::orders::AttemptPage},
     ui::format::{bytes, date_time, shortened, span},
 };
 use std::fmt::Write as _;
@@ -23,7 +23,17 @@ pub fn message(page: &AttemptPage) -> String {
     let _ = writeln!(text, "The payment notification of order {} {verdict}\n", one_line(&page.reference));
     let _ = writeln!(text, "WHAT WAS SENT");
     let sent = bytes(u64::try_from(page.request_body.len()).unwrap_or(u64::MAX));
-    let _ = writeln!(text, "An IPN with the status {}, {sent}, as POST.", one_line(&page.vendor_status));
+    let status = one_line(&page.vendor_status);
+    let method = page.request_head.split(' ').next().filter(|method| !method.is_empty()).unwrap_or("POST");
+    let _ = match page.detail.format {
+        Format::Ipn => writeln!(text, "An IPN with the status {status}, {sent}, as POST."),
+        Format::Json => {
+            writeln!(text, "A notification as JSON, signed by Standard Webhooks, with the status {status}, {sent}, as POST.")
+        }
+        Format::PassThrough => {
+            writeln!(text, "The gateway's own message, passed through, with the status {status}, {sent}, as {method}.")
+        }
+    };
     let _ = writeln!(text, "To:       {url}");
     if let Some(address) = &attempt.address {
         let _ = writeln!(text, "Address:  {address}");
@@ -43,7 +53,7 @@ pub fn message(page: &AttemptPage) -> String {
     }
     if let Some(cause) = attempt.cause {
         text.push_str("\nWHAT IS WRONG\n");
-        let _ = writeln!(text, "{}: {}", cause.label(), cause.sentence());
+        let _ = writeln!(text, "{}: {}", cause.label(), cause.sentence_for(page.detail.format));
         if !page.detail.note.is_empty() {
             let _ = writeln!(text, "{}", page.detail.note);
         }
@@ -56,7 +66,7 @@ pub fn message(page: &AttemptPage) -> String {
                 let _ = writeln!(text, "{name} {value}");
             }
         }
-        let _ = writeln!(text, "\nWHAT TO DO\n{}", cause.cure());
+        let _ = writeln!(text, "\nWHAT TO DO\n{}", cause.cure_for(page.detail.format));
     }
     if !head.is_empty() {
         text.push_str(

@@ -1,11 +1,11 @@
 //! The receiver kit of a URL: a listener for the server behind it.
 
-use super::{page, param, param_as, query, viewer_at};
+use super::{any_flash, page, param, param_as, query, settings::SecretNote, viewer_at};
 use crate::{
-    domain::{id::UrlId, pages::settings::Kit, role::Permission},
+    domain::{Format, id::UrlId, pages::settings::Kit, role::Permission},
     rpc::urls::read_kit,
     ui::{
-        components::{Address, Icon, Octets, fact},
+        components::{Address, Confirm, FormNotes, Hidden, Icon, Notice, Octets, Tone, fact},
         shell::{Frame, Section},
     },
 };
@@ -25,9 +25,12 @@ pub fn KitPage() -> impl IntoView {
             ("Notification URLs".to_owned(), format!("/m/{slug}/settings/urls")),
         ];
         let may_test = viewer.may(Permission::PlaceTestOrder);
+        let secret = any_flash().secret.map(|key| view! { <SecretNote key is_for_json=true/> });
+        let reveal = (kit.format == Format::Json).then(|| reveal(&slug, id, viewer.may(Permission::ChangeSettings)));
+        let check = (kit.format == Format::Ipn).then(|| format!("/m/{slug}/check?url={id}"));
         let actions = may_test.then(|| {
             view! {
-                <a class="button" href=format!("/m/{slug}/check?url={id}")><Icon name="check"/>"Check a message or receipt"</a>
+                {check.map(|check| view! { <a class="button" href=check><Icon name="check"/>"Check a message or receipt"</a> })}
                 <a class="button primary" href=format!("/m/{slug}/test-order?to=url-{id}")><Icon name="flask"/>"Test this URL"</a>
             }
             .into_any()
@@ -40,7 +43,10 @@ pub fn KitPage() -> impl IntoView {
                         view! { <a href=format!("/m/{slug}/settings/urls/{id}/kit?language={}", language.code) aria-current=current>{language.label.clone()}</a> }
                     }).collect::<Vec<_>>()}
                 </nav>
+                <FormNotes flash=any_flash()/>
+                {secret}
                 {content(&kit)}
+                {reveal}
             </Frame>
         }
         .into_any())
@@ -53,11 +59,23 @@ fn content(kit: &Kit) -> AnyView {
     } else {
         "Not run in our tests, because the system they run on has no package for it; it is kept like the others, line for line. Try it with Test this URL before you rely on it."
     };
+    if kit.format == Format::Json {
+        return for_json(kit);
+    }
+    let passed = (kit.format == Format::PassThrough).then(|| {
+        view! {
+            <Notice tone=Tone::Calm title="This URL gets messages as they came">
+                <p>"They carry the gateway's own signature. Check it as the gateway describes, with its secret, and answer with any 2xx once the message is stored."</p>
+                <p>"Where the gateway is 2Checkout the listener below does: put the gateway's secret key into "<span class="code">"IPN_SECRET_KEY"</span>"."</p>
+            </Notice>
+        }
+    });
     view! {
         <div class="stack">
+            {passed}
             <dl class="facts panel">
                 {fact("URL", view! { <Address text=kit.url.clone() what="URL"/> })}
-                {fact("Messages are signed with", kit.algorithms.labels())}
+                {(kit.format == Format::Ipn).then(|| fact("Messages are signed with", kit.algorithms.labels()))}
                 {fact("This listener checks and answers with", kit.algorithm.label())}
                 {fact("Save it as", view! { <span class="code">{kit.file.clone()}</span> })}
             </dl>
@@ -68,6 +86,56 @@ fn content(kit: &Kit) -> AnyView {
                 <Octets label="Code" text=kit.code.clone()/>
             </section>
         </div>
+    }
+    .into_any()
+}
+
+fn for_json(kit: &Kit) -> AnyView {
+    view! {
+        <div class="stack">
+            <dl class="facts panel">
+                {fact("URL", view! { <Address text=kit.url.clone() what="URL"/> })}
+                {fact("Messages are signed by", "Standard Webhooks, version 1")}
+                {fact("Confirmed by", "any 2xx")}
+                {fact("Save it as", view! { <span class="code">{kit.file.clone()}</span> })}
+            </dl>
+            <section class="panel stack" aria-labelledby="code">
+                <h2 id="code">"The listener"</h2>
+                <p>"It checks the signature and the time stamp, stores the message, and only then answers 204. The signing secret comes from its environment: "<span class="code">"WEBHOOK_SECRET"</span>". While you change the key, "<span class="code">"WEBHOOK_SECRET_OLD"</span>" holds the one before. A message that comes again has the same "<span class="code">"webhook-id"</span>", is answered again and stored once."</p>
+                <p class="muted">"Run against real messages in the tests of every version. In other languages use a library of Standard Webhooks: there is one for most."</p>
+                <Octets label="Code" text=kit.code.clone()/>
+            </section>
+        </div>
+    }
+    .into_any()
+}
+
+/// The secret, for whoever may see it.
+fn reveal(slug: &str, id: UrlId, may_see: bool) -> AnyView {
+    let merchant = slug.to_owned();
+    let content = if may_see {
+        view! {
+            <div class="actions">
+                <Confirm
+                    id="reveal" label="Show the signing secret" icon="key" title="Show the signing secret of this URL?"
+                    consequence="Whoever has it can sign messages to this URL in your name. That you looked is noted in the audit log."
+                    action="/rpc/urls/secret" verb="Show it"
+                >
+                    <Hidden name="merchant" value=merchant/>
+                    <Hidden name="id" value=id.to_string()/>
+                </Confirm>
+            </div>
+        }
+        .into_any()
+    } else {
+        view! { <p class="muted">"Somebody who may change settings can show it here."</p> }.into_any()
+    };
+    view! {
+        <section class="panel stack" aria-labelledby="signing-secret">
+            <h2 id="signing-secret">"Signing secret"</h2>
+            <p>"It begins with "<span class="code">"whsec_"</span>", belongs to this URL alone, and is made of the merchant's secret key: when that is changed it changes, too."</p>
+            {content}
+        </section>
     }
     .into_any()
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        AppError,
+        AppError, Format,
         attempt::UrlCheck,
         id::UrlId,
         pages::{
@@ -95,11 +95,24 @@ fn read_only(url: Option<&UrlView>) -> AnyView {
 
 /// A secret key, shown this once.
 #[component]
-pub(super) fn SecretNote(key: String) -> impl IntoView {
+pub(super) fn SecretNote(
+    key: String,
+    /// It is the signing secret of a URL that gets JSON.
+    #[prop(optional)]
+    is_for_json: bool,
+) -> impl IntoView {
+    let (what, words) = if is_for_json {
+        (
+            "signing secret",
+            "Your server checks with it that a message is genuine: enter it there, or in your library of Standard Webhooks.",
+        )
+    } else {
+        ("secret key", "Your scripts check with it that a notification is genuine, and sign their read receipts with it.")
+    };
     view! {
-        <Notice tone=Tone::Warn title="Copy the secret key now: it goes when you leave this page">
-            <p class="secret"><span class="code">{key.clone()}</span><Copy text=key what="secret key"/></p>
-            <p>"Your scripts check with it that a notification is genuine, and sign their read receipts with it."</p>
+        <Notice tone=Tone::Warn title=format!("Copy the {what} now: it goes when you leave this page")>
+            <p class="secret"><span class="code">{key.clone()}</span><Copy text=key what=what/></p>
+            <p>{words}</p>
         </Notice>
     }
 }
@@ -201,7 +214,7 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
             </td>
             <td data-label="Signed with">
                 <div class="url-line">
-                    <span>{url.algorithms.labels()}</span><span class="muted">{requests}</span>
+                    <span>{signed_with(url)}</span><span class="muted">{requests}</span>
                     {url.terms.triggers.map(|triggers| view! { <span class="muted">{format!("only {}", triggers.words())}</span> })}
                 </div>
             </td>
@@ -211,6 +224,15 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
                 {may_change.then(|| row_actions(slug, url, page, &name))}
             </td>
         </tr>
+    }
+}
+
+/// What proves a message there, in a few words.
+fn signed_with(url: &UrlView) -> String {
+    match url.terms.format {
+        Format::Ipn => url.algorithms.labels(),
+        Format::Json => "JSON, Standard Webhooks".to_owned(),
+        Format::PassThrough => "Passed through".to_owned(),
     }
 }
 
@@ -239,7 +261,7 @@ fn recover(slug: &str, url: &UrlView) -> impl IntoView + use<> {
 fn check_word(check: Option<&UrlCheck>) -> AnyView {
     match check {
         None => view! { "Not checked" }.into_any(),
-        Some(UrlCheck { at, cause: None, .. }) => view! { "Check: answered 200, "<Ago at=*at/> }.into_any(),
+        Some(UrlCheck { at, cause: None, .. }) => view! { "Check: answered, "<Ago at=*at/> }.into_any(),
         Some(UrlCheck { at, cause: Some(cause), .. }) => {
             view! { "Check: "<span title=cause.sentence()>{cause.label()}</span>", "<Ago at=*at/> }.into_any()
         }

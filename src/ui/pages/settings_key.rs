@@ -6,9 +6,12 @@ use super::{
     viewer_at,
 };
 use crate::{
-    domain::pages::{
-        flash::Flash,
-        settings::{IpnSettings, OVERLAPS, OldKeyView},
+    domain::{
+        Format,
+        pages::{
+            flash::Flash,
+            settings::{IpnSettings, OVERLAPS, OldKeyView},
+        },
     },
     rpc::urls::read_settings,
     ui::{
@@ -87,8 +90,12 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
     let rows: Vec<_> = settings
         .all_urls()
         .map(|url| {
-            let (tone, icon, word) =
-                if url.new_key_at.is_some() { ("good", "check", "New key") } else { ("quiet", "clock", "Old key, or not seen yet") };
+            let (tone, icon, word) = match url.terms.format {
+                Format::Json => ("quiet", "info", "JSON: signed with both"),
+                Format::PassThrough => ("quiet", "info", "Passed through: needs no key"),
+                Format::Ipn if url.new_key_at.is_some() => ("good", "check", "New key"),
+                Format::Ipn => ("quiet", "clock", "Old key, or not seen yet"),
+            };
             view! {
                 <tr>
                     <td>{url.label.clone()}</td>
@@ -97,14 +104,17 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
             }
         })
         .collect();
-    let changed = settings.all_urls().filter(|url| url.new_key_at.is_some()).count();
-    let of = settings.all_urls().count();
+    let answering = || settings.all_urls().filter(|url| url.terms.format == Format::Ipn);
+    let changed = answering().filter(|url| url.new_key_at.is_some()).count();
+    let of = answering().count();
+    let has_json = settings.all_urls().any(|url| url.terms.format == Format::Json);
     let slug = slug.to_owned();
     let end = settings.may_change.then(|| {
+        let json = if has_json { " URLs that get JSON tell nobody which secret they have: see first that they have the new one." } else { "" };
         let consequence = if changed == of {
-            "Every URL has answered with the new key. Receipts made with the old one are no longer accepted.".to_owned()
+            format!("Every URL has answered with the new key. Receipts made with the old one are no longer accepted.{json}")
         } else {
-            format!("{changed} of {of} URLs have answered with the new key so far. Scripts that still have the old one fail until you change them; nothing is lost, they are tried again.")
+            format!("{changed} of {of} URLs have answered with the new key so far. Scripts that still have the old one fail until you change them; nothing is lost, they are tried again.{json}")
         };
         view! {
             <div class="actions">
@@ -123,6 +133,7 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
                     <thead><tr><th scope="col">"URL"</th><th scope="col">"Answers with"</th></tr></thead>
                     <tbody>{rows}</tbody>
                 </table></div>
+                {has_json.then(|| view! { <p>"URLs that get JSON have signing secrets made of the key: while both keys are valid each message carries a signature of either, so enter the new secret there, too."</p> })}
                 {end}
             </Notice>
         </section>

@@ -158,18 +158,23 @@ fn shown(preview: &OrderPreview) -> impl IntoView + use<> {
     let receipts: Vec<_> =
         preview.receipts.iter().map(|text| view! { <Octets label="Expected receipt" text=text.clone()/> }).collect();
     let many = receipts.len() > 1;
+    let note = preview.note.clone();
+    let note = (!note.is_empty())
+        .then(|| view! { <Notice tone=Tone::Calm title="About the form of this message"><p>{note}</p></Notice> });
     view! {
         <section class="panel stack" aria-labelledby="bytes">
             <h2 id="bytes">"What would be sent now"</h2>
             <dl class="facts">
                 {fact("To", preview.to.clone())}
+                {fact("Format", preview.format.short())}
                 {fact("Body", format!("{} bytes", preview.body.len()))}
             </dl>
+            {note}
             <Octets label="Body" text=preview.body.clone()/>
             <Fields fields=preview.fields.clone()/>
             <Octets label="Text that is signed" text=preview.source.clone()/>
             <table class="plain-table"><tbody>{signatures}</tbody></table>
-            <p class="hint">{if many { "Any of these receipts confirms it; the date is that of the answer, and is part of what is hashed." } else { "This receipt confirms it; the date is that of the answer, and is part of what is hashed." }}</p>
+            <p class="hint">{if receipts.is_empty() { "Any answer with a status from 200 to 299 confirms it." } else if many { "Any of these receipts confirms it; the date is that of the answer, and is part of what is hashed." } else { "This receipt confirms it; the date is that of the answer, and is part of what is hashed." }}</p>
             {receipts}
         </section>
     }

@@ -3,7 +3,7 @@
 use super::form_key;
 use crate::{
     domain::{
-        Algorithm, Algorithms, RetrySchedule, Triggers,
+        Algorithm, Algorithms, Format, RetrySchedule, Triggers,
         attempt::UrlCheck,
         pages::{
             flash::Flash,
@@ -19,6 +19,7 @@ use crate::{
 use leptos::prelude::*;
 
 const ALGORITHM_HINT: &str = "Each notification is signed with all that are chosen; your script answers with any of them, as strong or stronger than the weakest.";
+const FORMAT_HINT: &str = "The algorithms below sign the 2Checkout form only. What is passed through carries the gateway's own signature, and response tags do not change it.";
 /// Fields of the folded part.
 const ADVANCED: [&str; 8] =
     ["triggers", "retries", "own_delays", "max_in_flight", "rate_per_second", "timeout", "headers", "authority"];
@@ -44,6 +45,11 @@ pub fn UrlForm(
         true => was.as_ref().is_some_and(pick),
         false => flash.value(name) == Some("true"),
     };
+    let formats = Format::ALL.map(|format| (format.name().to_owned(), format.label().to_owned())).to_vec();
+    let json_note = was.as_ref().filter(|url| url.terms.format == Format::Json).map(|url| {
+        let kit = format!("/m/{slug}/settings/urls/{}/kit", url.id);
+        view! { <p class="hint"><a href=kit>"Signing secret and ready code for this URL"</a></p> }
+    });
     let failed = flash.check.clone();
     let cancel = (!is_default).then(|| view! { <a class="button plain" href=format!("/m/{slug}/settings/urls")>"Leave it"</a> });
     let terms = was.as_ref().map(|url| url.terms.clone()).unwrap_or_default();
@@ -77,8 +83,13 @@ pub fn UrlForm(
             <TextField
                 flash=flash.clone() name="url" label="URL" kind="url" value=saved(|url| url.url.clone()) required=true
                 placeholder="https://shop.example.com/ipn" autofocus=url.is_none() && !is_default
-                hint="It is asked with GET when you save, and should answer 200."
+                hint="It is asked with GET when you save, and should answer 200; with JSON or passed through, 405 will do."
             />
+            <SelectField
+                flash=flash.clone() name="format" label="Messages leave as" options=formats
+                value=saved(|url| url.terms.format.name().to_owned()) hint=FORMAT_HINT
+            />
+            {json_note}
             <AlgorithmChoice flash=flash.clone() error_field="algorithms" legend="Signed with" chosen=algorithms hint=ALGORITHM_HINT/>
             <Check
                 name="concurrent" label="Allow concurrent requests" checked=ticked("concurrent", |url| url.concurrent)
@@ -127,7 +138,7 @@ fn shown_headers(headers: &[(String, Option<String>)]) -> String {
 fn advanced(part: Advanced<'_>) -> impl IntoView + use<> {
     let Advanced { terms, flash, shadow, own_triggers, chosen, inherited, headers, settings } = part;
     let is_sent = |name: &str| flash.value(name).is_some_and(|value| !value.is_empty() && value != "2checkout");
-    let is_open = *terms != Terms::default()
+    let is_open = Terms { format: Format::Ipn, ..terms.clone() } != Terms::default()
         || shadow
         || own_triggers
         || !headers.is_empty()

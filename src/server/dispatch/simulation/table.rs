@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::server::{
     dispatch::needs::Table,
-    store::{AttemptRecord, Backlog, Brake, Directory, Job, LaneDepth, StoreError},
+    store::{AttemptRecord, Backlog, Brake, Directory, Job, LaneDepth, Original, StoreError},
 };
 use bytes::Bytes;
 use std::{
@@ -376,6 +376,11 @@ impl Table for SimTable {
         }
         let world = self.world();
         Ok(ids.iter().filter_map(|id| Some((*id, world.bodies.get(id)?.clone()))).collect())
+    }
+
+    async fn original(&self, _id: NotificationId) -> Result<Option<Original>, StoreError> {
+        // Shops of the simulation get the usual form, which needs the body alone.
+        Ok(None)
     }
 
     async fn is_open(&self, id: DeliveryId) -> Result<bool, StoreError> {

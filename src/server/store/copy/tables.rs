@@ -95,6 +95,7 @@ pub(super) const TABLES: [Table; 24] = [
             ("triggers", Integer),
             ("triggers_at", Integer),
             ("timeout", Integer),
+            ("format", Text),
             ("headers", Sealed("notification_url.headers")),
             ("new_key_at", Integer),
             ("check_status", Text),

@@ -9,7 +9,7 @@ use super::{
     rows::{moment, small, taken, text, word},
 };
 use crate::domain::{
-    Algorithms, Cause, Tags, Terms, Triggers, Zone,
+    Algorithms, Cause, Format, Tags, Terms, Triggers, Zone,
     id::{ListenerId, MerchantId, UrlId},
 };
 use crate::server::store::{
@@ -74,7 +74,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     let query = sqlx::query(
         "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
              held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority,
-             triggers, timeout, headers, new_key_at, version
+             triggers, timeout, headers, new_key_at, version, format
          FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id",
     );
     for row in query.fetch_all(&mut *tx).await? {
@@ -101,6 +101,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
                 authority: row.try_get(15)?,
                 triggers: row.try_get::<Option<i64>, _>(16)?.map(Triggers::from_bits),
                 timeout: row.try_get::<Option<i64>, _>(17)?.and_then(|seconds| seconds.try_into().ok()),
+                format: Format::from_name(row.try_get(21)?),
             },
             version: row.try_get(20)?,
         });

@@ -18,9 +18,9 @@ impl Core {
         sqlx::query(
             "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
                  check_status, check_note, checked_at, created_at, updated_at,
-                 held_at, max_in_flight, rate_per_second, retries, shadow, authority, triggers, timeout, headers)
+                 held_at, max_in_flight, rate_per_second, retries, shadow, authority, triggers, timeout, headers, format)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13,
-                 CASE WHEN $9 THEN $13::bigint END, $14, $15, $16, $17, $18, $19, $20, $21)",
+                 CASE WHEN $9 THEN $13::bigint END, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
         )
         .bind(id)
         .bind(draft.merchant_id.0)
@@ -43,6 +43,7 @@ impl Core {
         .bind(draft.terms.triggers.map(Triggers::bits))
         .bind(draft.terms.timeout.map(i64::from))
         .bind(places::sealed_headers(&self.vault, id, &draft.headers)?)
+        .bind(draft.terms.format.name())
         .execute(&mut *tx)
         .await?;
         // The page that sweeps and resends write; what moves it must find it.
@@ -67,7 +68,7 @@ impl Core {
                  held_cause = CASE WHEN $7 AND held THEN held_cause END,
                  max_in_flight = $14, rate_per_second = $15, retries = $16, shadow = $17, authority = $18,
                  triggers_at = CASE WHEN triggers IS NOT DISTINCT FROM $19 THEN triggers_at ELSE $11 END,
-                 triggers = $19, timeout = $20, headers = $21,
+                 triggers = $19, timeout = $20, headers = $21, format = $22,
                  check_status = coalesce($8, check_status),
                  check_note = coalesce($9, check_note), checked_at = coalesce($10, checked_at), updated_at = $11,
                  version = version + 1
@@ -94,6 +95,7 @@ impl Core {
         .bind(draft.terms.triggers.map(Triggers::bits))
         .bind(draft.terms.timeout.map(i64::from))
         .bind(places::sealed_headers(&self.vault, id.0, &draft.headers)?)
+        .bind(draft.terms.format.name())
         .fetch_optional(&mut *tx)
         .await?;
         let version = version.ok_or(StoreError::NotFound("the notification URL"))?;

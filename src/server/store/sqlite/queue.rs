@@ -1,13 +1,13 @@
 //! The table of deliveries as a queue: what the scheduler reads when memory does not hold it, and the sweeps that
 //! follow a URL's hold, release or removal.
 
-use super::{SqliteStore, journal::json};
+use super::{SqliteStore, journal::json, rows::word};
 use crate::domain::attempt::Origin;
 use crate::domain::{
-    Timestamp,
+    OrderStatus, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
 };
-use crate::server::store::{Backlog, Change, Commit, Job, LaneDepth, StoreError};
+use crate::server::store::{Backlog, Change, Commit, Job, LaneDepth, Original, StoreError};
 use bytes::Bytes;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use std::collections::HashMap;
@@ -147,6 +147,38 @@ impl SqliteStore {
         let places: Vec<_> = rows.iter().map(|(_, segment, part)| (*segment, *part)).collect();
         let parts = self.parts(&places, 1).await?;
         Ok(rows.iter().zip(parts).map(|((id, ..), mut body)| (NotificationId(*id), body.swap_remove(0).into())).collect())
+    }
+
+    /// A notification as it came, and what is sent on of it.
+    pub(in crate::server::store) async fn original(&self, id: NotificationId) -> Result<Option<Original>, StoreError> {
+        let row = sqlx::query(
+            "SELECT orders.gateway, orders.reference, notification.status, notification.vendor_status, notification.test,
+                 notification.received_at, notification.event_at, segment_id, part, translated
+             FROM notification JOIN orders ON orders.id = notification.order_id WHERE notification.id = ?",
+        )
+        .bind(id.0)
+        .fetch_optional(&self.0.readers)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        // Head, body, and what is sent on instead of it where that is another.
+        let translated: i64 = row.try_get(9)?;
+        let place = (row.try_get(7)?, row.try_get(8)?);
+        let mut parts = self.parts(&[place], if translated == 0 { 2 } else { 3 }).await?.into_iter().flatten();
+        let head = parts.next().unwrap_or_default();
+        let body = Bytes::from(parts.next().unwrap_or_default());
+        let event_at: i64 = row.try_get(6)?;
+        Ok(Some(Original {
+            gateway: word("orders.gateway", row.try_get(0)?)?,
+            reference: row.try_get(1)?,
+            status: OrderStatus::from_code(row.try_get(2)?),
+            vendor_status: row.try_get(3)?,
+            test: row.try_get(4)?,
+            received_at: Timestamp(row.try_get(5)?),
+            event_at: (event_at != 0).then_some(Timestamp(event_at)),
+            head: String::from_utf8_lossy(&head).into_owned(),
+            leaves: parts.next().map_or_else(|| body.clone(), Bytes::from),
+            body,
+        }))
     }
 
     /// Takes deliveries that no node serves yet (made by the command line) into this node's care, and announces them.

@@ -5,7 +5,7 @@
 
 use super::{SqliteStore, rows::word};
 use crate::domain::{
-    Algorithms, Cause, Tags, Terms, Timestamp, Triggers, Zone,
+    Algorithms, Cause, Format, Tags, Terms, Timestamp, Triggers, Zone,
     attempt::UrlCheck,
     audit::Differences,
     id::{ListenerId, MerchantId, UrlId},
@@ -69,7 +69,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
     let mut urls = Vec::new();
     let query = "SELECT id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
             held_at, held_cause, max_in_flight, rate_per_second, retries, shadow, authority,
-            triggers, timeout, headers, new_key_at, version
+            triggers, timeout, headers, new_key_at, version, format
         FROM notification_url WHERE removed_at IS NULL ORDER BY is_default DESC, id";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
@@ -95,6 +95,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
                 authority: row.try_get(15)?,
                 triggers: row.try_get::<Option<i64>, _>(16)?.map(Triggers::from_bits),
                 timeout: row.try_get(17)?,
+                format: Format::from_name(row.try_get(21)?),
             },
             version: row.try_get(20)?,
         });
@@ -288,8 +289,8 @@ impl SqliteStore {
                 sqlx::query(
                     "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order,
                          held, held_at, max_in_flight, rate_per_second, retries, shadow, authority,
-                         triggers, timeout, headers, check_status, check_note, checked_at, created_at, updated_at)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         triggers, timeout, headers, check_status, check_note, checked_at, created_at, updated_at, format)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )
                 .bind(id)
                 .bind(draft.merchant_id.0)
@@ -314,6 +315,7 @@ impl SqliteStore {
                 .bind(draft.check.as_ref().map(|check| check.at.0))
                 .bind(now)
                 .bind(now)
+                .bind(draft.terms.format.name())
                 .execute(&mut *conn)
                 .await?;
                 sqlx::query("INSERT INTO url_books (url_id) VALUES (?)").bind(id).execute(&mut *conn).await?;
@@ -344,7 +346,7 @@ impl SqliteStore {
                          check_status = coalesce(?14, check_status), check_note = coalesce(?15, check_note),
                          checked_at = coalesce(?16, checked_at), updated_at = ?8, version = version + 1,
                          triggers_at = CASE WHEN triggers IS ?19 THEN triggers_at ELSE ?8 END,
-                         triggers = ?19, timeout = ?20, headers = ?21
+                         triggers = ?19, timeout = ?20, headers = ?21, format = ?22
                      WHERE id = ?17 AND merchant_id = ?18 AND removed_at IS NULL RETURNING version",
                 )
                 .bind(&draft.label)
@@ -368,6 +370,7 @@ impl SqliteStore {
                 .bind(draft.terms.triggers.map(Triggers::bits))
                 .bind(draft.terms.timeout)
                 .bind(places::sealed_headers(&store.0.vault, id.0, &draft.headers)?)
+                .bind(draft.terms.format.name())
                 .fetch_optional(&mut *conn)
                 .await?;
                 let version = version.ok_or(StoreError::NotFound("the notification URL"))?;
