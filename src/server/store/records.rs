@@ -347,15 +347,6 @@ pub struct StoredNotification {
     pub body: Vec<u8>,
 }
 
-/// A message that waits for its gateway's word, with the bytes received.
-#[derive(Debug, Clone)]
-pub struct StoredVerifying {
-    pub listener_id: ListenerId,
-    pub row: VerifyingRow,
-    pub head: String,
-    pub body: Vec<u8>,
-}
-
 /// A notification as it came, for URLs that do not get it in the 2Checkout form. What retention has removed is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Original {
@@ -375,6 +366,15 @@ pub struct Original {
     pub body: Bytes,
     /// What is sent on in the 2Checkout form.
     pub leaves: Bytes,
+}
+
+/// A message that waits for its gateway's word, with the bytes received.
+#[derive(Debug, Clone)]
+pub struct StoredVerifying {
+    pub listener_id: ListenerId,
+    pub row: VerifyingRow,
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 /// A refused message with the bytes received.
