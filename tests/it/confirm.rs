@@ -156,7 +156,7 @@ async fn a_gateway_that_gives_no_word_is_asked_again(setup: Setup) {
     let shop = app.shop("Shop").await;
     let asked = FakeMerchant::start(|visit| match visit.number {
         1 => Answer::status(500, "VERIFIED"),
-        2 => Answer::Reset,
+        2 => Answer::Raw(b"neither word nor HTTP\r\n\r\n".to_vec()),
         3 => Answer::Later(Duration::from_secs(5), Box::new(Answer::text("VERIFIED"))),
         4 => Answer::text("<html>Please wait</html>"),
         5 => Answer::Page(302, vec![("Location", "/elsewhere".to_owned())], Vec::new()),

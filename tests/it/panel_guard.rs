@@ -337,7 +337,7 @@ async fn support_reads_and_resends_and_changes_no_settings() {
     let house = house().await;
     let mut browser = house.browser("support").await;
     let before = house.app.dump().await;
-    let may = ["orders/resend", "bulk/start", "bulk/cancel", "views/save", "views/remove", "reveal"];
+    let may = ["orders/resend", "inbound/ask", "bulk/start", "bulk/cancel", "views/save", "views/remove", "reveal"];
     let others = ["merchants", "merchants/zones", "inbound/strays", "inbound/stray", "users", "users/page", "audit", "audit/all"];
     for endpoint in endpoints::all() {
         let name = endpoint.name.as_str();

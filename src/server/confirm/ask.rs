@@ -50,6 +50,17 @@ impl Received {
     }
 }
 
+/// The head of what only rang, as one of what the gateway said, with what rang behind it.
+fn rung(message: &Verifying) -> String {
+    let is_of_body = |line: &str| {
+        let name = line.split(':').next().unwrap_or_default();
+        ["content-type", "content-length", "content-encoding"].iter().any(|known| name.eq_ignore_ascii_case(known))
+    };
+    let lines = message.head.split_inclusive("\r\n").filter(|line| !is_of_body(line));
+    let head: String = lines.collect();
+    format!("{head}content-type: application/json\r\n\r\n{}\r\n", String::from_utf8_lossy(&message.body))
+}
+
 impl Confirmer {
     /// Asks about a message and does what the answer says. What fails is asked again later.
     pub(super) async fn confirm(&self, message: Verifying) {
@@ -155,8 +166,7 @@ impl Confirmer {
         let is_fetched = preset.confirm.as_ref().is_some_and(gateway::Confirm::is_fetched);
         let (head, body) = if is_fetched {
             // What came only rang; what the gateway said is the message. Both are kept.
-            let rang = String::from_utf8_lossy(&message.body);
-            (format!("{}\r\n{rang}\r\n", message.head), answer)
+            (rung(&message), answer)
         } else {
             (message.head.clone(), message.body.clone())
         };

@@ -165,9 +165,7 @@ pub fn answer(preset: &Preset, options: &GatewayOptions, wish: &Wish<'_>) -> Opt
         return Some(match confirm.yes.first()? {
             Reply::Text(text) => text.clone(),
             Reply::Field(Condition { origin: Origin::Field(path), value }) => {
-                let nested =
-                    path.to_string().rsplit('.').fold(format!("\"{value}\""), |inner, name| format!("{{\"{name}\":{inner}}}"));
-                nested
+                path.to_string().rsplit('.').fold(format!("\"{value}\""), |inner, name| format!("{{\"{name}\":{inner}}}"))
             }
             Reply::Field(_) => return None,
         });
