@@ -27,6 +27,7 @@ mod jobs;
 mod keeper;
 mod leases;
 mod line;
+mod mail;
 mod merchants;
 mod nodelay;
 mod nodes;
@@ -47,6 +48,7 @@ mod story;
 mod sweeps;
 mod urls;
 mod verify;
+mod verifying;
 mod views;
 
 pub use connect::PgAddress;
