@@ -117,7 +117,7 @@ async fn a_mail_is_made_once_and_taken_by_one(mut test: TestStore) {
     assert_eq!(test.store.forget_mails(test.clock.now()).await.unwrap(), 2, "what still waits stays");
 }
 
-async fn only_what_changes_an_order_is_mailed_about(mut test: TestStore) {
+async fn only_what_changes_an_order_is_mailed_about(test: TestStore) {
     let merchant = test.merchant("Shop").await;
     let listener = test.listener(merchant).await;
     for (status, date) in [
