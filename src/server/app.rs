@@ -21,12 +21,15 @@ use crate::server::{
     telemetry::Metrics,
 };
 use rustls::pki_types::CertificateDer;
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
     task::JoinHandle,
 };
+
+/// How long a mail on its way may take when the server ends.
+const LAST_MAIL: Duration = Duration::from_secs(10);
 
 /// A running server.
 pub struct App {
@@ -123,13 +126,13 @@ impl App {
             mailer: mailer.clone(),
             base,
         };
+        let alerts = tokio::spawn(alerts::run(services.clone()));
+        let (end, ending) = watch::channel(false);
         let mail = mailer.map(|mailer| {
             let gateways = services.gateways.clone();
             let labels = move |gateway| gateways.label(gateway);
-            tokio::spawn(Worker::new(services.store.clone(), services.clock.clone(), mailer, labels).run())
+            tokio::spawn(Worker::new(services.store.clone(), services.clock.clone(), mailer, labels).run(ending.clone()))
         });
-        let alerts = tokio::spawn(alerts::run(services.clone()));
-        let (end, ending) = watch::channel(false);
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
@@ -176,9 +179,9 @@ impl App {
         // A step that is cut off was made in the store or not at all.
         self.bulk.abort();
         self.alerts.abort();
-        // A mail on its way is tried again, unless its end was noted.
-        if let Some(mail) = &self.mail {
-            mail.abort();
+        if let Some(mail) = self.mail {
+            // One that takes longer is tried again by the next start.
+            let _ = tokio::time::timeout(LAST_MAIL, mail).await;
         }
         self.dispatcher.stop().await;
         self.retention.abort();
