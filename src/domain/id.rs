@@ -131,6 +131,8 @@ ids! {
     VerifyingId;
     /// Somebody who signs in.
     UserId;
+    /// A mail to a customer.
+    MailId;
     /// A filter of a list that somebody keeps.
     ViewId;
 }

@@ -16,6 +16,7 @@ pub mod ipn;
 pub mod kit;
 pub mod listener;
 pub mod live;
+pub mod mail;
 pub mod memory;
 pub mod retention;
 pub mod service;

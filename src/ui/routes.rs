@@ -48,6 +48,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant/settings/content") view=settings_content::ContentPage/>
                 <Route path=path!("/m/:merchant/settings/key") view=settings_key::KeyPage/>
                 <Route path=path!("/m/:merchant/settings/alerts") view=settings_alerts::AlertsPage/>
+                <Route path=path!("/m/:merchant/settings/mail") view=settings_mail::MailPage/>
                 <Route path=path!("/m/:merchant/settings/ipn") view=settings::DefaultUrlPage/>
                 <Route path=path!("/m/:merchant/settings/urls") view=settings::UrlsPage/>
                 <Route path=path!("/m/:merchant/settings/urls/new") view=settings::NewUrlPage/>

@@ -19,6 +19,7 @@ mod kit;
 mod lists;
 mod lists_store;
 mod live;
+mod mail;
 mod metrics;
 mod nodes;
 mod outage;

@@ -170,6 +170,14 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("triggers", "COMPLETE,REFUND".to_owned()),
         ("timeout", "9".to_owned()),
         ("format", "json".to_owned()),
+        ("mail", "{\"status\":\"paid\"}".to_owned()),
+        ("mail_id", order.to_string()),
+        ("sender_name", "Shop".to_owned()),
+        ("sender", "shop@example.com".to_owned()),
+        ("subject", "Order {order}".to_owned()),
+        ("settings/mail/template.text", "Hello {name}".to_owned()),
+        ("settings/mail/template.status", "paid".to_owned()),
+        ("settings/mail/test.status", "paid".to_owned()),
         ("headers", "X-Shop: 7".to_owned()),
         ("only", "true".to_owned()),
         ("tags", "CURRENCY".to_owned()),
@@ -187,8 +195,20 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         // The URL is made the default, which cannot be a shadow.
         ("urls/save.shadow", "false".to_owned()),
     ];
-    let flags =
-        ["is_default", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "shadow", "anyway", "enabled", "disabled"];
+    let flags = [
+        "is_default",
+        "md5",
+        "sha2",
+        "sha3",
+        "concurrent",
+        "order_in_order",
+        "held",
+        "shadow",
+        "anyway",
+        "enabled",
+        "disabled",
+        "tests",
+    ];
     let flags = flags.map(|flag| (flag, "true".to_owned()));
     let off = [("debug", "false".to_owned())];
     values.into_iter().chain(flags).chain(off).map(|(name, value)| (name.to_owned(), value)).collect()
@@ -257,7 +277,7 @@ async fn things_of_another_merchant_are_not_reached_through_ones_own() {
     let mut browser = house.browser("other").await;
     let values = with(&house.values, "merchant", &house.other.merchant.slug);
     let before = house.app.dump().await;
-    let things = ["order", "notification", "delivery", "bulk", "listener", "refusal", "verifying", "id", "thing"];
+    let things = ["order", "notification", "delivery", "bulk", "listener", "refusal", "verifying", "id", "thing", "mail_id"];
     let mut walked = 0;
     for endpoint in endpoints::all() {
         if endpoint.takes("merchant") && things.iter().any(|thing| endpoint.takes(thing)) {
@@ -302,6 +322,7 @@ async fn lists_hold_only_what_is_ones_own() {
         "/settings/content",
         "/settings/key",
         "/settings/alerts",
+        "/settings/mail",
         "/check",
         "/test-order",
         "/listeners",

@@ -20,10 +20,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("listener", &["gateway", "store", "clock", "telemetry", "domain"]),
     ("dispatch", &["gateway", "ipn", "store", "clock", "telemetry", "domain"]),
     ("kit", &["domain"]),
-    ("service", &["dispatch", "auth", "gateway", "ipn", "kit", "store", "clock", "telemetry", "domain"]),
+    ("mail", &["store", "clock", "domain"]),
+    ("service", &["dispatch", "auth", "gateway", "ipn", "kit", "mail", "store", "clock", "telemetry", "domain"]),
     ("alerts", &["service"]),
     ("http", &["ui", "rpc", "listener", "live", "auth", "service", "store", "telemetry", "domain"]),
-    ("settings", &["store", "clock"]),
+    ("settings", &["mail", "store", "clock"]),
     ("telemetry", &["domain"]),
     ("memory", &[]),
     ("bulk", &["store"]),
@@ -37,6 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "dispatch",
             "gateway",
             "live",
+            "mail",
             "service",
             "retention",
             "balance",
@@ -51,7 +53,10 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["app", "service", "dispatch", "gateway", "ipn", "store", "clock", "domain"]),
-    ("cli", &["demo", "app", "service", "dispatch", "gateway", "auth", "settings", "telemetry", "store", "clock", "domain"]),
+    (
+        "cli",
+        &["demo", "app", "service", "dispatch", "gateway", "auth", "mail", "settings", "telemetry", "store", "clock", "domain"],
+    ),
     ("main", &["cli"]),
 ];
 

@@ -7,6 +7,7 @@ use super::{
 use crate::domain::{
     Format, OrderStatus, RefusalReason, Timestamp,
     id::{DeliveryId, NotificationId, RefusalId, UrlId, VerifyingId},
+    mail::{MailCause, MailState},
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, time::Duration};
@@ -104,9 +105,20 @@ pub enum Happening {
         url: String,
         detail: String,
     },
+    /// The customer is mailed about a status, or was.
+    Mailed {
+        status: OrderStatus,
+        /// Empty where the order names nobody.
+        recipient: String,
+        state: MailState,
+        /// Why the last try failed, and what the mail server said.
+        cause: Option<MailCause>,
+        note: String,
+    },
 }
 
 impl Happening {
+    pub const MAILED: i64 = 8;
     pub const REFUSED: i64 = 0;
     pub const RECEIVED: i64 = 1;
     pub const RESENT: i64 = 2;

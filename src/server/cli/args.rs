@@ -9,7 +9,10 @@ use crate::domain::{
     id::{BulkId, UrlId},
     terms::{MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT},
 };
-use crate::server::settings::{Keep, PublicUrl};
+use crate::server::{
+    mail::MailFrom,
+    settings::{Keep, PublicUrl},
+};
 use clap::{
     Args, Parser, Subcommand,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
@@ -181,6 +184,13 @@ pub struct ServeArgs {
     /// Also serve metrics for Prometheus at /metrics of this address, which should not be reachable from outside [default: none]
     #[arg(long, env = "QUITTANCE_METRICS", value_name = "ADDRESS:PORT", value_parser = listen)]
     pub metrics: Option<SocketAddr>,
+    /// The mail server that customers are mailed through: smtp://USER:PASSWORD@HOST:PORT, encrypted by STARTTLS, or smtps://; with
+    /// ?tls=none without encryption [default: no mail is sent]
+    #[arg(long, env = "QUITTANCE_SMTP_URL", hide_env_values = true, value_name = "URL", requires = "mail_from")]
+    pub smtp_url: Option<String>,
+    /// The address that mails are from, unless a merchant has one of his own; also that of the envelope.
+    #[arg(long, env = "QUITTANCE_MAIL_FROM", value_name = "ADDRESS", requires = "smtp_url")]
+    pub mail_from: Option<MailFrom>,
     /// Write the log as JSON, one object a line.
     #[arg(long, env = "QUITTANCE_LOG_JSON")]
     pub log_json: bool,

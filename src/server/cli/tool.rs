@@ -56,6 +56,7 @@ impl DatabaseArgs {
         let settings = StoreSettings { open_as: OpenAs::Tool { create }, key_file: self.key_file.clone(), clock: clock.clone() };
         let store = Store::open(&self.address(), settings, Feed::default()).await?;
         Ok(Services {
+            mailer: None,
             store,
             clock,
             client: Arc::new(Client::new(Resolver::system(), Guard::new(networks), Vec::new(), Limits::default())),

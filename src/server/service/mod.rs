@@ -19,6 +19,7 @@ pub mod gateways;
 pub mod keys;
 pub mod kit;
 pub mod listeners;
+pub mod mail;
 pub mod merchants;
 pub mod orders;
 pub mod own_headers;
@@ -40,6 +41,7 @@ use crate::server::{
     clock::Clock,
     dispatch::{Board, client::Client},
     gateway::Gateways,
+    mail::Mailer,
     store::{Merchant, Store, StoreError},
     telemetry::Metrics,
 };
@@ -62,6 +64,8 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// Which there are.
     pub gateways: Arc<Gateways>,
+    /// Sends mails; `None` where the operator named no mail server.
+    pub mailer: Option<Mailer>,
     /// How the outside reaches this server: `https://ipn.example.com`.
     pub base: String,
     /// Wakes whoever asks gateways back.

@@ -4,6 +4,7 @@ use super::{ServiceResult, Services, merchant_ref};
 use crate::domain::{
     AppError, OrderStatus, RefusalReason,
     id::{DeliveryId, NotificationId, OrderId, RefusalId, VerifyingId},
+    mail::{MailCause, MailState},
     pages::{
         orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderRow},
         story::{Concern, Entry, Happening, STORY_SIZE, StoryPage, StoryTurn, UrlStanding},
@@ -176,6 +177,16 @@ impl Entries {
             }
             Happening::ENDED => Happening::Ended(delivery()?),
             Happening::URL_CHANGED => Happening::UrlChanged { actor: first, action: second, url: third, detail: fourth },
+            Happening::MAILED => {
+                let (cause, note) = fourth.split_once(' ').unwrap_or((&fourth, ""));
+                Happening::Mailed {
+                    status: OrderStatus::from_code(&second),
+                    recipient: third,
+                    state: MailState::from_code(first.parse().unwrap_or_default()),
+                    cause: MailCause::from_code(cause),
+                    note: note.to_owned(),
+                }
+            }
             _ => return None,
         };
         Some(Entry { place, what })

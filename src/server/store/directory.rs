@@ -5,6 +5,7 @@ use super::vault::Secret;
 use crate::domain::{
     Algorithms, Cause, Gateway, GatewayOptions, Tags, Terms, Timestamp, Triggers, Zone,
     id::{ListenerId, MerchantId, UrlId},
+    mail::MailSettings,
     order::OrderFacts,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -30,6 +31,8 @@ pub struct Merchant {
     pub version: i64,
     /// In which its moments are told.
     pub zone: Zone,
+    /// Whom it has mailed, and with what; `None`: nobody, and nothing was ever entered.
+    pub mail: Option<MailSettings>,
 }
 
 /// A merchant's key that has been replaced.
@@ -64,6 +67,7 @@ impl Merchant {
             alerts: None,
             version: 1,
             zone: Zone::default(),
+            mail: None,
         }
     }
 

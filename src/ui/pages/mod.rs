@@ -34,6 +34,7 @@ pub mod settings;
 pub mod settings_alerts;
 pub mod settings_content;
 pub mod settings_key;
+pub mod settings_mail;
 mod story;
 pub mod strays;
 pub mod test_order;

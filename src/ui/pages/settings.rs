@@ -38,7 +38,7 @@ pub(super) fn Tabs(slug: String, #[prop(into)] current: &'static str) -> impl In
     view! {
         <nav class="tabs" aria-label="IPN settings">
             {tab("ipn", "Default IPN URL")}{tab("urls", "Notification URLs")}{tab("content", "What is sent")}
-            {tab("key", "Secret key")}{tab("alerts", "Alerts")}
+            {tab("key", "Secret key")}{tab("mail", "Customer mail")}{tab("alerts", "Alerts")}
         </nav>
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     domain::{
         DeliveryState, OrderStatus, Timestamp,
         attempt::{Origin, Timings},
+        mail::MailState,
         pages::{
             orders::{AttemptRow, DeliveryView, NotificationView},
             story::{Entry, GAP, Happening, StoryPage as Story},
@@ -124,6 +125,19 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
         }
         Happening::UrlChanged { actor, action, url, detail } => {
             ("quiet", "gear", format!("change-{}", entry.place.id), changed(actor, action, url, detail))
+        }
+        Happening::Mailed { status, recipient, state, cause, note } => {
+            let (tone, icon, words) = match state {
+                MailState::Waiting => ("calm", "clock", "A mail to the customer waits"),
+                MailState::Sent => ("good", "send", "The customer was mailed"),
+                MailState::Failed => ("bad", "alert", "The customer was not mailed"),
+            };
+            let about = format!("{words}: {}", status.label());
+            let to = (!recipient.is_empty()).then(|| view! { <p class="muted">"To "<bdi>{recipient.clone()}</bdi></p> });
+            let note = note.clone();
+            let why = cause.map(|cause| view! { <p>{cause.label()}". "<bdi>{note}</bdi>" "{cause.cure()}</p> });
+            let body = view! { <p class="event-title">{about}</p>{to}{why} };
+            (tone, icon, format!("mail-{}", entry.place.id), body.into_any())
         }
     };
     view! {

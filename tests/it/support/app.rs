@@ -17,6 +17,7 @@ use quittance::{
         app::App,
         clock::{Clock, ClockHand},
         dispatch::client::{Limits, Resolver},
+        mail::MailServer,
         service::{Services, listeners::ListenerForm, resend::ResendWish},
         settings::Settings,
         store::{Address, Listener, Merchant, UrlDraft},
@@ -52,6 +53,8 @@ pub struct Setup {
     pub database: Option<(Address, PathBuf)>,
     /// A folder with descriptions of further gateways.
     pub gateways: Option<PathBuf>,
+    /// A mail server.
+    pub mail: Option<MailServer>,
 }
 
 impl Default for Setup {
@@ -67,6 +70,7 @@ impl Default for Setup {
             public_url: None,
             database: None,
             gateways: None,
+            mail: None,
         }
     }
 }
@@ -214,6 +218,7 @@ async fn start(setup: &Setup, database: PathBuf) -> App {
         networks: setup.networks.iter().map(|network| network.parse().unwrap()).collect(),
         trusted_proxies: setup.trusted_proxies.iter().map(|network| network.parse().unwrap()).collect(),
         keep: Default::default(),
+        mail: setup.mail.clone(),
         gateways: setup.gateways.clone(),
         public_url: setup.public_url.map(|url| url.parse().unwrap()),
         clock: setup.clock.clone(),

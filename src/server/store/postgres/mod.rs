@@ -27,6 +27,7 @@ mod jobs;
 mod keeper;
 mod leases;
 mod line;
+mod mail;
 mod merchants;
 mod nodelay;
 mod nodes;

@@ -28,7 +28,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
     let query = sqlx::query(
-        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone
+        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone, mail
          FROM merchant",
     );
     for row in query.fetch_all(&mut *tx).await? {
@@ -49,6 +49,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             version: row.try_get(10)?,
             // A zone that this machine does not know does not keep the server from starting.
             zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),
+            mail: places::mail_of(id, row.try_get(12)?)?,
         });
     }
     let mut listeners = Vec::new();

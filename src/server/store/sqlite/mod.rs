@@ -25,6 +25,7 @@ mod jobs;
 mod journal;
 mod journaler;
 mod ledger;
+mod mail;
 mod merchants;
 mod orders;
 mod overview;

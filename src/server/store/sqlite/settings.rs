@@ -27,7 +27,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settings_version'").fetch_optional(&mut *tx).await?;
     let mut merchants = Vec::new();
     let query =
-        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone
+        "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone, mail
          FROM merchant";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
@@ -47,6 +47,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             version: row.try_get(10)?,
             // A zone that this machine does not know does not keep the server from starting.
             zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),
+            mail: places::mail_of(id, row.try_get(12)?)?,
         });
     }
     let mut listeners = Vec::new();
