@@ -22,12 +22,15 @@ use crate::server::{
     telemetry::Metrics,
 };
 use rustls::pki_types::CertificateDer;
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
     task::JoinHandle,
 };
+
+/// How long a mail on its way may take when the server ends.
+const LAST_MAIL: Duration = Duration::from_secs(10);
 
 /// A running server.
 pub struct App {
@@ -127,12 +130,13 @@ impl App {
             asked: Arc::default(),
             trusted_proxies: settings.trusted_proxies.into(),
         };
+        let alerts = tokio::spawn(alerts::run(services.clone()));
+        let (end, ending) = watch::channel(false);
         let mail = mailer.map(|mailer| {
             let gateways = services.gateways.clone();
             let labels = move |gateway| gateways.label(gateway);
-            tokio::spawn(Worker::new(services.store.clone(), services.clock.clone(), mailer, labels).run())
+            tokio::spawn(Worker::new(services.store.clone(), services.clock.clone(), mailer, labels).run(ending.clone()))
         });
-        let alerts = tokio::spawn(alerts::run(services.clone()));
         let confirmer = Confirmer {
             store: services.store.clone(),
             client: services.client.clone(),
@@ -142,7 +146,6 @@ impl App {
             asked: services.asked.clone(),
         };
         let confirm = tokio::spawn(confirmer.run());
-        let (end, ending) = watch::channel(false);
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
@@ -205,9 +208,9 @@ impl App {
         self.alerts.abort();
         // A question that is cut off is asked again.
         self.confirm.abort();
-        // A mail on its way is tried again, unless its end was noted.
-        if let Some(mail) = &self.mail {
-            mail.abort();
+        if let Some(mail) = self.mail {
+            // One that takes longer is tried again by the next start.
+            let _ = tokio::time::timeout(LAST_MAIL, mail).await;
         }
         self.dispatcher.stop().await;
         self.retention.abort();

@@ -117,7 +117,7 @@ async fn a_mail_is_made_once_and_taken_by_one(mut test: TestStore) {
     assert_eq!(test.store.forget_mails(test.clock.now()).await.unwrap(), 2, "what still waits stays");
 }
 
-async fn only_what_changes_an_order_is_mailed_about(mut test: TestStore) {
+async fn only_what_changes_an_order_is_mailed_about(test: TestStore) {
     let merchant = test.merchant("Shop").await;
     let listener = test.listener(merchant).await;
     for (status, date) in [
@@ -211,7 +211,7 @@ async fn a_while() {
 async fn a_customer_is_mailed_once_about_each_change() {
     let sink = MailSink::start().await;
     let app = start(&sink).await;
-    let shop = app.shop("Shop & Co").await;
+    let shop = app.shop("Shop and Co").await;
     switch_on(&shop, &["paid", "refunded", "pending"]).await;
     let order = shop.accepted(&message("1001", "COMPLETE", "20260301120009")).await;
     let taken = sink.wait_for(1).await;
@@ -219,7 +219,7 @@ async fn a_customer_is_mailed_once_about_each_change() {
     assert_eq!((mail.from.as_str(), &mail.to[..]), ("installation@quittance.example", &["ana@shop.example".to_owned()][..]));
     assert_eq!(mail.sign_in.as_deref(), Some("|shop|s@cret"));
     assert_eq!(mail.header("subject"), "Order 1001 is paid");
-    assert!(mail.header("from").contains("<installation@quittance.example>") && mail.header("from").contains("Shop & Co"));
+    assert!(mail.header("from").contains("<installation@quittance.example>") && mail.header("from").contains("Shop and Co"));
     assert_eq!((mail.header("to").as_str(), mail.header("auto-submitted").as_str()), ("ana@shop.example", "auto-generated"));
     assert!(mail.header("message-id").ends_with("@quittance.example>") && !mail.header("date").is_empty());
     assert!(mail.header("content-type").contains("multipart/alternative"), "{}", mail.text);
@@ -273,14 +273,14 @@ async fn who_is_not_to_be_mailed_is_not() {
     assert_eq!(subjects, ["Order 5 is paid"]);
     assert_eq!(told(&shop, nobody).await, [(MailState::Failed, String::new())]);
 
-    let form = SenderForm { sender_name: "Ana's shop".to_owned(), sender: "ana@shop.example".to_owned(), tests: true };
+    let form = SenderForm { sender_name: "Ana Shop".to_owned(), sender: "ana@shop.example".to_owned(), tests: true };
     shop.services.save_mail_sender(&current(&shop), &form, "test").await.unwrap();
     let mut test_order = message("6", "COMPLETE", "20260301120009");
     test_order.set("TEST_ORDER", "1");
     shop.accepted(&test_order).await;
     let mail = sink.wait_for(2).await.pop().unwrap();
     assert_eq!(mail.from, "installation@quittance.example", "bounces go to the operator");
-    assert!(mail.header("from").contains("Ana's shop") && mail.header("from").contains("<ana@shop.example>"));
+    assert!(mail.header("from").contains("Ana Shop") && mail.header("from").contains("<ana@shop.example>"));
     // Switched off, and on again: nothing of what was between.
     let off = TemplateForm { status: "paid".to_owned(), subject: "x".to_owned(), text: "x".to_owned(), enabled: false };
     shop.services.save_mail_template(&current(&shop), &off, "test").await.unwrap();
@@ -348,9 +348,12 @@ async fn what_waits_when_the_server_ends_is_sent_by_the_next_one_once() {
     let order = shop.accepted(&message("1", "COMPLETE", "20260301120009")).await;
     until("a try", || async { (sink.count("DATA") > 0).then_some(()) }).await;
     until("its result", || async {
-        (told(&shop, order).await == [(MailState::Waiting, "ana@shop.example".to_owned())]).then_some(())
+        let story = shop.services.story(&shop.merchant, order, StoryTurn::default(), true).await.unwrap();
+        let is_noted = |what: &Happening| matches!(what, Happening::Mailed { cause: Some(MailCause::Later), .. });
+        story.entries.iter().any(|entry| is_noted(&entry.what)).then_some(())
     })
     .await;
+    assert_eq!(told(&shop, order).await, [(MailState::Waiting, "ana@shop.example".to_owned())]);
     let (clock, _hand) = Clock::manual(Timestamp(app.services.clock.now().micros() + 3_600_000_000));
     sink.mood(Mood::Takes);
     let app = app.restart_as(Setup { mail: Some(server(&sink)), clock, ..Setup::default() }).await;
@@ -363,8 +366,8 @@ async fn what_waits_when_the_server_ends_is_sent_by_the_next_one_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_signs_in_where_others_can_listen() {
     let sink = MailSink::start().await;
-    // A name of this machine that is not recognised as such: the sink offers no STARTTLS.
-    let url = format!("smtp://shop:secret@localhost.:{}", sink.address.port());
+    // The sink offers no STARTTLS.
+    let url = format!("{}?tls=required", sink.url());
     let mail = MailServer { url: url.parse().unwrap(), from: "a@b.example".parse().unwrap() };
     let app = TestApp::start_as(Setup { mail: Some(mail), ..Setup::default() }).await;
     let shop = app.shop("Shop").await;

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Of what a mail server said as many characters are kept.
 const MOST_SAID: usize = 300;
 
+/// What an address ends in whose connections must be encrypted.
+const ENCRYPTED: &str = "tls=required";
+
 /// Where mail is given to: `smtp://user:password@host:587`, or `smtps://` for TLS from the first byte on.
 ///
 /// With `smtp://` the connection has to be encrypted by STARTTLS before anything is said, unless the server is this machine or
@@ -43,8 +46,9 @@ impl SmtpUrl {
         let mut url = self.0.clone();
         let asked = url.query().map(str::to_owned);
         url.set_query(None);
-        if url.scheme() == "smtp" && asked.as_deref() != Some("tls=none") && !self.is_here() {
-            url.set_query(Some("tls=required"));
+        let wants = asked.as_deref() == Some(ENCRYPTED) || (asked.is_none() && !self.is_here());
+        if url.scheme() == "smtp" && wants {
+            url.set_query(Some(ENCRYPTED));
         }
         url
     }
@@ -80,8 +84,8 @@ impl FromStr for SmtpUrl {
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(wrong("nothing belongs behind the host and port"));
         }
-        if !matches!(url.query(), None | Some("tls=none")) {
-            return Err(wrong("the only thing that may follow is ?tls=none"));
+        if !matches!(url.query(), None | Some("tls=none" | ENCRYPTED)) {
+            return Err(wrong("the only thing that may follow is ?tls=none or ?tls=required"));
         }
         Ok(Self(url))
     }
@@ -281,6 +285,7 @@ mod tests {
             ("smtp://[::1]:25", None),
             ("smtp://mail.example.com?tls=none", None),
             ("smtps://mail.example.com", None),
+            ("smtp://127.0.0.1:25?tls=required", Some("tls=required")),
             ("smtp://mail.example.com", Some("tls=required")),
         ] {
             assert_eq!(text.parse::<SmtpUrl>().unwrap().for_transport().query(), query, "{text}");

@@ -14,6 +14,7 @@ use crate::server::{
 };
 use futures::future::join_all;
 use std::{collections::HashMap, time::Duration};
+use tokio::sync::watch;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -60,25 +61,32 @@ impl Worker {
         Self { store, clock, mailer, labels: Box::new(labels), seen: HashMap::new() }
     }
 
-    /// Works, for ever.
-    pub async fn run(mut self) {
-        loop {
-            tokio::time::sleep(EVERY).await;
-            if let Err(error) = self.step().await {
+    /// Works until it is told to end; a try that is under way then is made and noted, so that the next start does not make it again.
+    pub async fn run(mut self, mut ending: watch::Receiver<bool>) {
+        while !*ending.borrow() {
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = ending.wait_for(|ended| *ended) => return,
+            }
+            if let Err(error) = self.step(&ending).await {
                 tracing::warn!(%error, "mails could not be looked after; trying again");
             }
         }
     }
 
-    async fn step(&mut self) -> Result<(), StoreError> {
+    async fn step(&mut self, ending: &watch::Receiver<bool>) -> Result<(), StoreError> {
         let settings = self.store.settings();
         for merchant in settings.merchants() {
             if let Some(mail) = merchant.mail.as_ref().filter(|mail| mail.switched_on().next().is_some()) {
                 self.look(&merchant, mail).await?;
             }
         }
-        while self.send_some().await? {}
-        Ok(())
+        loop {
+            let is_ending = *ending.borrow();
+            if is_ending || !self.send_some().await? {
+                return Ok(());
+            }
+        }
     }
 
     /// Makes the mails about a merchant's new messages.

@@ -154,7 +154,7 @@ impl Services {
         let status = status(status_code).ok_or(AppError::NotFound)?;
         let Some(mailer) = &self.mailer else {
             let words = t!("This installation sends no mail yet. The operator can start it with --smtp-url and --mail-from.");
-            return Err(AppError::field("status", words).into());
+            return Err(AppError::field("", words).into());
         };
         let settings = merchant.mail.clone().unwrap_or_default();
         let content = self.example(merchant, &settings.template(status));
@@ -168,7 +168,7 @@ impl Services {
             subject: &format!("[TEST] {}", content.subject),
             text: &content.text,
         };
-        mailer.send(&letter).await.map_err(|untaken| AppError::field("status", told(&untaken)).into())
+        mailer.send(&letter).await.map_err(|untaken| AppError::field("", told(&untaken)).into())
     }
 
     /// Tries a mail again that was given up; `false` where it was not, or where it goes to nobody.
