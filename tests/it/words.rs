@@ -420,6 +420,9 @@ fn is_data(text: &str) -> bool {
     })
 }
 
+/// A form: its function, its fields, and the page that tells of it.
+type Form<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 /// Everything that a page can show, as far as tests can bring it about in a short time; gives the addresses of all pages.
 async fn house(app: &TestApp) -> (Shop, Vec<String>, Vec<FakeMerchant>) {
     use crate::support::merchant::Answer;
@@ -582,7 +585,7 @@ async fn every_page_speaks_through_the_catalogue() {
     let mut admin = Browser::signed_in(app.address, "admin@example.com").await;
     admin.cookies.insert("quittance-language".to_owned(), Language::Marked.code().to_owned());
     let merchant = [("merchant", "shop")];
-    let forms: &[(&str, &[(&str, &str)], &str)] = &[
+    let forms: &[Form<'_>] = &[
         (
             "urls/save",
             &[
