@@ -1,17 +1,16 @@
 //! What came in, the search over everything, saved views of lists, and the time zone that lists are told in.
 
-use crate::{
-    domain::{
-        AppError,
-        id::{NotificationId, RefusalId, VerifyingId, ViewId},
-        pages::{
-            inbound::{InboundFilter, InboundList, StrayList, StrayPage, VerifyingPage},
-            search::SearchResults,
-            views::{ListKind, SavedView},
-        },
+use crate::domain::{
+    AppError,
+    id::{NotificationId, RefusalId, VerifyingId, ViewId},
+    pages::{
+        inbound::{InboundFilter, InboundList, StrayList, StrayPage, VerifyingPage},
+        search::SearchResults,
+        views::{ListKind, SavedView},
     },
-    words::t,
 };
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
 

@@ -1,13 +1,12 @@
 //! Mails to customers.
 
-use crate::{
-    domain::{
-        AppError,
-        id::MailId,
-        pages::mail::{MailDraft, MailPage},
-    },
-    words::t,
+use crate::domain::{
+    AppError,
+    id::MailId,
+    pages::mail::{MailDraft, MailPage},
 };
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 
