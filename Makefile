@@ -22,7 +22,7 @@ SITE_SOURCES := $(shell find src/domain src/rpc src/ui style public -type f) src
 -include $(SETUP)
 export RUST_BACKTRACE ?= 0
 
-.PHONY: serve test build dev lint bench chaos help setup site clean screenshots
+.PHONY: serve test build dev lint bench chaos fuzz help setup site clean screenshots
 
 serve: build ## Build what is missing, start with an embedded SQLite file, print where to go (DEMO=1: with a living demo)
 	@exec $(BINARY) serve --listen $(LISTEN) --database $(if $(DEMO),sqlite:data/demo.db --demo,$(DATABASE))
@@ -44,9 +44,13 @@ lint: ## Formatting, clippy for both halves with warnings denied, documentation
 	@.ci/setup
 	@$(MAKE) --no-print-directory _lint
 
-bench: ## Measure (half an hour): wire rules, load runs, memory, size of the first visit (BENCH="steady search-all": these load runs only)
+bench: ## Measure (half an hour): wire rules, gateways, load runs, memory, size of the first visit (BENCH="steady search-all": these load runs only; BENCH=verify: gateways)
 	@.ci/setup test
-	@$(MAKE) --no-print-directory $(BINARY) _bench
+	@$(MAKE) --no-print-directory $(if $(filter verify,$(BENCH)),$(MANIFEST) _bench_verify,$(BINARY) _bench)
+
+fuzz: ## Fuzz every parser for a minute each, on a stable compiler (FUZZ="form json": these; SECONDS_EACH=600: longer)
+	@.ci/setup
+	@$(MAKE) --no-print-directory _fuzz
 
 chaos: ## Prove that nothing acknowledged is lost: kill servers again and again at full load (CHAOS="--kills 50 --engine sqlite")
 	@.ci/setup test
@@ -77,7 +81,7 @@ $(BINARY): $(SERVER_SOURCES) $(MANIFEST)
 	@$(SITE) cargo build --release --features ssr --bin quittance
 	@touch $@
 
-.PHONY: _test _lint _bench _chaos _screenshots
+.PHONY: _test _lint _bench _bench_verify _fuzz _chaos _screenshots
 _test: $(MANIFEST)
 	@cargo test --features ssr --no-run --quiet
 	@cargo build --features ssr --bin quittance --quiet
@@ -90,10 +94,30 @@ _lint:
 	@cargo clippy --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --features ssr --no-deps --document-private-items
 
+_bench_verify:
+	@$(SITE) cargo bench --features ssr --bench verify
+
 _bench:
-	@$(if $(BENCH),,$(SITE) cargo bench --features ssr --bench wire)
+	@$(if $(BENCH),,$(SITE) cargo bench --features ssr --bench wire --bench verify)
 	@QUITTANCE_BINARY=$(BINARY) $(SITE) cargo bench --features ssr --bench load -- $(BENCH)
 	@$(if $(BENCH),,node .ci/measure.mjs $(BINARY))
+
+# libFuzzer with coverage, which needs no nightly compiler as long as no sanitizer is asked for: these are the flags that count which
+# edges a run takes and what is compared. With --target they are not given to what runs while building.
+FUZZ ?= form query json headers receipt answer access preset
+SECONDS_EACH ?= 60
+COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing
+_fuzz:
+	@host=$$(rustc -vV | sed -n 's/^host: //p'); \
+	cd fuzz; \
+	RUSTFLAGS='$(COVERAGE)' cargo build --quiet --target $$host --target-dir ../target/fuzz --bin fuzz; \
+	for target in $(FUZZ); do \
+		echo "==> $$target, $(SECONDS_EACH) s" >&2; \
+		mkdir -p found/$$target artifacts/$$target; \
+		FUZZ_TARGET=$$target ../target/fuzz/$$host/debug/fuzz -max_total_time=$(SECONDS_EACH) -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
+			-print_final_stats=1 -artifact_prefix=artifacts/$$target/ found/$$target corpus/$$target; \
+	done
 
 _chaos:
 	@$(SITE) cargo bench --features ssr --bench chaos -- $(CHAOS)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Every act that is written down: its code, and how it is called on the page. In the order in which a filter offers them.
-pub const ACTIONS: [(&str, &str); 36] = [
+pub const ACTIONS: [(&str, &str); 37] = [
     ("sign-in", "Signed in"),
     ("sign-in.refused", "Sign-ins refused"),
     ("sign-out.others", "Signed out elsewhere"),
@@ -30,6 +30,7 @@ pub const ACTIONS: [(&str, &str); 36] = [
     ("merchant.secret-key-shown", "Looked at the secret key"),
     ("merchant.content", "Changed what is sent"),
     ("merchant.alerts", "Changed the alerts"),
+    ("merchant.mail", "Changed customer mails"),
     ("merchant.time-zone", "Changed the time zone"),
     ("listener.add", "Added a listener"),
     ("listener.change", "Changed a listener"),

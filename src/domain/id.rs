@@ -127,8 +127,12 @@ ids! {
     BulkId;
     /// A message that was not accepted.
     RefusalId;
+    /// A message that waits for its gateway's word.
+    VerifyingId;
     /// Somebody who signs in.
     UserId;
+    /// A mail to a customer.
+    MailId;
     /// A filter of a list that somebody keeps.
     ViewId;
 }

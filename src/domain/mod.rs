@@ -14,6 +14,7 @@ pub mod error;
 pub mod format;
 pub mod gateway;
 pub mod id;
+pub mod mail;
 pub mod money;
 pub mod order;
 pub mod pages;

@@ -26,11 +26,17 @@ pub enum RefusalReason {
     WrongMode,
     /// Nothing here describes the listener's gateway.
     UnknownGateway,
+    /// The gateway was asked, and does not know it.
+    NotConfirmed,
+    /// It came from a network that the listener does not take messages from.
+    AddressNotAllowed,
+    /// The user name or password that the listener asks for is missing or wrong.
+    WrongPassword,
 }
 
 impl RefusalReason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::UnknownListener,
         Self::ListenerOff,
         Self::TooLarge,
@@ -46,6 +52,9 @@ impl RefusalReason {
         Self::WrongMethod,
         Self::WrongMode,
         Self::UnknownGateway,
+        Self::NotConfirmed,
+        Self::AddressNotAllowed,
+        Self::WrongPassword,
     ];
 
     /// The code in databases and logs.
@@ -66,6 +75,9 @@ impl RefusalReason {
             Self::WrongMethod => "wrong-method",
             Self::WrongMode => "wrong-mode",
             Self::UnknownGateway => "unknown-gateway",
+            Self::NotConfirmed => "not-confirmed",
+            Self::AddressNotAllowed => "address-not-allowed",
+            Self::WrongPassword => "wrong-password",
         }
     }
 
@@ -83,7 +95,8 @@ impl RefusalReason {
             Self::TooSlow => 408,
             Self::Malformed | Self::FieldMissing => 400,
             Self::NoSignature | Self::RequiredSignatureMissing | Self::WrongSignature | Self::Stale | Self::WrongMerchant => 403,
-            Self::WrongMode => 403,
+            Self::WrongMode | Self::NotConfirmed | Self::AddressNotAllowed => 403,
+            Self::WrongPassword => 401,
             Self::WrongMethod => 405,
             // Not the sender's fault; but it must come again.
             Self::UnknownGateway => 421,
@@ -108,6 +121,9 @@ impl RefusalReason {
             Self::WrongMethod => "Wrong method",
             Self::WrongMode => "Test or real",
             Self::UnknownGateway => "Gateway not described",
+            Self::NotConfirmed => "Not confirmed by the gateway",
+            Self::AddressNotAllowed => "Address not allowed",
+            Self::WrongPassword => "Wrong user name or password",
         }
     }
 
@@ -131,6 +147,11 @@ impl RefusalReason {
             Self::WrongMethod => "The message came by another HTTP method than this gateway uses.",
             Self::WrongMode => "It is a test message at a listener that takes real ones, or the other way round.",
             Self::UnknownGateway => "The server was started without a description of this listener's gateway.",
+            Self::NotConfirmed => "The gateway was asked whether the message is true, and said no. Nothing of it was delivered.",
+            Self::AddressNotAllowed => {
+                "The message came from an address outside the networks that this listener takes messages from."
+            }
+            Self::WrongPassword => "This listener asks for a user name and a password; they are missing or wrong.",
         }
     }
 
@@ -162,6 +183,13 @@ impl RefusalReason {
             Self::WrongMerchant => "Compare the account number in this listener's settings with the one at the gateway.",
             Self::WrongMode => "Give the gateway's test mode a listener of its own, or empty the mode of this one.",
             Self::WrongMethod => "Check that the listener's gateway is the one that posts to it.",
+            Self::NotConfirmed => {
+                "Somebody else may have sent it. If it is yours, look up the payment at the gateway, and whether this listener asks at the right place: test messages are known to the sandbox alone."
+            }
+            Self::AddressNotAllowed => {
+                "If the gateway posts from there, add its network to this listener's settings. Behind a proxy, start the server with --trusted-proxy, so that it sees the sender's address."
+            }
+            Self::WrongPassword => "Enter the same user name and password at the gateway and in this listener's settings.",
             Self::UnknownGateway => "Start the server with --gateways and the folder in which the gateway's file lies.",
         }
     }

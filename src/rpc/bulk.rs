@@ -1,17 +1,16 @@
 //! Lists of deliveries, and their resends.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::{
-    domain::{
-        AppError,
-        id::BulkId,
-        pages::{
-            bulk::{BulkList, BulkPage, BulkPlan, BulkTarget},
-            deliveries::{DeliveryFilter, DeliveryList},
-        },
+use crate::domain::{
+    AppError,
+    id::BulkId,
+    pages::{
+        bulk::{BulkList, BulkPage, BulkPlan, BulkTarget},
+        deliveries::{DeliveryFilter, DeliveryList},
     },
-    words::t,
 };
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
 

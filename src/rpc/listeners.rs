@@ -1,14 +1,13 @@
 //! Listeners.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::{
-    domain::{
-        AppError,
-        id::{ListenerId, RefusalId},
-        pages::listeners::{EnteredOptions, ListenerList, ListenerPage, NewListener, RefusalPage},
-    },
-    words::t,
+use crate::domain::{
+    AppError,
+    id::{ListenerId, RefusalId},
+    pages::listeners::{EnteredOptions, ListenerList, ListenerPage, NewListener, RefusalPage},
 };
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 

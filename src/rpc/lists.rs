@@ -1,17 +1,16 @@
 //! What came in, the search over everything, saved views of lists, and the time zone that lists are told in.
 
-use crate::{
-    domain::{
-        AppError,
-        id::{NotificationId, RefusalId, ViewId},
-        pages::{
-            inbound::{InboundFilter, InboundList, StrayList, StrayPage},
-            search::SearchResults,
-            views::{ListKind, SavedView},
-        },
+use crate::domain::{
+    AppError,
+    id::{NotificationId, RefusalId, VerifyingId, ViewId},
+    pages::{
+        inbound::{InboundFilter, InboundList, StrayList, StrayPage, VerifyingPage},
+        search::SearchResults,
+        views::{ListKind, SavedView},
     },
-    words::t,
 };
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
 
@@ -30,6 +29,29 @@ pub async fn find_inbound(merchant: String, inbound: InboundFilter) -> Result<In
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let list = caller.services.find_inbound(&merchant, &inbound).await.map_err(app_error)?;
     Ok(caller.shown(list))
+}
+
+/// A message that waits for its gateway's word.
+#[server(prefix = "/rpc", endpoint = "inbound/verifying", input = GetUrl)]
+pub async fn read_verifying(merchant: String, verifying: VerifyingId) -> Result<VerifyingPage, AppError> {
+    let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let may_ask = caller.may(Permission::Resend);
+    let page = caller.services.verifying_page(&merchant, verifying, may_ask).await.map_err(app_error)?;
+    Ok(caller.shown(page))
+}
+
+/// Has the gateway asked about a message at once, instead of when its turn comes.
+#[server(prefix = "/rpc", endpoint = "inbound/ask")]
+pub async fn ask_now(merchant: String, verifying: VerifyingId) -> Result<(), AppError> {
+    let page = format!("/m/{merchant}/verifying/{verifying}");
+    let sent = Sent { form: "ask-now", page, values: Vec::new() };
+    let result = async {
+        let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
+        let listener = caller.services.ask_now(&merchant, verifying).await.map_err(app_error)?;
+        // The answer may be there before the next page: then the message stands among those received or refused.
+        Ok(Done::at(format!("/m/{}/listeners/{listener}", merchant.slug), t!("The gateway is being asked again.")))
+    };
+    sent.end(result.await)
 }
 
 /// What was posted to addresses that no listener has.

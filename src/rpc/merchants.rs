@@ -1,9 +1,8 @@
 //! Merchants, for administrators.
 
-use crate::{
-    domain::{AppError, pages::settings::MerchantRow},
-    words::t,
-};
+use crate::domain::{AppError, pages::settings::MerchantRow};
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 

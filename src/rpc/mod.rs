@@ -10,6 +10,7 @@ pub mod bulk;
 pub mod dashboard;
 pub mod listeners;
 pub mod lists;
+pub mod mail;
 pub mod merchants;
 pub mod orders;
 pub mod people;

@@ -1,18 +1,17 @@
 //! Orders: search, story, exchanges, resend, TEST orders, checks of what a developer pastes.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::{
-    domain::{
-        AppError,
-        id::{DeliveryId, NotificationId, OrderId},
-        pages::{
-            orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList},
-            simulate::{CheckForm, CheckResult, OrderDraft, OrderPreview},
-            story::{ResendPage, StoryPage, WatchPage},
-        },
+use crate::domain::{
+    AppError,
+    id::{DeliveryId, NotificationId, OrderId},
+    pages::{
+        orders::{AttemptPage, DeliveryPage, NotificationPage, OrderFilter, OrderList},
+        simulate::{CheckForm, CheckResult, OrderDraft, OrderPreview},
+        story::{ResendPage, StoryPage, WatchPage},
     },
-    words::t,
 };
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
 

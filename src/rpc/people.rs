@@ -1,12 +1,11 @@
 //! The first run, signing in and out, one's own password, look and language.
 
-use crate::{
-    domain::{
-        AppError,
-        pages::people::{FirstRun, LinkState, OwnSession, Viewer},
-    },
-    words::t,
+use crate::domain::{
+    AppError,
+    pages::people::{FirstRun, LinkState, OwnSession, Viewer},
 };
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 

@@ -1,9 +1,8 @@
 //! What belongs to a merchant as a whole: what leaves, his secret key, who is told of trouble.
 
-use crate::{
-    domain::{AppError, content::Ticked, pages::settings::AlertSettings},
-    words::{reworded, t, tell},
-};
+use crate::domain::{AppError, content::Ticked, pages::settings::AlertSettings};
+#[cfg(feature = "ssr")]
+use crate::words::{reworded, t, tell};
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 

@@ -1,15 +1,14 @@
 //! IPN settings and notification URLs.
 #![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
-use crate::{
-    domain::{
-        AppError,
-        content::Ticked,
-        id::UrlId,
-        pages::settings::{IpnSettings, Kit},
-    },
-    words::t,
+use crate::domain::{
+    AppError,
+    content::Ticked,
+    id::UrlId,
+    pages::settings::{IpnSettings, Kit},
 };
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 

@@ -1,13 +1,12 @@
 //! Users: invitations, rights, links to choose a password.
 
-use crate::{
-    domain::{
-        AppError,
-        id::UserId,
-        pages::people::{UserFilter, UserList, UserPage},
-    },
-    words::t,
+use crate::domain::{
+    AppError,
+    id::UserId,
+    pages::people::{UserFilter, UserList, UserPage},
 };
+#[cfg(feature = "ssr")]
+use crate::words::t;
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
 

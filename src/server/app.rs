@@ -5,6 +5,7 @@ use crate::server::{
     alerts,
     auth::{Passwords, Throttle, Token},
     balance, bulk,
+    confirm::Confirmer,
     dispatch::{
         attempt::Workshop,
         client::{Client, Guard, Limits, Resolver},
@@ -13,6 +14,7 @@ use crate::server::{
     gateway::{Gateways, PresetError},
     http::{self, Panel, serve::serve},
     live::Hub,
+    mail::{Mailer, worker::Worker},
     memory, retention,
     service::{ServiceError, Services},
     settings::Settings,
@@ -20,12 +22,15 @@ use crate::server::{
     telemetry::Metrics,
 };
 use rustls::pki_types::CertificateDer;
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
     task::JoinHandle,
 };
+
+/// How long a mail on its way may take when the server ends.
+const LAST_MAIL: Duration = Duration::from_secs(10);
 
 /// A running server.
 pub struct App {
@@ -37,6 +42,9 @@ pub struct App {
     metrics_served: Option<JoinHandle<()>>,
     bulk: JoinHandle<()>,
     alerts: JoinHandle<()>,
+    confirm: JoinHandle<()>,
+    /// Where there is a mail server.
+    mail: Option<JoinHandle<()>>,
     end: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -48,6 +56,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Gateway(#[from] PresetError),
+    #[error("{0}")]
+    Mail(String),
     #[error("the address it listens on cannot be told: {0}")]
     Address(#[from] std::io::Error),
 }
@@ -71,6 +81,7 @@ impl App {
             Some(folder) => Arc::new(Gateways::with_folder(Some(folder))?),
             None => Gateways::shared(),
         };
+        let mailer = settings.mail.as_ref().map(Mailer::new).transpose().map_err(StartError::Mail)?;
         let address = listener.local_addr()?;
         let (jobs, announced_jobs) = mpsc::unbounded_channel();
         let (changes, announced_changes) = mpsc::unbounded_channel();
@@ -114,14 +125,44 @@ impl App {
             throttle: Arc::new(Throttle::default()),
             metrics,
             gateways,
+            mailer: mailer.clone(),
             base,
+            asked: Arc::default(),
+            trusted_proxies: settings.trusted_proxies.into(),
         };
         let alerts = tokio::spawn(alerts::run(services.clone()));
         let (end, ending) = watch::channel(false);
+        let mail = mailer.map(|mailer| {
+            let gateways = services.gateways.clone();
+            let labels = move |gateway| gateways.label(gateway);
+            tokio::spawn(Worker::new(services.store.clone(), services.clock.clone(), mailer, labels).run(ending.clone()))
+        });
+        let confirmer = Confirmer {
+            store: services.store.clone(),
+            client: services.client.clone(),
+            gateways: services.gateways.clone(),
+            clock: services.clock.clone(),
+            base: services.base.trim_end_matches('/').to_owned(),
+            asked: services.asked.clone(),
+        };
+        let confirm = tokio::spawn(confirmer.run());
         let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
-        Ok(Self { services, address, dispatcher, retention, balance, bulk, alerts, metrics_served: None, end, served })
+        Ok(Self {
+            services,
+            address,
+            dispatcher,
+            retention,
+            balance,
+            bulk,
+            alerts,
+            confirm,
+            mail,
+            metrics_served: None,
+            end,
+            served,
+        })
     }
 
     /// Also serves the metrics, on a listener of their own; gives its address.
@@ -153,6 +194,8 @@ impl App {
             () = lost(&mut self.metrics_served) => "the metrics",
             _ = &mut self.bulk => "the worker of bulk resends",
             _ = &mut self.alerts => "the alerts",
+            _ = &mut self.confirm => "the one that asks gateways",
+            () = lost(&mut self.mail) => "the mails",
         }
     }
 
@@ -163,6 +206,12 @@ impl App {
         // A step that is cut off was made in the store or not at all.
         self.bulk.abort();
         self.alerts.abort();
+        // A question that is cut off is asked again.
+        self.confirm.abort();
+        if let Some(mail) = self.mail {
+            // One that takes longer is tried again by the next start.
+            let _ = tokio::time::timeout(LAST_MAIL, mail).await;
+        }
         self.dispatcher.stop().await;
         self.retention.abort();
         self.balance.abort();

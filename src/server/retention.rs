@@ -36,12 +36,29 @@ pub async fn run(store: Store, clock: Clock, keep: Keep) {
             Ok(keys) => tracing::info!(keys, "removed secret keys that ended a while ago"),
             Err(error) => tracing::warn!(%error, "secret keys that ended could not be removed; trying again in an hour"),
         }
+        match forget_mails(&store, horizon(keep, &clock).ledger_before).await {
+            Ok(0) => {}
+            Ok(mails) => tracing::info!(mails, "removed mails that are older than they are kept"),
+            Err(error) => tracing::warn!(%error, "old mails could not be removed; trying again in an hour"),
+        }
         match once(&store, horizon(keep, &clock)).await {
             Ok(removed) if removed == Removed::default() => {}
             Ok(removed) => tracing::info!(?removed, "removed what was older than it is kept"),
             Err(error) => tracing::warn!(%error, "what is older than it is kept could not be removed; trying again in an hour"),
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Removes mails that are older than a moment and wait for nothing.
+async fn forget_mails(store: &Store, before: crate::domain::Timestamp) -> Result<u64, StoreError> {
+    let mut removed = 0;
+    loop {
+        match store.forget_mails(before).await? {
+            0 => return Ok(removed),
+            some => removed += some,
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an operator decides when the server starts.
 
-use crate::server::{clock::Clock, store::Address};
+use crate::server::{clock::Clock, mail::MailServer, store::Address};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use url::Url;
@@ -12,9 +12,13 @@ pub struct Settings {
     pub key_file: Option<PathBuf>,
     /// Networks that deliveries may go to although they are private, local or reserved.
     pub networks: Vec<IpNet>,
+    /// Proxies whose word about a sender's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How the outside reaches this server; the address that it listens on by default.
     pub public_url: Option<PublicUrl>,
     pub keep: Keep,
+    /// Where mail is given to; without it none is sent.
+    pub mail: Option<MailServer>,
     /// A folder with descriptions of further gateways.
     pub gateways: Option<PathBuf>,
     pub clock: Clock,

@@ -49,6 +49,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant/settings/content") view=settings_content::ContentPage/>
                 <Route path=path!("/m/:merchant/settings/key") view=settings_key::KeyPage/>
                 <Route path=path!("/m/:merchant/settings/alerts") view=settings_alerts::AlertsPage/>
+                <Route path=path!("/m/:merchant/settings/mail") view=settings_mail::MailPage/>
                 <Route path=path!("/m/:merchant/settings/ipn") view=settings::DefaultUrlPage/>
                 <Route path=path!("/m/:merchant/settings/urls") view=settings::UrlsPage/>
                 <Route path=path!("/m/:merchant/settings/urls/new") view=settings::NewUrlPage/>
@@ -58,6 +59,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant/listeners/new") view=listeners::NewListenerPage/>
                 <Route path=path!("/m/:merchant/listeners/:listener") view=listeners::ListenerPage/>
                 <Route path=path!("/m/:merchant/refused/:refusal") view=refusal::RefusalPage/>
+                <Route path=path!("/m/:merchant/verifying/:verifying") view=verifying::VerifyingPage/>
             </FlatRoutes>
         </Router>
     }

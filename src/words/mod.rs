@@ -102,6 +102,7 @@ macro_rules! t {
 }
 
 /// A text with a number that decides between singular and plural; `{count}` is the number as it is written.
+#[cfg(feature = "ssr")]
 macro_rules! tn {
     ($one:literal, $many:literal, $number:expr $(, $name:ident $(= $value:expr)?)* $(,)?) => {{
         let number: u64 = $number;
@@ -143,4 +144,6 @@ macro_rules! gap {
     };
 }
 
-pub(crate) use {gap, n, rich, t, tn};
+#[cfg(feature = "ssr")]
+pub(crate) use tn;
+pub(crate) use {gap, n, rich, t};

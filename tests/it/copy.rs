@@ -13,13 +13,14 @@ use crate::support::{
 };
 use quittance::{
     domain::{
-        Cause, DeliveryState, RefusalReason, Role, Tags, Timestamp, Triggers, Zone,
+        Cause, DeliveryState, OrderStatus, RefusalReason, Role, Tags, Timestamp, Triggers, Zone,
         attempt::{Timings, VerdictDetail},
         id::{ListenerId, MerchantId, OrderId, UrlId},
+        mail::{MailCause, MailSettings},
         pages::{bulk::BulkTarget, deliveries::DeliveryFilter, settings::AlertKind, views::ListKind},
     },
     server::store::{
-        self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, Link, NewBulk, NewRefusal,
+        self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, Link, NewBulk, NewMail, NewRefusal,
         NewResend, NewUser, NewView, Next, OpenAs, OwnHeader, Secret, SessionRecord, Store, StoreError, StoreSettings, UrlDraft,
         known_columns,
     },
@@ -196,6 +197,22 @@ impl Full {
         store.set_secret_key(self.merchant, Secret::new("the next key"), until, "test").await.unwrap();
         store.set_content(self.merchant, Triggers::ALL, Tags::only("CURRENCY"), "test").await.unwrap();
         assert!(store.claim_alert(self.url, AlertKind::Failing, START, Timestamp(0)).await.unwrap());
+        store.set_mail(self.merchant, MailSettings { tests: true, ..MailSettings::default() }, "test").await.unwrap();
+        store.settled().await.unwrap();
+        let told = store.mail_candidates(self.merchant, Timestamp(0), None, &OrderStatus::ALL, 1).await.unwrap().remove(0);
+        let mail = NewMail {
+            merchant_id: self.merchant,
+            order_id: told.order_id,
+            notification_id: told.notification_id,
+            status: told.status,
+            recipient: "ana@example.com".to_owned(),
+            sender: String::new(),
+            sender_name: "Shop".to_owned(),
+            subject: "Subject".to_owned(),
+            text: "Text".to_owned(),
+            cause: Some(MailCause::BadAddress),
+        };
+        assert_eq!(store.add_mails(vec![mail]).await.unwrap(), 1);
         let invited =
             NewUser { email: "i@example.com".to_owned(), password_hash: String::new(), role: Role::Support, merchants: vec![] };
         let link = Link { token_hash: [8; 32], expires_at: START.plus(MINUTE) };
@@ -265,8 +282,9 @@ async fn shown(store: &Store, full: &Full) -> String {
     let settings = store.settings();
     let (merchants, urls) = (settings.merchants(), settings.urls_of(full.merchant));
     let token = store.setup_token().await.unwrap();
+    let mails = store.failed_mails(full.merchant, None, 9).await.unwrap();
     text.push_str(&format!(
-        "{received:#?}\n{refused:#?}\n{counts:#?}\n{states:#?}\n{people:#?}\n{merchants:#?}\n{urls:#?}\n{token:?}"
+        "{mails:#?}\n{received:#?}\n{refused:#?}\n{counts:#?}\n{states:#?}\n{people:#?}\n{merchants:#?}\n{urls:#?}\n{token:?}"
     ));
     text.replace("\\0", "\u{fffd}").replace('\0', "\u{fffd}")
 }

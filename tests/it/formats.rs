@@ -221,7 +221,9 @@ async fn every_gateway_passed_through_and_as_json() {
     let passed = shop.url_as(&address, |url| (url.terms.format, url.concurrent) = (Format::PassThrough, true)).await;
     let as_json = shop.url_as(&json.url(), |url| (url.terms.format, url.concurrent) = (Format::Json, true)).await;
     let secret = secret(&shop, as_json).await;
-    for (count, preset) in app.services.gateways.all().into_iter().enumerate() {
+    // What is asked back counts later; tests/it/confirm.rs has it.
+    let presets = app.services.gateways.all().iter().filter(|preset| preset.confirm.is_none());
+    for (count, preset) in presets.enumerate() {
         let listener = gateways::add(&shop, preset).await;
         let status = simulate::statuses(preset)[0];
         let reference = format!("{}", 200_300_400 + count);

@@ -1,13 +1,17 @@
 //! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
 
+mod access;
 mod bulk;
 mod bulk_store;
 mod cancel;
 mod cancel_store;
 mod causes;
+mod confirm;
+mod confirm_nodes;
 mod content;
 mod content_store;
 mod copy;
+mod corpus;
 mod delivery;
 mod doctor;
 mod formats;
@@ -17,6 +21,7 @@ mod kit;
 mod lists;
 mod lists_store;
 mod live;
+mod mail;
 mod metrics;
 mod nodes;
 mod outage;

@@ -1,7 +1,7 @@
 //! Who may do what in the panel, asked over HTTP as browsers and scripts ask.
 
 use crate::support::{
-    app::{PASSWORD, Setup, Shop, TestApp},
+    app::{PASSWORD, Setup, Shop, TestApp, listener_form},
     browser::{Browser, encoded},
     endpoints::{self, Endpoint, Input},
     gateway::{self, Reply},
@@ -10,14 +10,18 @@ use crate::support::{
     until,
 };
 use http::Request;
-use quittance::domain::{
-    DeliveryState, Role,
-    id::{BulkId, OrderId},
-    pages::{
-        bulk::{BulkState, BulkTarget},
-        deliveries::{DeliveryFilter, StateFilter},
+use quittance::{
+    domain::{
+        DeliveryState, Role,
+        id::{BulkId, OrderId},
+        pages::{
+            bulk::{BulkState, BulkTarget},
+            deliveries::{DeliveryFilter, StateFilter},
+            inbound::{InboundFilter, Outcome},
+        },
+        role::Permission,
     },
-    role::Permission,
+    server::{service::listeners::ListenerForm, store::NewVerifying},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -58,6 +62,30 @@ impl House {
     }
 }
 
+/// A message that waits for its gateway's word; it is not asked about before tomorrow.
+async fn waiting_message(shop: &Shop) -> String {
+    let form = ListenerForm {
+        gateway: "paypal".parse().unwrap(),
+        secret: String::new(),
+        options: [("receiver".to_owned(), "me@example.com".to_owned())].into(),
+        ..listener_form()
+    };
+    let listener = shop.services.add_listener(&shop.merchant, &form, "test").await.unwrap();
+    let new = NewVerifying {
+        merchant_id: shop.merchant.id,
+        listener_id: listener.id,
+        received_at: shop.services.clock.now().plus(Duration::from_secs(86_400)),
+        reference: "1".to_owned(),
+        peer: "127.0.0.1".to_owned(),
+        head: "POST / HTTP/1.1\r\n".to_owned(),
+        body: "txn_id=1".into(),
+    };
+    shop.services.store.add_verifying(new).await.unwrap();
+    let filter = InboundFilter { outcome: Some(Outcome::Verifying), ..InboundFilter::default() };
+    let found = shop.services.find_inbound(&shop.merchant, &filter).await.unwrap();
+    found.rows[0].place().to_string()
+}
+
 /// An order with a delivery and an attempt, a refusal, and arguments that name them.
 async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, String> {
     let url = shop.url(&merchant.url()).await;
@@ -67,6 +95,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
     let bulk = ended_bulk(shop).await;
     let refused = shop.services.listener_page(&shop.merchant, shop.listener_id(), true).await.unwrap().refused;
     let values = [
+        ("verifying", waiting_message(shop).await),
         ("merchant", shop.merchant.slug.clone()),
         ("order", order.to_string()),
         ("notification", delivery.notification_id.to_string()),
@@ -142,6 +171,14 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("triggers", "COMPLETE,REFUND".to_owned()),
         ("timeout", "9".to_owned()),
         ("format", "json".to_owned()),
+        ("mail", "{\"status\":\"paid\"}".to_owned()),
+        ("mail_id", order.to_string()),
+        ("sender_name", "Shop".to_owned()),
+        ("sender", "shop@example.com".to_owned()),
+        ("subject", "Order {order}".to_owned()),
+        ("settings/mail/template.text", "Hello {name}".to_owned()),
+        ("settings/mail/template.status", "paid".to_owned()),
+        ("settings/mail/test.status", "paid".to_owned()),
         ("headers", "X-Shop: 7".to_owned()),
         ("only", "true".to_owned()),
         ("tags", "CURRENCY".to_owned()),
@@ -159,8 +196,20 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         // The URL is made the default, which cannot be a shadow.
         ("urls/save.shadow", "false".to_owned()),
     ];
-    let flags =
-        ["is_default", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "shadow", "anyway", "enabled", "disabled"];
+    let flags = [
+        "is_default",
+        "md5",
+        "sha2",
+        "sha3",
+        "concurrent",
+        "order_in_order",
+        "held",
+        "shadow",
+        "anyway",
+        "enabled",
+        "disabled",
+        "tests",
+    ];
     let flags = flags.map(|flag| (flag, "true".to_owned()));
     let off = [("debug", "false".to_owned())];
     values.into_iter().chain(flags).chain(off).map(|(name, value)| (name.to_owned(), value)).collect()
@@ -229,7 +278,7 @@ async fn things_of_another_merchant_are_not_reached_through_ones_own() {
     let mut browser = house.browser("other").await;
     let values = with(&house.values, "merchant", &house.other.merchant.slug);
     let before = house.app.dump().await;
-    let things = ["order", "notification", "delivery", "bulk", "listener", "refusal", "id", "thing"];
+    let things = ["order", "notification", "delivery", "bulk", "listener", "refusal", "verifying", "id", "thing", "mail_id"];
     let mut walked = 0;
     for endpoint in endpoints::all() {
         if endpoint.takes("merchant") && things.iter().any(|thing| endpoint.takes(thing)) {
@@ -275,6 +324,7 @@ async fn lists_hold_only_what_is_ones_own() {
         "/settings/content",
         "/settings/key",
         "/settings/alerts",
+        "/settings/mail",
         "/check",
         "/test-order",
         "/listeners",
@@ -289,7 +339,7 @@ async fn support_reads_and_resends_and_changes_no_settings() {
     let house = house().await;
     let mut browser = house.browser("support").await;
     let before = house.app.dump().await;
-    let may = ["orders/resend", "bulk/start", "bulk/cancel", "views/save", "views/remove", "reveal"];
+    let may = ["orders/resend", "inbound/ask", "bulk/start", "bulk/cancel", "views/save", "views/remove", "reveal"];
     let others = ["merchants", "merchants/zones", "inbound/strays", "inbound/stray", "users", "users/page", "audit", "audit/all"];
     for endpoint in endpoints::all() {
         let name = endpoint.name.as_str();

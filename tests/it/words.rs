@@ -13,6 +13,7 @@ use quittance::{
         AppError, Cause, DeliveryState, Format, OrderStatus, RefusalReason, RetrySchedule, Role,
         audit::ACTIONS,
         content::{TAG_GROUPS, TRIGGERS},
+        mail::{MailCause, PLACEHOLDERS},
         pages::{
             bulk::{BulkState, BulkTarget},
             deliveries::{DeliveryFilter, StateFilter},
@@ -129,6 +130,8 @@ fn words_of_tables() -> Vec<&'static str> {
     words.extend(Outcome::ALL.iter().map(|outcome| outcome.label()));
     words.extend([BulkState::Running, BulkState::Done, BulkState::Cancelled].map(BulkState::label));
     words.extend([AlertKind::Failing, AlertKind::Expired, AlertKind::Recovered, AlertKind::Test].iter().map(|kind| kind.label()));
+    words.extend(MailCause::ALL.iter().flat_map(|cause| [cause.label(), cause.cure()]));
+    words.extend(PLACEHOLDERS.iter().map(|(_, meaning)| *meaning));
     words.extend(RetrySchedule::PRESETS.iter().map(RetrySchedule::label));
     words.push(RetrySchedule::Own([60].into()).label());
     words.extend(ACTIONS.iter().map(|(_, label)| *label));
@@ -417,6 +420,9 @@ fn is_data(text: &str) -> bool {
     })
 }
 
+/// A form: its function, its fields, and the page that tells of it.
+type Form<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 /// Everything that a page can show, as far as tests can bring it about in a short time; gives the addresses of all pages.
 async fn house(app: &TestApp) -> (Shop, Vec<String>, Vec<FakeMerchant>) {
     use crate::support::merchant::Answer;
@@ -492,6 +498,8 @@ async fn house(app: &TestApp) -> (Shop, Vec<String>, Vec<FakeMerchant>) {
         "/settings/content",
         "/settings/key",
         "/settings/alerts",
+        "/settings/mail",
+        "/settings/mail?status=paid",
         "/settings/time-zone",
         "/check",
         "/test-order",
@@ -581,7 +589,7 @@ async fn every_page_speaks_through_the_catalogue() {
     let mut admin = Browser::signed_in(app.address, "admin@example.com").await;
     admin.cookies.insert("quittance-language".to_owned(), Language::Marked.code().to_owned());
     let merchant = [("merchant", "shop")];
-    let forms: &[(&str, &[(&str, &str)], &str)] = &[
+    let forms: &[Form<'_>] = &[
         (
             "urls/save",
             &[

@@ -57,6 +57,17 @@ pub enum Matter {
         /// In the 24 hours before.
         before: u64,
     },
+    /// Messages were acknowledged, and their gateway gives no word about them.
+    Unconfirmed {
+        merchant: MerchantRef,
+        listener: ListenerId,
+        label: String,
+        count: u64,
+        /// When the oldest came.
+        since: Timestamp,
+        /// Why a question brought no answer.
+        note: String,
+    },
     /// A merchant has no default URL.
     NoDefaultUrl { merchant: MerchantRef, has_urls: bool },
     /// Nothing has ever come in at a listener.

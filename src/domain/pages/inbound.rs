@@ -1,13 +1,14 @@
 //! What came in at a merchant's listeners, accepted or not: what to look for, and what was found.
 
 use super::{
+    dashboard::MerchantRef,
     filter::{Reader, write_query},
-    listeners::{ReceivedRow, RefusalRow},
+    listeners::{ListenerRow, ReceivedRow, RefusalRow},
 };
 use crate::{
     domain::{
         FieldError, RefusalReason, Timestamp,
-        id::{ListenerId, NotificationId},
+        id::{ListenerId, NotificationId, VerifyingId},
         time::date,
     },
     words::t,
@@ -25,10 +26,12 @@ pub enum Outcome {
     /// It was accepted, and the identical message came again.
     Repeated,
     Refused,
+    /// It is acknowledged, and the gateway is being asked whether it is true.
+    Verifying,
 }
 
 impl Outcome {
-    pub const ALL: [Self; 3] = [Self::Refused, Self::Repeated, Self::Accepted];
+    pub const ALL: [Self; 4] = [Self::Refused, Self::Verifying, Self::Repeated, Self::Accepted];
 
     /// The word in addresses.
     pub const fn code(self) -> &'static str {
@@ -36,6 +39,7 @@ impl Outcome {
             Self::Accepted => "accepted",
             Self::Repeated => "repeated",
             Self::Refused => "refused",
+            Self::Verifying => "verifying",
         }
     }
 
@@ -50,6 +54,7 @@ impl Outcome {
             Self::Accepted => "Accepted",
             Self::Repeated => "Repeated",
             Self::Refused => "Refused",
+            Self::Verifying => "Verifying",
         }
     }
 }
@@ -125,7 +130,13 @@ impl InboundFilter {
 
     /// Whether accepted messages can fit.
     pub fn wants_accepted(&self) -> bool {
-        self.outcome != Some(Outcome::Refused) && self.reason.is_none()
+        !matches!(self.outcome, Some(Outcome::Refused | Outcome::Verifying)) && self.reason.is_none()
+    }
+
+    /// Whether messages that wait for their gateway's word can fit. What they say is not proved.
+    pub fn wants_verifying(&self) -> bool {
+        let is_asked = matches!(self.outcome, None | Some(Outcome::Verifying));
+        is_asked && self.reason.is_none() && self.text.trim().is_empty() && self.test.is_none()
     }
 
     /// Whether refused messages can fit.
@@ -147,6 +158,42 @@ pub struct InboundRow {
 pub enum InboundMessage {
     Accepted { row: ReceivedRow, message_id: String, peer: String },
     Refused(RefusalRow),
+    Verifying(VerifyingRow),
+}
+
+/// A message that waits for its gateway's word: it is acknowledged, and nothing of it counts yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyingRow {
+    pub id: VerifyingId,
+    pub received_at: Timestamp,
+    /// The order that it names, unproven; or empty.
+    pub reference: String,
+    pub peer: String,
+    /// Bytes of the body.
+    pub size: u64,
+    /// How often the identical message came again meanwhile.
+    pub repeats: u32,
+    /// How often the gateway was asked.
+    pub asked: u32,
+    pub asked_at: Option<Timestamp>,
+    pub next_at: Timestamp,
+    /// Why the last question brought no answer; empty before it.
+    pub note: String,
+}
+
+/// Such a message, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyingPage {
+    pub merchant: MerchantRef,
+    pub listener: ListenerRow,
+    pub row: VerifyingRow,
+    /// Where the gateway is asked.
+    pub asked_at: String,
+    pub head: String,
+    pub body: String,
+    pub fields: Vec<(String, String)>,
+    /// Whether the viewer may have it asked at once.
+    pub may_ask: bool,
 }
 
 impl InboundRow {
@@ -155,6 +202,7 @@ impl InboundRow {
         match &self.message {
             InboundMessage::Accepted { row, .. } => row.id,
             InboundMessage::Refused(row) => NotificationId(row.id.0),
+            InboundMessage::Verifying(row) => NotificationId(row.id.0),
         }
     }
 }
@@ -238,5 +286,7 @@ mod tests {
         assert_eq!(wants(InboundFilter { test: Some(false), ..InboundFilter::default() }), (true, false));
         assert_eq!(wants(InboundFilter { reason: Some(RefusalReason::TooSlow), ..InboundFilter::default() }), (false, true));
         assert_eq!(wants(InboundFilter { outcome: Some(Outcome::Repeated), ..InboundFilter::default() }), (true, false));
+        let verifying = InboundFilter { outcome: Some(Outcome::Verifying), ..InboundFilter::default() };
+        assert_eq!((wants(verifying.clone()), verifying.wants_verifying()), ((false, false), true));
     }
 }

@@ -81,6 +81,8 @@ impl GatewayChoice {
 pub struct GatewayForm {
     pub gateway: Gateway,
     pub label: String,
+    /// The gateway has a secret; else messages are proved by asking it.
+    pub has_secret: bool,
     pub secret_label: String,
     pub secret_hint: String,
     pub options: Vec<GatewayAsk>,
@@ -100,6 +102,10 @@ pub struct GatewayAsk {
     pub value: String,
     /// Something is stored.
     pub is_set: bool,
+    /// A text of several lines.
+    pub long: bool,
+    /// It is about who may post, whatever the gateway.
+    pub access: bool,
 }
 
 /// What was entered beside the secret, by name. A form without such fields sends nothing.

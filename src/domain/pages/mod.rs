@@ -12,6 +12,7 @@ pub mod flash;
 pub mod inbound;
 pub mod listeners;
 pub mod live;
+pub mod mail;
 pub mod orders;
 pub mod people;
 mod personal;

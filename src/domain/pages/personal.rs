@@ -5,8 +5,9 @@ use super::{
     bulk::{BulkList, BulkPage},
     dashboard::Dashboard,
     deliveries::{DeliveryList, DeliveryRow},
-    inbound::{InboundList, InboundMessage, InboundRow, StrayList, StrayPage},
+    inbound::{InboundList, InboundMessage, InboundRow, StrayList, StrayPage, VerifyingPage},
     listeners::{ListenerPage, RefusalPage},
+    mail::MailPage,
     orders::{AttemptPage, DeliveryPage, NotificationPage, OrderList, OrderRow},
     search::{Found, SearchResults},
     settings::AlertSettings,
@@ -37,9 +38,25 @@ impl Personal for StoryPage {
     fn mask(&mut self) {
         self.order.mask();
         for entry in &mut self.entries {
-            if let Happening::Refused { detail, .. } = &mut entry.what {
-                *detail = text(detail, &Known::default());
+            match &mut entry.what {
+                Happening::Refused { detail, .. } => *detail = text(detail, &Known::default()),
+                Happening::Mailed { recipient, note, .. } => {
+                    *note = text(note, &Known::default());
+                    *recipient = masked(Kind::Email, recipient);
+                }
+                _ => {}
             }
+        }
+    }
+}
+
+impl Personal for MailPage {
+    fn mask(&mut self) {
+        for row in &mut self.failed {
+            row.recipient = masked(Kind::Email, &row.recipient);
+            row.note = text(&row.note, &Known::default());
+            // What is filled in may be a name.
+            row.subject.clear();
         }
     }
 }
@@ -144,6 +161,14 @@ impl Personal for RefusalPage {
     fn mask(&mut self) {
         let known = Known::of(&self.fields);
         self.refusal.detail = text(&self.refusal.detail, &known);
+        self.head = mask_head(&self.head, &known);
+        mask_body(&mut self.body, &mut self.fields, &known);
+    }
+}
+
+impl Personal for VerifyingPage {
+    fn mask(&mut self) {
+        let known = Known::of(&self.fields);
         self.head = mask_head(&self.head, &known);
         mask_body(&mut self.body, &mut self.fields, &known);
     }

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::domain::{
     Format, OrderStatus, RefusalReason, Timestamp,
-    id::{DeliveryId, NotificationId, RefusalId, UrlId},
+    id::{DeliveryId, NotificationId, RefusalId, UrlId, VerifyingId},
+    mail::{MailCause, MailState},
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, time::Duration};
@@ -90,6 +91,13 @@ pub enum Happening {
     },
     /// A delivery ended without a receipt: given up, or cancelled.
     Ended(DeliveryView),
+    /// A message that names this order waits for its gateway's word.
+    Verifying {
+        id: VerifyingId,
+        peer: String,
+        /// How often the gateway was asked.
+        asked: u32,
+    },
     /// Something was done to a URL that the order's deliveries go to.
     UrlChanged {
         actor: String,
@@ -97,9 +105,20 @@ pub enum Happening {
         url: String,
         detail: String,
     },
+    /// The customer is mailed about a status, or was.
+    Mailed {
+        status: OrderStatus,
+        /// Empty where the order names nobody.
+        recipient: String,
+        state: MailState,
+        /// Why the last try failed, and what the mail server said.
+        cause: Option<MailCause>,
+        note: String,
+    },
 }
 
 impl Happening {
+    pub const MAILED: i64 = 8;
     pub const REFUSED: i64 = 0;
     pub const RECEIVED: i64 = 1;
     pub const RESENT: i64 = 2;
@@ -107,6 +126,7 @@ impl Happening {
     pub const REPEATED: i64 = 4;
     pub const ENDED: i64 = 5;
     pub const URL_CHANGED: i64 = 6;
+    pub const VERIFYING: i64 = 7;
 }
 
 /// A line of the story.

@@ -11,7 +11,10 @@ use crate::domain::{
     terms::{MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT},
     time::parse_moment,
 };
-use crate::server::settings::{Keep, PublicUrl};
+use crate::server::{
+    mail::MailFrom,
+    settings::{Keep, PublicUrl},
+};
 use clap::{
     Args, Parser, Subcommand,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
@@ -95,6 +98,7 @@ pub enum MerchantCommand {
     List(ListArgs),
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 #[derive(Debug, Subcommand)]
 pub enum ListenerCommand {
     /// Add a listener; prints the path that the gateway must post to.
@@ -172,6 +176,10 @@ pub struct ServeArgs {
     /// Deliver into this network although it is private, local or reserved; may be given several times.
     #[arg(long, env = "QUITTANCE_ALLOW_NETWORK", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub allow_network: Vec<IpNet>,
+    /// Believe this proxy, or network of proxies, what X-Forwarded-For or Forwarded says about a sender's address; may be given
+    /// several times. Without it the address is that of whoever connects.
+    #[arg(long, env = "QUITTANCE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxy: Vec<IpNet>,
     /// How gateways and browsers reach this server, such as `https://ipn.example.com` [default: the address it listens on]
     #[arg(long, env = "QUITTANCE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<PublicUrl>,
@@ -184,6 +192,13 @@ pub struct ServeArgs {
     /// Also serve metrics for Prometheus at /metrics of this address, which should not be reachable from outside [default: none]
     #[arg(long, env = "QUITTANCE_METRICS", value_name = "ADDRESS:PORT", value_parser = listen)]
     pub metrics: Option<SocketAddr>,
+    /// The mail server that customers are mailed through: smtp://USER:PASSWORD@HOST:PORT, encrypted by STARTTLS, or smtps://; with
+    /// ?tls=none without encryption [default: no mail is sent]
+    #[arg(long, env = "QUITTANCE_SMTP_URL", hide_env_values = true, value_name = "URL", requires = "mail_from")]
+    pub smtp_url: Option<String>,
+    /// The address that mails are from, unless a merchant has one of his own; also that of the envelope.
+    #[arg(long, env = "QUITTANCE_MAIL_FROM", value_name = "ADDRESS", requires = "smtp_url")]
+    pub mail_from: Option<MailFrom>,
     /// Write the log as JSON, one object a line.
     #[arg(long, env = "QUITTANCE_LOG_JSON")]
     pub log_json: bool,
@@ -551,8 +566,9 @@ mod tests {
         assert_eq!(listen("localhost:81").unwrap().to_string(), "127.0.0.1:81");
         assert_eq!(args.database.database, "sqlite:data/quittance.db");
         assert!(!args.demo && args.allow_network.is_empty() && args.public_url.is_none());
-        let line = "quittance serve --allow-network 127.0.0.0/8 --allow-network 10.1.2.3 --public-url https://ipn.example.com/";
+        let line = "quittance serve --allow-network 127.0.0.0/8 --allow-network 10.1.2.3 --public-url https://ipn.example.com/ --trusted-proxy 10.0.0.1";
         let Command::Serve(args) = parsed(line) else { panic!() };
+        assert_eq!(args.trusted_proxy, [network("10.0.0.1/32").unwrap()]);
         assert_eq!(args.allow_network, [network("127.0.0.0/8").unwrap(), network("10.1.2.3/32").unwrap()]);
         assert_eq!(args.public_url.unwrap().as_str(), "https://ipn.example.com");
     }

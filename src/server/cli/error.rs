@@ -7,6 +7,8 @@ use std::{io, net::SocketAddr, path::PathBuf};
 /// A command's failure.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
+    #[error("--smtp-url: {0}")]
+    SmtpUrl(String),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{0}")]

@@ -71,12 +71,18 @@ pub struct ListenerAddArgs {
     /// Who posts to it: 2checkout, stripe, vnpay … `quittance gateway list` shows all.
     #[arg(long, value_name = "KIND")]
     pub gateway: Gateway,
-    /// The secret key from the gateway's settings, which checks what comes in.
-    #[arg(long, value_name = "KEY")]
+    /// The secret key from the gateway's settings, which checks what comes in; a few gateways have none.
+    #[arg(long, value_name = "KEY", default_value = "", hide_default_value = true)]
     pub secret: String,
     /// What else the gateway needs, such as access-key=…; may be given several times.
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
     pub options: Vec<(String, String)>,
+    /// Take messages from this address or network alone; may be given several times.
+    #[arg(long = "allow-from", value_name = "CIDR", value_delimiter = ',')]
+    pub allow_from: Vec<String>,
+    /// Ask whoever posts for this user name and password (basic authentication).
+    #[arg(long, value_name = "USER:PASSWORD", value_parser = basic)]
+    pub basic: Option<(String, String)>,
     #[command(flatten)]
     pub gateways: GatewaysArgs,
     /// A name for lists [default: the gateway's]
@@ -93,6 +99,13 @@ pub struct ListenerAddArgs {
 
 fn status() -> impl TypedValueParser<Value = OrderStatus> {
     PossibleValuesParser::new(OrderStatus::ALL.map(OrderStatus::code)).map(|code| OrderStatus::from_code(&code))
+}
+
+fn basic(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((user, password)) if !user.is_empty() && !password.is_empty() => Ok((user.to_owned(), password.to_owned())),
+        _ => Err("write USER:PASSWORD".to_owned()),
+    }
 }
 
 fn option(text: &str) -> Result<(String, String), String> {

@@ -8,11 +8,15 @@ use super::{
     tool::{self, ACTOR},
 };
 use crate::domain::Algorithm;
-use crate::server::service::{
-    Services,
-    listeners::{ListenerForm, path},
+use crate::server::{
+    gateway::access,
+    service::{
+        Services,
+        listeners::{ListenerForm, path},
+    },
 };
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Adds a listener.
 pub async fn add(args: &ListenerAddArgs) -> Result<Report, CliError> {
@@ -24,11 +28,19 @@ pub async fn add(args: &ListenerAddArgs) -> Result<Report, CliError> {
 
 async fn add_to(services: &Services, args: &ListenerAddArgs) -> Result<Report, CliError> {
     let merchant = tool::merchant(services, &args.merchant)?;
+    let mut options: BTreeMap<String, String> = args.options.iter().cloned().collect();
+    if !args.allow_from.is_empty() {
+        options.insert(access::ALLOW_FROM.to_owned(), args.allow_from.join(", "));
+    }
+    if let Some((user, password)) = &args.basic {
+        options.insert(access::BASIC_USER.to_owned(), user.clone());
+        options.insert(access::BASIC_PASSWORD.to_owned(), password.clone());
+    }
     let form = ListenerForm {
         gateway: args.gateway,
         label: args.label.clone(),
         secret: args.secret.clone(),
-        options: args.options.iter().cloned().collect(),
+        options,
         required: set(&args.algorithms),
         enabled: true,
     };

@@ -5,6 +5,7 @@ use crate::server::{
     app::App,
     clock::Clock,
     demo::{self, Demo, Prepared},
+    mail::MailServer,
     settings::{Keep, Settings},
     store::{Address, StoreError},
 };
@@ -82,14 +83,23 @@ async fn start(args: &ServeArgs, address: &Address, listener: TcpListener) -> Re
         database: address.clone(),
         key_file: args.database.key_file.clone(),
         networks,
+        trusted_proxies: args.trusted_proxy.clone(),
         public_url: args.public_url.clone(),
         gateways: args.gateways.folder.clone(),
+        mail: mail_server(args)?,
         keep: Keep { bytes: args.keep_bytes, ledger: args.keep_ledger },
         clock: Clock::system(),
     };
     let app = App::start(settings, listener).await?;
     let demo = prepared.map(|prepared| prepared.start(&app));
     Ok((app, demo))
+}
+
+/// The mail server, where there is one. Its address is read here, because an error of the parser of arguments would show it,
+/// with the password.
+fn mail_server(args: &ServeArgs) -> Result<Option<MailServer>, CliError> {
+    let Some((url, from)) = args.smtp_url.as_ref().zip(args.mail_from.clone()) else { return Ok(None) };
+    Ok(Some(MailServer { url: url.parse().map_err(CliError::SmtpUrl)?, from }))
 }
 
 /// Fills the database before the server opens it, so that a database which is not the demonstration's stays untouched.

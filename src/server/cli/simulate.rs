@@ -4,7 +4,10 @@ use super::{CliError, gateway_args::SimulateArgs, report::Report};
 use crate::domain::{Money, money::Currency};
 use crate::server::{
     dispatch::client::{Outbound, Target},
-    gateway::simulate::{self, Posted, Wish},
+    gateway::{
+        CONFIRM_BASE,
+        simulate::{self, Posted, Wish},
+    },
     service::Services,
     store::Listener,
 };
@@ -49,7 +52,13 @@ async fn run_with(services: &Services, args: &SimulateArgs) -> Result<Report, Cl
     let ok = (200..300).contains(&status);
     let shown = String::from_utf8_lossy(&answer).into_owned();
     let message = if posted.query.is_empty() { String::from_utf8_lossy(&posted.body).into_owned() } else { posted.query.clone() };
-    let text = format!("{} {address}\n\n{message}\n\n{status}\n{shown}\n", posted.method);
+    let mut text = format!("{} {address}\n\n{message}\n\n{status}\n{shown}\n", posted.method);
+    if let Some(confirm) = &preset.confirm {
+        let base = confirm.base(&listener.options);
+        text.push_str(&format!(
+            "{base} is asked whether this is true, and the gateway itself does not know it. The option {CONFIRM_BASE} of the listener names a stand-in.\n"
+        ));
+    }
     let json = json!({
         "gateway": listener.gateway, "order": reference, "status": args.status.code(), "sent": message,
         "answer": { "status": status, "body": shown },

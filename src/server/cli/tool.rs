@@ -56,6 +56,7 @@ impl DatabaseArgs {
         let settings = StoreSettings { open_as: OpenAs::Tool { create }, key_file: self.key_file.clone(), clock: clock.clone() };
         let store = Store::open(&self.address(), settings, Feed::default()).await?;
         Ok(Services {
+            mailer: None,
             store,
             clock,
             client: Arc::new(Client::new(Resolver::system(), Guard::new(networks), Vec::new(), Limits::default())),
@@ -66,6 +67,8 @@ impl DatabaseArgs {
             gateways,
             // Commands print paths, not addresses: they do not know how the server is reached.
             base: String::new(),
+            asked: Arc::default(),
+            trusted_proxies: Arc::new([]),
         })
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Pure: bytes and secrets in, facts or a reason out. Must not live here: servers and clients, the store, the clock.
 
+pub mod access;
 mod crypto;
 mod fields;
 mod json;
@@ -18,7 +19,9 @@ mod translate;
 mod trials;
 pub mod twocheckout;
 
-pub use preset::{ADDRESS, Adapter, Ask, Case, MODE, PREVIOUS_SECRET, Preset};
+pub use preset::{
+    ADDRESS, Adapter, Ask, Asking, CONFIRM_AUTHORITY, CONFIRM_BASE, Case, Confirm, MODE, PREVIOUS_SECRET, Preset, Step, Word,
+};
 pub use registry::{Gateways, PresetError};
 
 use self::template::Source;
@@ -64,6 +67,8 @@ pub struct Verified {
     pub signatures: Algorithms,
     /// The answer, where it is made of the message.
     pub receipt: Option<Acknowledgement>,
+    /// The gateway must be asked whether it is true before anything is made of it; the events are what it claims.
+    pub unconfirmed: bool,
 }
 
 /// One thing that a gateway told.
@@ -127,19 +132,45 @@ pub fn named(preset: &Preset, message: &[u8]) -> String {
 
 /// Checks a request against a listener's settings, and reads it.
 pub fn verify(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>) -> Result<Verified, Refused> {
-    match preset.adapter {
-        Some(adapter) => twocheckout::take(adapter, credentials, request),
-        None => by_data(preset, credentials, request),
+    match (preset.adapter, &preset.confirm) {
+        (Some(adapter), _) => twocheckout::take(adapter, credentials, request),
+        (None, None) => by_data(preset, credentials, request),
+        (None, Some(confirm)) => {
+            // What could not be asked is refused while its sender still listens.
+            preset.asking(credentials, request, Some("-"))?;
+            if confirm.is_fetched() {
+                return Ok(Verified { events: Vec::new(), signatures: Algorithms::NONE, receipt: None, unconfirmed: true });
+            }
+            let claimed = by_data(preset, credentials, request)?;
+            Ok(Verified { unconfirmed: !claimed.events.is_empty(), ..claimed })
+        }
     }
+}
+
+/// What a message says that the gateway was asked about and said yes to; `answer` is what it said. `request` is the message as it
+/// came, at the moment when it came.
+pub fn confirmed(
+    preset: &Preset,
+    credentials: Credentials<'_>,
+    request: &Request<'_>,
+    answer: &[u8],
+) -> Result<Verified, Refused> {
+    let is_fetched = preset.confirm.as_ref().is_some_and(Confirm::is_fetched);
+    let fetched = Request { method: &http::Method::POST, query: "", body: answer, ..*request };
+    by_data(preset, credentials, if is_fetched { &fetched } else { request })
 }
 
 fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>) -> Result<Verified, Refused> {
     let parsed = preset.parse(request)?;
     let mut events = Vec::new();
     let mut is_ignored = false;
-    // Where the signature stands in a header it is that of the whole request.
+    // Where the signature stands in a header it is that of the whole request: one proof is enough, but there must be one
+    // before anything is taken, whatever stands before it in the request.
     let signs_each = preset.signs_each_item();
-    for (number, scope) in preset.scopes(&parsed.fields)?.into_iter().enumerate() {
+    let mut is_proved = false;
+    let scopes = preset.scopes(&parsed.fields)?;
+    let is_several = scopes.len() > 1;
+    for (number, scope) in scopes.into_iter().enumerate() {
         let id = preset.signatures.iter().find_map(|signature| signature.id_of(request)).unwrap_or_default();
         let source = Source {
             scope,
@@ -152,18 +183,27 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
             url: request.url,
             pairs: None,
             raw: parsed.raw,
+            token: &[],
+            digest: &[],
         };
         let ignored = preset.is_ignored(&source);
         if !(ignored && preset.ignore.as_ref().is_some_and(|ignore| ignore.unsigned)) {
-            if number == 0 || signs_each {
+            // Without signatures it is the gateway's word that proves.
+            if !preset.signatures.is_empty() && (!is_proved || signs_each) {
                 preset.prove(scope, parsed.raw, credentials, request)?;
+                is_proved = true;
             }
             preset.settled(scope, credentials)?;
         }
         if ignored {
             is_ignored = true;
-        } else if let Some(reading) = preset.read_order(&source) {
+        } else if let Some(mut reading) = preset.read_order(&source) {
+            // Where messages do not say it themselves, it is the sandbox that was asked.
+            reading.facts.test |= preset.order.test.is_empty() && preset.asks_sandbox(credentials.options);
             preset.fits_mode(&reading.facts, credentials)?;
+            if is_several && reading.facts.message_id.is_empty() {
+                reading.facts.message_id = place_id(request.body, number);
+            }
             let outgoing = translate::translate(preset, &reading, request.now).into();
             events.push(Event { facts: reading.facts, outgoing: Some(outgoing) });
         }
@@ -171,7 +211,7 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
     if events.is_empty() && !is_ignored {
         return Err(Refused::because(RefusalReason::FieldMissing));
     }
-    Ok(Verified { events, signatures: Algorithms::NONE, receipt: None })
+    Ok(Verified { events, signatures: Algorithms::NONE, receipt: None, unconfirmed: false })
 }
 
 /// What a request is answered with; `None` where the gateway has no answer of its own for the outcome.
@@ -192,7 +232,8 @@ pub fn answer(preset: &Preset, outcome: Outcome) -> Option<Acknowledgement> {
             | RefusalReason::WrongSignature
             | RefusalReason::Stale
             | RefusalReason::WrongMerchant
-            | RefusalReason::WrongMode,
+            | RefusalReason::WrongMode
+            | RefusalReason::AddressNotAllowed,
         ) => own(&answers.refused),
         Outcome::Refused(RefusalReason::Malformed | RefusalReason::TooManyFields) => own(&answers.malformed),
         Outcome::Refused(_) => None,
@@ -225,6 +266,12 @@ pub fn json_fields(body: &[u8]) -> Option<Vec<(String, String)>> {
     let mut found = Vec::new();
     walk("", &root, &mut found);
     Some(found)
+}
+
+/// The number of a message that has none of its own and shares its request with others: what the request is, and the place in
+/// it. The bytes alone would make all messages of a request the same one, and all but the first would be lost as its repeats.
+fn place_id(body: &[u8], number: usize) -> CompactString {
+    format_compact!("{}-{}", hex::encode(&Sha256::digest(body)[..16]), number + 1)
 }
 
 /// A text as lists show it.

@@ -26,13 +26,17 @@ built_in!(
     "fastspring",
     "lemon-squeezy",
     "mollie",
+    "mollie-classic",
     "momo",
     "onepay",
     "paddle",
     "payos",
+    "paypal",
+    "paypal-webhooks",
     "paytabs",
     "payu",
     "payu-liveupdate",
+    "przelewy24",
     "razorpay",
     "skrill",
     "square",
@@ -131,6 +135,11 @@ impl Gateways {
     /// A gateway by name.
     pub fn get(&self, gateway: Gateway) -> Option<&Arc<Preset>> {
         self.by_name.get(&gateway)
+    }
+
+    /// Whether a gateway is asked back before a message of it counts.
+    pub fn asks(&self, gateway: Gateway) -> bool {
+        self.get(gateway).is_some_and(|preset| preset.confirm.is_some())
     }
 
     /// The name of a gateway on pages.

@@ -5,7 +5,7 @@ use super::{
     crypto::KeyForm,
     fields::Scope,
     json::write_text,
-    preset::{ADDRESS, BodyForm, Clock, Origin, Sample, Signature, Verb, offset},
+    preset::{ADDRESS, BodyForm, Clock, Condition, Origin, Reply, Sample, Signature, Verb, offset},
     template::Source,
 };
 use crate::domain::{Algorithm, GatewayOptions, Money, OrderStatus, Timestamp};
@@ -103,7 +103,7 @@ pub fn sign(preset: &Preset, secret: &[u8], options: &GatewayOptions, wish: &Wis
     })?;
     let text = case.body.as_deref().unwrap_or(&preset.sample.body);
     let values = values(preset, &case.values, options, wish);
-    let is_form = preset.body == BodyForm::Form;
+    let is_form = written_as(preset) == BodyForm::Form;
     let unsigned = fill(text, &values, is_form);
     let fits = |signature: &&Signature| {
         let stands_there = match &signature.from {
@@ -112,9 +112,16 @@ pub fn sign(preset: &Preset, secret: &[u8], options: &GatewayOptions, wish: &Wis
         };
         stands_there && signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_bytes()))
     };
+    let is_get = preset.method != Verb::Post;
+    if preset.signatures.is_empty() {
+        let bare = put_signature(&unsigned, "", is_form);
+        let headers = headers(&preset.sample, &values, is_form)?;
+        let mut posted = Posted { method: Method::POST, query: String::new(), headers, body: Vec::new() };
+        posted.place(false, &bare);
+        return Ok(posted);
+    }
     let signature = preset.signatures.iter().find(fits).ok_or_else(|| wrong("no signature goes with this secret"))?;
 
-    let is_get = preset.method != Verb::Post;
     let mut posted = Posted {
         method: if is_get { Method::GET } else { Method::POST },
         query: String::new(),
@@ -149,6 +156,28 @@ pub fn sign(preset: &Preset, secret: &[u8], options: &GatewayOptions, wish: &Wis
         }
     }
     Ok(posted)
+}
+
+/// What the gateway would answer when it is asked about this message; `None` where it is not asked.
+pub fn answer(preset: &Preset, options: &GatewayOptions, wish: &Wish<'_>) -> Option<String> {
+    let confirm = preset.confirm.as_ref()?;
+    if !confirm.is_fetched() {
+        return Some(match confirm.yes.first()? {
+            Reply::Text(text) => text.clone(),
+            Reply::Field(Condition { origin: Origin::Field(path), value }) => {
+                path.to_string().rsplit('.').fold(format!("\"{value}\""), |inner, name| format!("{{\"{name}\":{inner}}}"))
+            }
+            Reply::Field(_) => return None,
+        });
+    }
+    let case = preset.sample.case.iter().find(|case| case.status == wish.status)?;
+    let values = values(preset, &case.values, options, wish);
+    Some(fill(case.answer.as_deref().unwrap_or(&preset.sample.answer), &values, false))
+}
+
+/// What a message is written in.
+fn written_as(preset: &Preset) -> BodyForm {
+    preset.confirm.as_ref().and_then(|confirm| confirm.ring).unwrap_or(preset.body)
 }
 
 impl Posted {
@@ -195,6 +224,8 @@ fn make(
         url: options.get(ADDRESS).map_or([wish.address, ""], |address| [address, ""]),
         pairs: signature.pairs.as_ref(),
         raw: parsed.raw,
+        token: &[],
+        digest: &[],
     });
     let key = signature.key_of(secret).ok()?;
     // A public key signs nothing.
@@ -247,7 +278,8 @@ fn values(
     if let Some(at) = &preset.order.at
         && let Clock::Civil(form) = &at.form
     {
-        values.insert("at".to_owned(), moment(wish.now, form, at.offset.as_deref()));
+        let form = form.strip_suffix(" %Z").map_or_else(|| form.clone(), |form| format!("{form} UTC"));
+        values.insert("at".to_owned(), moment(wish.now, &form, at.offset.as_deref()));
     }
     for option in &preset.options {
         let value = options.get(&option.name).unwrap_or_default();

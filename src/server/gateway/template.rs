@@ -1,7 +1,7 @@
 //! Texts put together from parts of a message: what a signature runs over, what an order is called.
 //!
 //! `{path}` stands for a field, `{@body}`, `{@timestamp}`, `{@id}`, `{@url}`, `{@secret}`, `{@option.NAME}`,
-//! `{@header.NAME}` and `{@pairs}` for the rest; `{{` and `}}` for braces. Behind bars stand changes: `{@secret|md5|upper}`,
+//! `{@header.NAME}` and `{@pairs}` for the rest, `{@token}` and `{@digest}` where a gateway is asked back; `{{` and `}}` for braces. Behind bars stand changes: `{@secret|md5|upper}`,
 //! `{merchantId|json}`.
 
 use super::{
@@ -34,6 +34,8 @@ enum Place {
     Option(String),
     Header(String),
     Pairs,
+    Token,
+    Digest,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,12 @@ enum Change {
     Sha256,
     /// As JSON: numbers as they came, texts with quotes.
     Json,
+    /// As a part of an address's path: one step of it, whatever it holds.
+    Url,
+    /// `yes` where there is something.
+    Known,
+    /// `yes` where it is a number above zero.
+    Positive,
 }
 
 /// What places are filled from.
@@ -63,6 +71,10 @@ pub struct Source<'s, 'a> {
     pub pairs: Option<&'s Pairs>,
     /// The query or the form as it came.
     pub raw: &'s [u8],
+    /// What a gateway gave so that it can be asked.
+    pub token: &'s [u8],
+    /// The digest that a question is signed with.
+    pub digest: &'s [u8],
 }
 
 impl FromStr for Template {
@@ -111,9 +123,11 @@ fn place(word: &str) -> Result<Place, String> {
         None if special == "url" => Place::Url,
         None if special == "secret" => Place::Secret,
         None if special == "pairs" => Place::Pairs,
+        None if special == "token" => Place::Token,
+        None if special == "digest" => Place::Digest,
         _ => {
             return Err(format!(
-                "there is no {{@{special}}}; there are @body, @timestamp, @id, @url, @secret, @pairs, @option.NAME and @header.NAME"
+                "there is no {{@{special}}}; there are @body, @timestamp, @id, @url, @secret, @pairs, @token, @digest, @option.NAME and @header.NAME"
             ));
         }
     })
@@ -126,7 +140,12 @@ fn change(word: &str) -> Result<Change, String> {
         "md5" => Change::Md5,
         "sha256" => Change::Sha256,
         "json" => Change::Json,
-        other => return Err(format!("{other:?} is no change; there are upper, lower, md5, sha256 and json")),
+        "url" => Change::Url,
+        "known" => Change::Known,
+        "positive" => Change::Positive,
+        other => {
+            return Err(format!("{other:?} is no change; there are upper, lower, md5, sha256, json, url, known and positive"));
+        }
     })
 }
 
@@ -155,6 +174,31 @@ impl Template {
         self.0.iter().any(|part| matches!(part, Part::Place(Place::Pairs, _)))
     }
 
+    /// The first field that it takes and that is not there; `None` where all are.
+    pub fn missing(&self, source: &Source<'_, '_>) -> Option<&Path> {
+        self.fields().find(|path| is_empty(path, source))
+    }
+
+    /// Whether the field that it begins with is there, as far as it begins with one.
+    pub fn is_led(&self, source: &Source<'_, '_>) -> bool {
+        match self.0.iter().find(|part| matches!(part, Part::Place(..))) {
+            Some(Part::Place(Place::Field(path), _)) => !is_empty(path, source),
+            _ => true,
+        }
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Place(Place::Field(path), _) => Some(path),
+            _ => None,
+        })
+    }
+
+    /// Whether every field in it is made a step of an address.
+    pub fn is_path(&self) -> bool {
+        self.0.iter().all(|part| !matches!(part, Part::Place(_, changes) if changes.last() != Some(&Change::Url)))
+    }
+
     /// The text; what is not there is empty.
     pub fn fill(&self, source: &Source<'_, '_>) -> Vec<u8> {
         let mut out = Vec::with_capacity(source.body.len() + 64);
@@ -171,6 +215,10 @@ impl Template {
     pub fn text(&self, source: &Source<'_, '_>) -> String {
         String::from_utf8_lossy(&self.fill(source)).into_owned()
     }
+}
+
+fn is_empty(path: &Path, source: &Source<'_, '_>) -> bool {
+    source.scope.text(path).is_none_or(|text| text.trim().is_empty())
 }
 
 fn put(place: &Place, changes: &[Change], source: &Source<'_, '_>, out: &mut Vec<u8>) {
@@ -193,6 +241,8 @@ fn put(place: &Place, changes: &[Change], source: &Source<'_, '_>, out: &mut Vec
         Place::Header(name) => {
             out.extend_from_slice(source.headers.get(name.as_str()).map_or(&[][..], |value| value.as_bytes()));
         }
+        Place::Token => out.extend_from_slice(source.token),
+        Place::Digest => out.extend_from_slice(source.digest),
         Place::Pairs => {
             if let Some(pairs) = source.pairs {
                 pairs.write(source, out);
@@ -207,8 +257,20 @@ fn put(place: &Place, changes: &[Change], source: &Source<'_, '_>, out: &mut Vec
             Change::Md5 => out.extend(hex::encode(Md5::digest(&text)).into_bytes()),
             Change::Sha256 => out.extend(hex::encode(Sha256::digest(&text)).into_bytes()),
             Change::Json => write_text(&String::from_utf8_lossy(&text), out),
+            // A step of points alone would lead up the path.
+            Change::Url if text.iter().all(|byte| *byte == b'.') => out.extend(b"%2E".repeat(text.len())),
+            Change::Url => percent(&text, out),
+            Change::Known if text.trim_ascii().is_empty() => {}
+            Change::Positive if !is_positive(&text) => {}
+            Change::Known | Change::Positive => out.extend_from_slice(b"yes"),
         }
     }
+}
+
+/// Whether a text is a decimal number above zero.
+fn is_positive(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') && text.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 /// Names and values in a row.
@@ -354,6 +416,8 @@ mod tests {
             url: ["https://a.example", "/ipn/1"],
             pairs: Some(&pairs),
             raw: body,
+            token: b"T",
+            digest: b"D",
         })
     }
 
@@ -366,7 +430,20 @@ mod tests {
         assert_eq!(fill("{@body}"), String::from_utf8_lossy(body));
         assert_eq!(fill(r#"{{"n":{a.n|json},"t":{a.t|json},"crc":{@secret|json}}}"#), r#"{"n":1.50,"t":"x/y","crc":"hush"}"#);
         assert_eq!(fill("{@secret|md5|upper}"), "588D39BCE7C5FCAE6A8529C3997387EA".to_owned());
-        assert_eq!(fill("{@option.access-key}{@header.X-A}{nothing}"), "AKh");
+        assert_eq!(fill("{@option.access-key}{@header.X-A}{nothing}{@token}{@digest}"), "AKhTD");
+        assert_eq!(fill("/v2/{a.t|url}/{nothing|url}"), "/v2/x%2Fy/");
+        assert_eq!(fill("{a.n|positive}{a.t|positive}{nothing|positive}-{a.t|known}{nothing|known}"), "yes-yes");
+    }
+
+    #[test]
+    fn no_field_leads_out_of_its_step_of_a_path() {
+        for (id, step) in
+            [("..", "%2E%2E"), (".", "%2E"), ("../x", "..%2Fx"), ("a?b#c", "a%3Fb%23c"), ("tr_1.2", "tr_1.2"), ("%2e", "%252e")]
+        {
+            let body = format!("id={}", id.replace('%', "%25").replace('#', "%23"));
+            let fields = Fields::Form(Form::parse(body.as_bytes()).unwrap());
+            assert_eq!(fill("{id|url}", "", body.as_bytes(), &fields), step);
+        }
     }
 
     #[test]

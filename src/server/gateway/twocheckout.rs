@@ -35,7 +35,12 @@ pub(super) fn take(adapter: Adapter, credentials: Credentials<'_>, request: &Req
         Adapter::TwoCheckoutLicence => verify_as(credentials, request.body, licence)?,
     };
     let receipt = Some(acknowledge(credentials, &signed, request.date));
-    Ok(Verified { events: vec![Event { facts: signed.facts, outgoing: None }], signatures: signed.signatures, receipt })
+    Ok(Verified {
+        events: vec![Event { facts: signed.facts, outgoing: None }],
+        signatures: signed.signatures,
+        receipt,
+        unconfirmed: false,
+    })
 }
 
 /// Checks the form, its signatures, and that it names an order.

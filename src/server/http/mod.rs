@@ -57,6 +57,8 @@ pub fn router(panel: Panel) -> Router {
         gateways: services.gateways.clone(),
         metrics: services.metrics.clone(),
         base: services.base.trim_end_matches('/').to_owned(),
+        asked: services.asked.clone(),
+        trusted_proxies: services.trusted_proxies.clone(),
     };
     let listeners = listener::router_with(services.store.clone(), services.clock.clone(), house);
     let session = middleware::from_fn_with_state(panel.services.clone(), session::current_user);

@@ -34,7 +34,7 @@ fn spoken(request: &Request) -> Language {
 }
 
 /// Pages that show something about what is posted to them, by the last part of their addresses. They change nothing.
-const POSTED_PAGES: [&str; 2] = ["/check", "/test-order"];
+const POSTED_PAGES: [&str; 3] = ["/check", "/test-order", "/settings/mail"];
 /// Largest form that is posted to a page, in bytes: a message of a hundred products, encoded once more.
 pub const MAX_POSTED: usize = 256 << 10;
 

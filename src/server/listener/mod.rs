@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::server::{
     clock::Clock,
     gateway::{self, Acknowledgement, Credentials, Event, Gateways, Outcome, Preset, Refused, Request},
-    store::{Acceptance, Listener, NewNotification, NewRefusal, Store, StoreError},
+    store::{Acceptance, Listener, NewNotification, NewRefusal, NewVerifying, Store, StoreError},
     telemetry::Metrics,
 };
 use axum::{
@@ -32,8 +32,15 @@ use axum::{
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString as _};
 use futures::future::join_all;
+use ipnet::IpNet;
 use jiff::fmt::strtime;
-use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
+use tokio::sync::Notify;
 
 /// Largest message, in bytes. A full order has about 2.5 kB; a hundred products about 60 kB.
 pub const MAX_BODY: usize = 256 << 10;
@@ -50,6 +57,10 @@ pub trait Keeper: Clone + Send + Sync + 'static {
     fn accept(&self, new: NewNotification) -> impl Future<Output = Result<Acceptance, StoreError>> + Send;
     /// Keeps a refused message.
     fn refuse(&self, new: NewRefusal) -> impl Future<Output = Result<RefusalId, StoreError>> + Send;
+    /// Keeps a message that its gateway must be asked about; whether it was there already.
+    fn add_verifying(&self, _: NewVerifying) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        std::future::ready(Err(StoreError::NotServing))
+    }
     /// The amount of an order, where it is known.
     fn amount_of(&self, _: MerchantId, _: Gateway, _: &str) -> impl Future<Output = Result<Option<Money>, StoreError>> + Send {
         std::future::ready(Ok(None))
@@ -69,6 +80,10 @@ impl Keeper for Store {
         Self::refuse(self, new)
     }
 
+    fn add_verifying(&self, new: NewVerifying) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        Self::add_verifying(self, new)
+    }
+
     fn amount_of(
         &self,
         merchant_id: MerchantId,
@@ -86,11 +101,21 @@ pub struct House {
     pub metrics: Arc<Metrics>,
     /// How the outside reaches it: `https://ipn.example.com`.
     pub base: String,
+    /// Wakes whoever asks gateways back.
+    pub asked: Arc<Notify>,
+    /// Proxies whose word about the sender's address is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 impl Default for House {
     fn default() -> Self {
-        Self { gateways: Gateways::shared(), metrics: Arc::default(), base: String::new() }
+        Self {
+            gateways: Gateways::shared(),
+            metrics: Arc::default(),
+            base: String::new(),
+            asked: Arc::default(),
+            trusted_proxies: Arc::new([]),
+        }
     }
 }
 
@@ -145,7 +170,8 @@ async fn receive<K: Keeper>(
     let (begun, received_at) = (Instant::now(), state.clock.now());
     let (parts, body) = request.into_parts();
     let head = || render_head(&parts);
-    let inbound = Inbound { received_at, peer: peer.ip().to_canonical().to_compact_string() };
+    let client = gateway::access::client(peer, &parts.headers, &state.house.trusted_proxies);
+    let inbound = Inbound { received_at, client, peer: client.to_compact_string() };
     let listener = state.keeper.listener(&key);
     let is_known = listener.as_ref().is_some_and(|listener| listener.enabled);
     let body = match read_body(body, if is_known { MAX_BODY } else { REFUSED_BODY_KEPT }).await {
@@ -192,6 +218,8 @@ async fn receive<K: Keeper>(
 
 struct Inbound {
     received_at: Timestamp,
+    /// Whoever sent it, behind the proxies that are trusted.
+    client: IpAddr,
     peer: CompactString,
 }
 
@@ -220,6 +248,7 @@ impl<K: Keeper> ListenerState<K> {
         if !listener.enabled {
             return Err(Refused::because(RefusalReason::ListenerOff).into());
         }
+        gateway::access::check(&listener.options, inbound.client, &parts.headers)?;
         let preset = preset.ok_or(Refused::because(RefusalReason::UnknownGateway))?;
         let verified = {
             let date = receipt_date(inbound.received_at);
@@ -236,6 +265,23 @@ impl<K: Keeper> ListenerState<K> {
             };
             gateway::verify(preset, credentials, &request)?
         };
+        if verified.unconfirmed {
+            let claimed = verified.events.first().map(|event| event.facts.reference.to_string());
+            let new = NewVerifying {
+                merchant_id: listener.merchant_id,
+                listener_id: listener.id,
+                received_at: inbound.received_at,
+                reference: claimed.unwrap_or_default(),
+                peer: inbound.peer.to_string(),
+                head: render_head(parts),
+                body: body.clone(),
+            };
+            let repeated = self.keeper.add_verifying(new).await.map_err(NotTaken::NotStored)?;
+            self.house.asked.notify_one();
+            let outcome = if repeated { Outcome::Repeated } else { Outcome::Stored };
+            let acknowledgement = gateway::answer(preset, outcome).unwrap_or_else(Acknowledgement::plain);
+            return Ok((acknowledgement, repeated));
+        }
         let (mut differs, mut waiting) = (false, Vec::with_capacity(verified.events.len()));
         for event in verified.events {
             differs |= self.differs(preset, listener, &event).await;
@@ -334,10 +380,17 @@ impl IntoResponse for Acknowledgement {
     }
 }
 
-/// What the sender of a refused message is told: the kind of refusal, not which part of a signature was wrong.
+/// What the sender of a refused message is told: of what proves it not which part was wrong; the panel tells that to the merchant.
 fn refuse_response(reason: RefusalReason) -> Response {
     let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    plain(status, format!("Refused: {}.\n", reason.label().to_lowercase()))
+    match status {
+        StatusCode::FORBIDDEN => plain(status, "Refused.\n"),
+        StatusCode::UNAUTHORIZED => {
+            let ask = HeaderValue::from_static("Basic realm=\"listener\", charset=\"UTF-8\"");
+            ([(header::WWW_AUTHENTICATE, ask)], plain(status, "Refused.\n")).into_response()
+        }
+        status => plain(status, format!("Refused: {}.\n", reason.label().to_lowercase())),
+    }
 }
 
 fn plain(status: StatusCode, text: impl Into<Body>) -> Response {

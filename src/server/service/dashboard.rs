@@ -6,7 +6,7 @@ use crate::domain::{
     id::{ListenerId, MerchantId},
     pages::dashboard::{Dashboard, HourCount, Matter, Trouble, UrlHealth, UrlRef},
 };
-use crate::server::store::{Directory, Merchant, RefusedLately};
+use crate::server::store::{Directory, Merchant, RefusedLately, WaitingLong};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -19,6 +19,8 @@ pub(super) const EXPIRED_SHOWN: Duration = Duration::from_secs(48 * 3_600);
 const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 86_400);
 /// Hours of the chart, and of how URLs answered.
 const HOURS: i64 = 24;
+/// A gateway that is asked answers within seconds; what waits for so long needs somebody.
+const WAITING_LONG: Duration = Duration::from_secs(5 * 60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Services {
@@ -95,6 +97,14 @@ impl Services {
         troubles.sort_by_key(|trouble| trouble.since);
         let has_listener = merchants.iter().any(|merchant| !settings.listeners_of(merchant.id).is_empty());
         matters.extend(refusing(merchants, &settings, &refused));
+        // Few have a gateway that is asked.
+        let asks = |merchant: &Arc<Merchant>| {
+            settings.listeners_of(merchant.id).iter().any(|listener| self.gateways.asks(listener.gateway))
+        };
+        if merchants.iter().any(asks) {
+            let waiting = self.store.waiting_long(&ids, now.minus(WAITING_LONG)).await?;
+            matters.extend(waiting.into_iter().filter_map(|waiting| unconfirmed(merchants, &settings, waiting)));
+        }
         matters.extend(unfinished(merchants, &settings, &silent));
         matters.sort_by_key(urgency);
         let hours = filled(first_hour, &hours);
@@ -126,6 +136,18 @@ fn refusing(merchants: &[Arc<Merchant>], settings: &Directory, refused: &[Refuse
     by_listener.into_iter().filter_map(matter).collect()
 }
 
+/// Messages that wait for their gateway's word for long.
+fn unconfirmed(merchants: &[Arc<Merchant>], settings: &Directory, waiting: WaitingLong) -> Option<Matter> {
+    let of = |merchant: &Arc<Merchant>| {
+        let listeners = settings.listeners_of(merchant.id);
+        let listener = listeners.iter().find(|listener| listener.id == waiting.listener_id)?;
+        Some((merchant_ref(merchant), listener.label.clone()))
+    };
+    let (merchant, label) = merchants.iter().find_map(of)?;
+    let WaitingLong { listener_id: listener, count, since, note } = waiting;
+    Some(Matter::Unconfirmed { merchant, listener, label, count, since, note })
+}
+
 /// What was begun and not finished. A merchant who has neither URL nor listener is led through the first steps instead.
 fn unfinished(merchants: &[Arc<Merchant>], settings: &Directory, silent: &[ListenerId]) -> Vec<Matter> {
     let mut matters = Vec::new();
@@ -146,10 +168,11 @@ fn unfinished(merchants: &[Arc<Merchant>], settings: &Directory, silent: &[Liste
 const fn urgency(matter: &Matter) -> (u8, i64) {
     match matter {
         Matter::Certificate { ends_at, .. } => (0, ends_at.0),
-        Matter::Refusing { .. } => (1, 0),
-        Matter::Held { .. } => (2, 0),
-        Matter::NoDefaultUrl { .. } => (3, 0),
-        Matter::Silent { .. } => (4, 0),
+        Matter::Unconfirmed { since, .. } => (1, since.0),
+        Matter::Refusing { .. } => (2, 0),
+        Matter::Held { .. } => (3, 0),
+        Matter::NoDefaultUrl { .. } => (4, 0),
+        Matter::Silent { .. } => (5, 0),
     }
 }
 

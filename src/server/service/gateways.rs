@@ -1,7 +1,13 @@
 //! What the gateways ask of whoever adds a listener, and what they tell him.
 
 use super::{Services, fields};
-use crate::server::gateway::{ADDRESS, Ask, MODE, PREVIOUS_SECRET, Preset};
+use crate::server::{
+    dispatch::client::{Target, certificates, to_pem},
+    gateway::{
+        ADDRESS, Ask, CONFIRM_AUTHORITY, CONFIRM_BASE, MODE, PREVIOUS_SECRET, Preset,
+        access::{ALLOW_FROM, BASIC_PASSWORD, BASIC_USER, networks},
+    },
+};
 use crate::{
     domain::{
         AppError, Gateway, GatewayOptions,
@@ -9,6 +15,7 @@ use crate::{
     },
     words::{reworded, t, tell},
 };
+use ipnet::IpNet;
 use std::{collections::BTreeMap, sync::Arc};
 
 impl Services {
@@ -63,28 +70,88 @@ fn asks(preset: &Preset) -> Vec<Ask> {
             hint: t!("It is part of what is signed. Left empty, the address of this listener as this page shows it.").to_owned(),
             secret: false,
             required: false,
+            unused: false,
         });
     }
-    if preset.adapter.is_none() && !preset.order.test.is_empty() {
+    let has_sandbox = preset.confirm.as_ref().is_some_and(|confirm| confirm.test_base.is_some());
+    if preset.adapter.is_none() && (!preset.order.test.is_empty() || has_sandbox) {
+        let hint = if has_sandbox {
+            t!(
+                "Enter test for the gateway's sandbox: it is asked there, and real messages are refused. Left empty or live, only real ones are taken."
+            )
+        } else {
+            t!("live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked.")
+        };
         asks.push(Ask {
             name: MODE.to_owned(),
             label: t!("Mode").to_owned(),
-            hint: t!("live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked.")
-                .to_owned(),
+            hint: hint.to_owned(),
             secret: false,
             required: false,
+            unused: false,
         });
     }
-    if preset.adapter.is_none() {
+    if preset.adapter.is_none() && !preset.signatures.is_empty() {
         asks.push(Ask {
             name: PREVIOUS_SECRET.to_owned(),
             label: t!("Previous secret").to_owned(),
             hint: t!("While the gateway changes its secret: messages signed with either are taken.").to_owned(),
             secret: true,
             required: false,
+            unused: false,
         });
     }
+    if let Some(confirm) = &preset.confirm {
+        asks.push(Ask {
+            name: CONFIRM_BASE.to_owned(),
+            label: t!("Where the gateway is asked").to_owned(),
+            hint: t!("Each message is confirmed there before it counts. Left empty, {base}.", base = confirm.base),
+            secret: false,
+            required: false,
+            unused: false,
+        });
+        asks.push(Ask {
+            name: CONFIRM_AUTHORITY.to_owned(),
+            label: t!("Certificates to trust there").to_owned(),
+            hint: t!("Only for a server of your own whose certificate no public authority has signed: its root, as PEM.")
+                .to_owned(),
+            secret: false,
+            required: false,
+            unused: false,
+        });
+    }
+    asks.extend(access(preset));
     asks
+}
+
+/// Who may post, whatever the gateway. Its own addresses are only a suggestion: they change, and a message proves itself.
+fn access(preset: &Preset) -> [Ask; 3] {
+    let suggested = match preset.guide.addresses.as_slice() {
+        [] => String::new(),
+        addresses => format!(" {}", t!("{gateway} names {addresses}.", gateway = preset.label, addresses = addresses.join(", "))),
+    };
+    let ask = |name: &str, label: &str, hint: String, secret| Ask {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        hint,
+        secret,
+        required: false,
+        unused: false,
+    };
+    let networks = t!(
+        "Addresses and networks, with commas between them; others are refused. Left empty, all may post.{suggested}",
+        suggested
+    );
+    [
+        ask(ALLOW_FROM, t!("Networks that may post"), networks, false),
+        ask(
+            BASIC_USER,
+            t!("User name"),
+            t!("Of gateways that can send one (basic authentication). Left empty, nobody is asked for one.").to_owned(),
+            false,
+        ),
+        ask(BASIC_PASSWORD, t!("Password"), t!("It goes with the user name.").to_owned(), true),
+    ]
 }
 
 /// What a listener of this gateway is asked for; with what is stored.
@@ -93,11 +160,22 @@ pub(super) fn gateway_form(preset: &Preset, options: &GatewayOptions) -> Gateway
         let stored = options.get(&ask.name).unwrap_or_default();
         let value = if ask.secret { String::new() } else { stored.to_owned() };
         let is_set = !stored.is_empty();
-        GatewayAsk { name: ask.name, label: ask.label, hint: ask.hint, secret: ask.secret, required: ask.required, value, is_set }
+        GatewayAsk {
+            long: ask.name == CONFIRM_AUTHORITY,
+            access: [ALLOW_FROM, BASIC_USER, BASIC_PASSWORD].contains(&ask.name.as_str()),
+            name: ask.name,
+            label: ask.label,
+            hint: ask.hint,
+            secret: ask.secret,
+            required: ask.required,
+            value,
+            is_set,
+        }
     };
     GatewayForm {
         gateway: preset.id,
         label: preset.label.clone(),
+        has_secret: !preset.secret.unused,
         secret_label: preset.secret.label.clone(),
         secret_hint: preset.secret.hint.clone(),
         options: asks(preset).into_iter().map(ask).collect(),
@@ -110,6 +188,7 @@ pub(super) fn unknown_form(gateway: Gateway) -> GatewayForm {
     GatewayForm {
         gateway,
         label: gateway.name().to_owned(),
+        has_secret: true,
         secret_label: t!("Secret").to_owned(),
         secret_hint: String::new(),
         options: Vec::new(),
@@ -164,6 +243,19 @@ pub(super) fn check_secret(preset: &Preset, secret: &str) -> Result<(), String> 
     })
 }
 
+/// Where a gateway is asked.
+fn asked_at(text: &str) -> Result<String, String> {
+    Target::parse(text)?;
+    let text = text.trim().trim_end_matches('/');
+    let is_bare = text.split_once("://").is_some_and(|(_, rest)| !rest.contains(['/', '?']));
+    if is_bare { Ok(text.to_owned()) } else { Err(t!("Leave out what follows the host: https://sandbox.example.com").to_owned()) }
+}
+
+/// Certificates to trust where a gateway is asked.
+fn authority(text: &str) -> Result<String, String> {
+    certificates(text).map(|found| to_pem(&found)).map_err(|error| error.to_string())
+}
+
 /// What was entered, put together with what is stored: an empty secret stays as it is.
 pub(super) fn options(
     preset: &Preset,
@@ -191,6 +283,12 @@ pub(super) fn options(
         let value = match entered.get(&ask.name).map(|text| text.trim()) {
             Some("") if !ask.secret => None,
             None | Some("") => before.map(str::to_owned),
+            Some(text) if ask.name == ALLOW_FROM => mistakes.take(&field, networks(text).map(|found| listed(&found))),
+            Some(text) if ask.name == BASIC_USER && text.contains(':') => {
+                mistakes.take(&field, Err(t!("A user name has no colon.").to_owned()))
+            }
+            Some(text) if ask.name == CONFIRM_BASE => mistakes.take(&field, asked_at(text)),
+            Some(text) if ask.name == CONFIRM_AUTHORITY => mistakes.take(&field, authority(text)),
             Some(text) => mistakes.take(&field, fields::secret(text)),
         };
         if value.as_ref().is_some_and(|value| ask.name == MODE && !matches!(value.as_str(), "live" | "test")) {
@@ -211,5 +309,20 @@ pub(super) fn options(
             None => {}
         }
     }
+    // Without the name nobody could log in, and emptying it is how people switch it off.
+    match (options.get(BASIC_USER).is_some(), options.get(BASIC_PASSWORD).is_some()) {
+        (true, false) => {
+            mistakes.add(&format!("options[{BASIC_PASSWORD}]"), t!("Enter the password that goes with the user name."))
+        }
+        (false, true) if entered.get(BASIC_PASSWORD).is_some_and(|text| !text.trim().is_empty()) => {
+            mistakes.add(&format!("options[{BASIC_USER}]"), t!("Enter the user name that goes with the password."));
+        }
+        (false, true) => drop(options.0.remove(BASIC_PASSWORD)),
+        _ => {}
+    }
     options
+}
+
+fn listed(networks: &[IpNet]) -> String {
+    networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -12,8 +12,11 @@ use crate::server::{
 use crate::{
     domain::{
         Algorithms, AppError, Gateway, Timestamp,
-        id::{ListenerId, RefusalId},
-        pages::listeners::{ListenerList, ListenerPage, ListenerRow, RefusalPage},
+        id::{ListenerId, RefusalId, VerifyingId},
+        pages::{
+            inbound::VerifyingPage,
+            listeners::{ListenerList, ListenerPage, ListenerRow, RefusalPage},
+        },
     },
     words::t,
 };
@@ -69,7 +72,38 @@ impl Services {
         let actor = actor.into();
         let seen = actor.seen;
         let saved = self.store.update_listener(id, draft, actor).await;
-        self.or_conflict(id.get(), seen, saved).await
+        self.or_conflict(id.get(), seen, saved).await?;
+        // What waits because the gateway did not take the credentials need not wait longer.
+        if self.preset(form.gateway)?.confirm.is_some() {
+            self.store.hurry_verifying(id, None).await?;
+            self.asked.notify_one();
+        }
+        Ok(())
+    }
+
+    /// A message that waits for its gateway's word.
+    pub async fn verifying_page(&self, merchant: &Merchant, id: VerifyingId, may_ask: bool) -> ServiceResult<VerifyingPage> {
+        let stored = self.store.verifying(merchant.id, id).await?.ok_or(AppError::NotFound)?;
+        let listener = self.find_listener(merchant, stored.listener_id)?;
+        let confirm = self.gateways.get(listener.gateway).and_then(|preset| preset.confirm.as_ref());
+        Ok(VerifyingPage {
+            merchant: merchant_ref(merchant),
+            listener: self.row(&listener, (None, None)),
+            row: stored.row,
+            asked_at: confirm.map(|confirm| confirm.base(&listener.options).to_owned()).unwrap_or_default(),
+            head: stored.head,
+            fields: shown::fields(&stored.body),
+            body: shown::text(&stored.body),
+            may_ask,
+        })
+    }
+
+    /// Has the gateway asked about a message at once; gives the listener that it came in at.
+    pub async fn ask_now(&self, merchant: &Merchant, id: VerifyingId) -> ServiceResult<ListenerId> {
+        let stored = self.store.verifying(merchant.id, id).await?.ok_or(AppError::NotFound)?;
+        self.store.hurry_verifying(stored.listener_id, Some(id)).await?;
+        self.asked.notify_one();
+        Ok(stored.listener_id)
     }
 
     fn find_listener(&self, merchant: &Merchant, id: ListenerId) -> Result<Arc<Listener>, AppError> {
@@ -151,6 +185,8 @@ fn listener_draft(
     };
     let secret = match form.secret.trim() {
         "" if known.is_some() => None,
+        // Nothing is checked with it; it only must not be empty.
+        _ if preset.secret.unused => Some(hex::encode(random::<16>())),
         secret => {
             mistakes.take("secret", fields::secret(secret).and_then(|secret| check_secret(preset, &secret).map(|()| secret)))
         }

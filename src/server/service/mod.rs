@@ -19,6 +19,7 @@ pub mod gateways;
 pub mod keys;
 pub mod kit;
 pub mod listeners;
+pub mod mail;
 pub mod merchants;
 pub mod orders;
 pub mod own_headers;
@@ -40,10 +41,13 @@ use crate::server::{
     clock::Clock,
     dispatch::{Board, client::Client},
     gateway::Gateways,
+    mail::Mailer,
     store::{Merchant, Store, StoreError},
     telemetry::Metrics,
 };
+use ipnet::IpNet;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// What services work with.
 #[derive(Clone)]
@@ -60,8 +64,14 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// Which there are.
     pub gateways: Arc<Gateways>,
+    /// Sends mails; `None` where the operator named no mail server.
+    pub mailer: Option<Mailer>,
     /// How the outside reaches this server: `https://ipn.example.com`.
     pub base: String,
+    /// Wakes whoever asks gateways back.
+    pub asked: Arc<Notify>,
+    /// Proxies whose word about a sender's address is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// Why a service did not do what was asked.

@@ -3,7 +3,8 @@
 use super::{ServiceResult, Services, merchant_ref};
 use crate::domain::{
     AppError, OrderStatus, RefusalReason,
-    id::{DeliveryId, NotificationId, OrderId, RefusalId},
+    id::{DeliveryId, NotificationId, OrderId, RefusalId, VerifyingId},
+    mail::{MailCause, MailState},
     pages::{
         orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderRow},
         story::{Concern, Entry, Happening, STORY_SIZE, StoryPage, StoryTurn, UrlStanding},
@@ -171,8 +172,21 @@ impl Entries {
                 vendor_status: first,
                 times: second.parse().unwrap_or(1),
             },
+            Happening::VERIFYING => {
+                Happening::Verifying { id: VerifyingId(place.id), peer: first, asked: second.parse().unwrap_or_default() }
+            }
             Happening::ENDED => Happening::Ended(delivery()?),
             Happening::URL_CHANGED => Happening::UrlChanged { actor: first, action: second, url: third, detail: fourth },
+            Happening::MAILED => {
+                let (cause, note) = fourth.split_once(' ').unwrap_or((&fourth, ""));
+                Happening::Mailed {
+                    status: OrderStatus::from_code(&second),
+                    recipient: third,
+                    state: MailState::from_code(first.parse().unwrap_or_default()),
+                    cause: MailCause::from_code(cause),
+                    note: note.to_owned(),
+                }
+            }
             _ => return None,
         };
         Some(Entry { place, what })

@@ -4,6 +4,7 @@ use super::{Alerts, Listener, ListenerDraft, Merchant, NotificationUrl, OwnHeade
 use crate::domain::{
     Tags, Triggers,
     audit::{Differences, FieldChange},
+    mail::{MailSettings, STATUSES},
 };
 
 /// Of a notification URL. Not known where this process has not heard of the change before this one yet.
@@ -60,6 +61,27 @@ pub(super) fn of_alerts(before: Option<&Merchant>, version: i64, alerts: Option<
         .field("Address for alerts", url(old), url(alerts))
         .field("Seconds of failures", after(old), after(alerts))
         .end()
+}
+
+/// Of whom a merchant has mailed, and with what.
+pub(super) fn of_mail(before: Option<&Merchant>, version: i64, mail: &MailSettings) -> Vec<FieldChange> {
+    let Some(merchant) = before.filter(|merchant| merchant.version + 1 == version) else { return Vec::new() };
+    let old = merchant.mail.clone().unwrap_or_default();
+    let mut fields = Differences::default()
+        .field("Sender's name", &old.sender_name, &mail.sender_name)
+        .field("Sender's address", &old.sender, &mail.sender)
+        .flag("Mail about TEST orders", old.tests, mail.tests);
+    for status in STATUSES {
+        let (was, is) = (old.template(status), mail.template(status));
+        if was != is {
+            let label = status.label();
+            fields = fields
+                .flag(&format!("Mail about {label}"), was.since.is_some(), is.since.is_some())
+                .field(&format!("Subject for {label}"), &was.subject, &is.subject)
+                .field(&format!("Text for {label}"), &was.text, &is.text);
+        }
+    }
+    fields.end()
 }
 
 /// Of a listener.

@@ -5,6 +5,7 @@ use super::vault::Secret;
 use crate::domain::{
     Algorithms, Cause, Gateway, GatewayOptions, Tags, Terms, Timestamp, Triggers, Zone,
     id::{DeliveryId, ListenerId, MerchantId, UrlId},
+    mail::MailSettings,
     order::OrderFacts,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -33,6 +34,8 @@ pub struct Merchant {
     /// Deliveries before this one may have been cancelled with a list while they stood in memory. Grows with each such list,
     /// and again when it is done.
     pub cancelled_before: DeliveryId,
+    /// Whom it has mailed, and with what; `None`: nobody, and nothing was ever entered.
+    pub mail: Option<MailSettings>,
 }
 
 /// A merchant's key that has been replaced.
@@ -68,6 +71,7 @@ impl Merchant {
             version: 1,
             zone: Zone::default(),
             cancelled_before: DeliveryId(0),
+            mail: None,
         }
     }
 

@@ -25,7 +25,7 @@ fn identifying<'a>(translated: bool, message_id: &'a str, body: &'a [u8]) -> &'a
     if translated && !message_id.is_empty() { message_id.as_bytes() } else { body }
 }
 
-fn of(bytes: &[u8]) -> Digest {
+pub(super) fn of(bytes: &[u8]) -> Digest {
     let mut digest = Digest::default();
     digest.copy_from_slice(&Sha256::digest(bytes)[..DIGEST_BYTES]);
     digest

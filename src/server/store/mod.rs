@@ -22,6 +22,7 @@ mod identity;
 mod ids;
 mod inbound;
 mod indexes;
+mod mail;
 mod pack;
 mod places;
 mod postgres;
@@ -32,6 +33,7 @@ mod slug;
 mod sqlite;
 mod story;
 mod vault;
+mod verifying;
 mod wanted;
 
 pub use crate::domain::pages::settings::{AlertKind, AlertRow};
@@ -42,14 +44,19 @@ pub use directory::{Alerts, Directory, Listener, Merchant, NotificationUrl, OldK
 pub use error::StoreError;
 pub use feed::Feed;
 pub use found::*;
+pub use mail::{MailCandidate, MailJob, MailResult, NewMail};
 pub use postgres::PgAddress;
 pub use records::*;
 pub use story::{StandingRow, StoryEvent, StoryPart, StoryRows, StoryScope};
 pub use vault::{Secret, random};
 
 use crate::domain::{
-    Cause, Gateway, Money, Role, Tags, Timestamp, Triggers, Zone,
-    id::{BulkId, DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId, ViewId},
+    Cause, Gateway, Money, OrderStatus, Role, Tags, Timestamp, Triggers, Zone,
+    id::{
+        BulkId, DeliveryId, ListenerId, MailId, MerchantId, NotificationId, OrderId, RefusalId, UrlId, UserId, VerifyingId,
+        ViewId,
+    },
+    mail::MailSettings,
     pages::{
         audit::{AuditFilter, AuditRow},
         bulk::{BulkCount, BulkRow, BulkStanding},
@@ -57,6 +64,7 @@ use crate::domain::{
         deliveries::{Counted, DeliveryFilter},
         inbound::InboundFilter,
         listeners::{ReceivedRow, RefusalRow},
+        mail::MailRow,
         orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow},
         people::UserFilter,
         story::StoryTurn,
@@ -72,6 +80,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::watch;
 
@@ -268,6 +277,25 @@ forward! {
 
     /// Keeps a refused message; old ones of the same listener make room.
     pub async fn refuse(&self, new: NewRefusal) -> RefusalId;
+    /// Keeps a message that its gateway must be asked about; returns after the commit, with whether it was there already.
+    pub async fn add_verifying(&self, new: NewVerifying) -> bool;
+    /// When the next such message that nobody has taken is due.
+    pub async fn verifying_due(&self) -> Option<Timestamp>;
+    /// Takes messages that are due, so that nobody else asks about them until a moment: at most so many of a listener, none of
+    /// some listeners, and at most so many in all.
+    pub async fn take_verifying(
+        &self, until: Timestamp, without: Vec<ListenerId>, of_each: u32, most: u32
+    ) -> Vec<Verifying>;
+    /// The answer was neither yes nor no: ask again then.
+    pub async fn postpone_verifying(&self, id: VerifyingId, due_at: Timestamp, note: String) -> ();
+    /// The gateway has said its word, and what was true is accepted: the message goes, and what was not is refused in the same
+    /// commit. Where it came again since it was taken, it stays and is asked about again. `false` where it was not there.
+    pub async fn settle_verifying(&self, taken: Verifying, refusal: Option<NewRefusal>) -> bool;
+    /// What waits at a listener, or one message of it, is asked about at once.
+    pub async fn hurry_verifying(&self, listener_id: ListenerId, id: Option<VerifyingId>) -> ();
+    pub async fn verifying(&self, merchant_id: MerchantId, id: VerifyingId) -> Option<StoredVerifying>;
+    /// How messages that came before a moment wait, by listener.
+    pub async fn waiting_long(&self, merchants: &[MerchantId], before: Timestamp) -> Vec<WaitingLong>;
     /// Stores finished attempts and what they make of their deliveries; returns after the commit.
     pub async fn record(&self, attempts: Vec<AttemptRecord>) -> ();
     /// Returns when everything that was accepted or recorded before can be read. An engine may answer a gateway as soon
@@ -455,6 +483,26 @@ forward! {
     /// Forgets a view of a user; `false` where he has none of that id.
     pub async fn remove_view(&self, user_id: UserId, merchant_id: MerchantId, id: ViewId) -> bool;
 
+    // Mails to customers.
+
+    /// Messages of a merchant with some statuses that nobody was mailed about yet, from a moment and behind a message on, in the
+    /// order of their numbers; at most so many.
+    pub async fn mail_candidates(
+        &self, merchant_id: MerchantId, since: Timestamp, after: Option<NotificationId>, statuses: &[OrderStatus], limit: u32
+    ) -> Vec<MailCandidate>;
+    /// Adds mails; gives how many. One about a message that has a mail already is left out.
+    pub async fn add_mails(&self, mails: Vec<NewMail>) -> u64;
+    /// Takes mails that are due, at most so many. They are due again after a while, should nothing be heard of them.
+    pub async fn take_mails(&self, limit: u32, again_after: Duration) -> Vec<MailJob>;
+    /// Notes what a try came to.
+    pub async fn finish_mail(&self, id: MailId, result: MailResult) -> ();
+    /// Mails of a merchant that were given up, before one of them; the newest first, at most so many.
+    pub async fn failed_mails(&self, merchant_id: MerchantId, before: Option<MailId>, limit: u32) -> Vec<MailRow>;
+    /// Has a mail tried again that was given up; `false` where it was not, or where it goes to nobody.
+    pub async fn retry_mail(&self, merchant_id: MerchantId, id: MailId) -> bool;
+    /// Removes some mails that were made before a moment and wait for nothing; gives how many.
+    pub async fn forget_mails(&self, before: Timestamp) -> u64;
+
     // Proof.
 
     /// The books of every URL, at one moment.
@@ -481,6 +529,8 @@ forward_acts! {
     pub async fn set_content(&self, merchant_id: MerchantId, triggers: Triggers, tags: Tags; actor) -> ();
     /// Sets where a merchant is told of trouble.
     pub async fn set_alerts(&self, merchant_id: MerchantId, alerts: Option<Alerts>; actor) -> ();
+    /// Sets whom a merchant has mailed, and with what.
+    pub async fn set_mail(&self, merchant_id: MerchantId, mail: MailSettings; actor) -> ();
     /// Sets the zone in which a merchant's moments are told.
     pub async fn set_time_zone(&self, merchant_id: MerchantId, zone: Zone; actor) -> ();
     pub async fn add_listener(&self, draft: ListenerDraft, path_key: String; actor) -> ListenerId;

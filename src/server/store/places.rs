@@ -1,7 +1,7 @@
 //! What both engines keep in the same way: where secrets belong, and how a URL's settings read in the audit log.
 
 use super::{Alerts, OwnHeader, Secret, StoreError, UrlDraft, vault::Vault};
-use crate::domain::{GatewayOptions, Tags, Timestamp, Triggers};
+use crate::domain::{GatewayOptions, Tags, Timestamp, Triggers, mail::MailSettings};
 
 /// The place of a merchant's key.
 pub(super) fn secret_key(id: i64) -> String {
@@ -44,6 +44,21 @@ fn headers(id: i64) -> String {
 /// Opens what was sealed for a place.
 pub(super) fn unseal(vault: &Vault, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
     vault.unseal(place, sealed).ok_or_else(|| StoreError::Corrupt(format!("{place} does not open with the key file")))
+}
+
+/// Whom a merchant has mailed, from what the database keeps.
+pub(super) fn mail_of(id: i64, json: Option<&str>) -> Result<Option<MailSettings>, StoreError> {
+    let Some(json) = json else { return Ok(None) };
+    let read = serde_json::from_str(json);
+    read.map(Some).map_err(|error| StoreError::Corrupt(format!("merchant.mail/{id}: {error}")))
+}
+
+/// What a line of the audit log says of a merchant's mails.
+pub(super) fn mail_detail(mail: &MailSettings) -> String {
+    let on: Vec<_> = mail.switched_on().map(|template| template.status.code()).collect();
+    let sender = if mail.sender.is_empty() { "the installation's address" } else { &mail.sender };
+    let on = if on.is_empty() { "nobody is mailed".to_owned() } else { on.join(", ") };
+    format!("{on}; from {sender}{}", if mail.tests { "; test orders, too" } else { "" })
 }
 
 /// The headers of a URL, sealed: their values may be secrets.

@@ -4,11 +4,12 @@ use super::{OwnHeader, StoreError, acts::Actor, vault::Secret};
 use crate::domain::{
     Algorithms, Cause, DeliveryState, Gateway, GatewayOptions, OrderStatus, RefusalReason, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
-    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId},
+    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, VerifyingId},
     order::OrderFacts,
     pages::{
         bulk::BulkTarget,
         deliveries::DeliveryFilter,
+        inbound::VerifyingRow,
         listeners::RefusalRow,
         orders::{AttemptRow, NotificationView},
     },
@@ -74,6 +75,47 @@ pub struct NewRefusal {
     pub suppressed: u32,
     /// The order that it names, which nobody has proved; or empty.
     pub reference: String,
+}
+
+/// A message that is acknowledged, and that its gateway must be asked about.
+#[derive(Debug, Clone)]
+pub struct NewVerifying {
+    pub merchant_id: MerchantId,
+    pub listener_id: ListenerId,
+    pub received_at: Timestamp,
+    /// The order that it names, which nobody has proved; or empty.
+    pub reference: String,
+    pub peer: String,
+    pub head: String,
+    pub body: Bytes,
+}
+
+/// Such a message, taken by whoever asks about it now.
+#[derive(Debug, Clone)]
+pub struct Verifying {
+    pub id: VerifyingId,
+    pub merchant_id: MerchantId,
+    pub listener_id: ListenerId,
+    pub received_at: Timestamp,
+    pub reference: String,
+    pub peer: String,
+    pub head: String,
+    pub body: Bytes,
+    /// How often the identical message had come again when it was taken.
+    pub repeats: u32,
+    /// How often the gateway was asked, with this time.
+    pub attempts: u32,
+}
+
+/// How messages of a listener wait for their gateway's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingLong {
+    pub listener_id: ListenerId,
+    pub count: u64,
+    /// When the oldest came.
+    pub since: Timestamp,
+    /// Why a question brought no answer.
+    pub note: String,
 }
 
 /// The two kinds of open deliveries, read apart from the table.
@@ -324,6 +366,15 @@ pub struct Original {
     pub body: Bytes,
     /// What is sent on in the 2Checkout form.
     pub leaves: Bytes,
+}
+
+/// A message that waits for its gateway's word, with the bytes received.
+#[derive(Debug, Clone)]
+pub struct StoredVerifying {
+    pub listener_id: ListenerId,
+    pub row: VerifyingRow,
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 /// A refused message with the bytes received.

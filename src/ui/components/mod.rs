@@ -23,5 +23,5 @@ pub use parts::{Address, Copy, Empty, Notice, Tone, WholeAddress, fact, wide};
 pub use personal::{Masked, MaskedNote, Reveal, Revealed};
 pub use standing::{HoldNote, PauseNote, WentNowhere};
 pub use states::{DeliveryBadge, OrderBadge, ShadowBadge, Summary, TestBadge};
-pub use text_area::{ReadArea, TextArea};
+pub use text_area::{LongText, ReadArea, TextArea};
 pub use time::{Ago, Moment, now, zone};

@@ -44,6 +44,25 @@ pub fn TextArea(
     }
 }
 
+/// A text area whose label and notes somebody else writes.
+#[component]
+pub fn LongText(
+    id: String,
+    name: String,
+    value: String,
+    focus: bool,
+    is_wrong: bool,
+    described: Option<String>,
+    placeholder: &'static str,
+) -> impl IntoView {
+    view! {
+        <textarea
+            id=id name=name rows="5" placeholder=placeholder autofocus=focus spellcheck="false" autocomplete="off"
+            aria-invalid=is_wrong.then_some("true") aria-describedby=described
+        >{escaped(&value)}</textarea>
+    }
+}
+
 /// A text to be read and copied: a click or a tab leads into it, and select-all selects it alone, without any script.
 #[component]
 pub fn ReadArea(label: &'static str, text: String, #[prop(default = 12)] rows: u32) -> impl IntoView {

@@ -10,7 +10,7 @@ use crate::{
         },
     },
     ui::components::{Ago, Icon, now},
-    words::{rich, t, tell, tn},
+    words::{reworded, rich, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -99,6 +99,20 @@ fn row(matter: &Matter, shows_merchant: bool) -> AnyView {
                 cure = tell(reason.cure())
             );
             ("alert", "warn", merchant, sentence.into_any(), address, t!("Show them"))
+        }
+        Matter::Unconfirmed { merchant, listener, label, count, since, note } => {
+            let filter =
+                InboundFilter { outcome: Some(Outcome::Verifying), listener: Some(*listener), ..InboundFilter::default() };
+            let address = format!("/m/{}/inbound{}", merchant.slug, filter.query());
+            let waiting = tn!("{count} message waits", "{count} messages wait", *count);
+            let sentence = rich!(
+                "{waiting} at {listener} for the gateway's word since {time}. Nothing of it is delivered before. {note}",
+                listener = view! { <strong>{label.clone()}</strong> },
+                time = view! { <Ago at=*since/> },
+                note = view! { <bdi>{reworded(note)}</bdi> };
+                waiting
+            );
+            ("clock", "warn", merchant, sentence.into_any(), address, t!("Show them"))
         }
         Matter::NoDefaultUrl { merchant, has_urls } => {
             let sentence = if *has_urls {

@@ -22,7 +22,7 @@ use crate::{
         islands::live::{Live, Subject},
         shell::{Frame, Section},
     },
-    words::{rich, t, tell, tn},
+    words::{reworded, rich, t, tell, tn},
 };
 use leptos::prelude::*;
 use std::time::Duration;
@@ -209,6 +209,32 @@ fn row(slug: &str, message: &InboundRow, listeners: &[ListenerChoice]) -> AnyVie
                             <span class="badges"><OrderBadge status=row.status vendor=row.vendor_status.clone()/><TestBadge test=row.test/></span>
                         </div>
                     </td>
+                    <td data-label=t!("Listener")>{listener}</td>
+                    <td data-label=t!("Came")><Ago at=row.received_at/></td>
+                </tr>
+            }
+            .into_any()
+        }
+        InboundMessage::Verifying(row) => {
+            let address = format!("/m/{slug}/verifying/{}", row.id);
+            let shown = if row.reference.is_empty() {
+                t!("A message").to_owned()
+            } else {
+                t!("Order {reference}", reference = row.reference)
+            };
+            let sentence = if row.note.is_empty() {
+                view! { <span>{t!("Kept and acknowledged; the gateway is asked whether it is true.")}</span> }.into_any()
+            } else {
+                view! { <span>{t!("Kept and acknowledged; the gateway gave no word yet.")}</span><span class="muted"><bdi>{reworded(&row.note)}</bdi></span> }.into_any()
+            };
+            let asked = (row.asked > 0).then(
+                || view! { <span class="cause">{tn!("asked {count} time", "asked {count} times", row.asked.into())}</span> },
+            );
+            view! {
+                <tr id=id>
+                    <td><div class="url-line"><a href=address><bdi>{shown}</bdi></a><span class="muted">{t!("from {peer}", peer = row.peer)}</span></div></td>
+                    <td data-label=t!("Outcome")><span class="badge calm"><Icon name="clock"/>{t!("Verifying")}</span>{asked}</td>
+                    <td data-label=t!("What it says")><div class="url-line">{sentence}</div></td>
                     <td data-label=t!("Listener")>{listener}</td>
                     <td data-label=t!("Came")><Ago at=row.received_at/></td>
                 </tr>

@@ -15,8 +15,8 @@ use crate::{
     rpc::listeners::{read_listener, read_listeners, read_new_listener},
     ui::{
         components::{
-            Address, Ago, AlgorithmChoice, Check, ConflictNote, Copy, Empty, FormNotes, Hidden, Icon, OrderBadge, TestBadge,
-            TextField, Version, fact, save_label,
+            Address, Ago, AlgorithmChoice, Check, ConflictNote, Copy, Empty, FormNotes, Hidden, Icon, LongText, OrderBadge,
+            TestBadge, TextField, Version, fact, save_label,
         },
         format::bytes,
         islands::live::{Live, Subject},
@@ -279,7 +279,20 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
     let kept = t!("Leave it empty to keep the one that is stored.");
     let secret_hint =
         if is_new { t!("{hint} It is kept encrypted and never shown.", hint = tell(&form.secret_hint)) } else { kept.to_owned() };
-    let options: Vec<_> = form.options.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let secret = form.has_secret.then(|| {
+        view! { <TextField flash=flash.clone() name="secret" label=tell(&form.secret_label).to_owned() kind="password" required=is_new autocomplete="new-password" hint=secret_hint/> }
+    });
+    let (access, options): (Vec<_>, Vec<_>) = form.options.into_iter().partition(|ask| ask.access);
+    let options: Vec<_> = options.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let is_access = |name: &str| access.iter().any(|ask| name == format!("options[{}]", ask.name));
+    let is_open = access.iter().any(|ask| ask.is_set) || flash.errors.iter().any(|error| is_access(&error.field));
+    let access: Vec<_> = access.into_iter().map(|ask| option_field(ask, &flash)).collect();
+    let access = view! {
+        <details class="advanced" open=is_open>
+            <summary>{t!("Who may post")}</summary>
+            <div class="stack">{access}</div>
+        </details>
+    };
     let algorithms = form.has_algorithms.then(|| {
         view! {
             <AlgorithmChoice
@@ -296,9 +309,10 @@ fn ListenerForm(slug: String, listener: Option<ListenerRow>, form: GatewayForm, 
             {form_key()}
             <Hidden name="gateway" value=form.gateway.name()/>
             <TextField flash=flash.clone() name="label" label=t!("Name") value=label hint=t!("Left empty, the gateway's name.")/>
-            <TextField flash=flash.clone() name="secret" label=tell(&form.secret_label).to_owned() kind="password" required=is_new autocomplete="new-password" hint=secret_hint/>
+            {secret}
             {options}
             {algorithms}
+            {access}
             <Check name="enabled" label=t!("Open") checked=enabled hint=t!("Switched off, it refuses everything, and the gateway tries again later.")/>
             <div class="actions"><button class="button primary">{save}</button></div>
         </form>
@@ -324,6 +338,16 @@ fn option_field(ask: GatewayAsk, flash: &Flash) -> AnyView {
         Some(error) => view! { <p class="error" id=note><Icon name="alert"/>{error}</p> }.into_any(),
         None => (!hint.is_empty()).then(|| view! { <p class="hint" id=note>{hint}</p> }).into_any(),
     };
+    if ask.long {
+        return view! {
+            <div class="field" class:wrong=is_wrong>
+                <label for=id.clone()>{tell(&ask.label).to_owned()}{optional}</label>
+                <LongText id name value focus is_wrong described placeholder="-----BEGIN CERTIFICATE-----"/>
+                {note}
+            </div>
+        }
+        .into_any();
+    }
     view! {
         <div class="field" class:wrong=is_wrong>
             <label for=id.clone()>{tell(&ask.label).to_owned()}{optional}</label>

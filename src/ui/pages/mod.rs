@@ -35,11 +35,13 @@ pub mod settings;
 pub mod settings_alerts;
 pub mod settings_content;
 pub mod settings_key;
+pub mod settings_mail;
 mod story;
 pub mod strays;
 pub mod test_order;
 pub mod time_zone;
 mod url_form;
+pub mod verifying;
 mod views;
 
 use super::shell::{Plain, SearchField};

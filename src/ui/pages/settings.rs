@@ -39,7 +39,7 @@ pub(super) fn Tabs(slug: String, #[prop(into)] current: &'static str) -> impl In
     view! {
         <nav class="tabs" aria-label=t!("IPN settings")>
             {tab("ipn", t!("Default IPN URL"))}{tab("urls", t!("Notification URLs"))}{tab("content", t!("What is sent"))}
-            {tab("key", t!("Secret key"))}{tab("alerts", t!("Alerts"))}
+            {tab("key", t!("Secret key"))}{tab("mail", t!("Customer mail"))}{tab("alerts", t!("Alerts"))}
         </nav>
     }
 }

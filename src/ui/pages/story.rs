@@ -5,6 +5,7 @@ use crate::{
     domain::{
         DeliveryState, OrderStatus, Timestamp,
         attempt::{Origin, Timings},
+        mail::MailState,
         pages::{
             orders::{AttemptRow, DeliveryView, NotificationView},
             story::{Entry, GAP, Happening, StoryPage as Story},
@@ -89,6 +90,18 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
             };
             ("bad", "shield", format!("refused-{id}"), body.into_any())
         }
+        Happening::Verifying { id, peer, asked } => {
+            let asked = match u64::from(*asked) {
+                0 => String::new(),
+                times => format!(" {}", tn!("It was asked {count} time so far.", "It was asked {count} times so far.", times)),
+            };
+            let body = view! {
+                <p class="event-title">{rich!("A message that names this order is {link}", link = view! { <a href=format!("/m/{slug}/verifying/{id}")>{t!("being verified")}</a> })}</p>
+                <p>{t!("It is acknowledged, and {gateway} is asked whether it is true. Until then it changes nothing.{asked}", gateway = story.gateway, asked)}</p>
+                <p class="muted">{t!("From {peer}. Nobody has proved yet that the gateway sent it.", peer)}</p>
+            };
+            ("calm", "clock", format!("verifying-{id}"), body.into_any())
+        }
         Happening::Received { notification, before, counted } => {
             let tone = if *counted { "calm" } else { "warn" };
             (tone, "inbox", format!("notification-{}", notification.id), received(story, notification, *before, *counted))
@@ -116,6 +129,21 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
         }
         Happening::UrlChanged { actor, action, url, detail } => {
             ("quiet", "gear", format!("change-{}", entry.place.id), changed(actor, action, url, detail))
+        }
+        Happening::Mailed { status, recipient, state, cause, note } => {
+            let (tone, icon, words) = match state {
+                MailState::Waiting => ("calm", "clock", t!("A mail to the customer waits")),
+                MailState::Sent => ("good", "send", t!("The customer was mailed")),
+                MailState::Failed => ("bad", "alert", t!("The customer was not mailed")),
+            };
+            let about = format!("{words}: {}", tell(status.label()));
+            let to = (!recipient.is_empty()).then(
+                || view! { <p class="muted">{rich!("To {recipient}", recipient = view! { <bdi>{recipient.clone()}</bdi> })}</p> },
+            );
+            let note = note.clone();
+            let why = cause.map(|cause| view! { <p>{tell(cause.label())}". "<bdi>{note}</bdi>" "{tell(cause.cure())}</p> });
+            let body = view! { <p class="event-title">{about}</p>{to}{why} };
+            (tone, icon, format!("mail-{}", entry.place.id), body.into_any())
         }
     };
     view! {

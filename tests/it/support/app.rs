@@ -17,6 +17,7 @@ use quittance::{
         app::App,
         clock::{Clock, ClockHand},
         dispatch::client::{Limits, Resolver},
+        mail::MailServer,
         service::{Services, listeners::ListenerForm, resend::ResendWish},
         settings::Settings,
         store::{Address, Listener, Merchant, UrlDraft},
@@ -40,6 +41,8 @@ pub struct Setup {
     pub clock: Clock,
     /// Networks that are open besides public ones.
     pub networks: Vec<&'static str>,
+    /// Proxies that are believed.
+    pub trusted_proxies: Vec<&'static str>,
     /// Names that can be looked up, unless there is a resolver.
     pub names: HashMap<String, Vec<IpAddr>>,
     pub resolver: Option<Resolver>,
@@ -50,6 +53,8 @@ pub struct Setup {
     pub database: Option<(Address, PathBuf)>,
     /// A folder with descriptions of further gateways.
     pub gateways: Option<PathBuf>,
+    /// A mail server.
+    pub mail: Option<MailServer>,
 }
 
 impl Default for Setup {
@@ -57,6 +62,7 @@ impl Default for Setup {
         Self {
             clock: Clock::system(),
             networks: vec!["127.0.0.0/8"],
+            trusted_proxies: Vec::new(),
             names: HashMap::new(),
             resolver: None,
             roots: Vec::new(),
@@ -64,6 +70,7 @@ impl Default for Setup {
             public_url: None,
             database: None,
             gateways: None,
+            mail: None,
         }
     }
 }
@@ -173,6 +180,33 @@ impl TestApp {
     }
 }
 
+/// Runs each test on a server over each engine; the test gets what to start it with.
+macro_rules! on_every_server {
+    ($($test:ident,)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test($crate::support::app::Setup::default()).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$test($crate::support::app::on_postgres(folder.path()).await).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_every_server;
+
+/// A server over a new database of PostgreSQL, whose key file lies in a folder.
+pub async fn on_postgres(folder: &std::path::Path) -> Setup {
+    let address = Address::parse(&super::postgres::address(&super::postgres::database().await)).unwrap();
+    Setup { database: Some((address, folder.join("quittance.key"))), ..Setup::default() }
+}
+
 async fn start(setup: &Setup, database: PathBuf) -> App {
     let (database, key_file) = match setup.database.clone() {
         Some((address, key_file)) => (address, Some(key_file)),
@@ -182,7 +216,9 @@ async fn start(setup: &Setup, database: PathBuf) -> App {
         database,
         key_file,
         networks: setup.networks.iter().map(|network| network.parse().unwrap()).collect(),
+        trusted_proxies: setup.trusted_proxies.iter().map(|network| network.parse().unwrap()).collect(),
         keep: Default::default(),
+        mail: setup.mail.clone(),
         gateways: setup.gateways.clone(),
         public_url: setup.public_url.map(|url| url.parse().unwrap()),
         clock: setup.clock.clone(),

@@ -1,11 +1,22 @@
 //! Whether a description makes sense, before a listener depends on it.
 
-use super::{ADDRESS, BodyForm, Clock, MODE, PREVIOUS_SECRET, Preset};
+use super::{ADDRESS, BodyForm, CONFIRM_AUTHORITY, CONFIRM_BASE, Clock, MODE, PREVIOUS_SECRET, Preset, confirm};
 use crate::domain::money::Currency;
+use crate::server::gateway::access;
 use jiff::tz::Offset;
 
 /// Names that every listener has.
-const TAKEN: [&str; 4] = ["secret", PREVIOUS_SECRET, ADDRESS, MODE];
+const TAKEN: [&str; 9] = [
+    "secret",
+    PREVIOUS_SECRET,
+    ADDRESS,
+    MODE,
+    CONFIRM_BASE,
+    CONFIRM_AUTHORITY,
+    access::ALLOW_FROM,
+    access::BASIC_USER,
+    access::BASIC_PASSWORD,
+];
 
 /// Everything that a file can have wrong without being unreadable.
 pub(super) fn check(preset: &Preset) -> Result<(), String> {
@@ -37,13 +48,14 @@ pub(super) fn check(preset: &Preset) -> Result<(), String> {
         return Ok(());
     }
     signatures(preset, known)?;
+    confirm::check(preset, known)?;
     order(preset)?;
     answers(preset)
 }
 
 fn signatures(preset: &Preset, known: impl Fn(&str) -> bool) -> Result<(), String> {
-    if preset.signatures.is_empty() {
-        return Err("signature: add a [[signature]]; messages that prove nothing cannot be taken".to_owned());
+    if preset.signatures.is_empty() && preset.confirm.is_none() {
+        return Err("signature: add a [[signature]] or a [confirm]; messages that prove nothing cannot be taken".to_owned());
     }
     for signature in &preset.signatures {
         if signature.method.is_empty() {
@@ -69,6 +81,9 @@ fn order(preset: &Preset) -> Result<(), String> {
     }
     if preset.statuses.is_empty() {
         return Err("status: add a [[status]] with the gateway's words".to_owned());
+    }
+    if preset.charset.is_some() && preset.body != BodyForm::Form {
+        return Err("charset: JSON is UTF-8; only forms name their character set".to_owned());
     }
     if preset.body == BodyForm::Form && (preset.items.is_some() || preset.inner.is_some()) {
         return Err("items, inner: forms have neither; set body = \"json\"".to_owned());

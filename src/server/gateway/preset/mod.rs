@@ -6,10 +6,12 @@
 //! that is true of one gateway only.
 
 mod check;
+mod confirm;
 mod order;
 mod verify;
 
 pub use check::offset;
+pub use confirm::{Asking, CONFIRM_AUTHORITY, CONFIRM_BASE, Confirm, Reply, Step, Word};
 pub use order::Reading;
 pub use verify::now_text;
 
@@ -23,7 +25,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IntoDeserializer as _, SeqAccess, Visitor},
 };
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, str::FromStr};
 
 /// A description of a gateway.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,6 +57,12 @@ pub struct Preset {
     pub options: Vec<Ask>,
     #[serde(default, rename = "signature")]
     pub signatures: Vec<Signature>,
+    /// The gateway is asked back before a message counts.
+    #[serde(default)]
+    pub confirm: Option<Confirm>,
+    /// The field of a form that names the character set of all others.
+    #[serde(default)]
+    pub charset: Option<Path>,
     /// Fields that must be what an option says.
     #[serde(default, rename = "check")]
     pub checks: Vec<Check>,
@@ -129,6 +137,9 @@ pub struct Ask {
     pub secret: bool,
     #[serde(default)]
     pub required: bool,
+    /// Of a secret: this gateway has none, and nobody is asked for it.
+    #[serde(default)]
+    pub unused: bool,
 }
 
 /// Where a text of a request stands.
@@ -216,29 +227,29 @@ const fn equals_sign() -> char {
     '='
 }
 
-/// One method or a list of them; what is wrong is told of the word itself.
-fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Method>, D::Error> {
-    struct Methods;
-    impl<'de> Visitor<'de> for Methods {
-        type Value = Vec<Method>;
+/// One thing or a list of them; what is wrong is told of the word itself.
+fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Several<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Several<T> {
+        type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a method such as hmac-sha256, or a list of them")
+            f.write_str("a word such as hmac-sha256, or a list of them")
         }
 
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<Method>, E> {
-            Method::deserialize(text.into_deserializer()).map(|method| vec![method])
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+            T::deserialize(text.into_deserializer()).map(|one| vec![one])
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Method>, A::Error> {
-            let mut methods = Vec::new();
-            while let Some(method) = items.next_element()? {
-                methods.push(method);
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut several = Vec::new();
+            while let Some(one) = items.next_element()? {
+                several.push(one);
             }
-            Ok(methods)
+            Ok(several)
         }
     }
-    deserializer.deserialize_any(Methods)
+    deserializer.deserialize_any(Several(PhantomData))
 }
 
 /// A field that must be what an option of the listener says, where that is set.
@@ -270,8 +281,10 @@ pub struct Order {
     pub at: Option<At>,
     /// Such as `livemode=false`; one of them suffices.
     pub test: Vec<Condition>,
-    /// What makes a message unique; what comes again with the same is a repeat.
-    pub message: Option<Template>,
+    /// What makes a message unique; what comes again with the same is a repeat. Of several the first whose leading field is
+    /// there counts; where none is, the bytes tell.
+    #[serde(deserialize_with = "one_or_more")]
+    pub message: Vec<Template>,
 }
 
 /// Where an amount stands.
@@ -449,6 +462,8 @@ pub struct Guide {
 pub struct Sample {
     /// JSON, or for a form one `name=value` a line.
     pub body: String,
+    /// What the gateway answers when it is asked back, where messages are read from that.
+    pub answer: String,
     pub headers: BTreeMap<String, String>,
     /// The currency of a message where nobody says another.
     pub currency: String,
@@ -463,6 +478,8 @@ pub struct Case {
     /// Instead of the sample's own.
     #[serde(default)]
     pub body: Option<String>,
+    #[serde(default)]
+    pub answer: Option<String>,
     /// What else is replaced.
     #[serde(flatten)]
     pub values: BTreeMap<String, String>,
@@ -480,6 +497,9 @@ impl Preset {
     pub fn methods(&self) -> String {
         let mut names: Vec<_> = self.signatures.iter().flat_map(|one| &one.method).map(|method| method.label()).collect();
         names.dedup();
+        if self.confirm.is_some() {
+            names.push("asking the gateway back");
+        }
         names.join(", ")
     }
 

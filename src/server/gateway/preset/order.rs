@@ -52,7 +52,9 @@ impl Preset {
         let size = |money: Money| money.minor.saturating_abs();
         let part = given_back.map(|money| Refund::Part(size(money)));
         let refund = read(&order.refunded).map(|money| Refund::Total(size(money))).or(part);
-        let message_id = order.message.as_ref().map(|template| reference(&template.text(source))).unwrap_or_default();
+        // Without the number that it begins with it would be the same for many messages; then the bytes tell.
+        let numbered = order.message.iter().find(|template| template.is_led(source));
+        let message_id = numbered.map(|template| reference(&template.text(source))).unwrap_or_default();
         let customer = order.customer.as_ref().map(|template| shown(&template.text(source))).unwrap_or_default();
         Some(Reading {
             product: shown(&first(&order.product)).into(),
@@ -141,8 +143,25 @@ fn moment(text: &str, form: &Clock, told_offset: Option<&str>) -> Option<Timesta
                 Err(_) => parser.parse_datetime(text).ok().and_then(civil),
             }
         }
-        Clock::Civil(form) => DateTime::strptime(form, text).ok().and_then(civil),
+        Clock::Civil(form) => match form.strip_suffix(" %Z") {
+            Some(form) => {
+                let (text, zone) = text.rsplit_once(' ')?;
+                let moment = DateTime::strptime(form, text).ok()?.to_zoned(TimeZone::fixed(abbreviated(zone)?)).ok()?;
+                Some(Timestamp(moment.timestamp().as_microsecond()))
+            }
+            None => DateTime::strptime(form, text).ok().and_then(civil),
+        },
     }
+}
+
+/// The offset of a zone's abbreviation, as far as gateways use them: PayPal writes its own time, with or without summer time.
+fn abbreviated(zone: &str) -> Option<Offset> {
+    Some(match zone {
+        "UTC" | "GMT" => Offset::UTC,
+        "PST" => Offset::constant(-8),
+        "PDT" => Offset::constant(-7),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -180,6 +199,10 @@ mod tests {
         assert_eq!(at("2023-11-14T22:13:20.5", Clock::Iso, None), Some(1_700_000_000_500_000));
         let civil = || Clock::Civil("%Y%m%d%H%M%S".to_owned());
         assert_eq!(at("20231115051320", civil(), Some("+07:00")), Some(1_700_000_000_000_000));
+        let zoned = || Clock::Civil("%H:%M:%S %b %d, %Y %Z".to_owned());
+        assert_eq!(at("14:13:20 Nov 14, 2023 PST", zoned(), None), Some(1_700_000_000_000_000));
+        assert_eq!(at("15:13:20 Nov 14, 2023 PDT", zoned(), None), Some(1_700_000_000_000_000));
+        assert_eq!(at("14:13:20 Nov 14, 2023 XYZ", zoned(), None), None);
         for wrong in ["", "yesterday", "99999999999999999999", "20231315051320"] {
             assert_eq!(
                 at(wrong, Clock::Unix, None).or(at(wrong, Clock::Iso, None)).or(at(wrong, civil(), None)),

@@ -32,7 +32,7 @@ pub(super) struct Table {
 use Kind::{Bytes, Flag, Integer, Node, Page, Rank, Sealed, Text};
 
 /// Everything that is copied row by row.
-pub(super) const TABLES: [Table; 23] = [
+pub(super) const TABLES: [Table; 25] = [
     Table {
         name: "merchant",
         target: "merchant",
@@ -48,6 +48,7 @@ pub(super) const TABLES: [Table; 23] = [
             ("tags", Text),
             ("alert_url", Text),
             ("alert_after", Integer),
+            ("mail", Text),
             ("time_zone", Text),
             ("created_at", Integer),
             ("updated_at", Integer),
@@ -359,6 +360,28 @@ pub(super) const TABLES: [Table; 23] = [
         columns: &[("url_id", Integer), ("url", Text), ("ends_at", Integer), ("seen_at", Integer)],
     },
     Table {
+        name: "verifying",
+        target: "verifying",
+        columns: &[
+            ("id", Integer),
+            ("merchant_id", Integer),
+            ("listener_id", Integer),
+            ("received_at", Integer),
+            ("digest", Bytes),
+            ("reference", Text),
+            ("peer", Text),
+            ("size", Integer),
+            ("bytes", Bytes),
+            ("repeats", Integer),
+            ("attempts", Integer),
+            ("asked_at", Integer),
+            ("due_at", Integer),
+            ("taken_until", Integer),
+            ("taken_by", Integer),
+            ("note", Text),
+        ],
+    },
+    Table {
         name: "refusal",
         target: "refusal",
         columns: &[
@@ -373,6 +396,29 @@ pub(super) const TABLES: [Table; 23] = [
             ("bytes", Bytes),
             ("suppressed", Integer),
             ("reference", Text),
+        ],
+    },
+    Table {
+        name: "mail",
+        target: "mail",
+        columns: &[
+            ("id", Integer),
+            ("merchant_id", Integer),
+            ("order_id", Integer),
+            ("notification_id", Integer),
+            ("status", Text),
+            ("recipient", Text),
+            ("sender", Text),
+            ("sender_name", Text),
+            ("subject", Text),
+            ("text", Text),
+            ("state", Integer),
+            ("attempts", Integer),
+            ("due_at", Integer),
+            ("created_at", Integer),
+            ("finished_at", Integer),
+            ("cause", Text),
+            ("note", Text),
         ],
     },
     Table { name: "journal_stuck", target: "journal_stuck", columns: &[("id", Integer), ("events", Bytes), ("segments", Bytes)] },

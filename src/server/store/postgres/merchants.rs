@@ -5,6 +5,7 @@ use crate::domain::{
     Tags, Timestamp, Triggers,
     audit::Differences,
     id::{MerchantId, UrlId},
+    mail::MailSettings,
 };
 use crate::server::store::{Actor, Alerts, StoreError, acts::Changed, differences, places, vault::Secret};
 use sqlx::PgConnection;
@@ -160,6 +161,34 @@ impl Core {
         let fields = differences::of_alerts(before, version, alerts.as_ref());
         let change = Some(Changed { id: merchant_id.0, version, fields });
         let (action, detail) = ("merchant.alerts", places::alerts(alerts.as_ref()));
+        let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail, change };
+        self.audit(&mut tx, entry).await?;
+        self.commit_settings(tx).await
+    }
+
+    pub(in crate::server::store) async fn set_mail(
+        &self,
+        merchant_id: MerchantId,
+        mail: MailSettings,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        let kept = serde_json::to_string(&mail).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let mut tx = self.pool.begin().await?;
+        check_seen(&mut tx, merchant_id, &actor).await?;
+        let changed: Option<(String, i64)> = sqlx::query_as(
+            "UPDATE merchant SET mail = $1, updated_at = $2, version = version + 1 WHERE id = $3 RETURNING name, version",
+        )
+        .bind(text(&kept))
+        .bind(self.clock.now().0)
+        .bind(merchant_id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;
+        let directory = self.directory.borrow().clone();
+        let before = directory.merchant(merchant_id).map(|merchant| &**merchant);
+        let fields = differences::of_mail(before, version, &mail);
+        let change = Some(Changed { id: merchant_id.0, version, fields });
+        let (action, detail) = ("merchant.mail", places::mail_detail(&mail));
         let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail, change };
         self.audit(&mut tx, entry).await?;
         self.commit_settings(tx).await

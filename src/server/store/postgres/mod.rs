@@ -28,6 +28,7 @@ mod jobs;
 mod keeper;
 mod leases;
 mod line;
+mod mail;
 mod merchants;
 mod nodelay;
 mod nodes;
@@ -48,6 +49,7 @@ mod story;
 mod sweeps;
 mod urls;
 mod verify;
+mod verifying;
 mod views;
 
 pub use connect::PgAddress;

@@ -1,12 +1,12 @@
 //! Whether the statements that must stay quick are planned with indexes. The statements are the ones that run.
 
-use super::{accept, activity, balance, connect::MIGRATOR, inbound, leases, orders, overview, queue, search, story};
+use super::{accept, activity, balance, connect::MIGRATOR, inbound, leases, mail, orders, overview, queue, search, story};
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// What is asked for, the statement, and how many parameters it has.
-const HOT: [(&str, &str, usize); 27] = [
+const HOT: [(&str, &str, usize); 30] = [
     ("recognising a repeat", accept::LOOK_UP, 4),
     ("what URLs have outstanding", queue::LANES, 1),
     ("open deliveries of a URL", queue::LANE, 7),
@@ -29,6 +29,9 @@ const HOT: [(&str, &str, usize); 27] = [
     ("what came in", inbound::NEWEST, 7),
     ("searching what came in", inbound::BY_TEXT, 4),
     ("what was refused", inbound::NEWEST_REFUSED, 6),
+    ("whom to mail", mail::CANDIDATES, 4),
+    ("mails that are due", mail::DUE, 2),
+    ("mails that were given up", mail::FAILED, 3),
     ("what was refused lately", activity::REFUSED_LATELY, 3),
     ("listeners that never got anything", activity::SILENT, 1),
     ("searching everything", search::ORDERS, 6),

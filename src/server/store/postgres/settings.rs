@@ -29,7 +29,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     let mut merchants = Vec::new();
     let query = sqlx::query(
         "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone,
-             cancelled_before
+             cancelled_before, mail
          FROM merchant",
     );
     for row in query.fetch_all(&mut *tx).await? {
@@ -51,6 +51,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             // A zone that this machine does not know does not keep the server from starting.
             zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),
             cancelled_before: DeliveryId(row.try_get(12)?),
+            mail: places::mail_of(id, row.try_get(13)?)?,
         });
     }
     let mut listeners = Vec::new();

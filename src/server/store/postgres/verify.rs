@@ -7,6 +7,7 @@ use crate::server::store::{
     exchanges::Exchanges,
     identity::{Proof, is_unaltered},
     pack::unpack,
+    verifying::is_unaltered as is_sound,
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
 
@@ -33,6 +34,7 @@ impl Core {
         }
         findings.push(digests(&mut tx).await?);
         findings.push(exchanges(&mut tx).await?);
+        findings.push(verifying(&mut tx).await?);
         findings.push(plans::check(&mut tx).await?);
         tx.commit().await?;
         let _ = conn.close().await;
@@ -266,6 +268,34 @@ async fn digests(conn: &mut PgConnection) -> Result<Finding, StoreError> {
     let detail =
         if wrong == 0 { format!("{checked} bodies hash right") } else { format!("{wrong} of {checked} bodies are altered") };
     Ok(Finding { check: "stored messages are unaltered", ok: wrong == 0, detail })
+}
+
+/// Messages that wait for their gateway's word: each has its listener, and its bytes are what came.
+async fn verifying(conn: &mut PgConnection) -> Result<Finding, StoreError> {
+    let (mut waiting, mut wrong, mut after) = (0u64, 0u64, 0i64);
+    loop {
+        let rows: Vec<(i64, Vec<u8>, Vec<u8>, bool)> = sqlx::query_as(
+            "SELECT id, digest, bytes, EXISTS (SELECT 1 FROM listener WHERE listener.id = verifying.listener_id
+                 AND listener.merchant_id = verifying.merchant_id)
+             FROM verifying WHERE id > $1 ORDER BY id LIMIT $2",
+        )
+        .bind(after)
+        .bind(200i64)
+        .fetch_all(&mut *conn)
+        .await?;
+        let Some((last, ..)) = rows.last() else { break };
+        after = *last;
+        for (_, digest, bytes, has_listener) in rows {
+            waiting += 1;
+            wrong += u64::from(!has_listener || !is_sound(&digest, &bytes));
+        }
+    }
+    let detail = match (waiting, wrong) {
+        (0, _) => "none waits".to_owned(),
+        (_, 0) => format!("{waiting} acknowledged and not confirmed yet"),
+        _ => format!("{wrong} of {waiting} are altered or belong to no listener"),
+    };
+    Ok(Finding { check: "messages that wait for their gateway's word are whole", ok: wrong == 0, detail })
 }
 
 /// The bytes of every attempt can be read: request and answer, each with its head.

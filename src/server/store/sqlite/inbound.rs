@@ -1,6 +1,11 @@
 //! Reading what came in at a merchant's listeners, accepted or refused.
 
-use super::{SqliteStore, journal::json, overview::refusal_row};
+use super::{
+    SqliteStore,
+    journal::json,
+    overview::refusal_row,
+    verifying::{NEWEST_VERIFYING, OLDEST_VERIFYING, verifying_row},
+};
 use crate::domain::{
     Algorithms, OrderStatus, Timestamp,
     id::{ListenerId, MerchantId, NotificationId, OrderId, RefusalId},
@@ -156,6 +161,14 @@ impl SqliteStore {
                 .await?;
             for row in &found {
                 rows.push(refused(row)?);
+            }
+        }
+        if filter.wants_verifying() {
+            let query = if direction == Direction::NewestFirst { NEWEST_VERIFYING } else { OLDEST_VERIFYING };
+            let query = sqlx::query(query).bind(merchant_id.0).bind(from).bind(until).bind(listener).bind(limit);
+            for row in &query.fetch_all(&mut *conn).await? {
+                let listener = Some(ListenerId(row.try_get(10)?));
+                rows.push(InboundRow { listener, message: InboundMessage::Verifying(verifying_row(row)?) });
             }
         }
         let found = put_together(rows, direction, most as usize, rest, filter);

@@ -1,10 +1,11 @@
 //! What belongs to a merchant as a whole: his key and its change, what leaves for his URLs, who is told of trouble.
 
-use super::{SqliteStore, settings::Audit};
+use super::{SqliteStore, journal::json, settings::Audit};
 use crate::domain::{
     Tags, Timestamp, Triggers,
     audit::Differences,
     id::{MerchantId, UrlId},
+    mail::MailSettings,
 };
 use crate::server::store::{Actor, Alerts, StoreError, acts::Changed, differences, places, vault::Secret};
 use sqlx::SqliteConnection;
@@ -189,6 +190,37 @@ impl SqliteStore {
                 let fields = differences::of_alerts(before, version, alerts.as_ref());
                 let change = Some(Changed { id: merchant_id.0, version, fields });
                 let (action, detail) = ("merchant.alerts", places::alerts(alerts.as_ref()));
+                let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail, change };
+                store.audit(conn, entry).await
+            })
+        })
+        .await
+    }
+
+    pub(in crate::server::store) async fn set_mail(
+        &self,
+        merchant_id: MerchantId,
+        mail: MailSettings,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.change_settings(move |conn| {
+            Box::pin(async move {
+                check_seen(conn, merchant_id, &actor).await?;
+                let changed: Option<(String, i64)> = sqlx::query_as(
+                    "UPDATE merchant SET mail = ?, updated_at = ?, version = version + 1 WHERE id = ? RETURNING name, version",
+                )
+                .bind(json(&mail)?)
+                .bind(store.0.clock.now().0)
+                .bind(merchant_id.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+                let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;
+                let settings = store.settings();
+                let before = settings.merchant(merchant_id).map(|merchant| &**merchant);
+                let fields = differences::of_mail(before, version, &mail);
+                let change = Some(Changed { id: merchant_id.0, version, fields });
+                let (action, detail) = ("merchant.mail", places::mail_detail(&mail));
                 let entry = Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail, change };
                 store.audit(conn, entry).await
             })

@@ -26,6 +26,7 @@ mod jobs;
 mod journal;
 mod journaler;
 mod ledger;
+mod mail;
 mod merchants;
 mod orders;
 mod overview;
@@ -43,6 +44,7 @@ mod standing;
 mod story;
 mod upkeep;
 mod verify;
+mod verifying;
 mod views;
 mod writer;
 
@@ -204,6 +206,8 @@ impl SqliteStore {
             lock: Mutex::new(lock.filter(|_| keeps_lock)),
         }));
         if serves {
+            // Whoever asked a gateway before has ended.
+            store.free_verifying().await?;
             tasks.push(tokio::spawn(upkeep::checkpoints(Arc::downgrade(&store.0))));
             tasks.push(tokio::spawn(upkeep::watch(Arc::downgrade(&store.0))));
         }

@@ -1,11 +1,11 @@
 //! Whether the statements that must stay quick are planned with their indexes. The statements are the ones that run.
 
-use super::{MIGRATOR, activity, balance, inbound, intake, orders, overview, queue, search, story, upkeep};
+use super::{MIGRATOR, activity, balance, inbound, intake, mail, orders, overview, queue, search, story, upkeep};
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 /// What is asked for, the statement, and every index that its plan must name.
-const HOT: [(&str, &str, &[&str]); 28] = [
+const HOT: [(&str, &str, &[&str]); 31] = [
     ("recognising a repeat", intake::SAME_MESSAGE, &["notification_once"]),
     ("finding the order of a message", intake::SAME_ORDER, &["orders_reference"]),
     ("what URLs have outstanding", queue::LANES, &["delivery_fresh", "delivery_again"]),
@@ -26,7 +26,14 @@ const HOT: [(&str, &str, &[&str]); 28] = [
     (
         "the story of an order",
         story::EVENTS,
-        &["notification_of_order", "delivery_of_notification", "refusal_of_order", "audit_of_urls"],
+        &[
+            "notification_of_order",
+            "delivery_of_notification",
+            "refusal_of_order",
+            "audit_of_urls",
+            "verifying_of_order",
+            "mail_of_order",
+        ],
     ),
     ("how messages stand at URLs", story::STANDINGS, &["notification_of_order", "delivery_of_notification"]),
     ("the attempts of a story", story::ATTEMPTS, &["sqlite_autoindex_attempt_1"]),
@@ -35,6 +42,9 @@ const HOT: [(&str, &str, &[&str]); 28] = [
     ("what came in", inbound::NEWEST, &["notification_newest"]),
     ("searching what came in", inbound::BY_TEXT, &["orders_reference", "orders_external", "notification_message"]),
     ("what was refused", inbound::NEWEST_REFUSED, &["refusal_of_merchant"]),
+    ("whom to mail", mail::CANDIDATES, &["notification_newest", "notification_of_order"]),
+    ("mails that are due", mail::DUE, &["mail_due"]),
+    ("mails that were given up", mail::FAILED, &["mail_failed"]),
     ("what was refused lately", activity::REFUSED_LATELY, &["refusal_of_listener"]),
     ("searching everything", search::ORDERS, &["orders_reference", "orders_external", "orders_email"]),
     ("searching messages", search::BY_MESSAGE, &["notification_message"]),

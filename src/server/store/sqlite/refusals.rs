@@ -23,7 +23,7 @@ impl SqliteStore {
     }
 }
 
-async fn write(conn: &mut SqliteConnection, id: RefusalId, new: &NewRefusal) -> Result<(), StoreError> {
+pub(super) async fn write(conn: &mut SqliteConnection, id: RefusalId, new: &NewRefusal) -> Result<(), StoreError> {
     let listener_id = new.listener_id.map(|id| id.0);
     sqlx::query(
         "INSERT INTO refusal (id, merchant_id, listener_id, at, reason, detail, peer, size, bytes, suppressed, reference)

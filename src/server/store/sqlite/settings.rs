@@ -28,7 +28,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
     let mut merchants = Vec::new();
     let query =
         "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone,
-             cancelled_before
+             cancelled_before, mail
          FROM merchant";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
@@ -49,6 +49,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             // A zone that this machine does not know does not keep the server from starting.
             zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),
             cancelled_before: DeliveryId(row.try_get(12)?),
+            mail: places::mail_of(id, row.try_get(13)?)?,
         });
     }
     let mut listeners = Vec::new();

@@ -34,6 +34,10 @@ pub(super) const EVENTS: &str = "SELECT at, kind, id, number, a, b, c, d FROM (
              WHERE notification.order_id = ?1 AND state IN (5, 6) AND finished_at IS NOT NULL AND (origin <> 2 OR attempts = 0)
          UNION ALL SELECT at, 0, id, 0, reason, detail, peer, ''
              FROM refusal WHERE merchant_id = ?2 AND reference = ?9 AND reference <> ''
+         UNION ALL SELECT received_at, 7, id, 0, peer, CAST(attempts AS TEXT), '', ''
+             FROM verifying WHERE merchant_id = ?2 AND reference = ?9 AND reference <> ''
+         UNION ALL SELECT created_at, 8, id, 0, CAST(state AS TEXT), status, recipient, coalesce(cause, '') || ' ' || note
+             FROM mail WHERE order_id = ?1
          UNION ALL SELECT at, 6, id, 0, actor, action, subject, detail
              FROM audit WHERE merchant_id = ?2 AND action IN ('url.change', 'url.hold', 'url.release', 'url.remove')
                  AND id >= ?10 AND at >= ?11 AND at <= ?12 + (
