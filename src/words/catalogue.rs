@@ -1,4 +1,4 @@
-//! The catalogues: `locales/*.po`, part of the program, read once.
+//! The catalogues: `locales/*.po` beside this file, part of the program, read once.
 
 use super::{Language, Piece, STORED, fill, fill::gaps, pieces};
 use std::{
@@ -12,7 +12,7 @@ use std::{
 /// Keys with what is said instead: one text, or one for each form of the plural.
 type Catalogue = HashMap<&'static str, Vec<&'static str>>;
 
-static VIETNAMESE: LazyLock<Catalogue> = LazyLock::new(|| read(include_str!("../../locales/vi.po")));
+static VIETNAMESE: LazyLock<Catalogue> = LazyLock::new(|| read(include_str!("locales/vi.po")));
 static MARKED: LazyLock<Catalogue> = LazyLock::new(marked);
 static MARKED_ALLOWED: AtomicBool = AtomicBool::new(false);
 
@@ -32,7 +32,7 @@ fn read(file: &str) -> Catalogue {
 
 /// Every English text of the catalogue between marks.
 fn marked() -> Catalogue {
-    let Ok(catalogue) = polib::po_file::parse_from_reader(include_str!("../../locales/vi.po").as_bytes()) else {
+    let Ok(catalogue) = polib::po_file::parse_from_reader(include_str!("locales/vi.po").as_bytes()) else {
         return Catalogue::new();
     };
     let mark = |text: &str| &*format!("⟦{text}⟧").leak();

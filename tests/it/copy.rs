@@ -21,8 +21,8 @@ use quittance::{
     },
     server::store::{
         self, Address, AttemptRecord, BulkOrder, Copied, CopyError, CopySettings, Feed, Job, Link, NewBulk, NewMail, NewRefusal,
-        NewResend, NewUser, NewView, Next, OpenAs, OwnHeader, Secret, SessionRecord, Store, StoreError, StoreSettings, UrlDraft,
-        known_columns,
+        NewResend, NewUser, NewVerifying, NewView, Next, OpenAs, OwnHeader, Secret, SessionRecord, Store, StoreError,
+        StoreSettings, UrlDraft, known_columns,
     },
 };
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -213,6 +213,18 @@ impl Full {
             cause: Some(MailCause::BadAddress),
         };
         assert_eq!(store.add_mails(vec![mail]).await.unwrap(), 1);
+        let waits = NewVerifying {
+            merchant_id: self.merchant,
+            listener_id: self.listener,
+            received_at: START,
+            reference: "9001".to_owned(),
+            peer: "203.0.113.7".to_owned(),
+            head: "POST /ipn HTTP/1.1\r\n".to_owned(),
+            body: "txn_id=9001".into(),
+        };
+        assert!(!store.add_verifying(waits).await.unwrap(), "it had not come before");
+        let taken = store.take_verifying(START.plus(MINUTE), Vec::new(), 1, 1).await.unwrap().remove(0);
+        store.postpone_verifying(taken.id, START.plus(MINUTE), "no word yet".to_owned()).await.unwrap();
         let invited =
             NewUser { email: "i@example.com".to_owned(), password_hash: String::new(), role: Role::Support, merchants: vec![] };
         let link = Link { token_hash: [8; 32], expires_at: START.plus(MINUTE) };
@@ -283,8 +295,9 @@ async fn shown(store: &Store, full: &Full) -> String {
     let (merchants, urls) = (settings.merchants(), settings.urls_of(full.merchant));
     let token = store.setup_token().await.unwrap();
     let mails = store.failed_mails(full.merchant, None, 9).await.unwrap();
+    let waiting = store.waiting_long(&[full.merchant], START.plus(MINUTE * 60)).await.unwrap();
     text.push_str(&format!(
-        "{mails:#?}\n{received:#?}\n{refused:#?}\n{counts:#?}\n{states:#?}\n{people:#?}\n{merchants:#?}\n{urls:#?}\n{token:?}"
+        "{mails:#?}\n{waiting:#?}\n{received:#?}\n{refused:#?}\n{counts:#?}\n{states:#?}\n{people:#?}\n{merchants:#?}\n{urls:#?}\n{token:?}"
     ));
     text.replace("\\0", "\u{fffd}").replace('\0', "\u{fffd}")
 }

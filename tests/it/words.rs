@@ -212,7 +212,7 @@ fn the_catalogue_says_everything_and_nothing_else() {
     wanted.entry(AppError::Invalid(Vec::new()).to_string()).or_default();
     wanted.entry("Somebody else has changed this meanwhile. Nothing was saved.".to_owned()).or_default();
 
-    let catalogue = polib::po_file::parse(&root("locales/vi.po")).unwrap();
+    let catalogue = polib::po_file::parse(&root("src/words/locales/vi.po")).unwrap();
     let mut wrong = Vec::new();
     let mut known = BTreeSet::new();
     for message in catalogue.messages() {
@@ -240,7 +240,7 @@ fn the_catalogue_says_everything_and_nothing_else() {
     wrong.extend(wanted.keys().filter(|key| !known.contains(*key)).map(|key| format!("missing: {key:?}")));
     assert!(
         wrong.is_empty(),
-        "locales/vi.po and the source differ; docs/TRANSLATING.md says how to go on:\n{}",
+        "src/words/locales/vi.po and the source differ; docs/TRANSLATING.md says how to go on:\n{}",
         wrong.join("\n")
     );
 }

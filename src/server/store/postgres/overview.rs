@@ -85,32 +85,29 @@ impl Core {
         since: Timestamp,
     ) -> Result<Counts, StoreError> {
         let ids: Vec<i64> = merchants.iter().map(|id| id.0).collect();
-        let today = sqlx::query(
-            "SELECT sum(notifications)::bigint, sum(repeats)::bigint, sum(refused)::bigint, sum(confirmed)::bigint,
-                 sum(expired)::bigint
-             FROM tally WHERE merchant_id = ANY($1) AND hour >= $2",
+        // Of the day, and of this moment.
+        let row = sqlx::query(
+            "SELECT * FROM
+                 (SELECT sum(notifications)::bigint, sum(repeats)::bigint, sum(refused)::bigint, sum(confirmed)::bigint,
+                      sum(expired)::bigint
+                  FROM tally WHERE merchant_id = ANY($1) AND hour >= $2) AS today,
+                 (SELECT sum(queued)::bigint, sum(retrying)::bigint, sum(url_books.held)::bigint FROM url_books
+                  JOIN notification_url ON notification_url.id = url_id
+                  WHERE NOT shadow AND merchant_id = ANY($1)) AS now",
         )
         .bind(&ids)
         .bind(since.hour())
         .fetch_one(&self.pool)
         .await?;
-        let now = sqlx::query(
-            "SELECT sum(queued)::bigint, sum(retrying)::bigint, sum(url_books.held)::bigint FROM url_books
-             JOIN notification_url ON notification_url.id = url_id
-             WHERE NOT shadow AND merchant_id = ANY($1)",
-        )
-        .bind(&ids)
-        .fetch_one(&self.pool)
-        .await?;
         Ok(Counts {
-            accepted: count(&today, 0)?,
-            repeats: count(&today, 1)?,
-            refused: count(&today, 2)?,
-            confirmed: count(&today, 3)?,
-            expired: count(&today, 4)?,
-            queued: count(&now, 0)?,
-            retrying: count(&now, 1)?,
-            held: count(&now, 2)?,
+            accepted: count(&row, 0)?,
+            repeats: count(&row, 1)?,
+            refused: count(&row, 2)?,
+            confirmed: count(&row, 3)?,
+            expired: count(&row, 4)?,
+            queued: count(&row, 5)?,
+            retrying: count(&row, 6)?,
+            held: count(&row, 7)?,
         })
     }
 

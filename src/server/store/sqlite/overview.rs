@@ -75,31 +75,28 @@ impl SqliteStore {
         since: Timestamp,
     ) -> Result<Counts, StoreError> {
         let ids = json(&merchants.iter().map(|id| id.0).collect::<Vec<_>>())?;
-        let today = sqlx::query(
-            "SELECT sum(notifications), sum(repeats), sum(refused), sum(confirmed), sum(expired) FROM tally
-             WHERE merchant_id IN (SELECT value FROM json_each(?)) AND hour >= ?",
+        // Of the day, and of this moment.
+        let row = sqlx::query(
+            "SELECT * FROM
+                 (SELECT sum(notifications), sum(repeats), sum(refused), sum(confirmed), sum(expired) FROM tally
+                  WHERE merchant_id IN (SELECT value FROM json_each(?1)) AND hour >= ?2),
+                 (SELECT sum(queued), sum(retrying), sum(url_books.held) FROM url_books
+                  JOIN notification_url ON notification_url.id = url_id
+                  WHERE shadow = 0 AND merchant_id IN (SELECT value FROM json_each(?1)))",
         )
         .bind(&ids)
         .bind(since.hour())
         .fetch_one(&self.0.readers)
         .await?;
-        let now = sqlx::query(
-            "SELECT sum(queued), sum(retrying), sum(url_books.held) FROM url_books
-             JOIN notification_url ON notification_url.id = url_id
-             WHERE shadow = 0 AND merchant_id IN (SELECT value FROM json_each(?))",
-        )
-        .bind(&ids)
-        .fetch_one(&self.0.readers)
-        .await?;
         Ok(Counts {
-            accepted: count(&today, 0)?,
-            repeats: count(&today, 1)?,
-            refused: count(&today, 2)?,
-            confirmed: count(&today, 3)?,
-            expired: count(&today, 4)?,
-            queued: count(&now, 0)?,
-            retrying: count(&now, 1)?,
-            held: count(&now, 2)?,
+            accepted: count(&row, 0)?,
+            repeats: count(&row, 1)?,
+            refused: count(&row, 2)?,
+            confirmed: count(&row, 3)?,
+            expired: count(&row, 4)?,
+            queued: count(&row, 5)?,
+            retrying: count(&row, 6)?,
+            held: count(&row, 7)?,
         })
     }
 
