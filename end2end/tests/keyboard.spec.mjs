@@ -17,11 +17,11 @@ test("the tab key walks a form from top to bottom", async ({ page, open }) => {
     await open("/m/demo-shop/settings/urls/new");
     const order = [];
     await page.getByLabel("Name").focus();
-    for (let step = 0; step < 10; step++) {
+    for (let step = 0; step < 11; step++) {
         order.push(await page.evaluate(() => document.activeElement.name || document.activeElement.textContent));
         await page.keyboard.press("Tab");
     }
-    expect(order).toEqual(["label", "url", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "Advanced", "Check and save"]);
+    expect(order).toEqual(["label", "url", "format", "md5", "sha2", "sha3", "concurrent", "order_in_order", "held", "Advanced", "Check and save"]);
 });
 
 test("a dialog takes the focus, Escape closes it and gives the focus back", async ({ page, open }) => {

@@ -13,7 +13,7 @@ test("a listener is made, its address copied, and a gateway posts to it", async 
     await page.getByRole("button", { name: "Look for it" }).click();
     await page.getByRole("link", { name: "2Checkout (Avangate)" }).click();
     await sound();
-    await page.getByLabel("Name").fill("Second account");
+    await page.getByRole("textbox", { name: /^Name/ }).fill("Second account");
     await page.getByLabel("Secret key").fill("another key");
     await page.getByRole("button", { name: "Create listener" }).click();
     await expect(page.getByText("Created. What to enter where")).toBeVisible();

@@ -106,11 +106,11 @@ test("who is second to save is told, and nothing typed is lost", async ({ page, 
     const headers = { cookie: `${name}=${value}`, accept: "application/json", "content-type": "application/x-www-form-urlencoded" };
     const answer = await fetch(`${server.url}/rpc/listeners/save`, { method: "POST", headers, body: new URLSearchParams(form) });
     expect(answer.status).toBe(200);
-    await page.getByLabel("Name").fill("Mine");
+    await page.getByRole("textbox", { name: /^Name/ }).fill("Mine");
     await page.getByRole("button", { name: "Save" }).click();
     await expect(page.getByText("Not saved: somebody else has changed this meanwhile")).toBeVisible();
     await expect(page.getByText("merchant@example.com")).toBeVisible();
-    await expect(page.getByLabel("Name")).toHaveValue("Mine");
+    await expect(page.getByRole("textbox", { name: /^Name/ })).toHaveValue("Mine");
     await sound();
     await page.getByRole("button", { name: "Save mine over it" }).click();
     await expect(page.getByRole("heading", { name: "Mine" })).toBeVisible();

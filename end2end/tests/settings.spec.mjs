@@ -20,7 +20,7 @@ test("the default IPN URL is checked and saved", async ({ page, open, sound, sho
     const row = page.getByRole("row").filter({ hasText: shop.url() });
     await expect(row).toContainText("default");
     await expect(row).toContainText("MD5, SHA3");
-    await expect(row).toContainText("answered 200");
+    await expect(row).toContainText("Check: answered");
     await sound();
 });
 

@@ -74,7 +74,7 @@ fn not_set_up(mail: &Mail) -> impl IntoView + use<> {
                 <p>{rich!(
                     "What is switched on here waits for it. The operator starts the server with {smtp} and {from}.",
                     smtp = view! { <span class="code">"--smtp-url smtp://user:password@host:587"</span> },
-                    from = view! { <span class="code">"--mail-from"</span> }
+                    from = view! { <span class="code nowrap">"--mail-from"</span> }
                 )}</p>
             </Notice>
         }
@@ -189,7 +189,7 @@ fn template_form(slug: &str, mail: &Mail, flash: Flash, enabled: Option<bool>) -
                 />
                 <div class="actions">
                     <button class="button primary">{save}</button>
-                    <button class="button" formaction=page><Icon name="debug"/>{t!("Preview")}</button>
+                    <button class="button" formaction=page>{t!("Preview")}</button>
                 </div>
             </form>
             {test}
