@@ -82,8 +82,8 @@ fn card(value: &str) -> String {
 /// `203.•.•.•`, `2001:••`
 fn address(value: &str) -> String {
     match (value.split_once('.'), value.split_once(':')) {
-        (Some((first, _)), None) if first.parse::<u8>().is_ok() => format!("{first}.•.•.•"),
-        (None, Some((first, _))) if !first.is_empty() && first.len() <= 4 => format!("{first}:{DOTS}"),
+        (Some((first, rest)), None) if first.parse::<u8>().is_ok() && !rest.is_empty() => format!("{first}.•.•.•"),
+        (None, Some((first, rest))) if u16::from_str_radix(first, 16).is_ok() && !rest.is_empty() => format!("{first}:{DOTS}"),
         _ => DOTS.to_owned(),
     }
 }
@@ -113,6 +113,9 @@ mod tests {
             (Kind::Ip, "2001:db8::7", "2001:••"),
             (Kind::Ip, "::1", "••"),
             (Kind::Ip, "nonsense", "••"),
+            (Kind::Ip, "ab:", "••"),
+            (Kind::Ip, "x:y", "••"),
+            (Kind::Ip, "203.", "••"),
             (Kind::Name, "  ", ""),
         ] {
             assert_eq!(masked(kind, value), shown, "{kind:?} {value:?}");
