@@ -174,7 +174,7 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
         let id = preset.signatures.iter().find_map(|signature| signature.id_of(request)).unwrap_or_default();
         let source = Source {
             scope,
-            body: request.body,
+            body: parsed.raw,
             timestamp: &[],
             id,
             secret: &[],
@@ -202,7 +202,7 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
             reading.facts.test |= preset.order.test.is_empty() && preset.asks_sandbox(credentials.options);
             preset.fits_mode(&reading.facts, credentials)?;
             if is_several && reading.facts.message_id.is_empty() {
-                reading.facts.message_id = place_id(request.body, number);
+                reading.facts.message_id = place_id(parsed.raw, number);
             }
             let outgoing = translate::translate(preset, &reading, request.now).into();
             events.push(Event { facts: reading.facts, outgoing: Some(outgoing) });

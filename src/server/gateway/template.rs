@@ -11,7 +11,7 @@ use super::{
 use crate::domain::GatewayOptions;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 /// A text with places in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -323,41 +323,62 @@ enum PairEncoding {
     Rfc3986,
 }
 
+/// One of them.
+struct Pair<'p> {
+    /// Its decoded name.
+    called: Cow<'p, [u8]>,
+    /// The name as it is signed.
+    name: Cow<'p, [u8]>,
+    /// The value as it is signed.
+    value: Cow<'p, [u8]>,
+}
+
+impl<'p> Pair<'p> {
+    fn of(name: &'p [u8], value: Cow<'p, [u8]>) -> Self {
+        Self { called: Cow::Borrowed(name), name: Cow::Borrowed(name), value }
+    }
+}
+
 impl Pairs {
     fn is_wanted(&self, name: &str) -> bool {
         (self.only.is_empty() || self.only.iter().any(|only| name.starts_with(only.as_str())))
             && !self.without.iter().any(|without| name == without)
     }
 
-    /// Pairs sorted by name, those with the same name in received order.
+    /// Pairs sorted by name, those with the same name in received order. What a pair is called is its decoded name, whatever
+    /// it is written as: by that name its value is read, so by that name it must be chosen.
     fn write(&self, source: &Source<'_, '_>, out: &mut Vec<u8>) {
-        let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = match (source.scope.fields, self.encode) {
-            (Fields::Form(_), PairEncoding::Received) => {
+        let mut pairs: Vec<Pair<'_>> = match (source.scope.fields, self.encode) {
+            (Fields::Form(form), PairEncoding::Received) => {
                 let raw = source.raw.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-                let split = |pair: &[u8]| match pair.iter().position(|byte| *byte == b'=') {
-                    Some(at) => (pair[..at].to_vec(), pair[at + 1..].to_vec()),
-                    None => (pair.to_vec(), Vec::new()),
+                let split = |pair: &'_ [u8]| match pair.iter().position(|byte| *byte == b'=') {
+                    Some(at) => (Cow::Owned(pair[..at].to_vec()), Cow::Owned(pair[at + 1..].to_vec())),
+                    None => (Cow::Owned(pair.to_vec()), Cow::Owned(Vec::new())),
                 };
-                raw.map(split).collect()
+                let called = form.fields.iter().map(|field| Cow::Borrowed(&*field.name));
+                called.zip(raw.map(split)).map(|(called, (name, value))| Pair { called, name, value }).collect()
             }
-            (Fields::Form(form), _) => form.fields.iter().map(|field| (field.name.to_vec(), field.value.to_vec())).collect(),
+            (Fields::Form(form), _) => {
+                form.fields.iter().map(|field| Pair::of(&field.name, Cow::Borrowed(&*field.value))).collect()
+            }
             (Fields::Json { root, .. }, _) => {
                 let object = match &self.within {
                     Some(path) => source.scope.json(path),
                     None => Some(source.scope.item.unwrap_or(root)),
                 };
                 let Some(Json::Object(members)) = object else { return };
-                members.iter().map(|(name, value)| (name.as_bytes().to_vec(), plain(value))).collect()
+                members.iter().map(|(name, value)| Pair::of(name.as_bytes(), Cow::Owned(plain(value)))).collect()
             }
             (Fields::None, _) => return,
         };
-        pairs.retain(|(name, value)| self.is_wanted(&String::from_utf8_lossy(name)) && (self.keep_empty || !value.is_empty()));
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        pairs
+            .retain(|pair| self.is_wanted(&String::from_utf8_lossy(&pair.called)) && (self.keep_empty || !pair.value.is_empty()));
+        pairs.sort_by(|a, b| a.called.cmp(&b.called));
         let encoded = |text: &[u8], out: &mut Vec<u8>| match self.encode {
             PairEncoding::Rfc3986 => percent(text, out),
             PairEncoding::None | PairEncoding::Received => out.extend_from_slice(text),
         };
-        for (at, (name, value)) in pairs.iter().enumerate() {
+        for (at, Pair { name, value, .. }) in pairs.iter().enumerate() {
             if at > 0 {
                 out.extend_from_slice(self.joiner.as_bytes());
             }

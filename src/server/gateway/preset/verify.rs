@@ -157,7 +157,8 @@ impl Preset {
             let id = signature.id.as_ref().and_then(|origin| find(origin, scope, request)).unwrap_or_default();
             let source = Source {
                 scope,
-                body: request.body,
+                // Where the fields are read from: a GET may carry a signed body beside its query.
+                body: raw,
                 timestamp: time.as_deref().unwrap_or_default(),
                 id: &id,
                 secret: &[],

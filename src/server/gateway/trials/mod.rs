@@ -1,6 +1,7 @@
 //! Every gateway on trial: published signatures, its own samples, and what must not get through.
 
 mod confirm;
+mod forged;
 mod several;
 mod vectors;
 
