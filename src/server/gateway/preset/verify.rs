@@ -10,7 +10,7 @@ use crate::server::gateway::{
 };
 use crate::server::ipn::{Form, FormError};
 use encoding_rs::Encoding;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Most secrets or signatures that are tried with each other.
 const MAX_CANDIDATES: usize = 8;
@@ -48,6 +48,9 @@ impl Preset {
                     FormError::Empty => malformed("It is empty; a form was expected.".to_owned()),
                     FormError::TooManyFields => Refused::because(RefusalReason::TooManyFields),
                 })?;
+                if let Some(name) = twice(&form) {
+                    return Err(malformed(format!("{} comes twice.", String::from_utf8_lossy(name))));
+                }
                 Fields::Form(self.decoded(form))
             }
             BodyForm::Json => {
@@ -265,6 +268,14 @@ impl Signature {
 fn secrets<'a>(credentials: &Credentials<'a>) -> Vec<&'a [u8]> {
     let previous = credentials.options.get(PREVIOUS_SECRET).map(str::as_bytes);
     std::iter::once(credentials.secret).chain(previous).collect()
+}
+
+/// A field's name that comes twice: a signature may run over one of the two, and the other be read. Items of a list
+/// (`name[]`) share theirs, and nothing is ever read of them.
+fn twice<'f>(form: &'f Form<'_>) -> Option<&'f [u8]> {
+    let mut seen = HashSet::with_capacity(form.fields.len());
+    let mut names = form.fields.iter().map(|field| &*field.name).filter(|name| !name.ends_with(b"[]"));
+    names.find(|name| !seen.insert(*name))
 }
 
 fn find<'s>(origin: &Origin, scope: Scope<'s, '_>, request: &Request<'s>) -> Option<Cow<'s, [u8]>> {

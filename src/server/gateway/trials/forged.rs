@@ -9,6 +9,19 @@ fn vnpay(query: &str) -> Result<Verified, Refused> {
     attempt("vnpay", &Try { secret: "s", query, ..Try::default() })
 }
 
+/// Every spelling in which a name may come a second time.
+fn spellings(name: &str) -> [String; 4] {
+    let escaped = |letter: char| format!("%{:02x}", u32::from(letter));
+    let first = name.chars().next().unwrap();
+    let last = name.chars().last().unwrap();
+    [
+        name.to_owned(),
+        format!("{}{}", escaped(first), &name[1..]),
+        format!("{}{}", &name[..name.len() - 1], escaped(last)),
+        name.chars().map(escaped).collect(),
+    ]
+}
+
 #[test]
 fn a_name_spelt_otherwise_is_signed_like_any_other() {
     let hash = hex::encode(Mac::HmacSha512.sign(b"s", VNPAY.as_bytes()).unwrap());
@@ -20,6 +33,51 @@ fn a_name_spelt_otherwise_is_signed_like_any_other() {
     assert_eq!(vnpay(&format!("%76np_CardType=ATM&{genuine}")).unwrap_err().reason, RefusalReason::WrongSignature);
     // A proxy that writes a name of the gateway's otherwise changes what is signed, not what is read.
     assert!(vnpay(&genuine.replace("vnp_Amount", "%76np_Amount")).is_err());
+}
+
+#[test]
+fn a_field_that_comes_twice_is_refused() {
+    let refused = |name: &str, one: &Try<'_>| {
+        let refused = attempt(name, one).unwrap_err();
+        assert_eq!(refused.reason, RefusalReason::Malformed, "{name} {refused:?}");
+        assert!(refused.detail.contains("twice"), "{}", refused.detail);
+    };
+    let hash = hex::encode(Mac::HmacSha512.sign(b"s", VNPAY.as_bytes()).unwrap());
+    for name in ["vnp_TxnRef", "vnp_Amount", "vnp_ResponseCode", "vnp_SecureHash", "vnp_BankCode"] {
+        for (first, second) in
+            spellings(name).into_iter().flat_map(|one| [(one.clone(), name.to_owned()), (name.to_owned(), one)])
+        {
+            let query = format!("{first}=&{VNPAY}&vnp_BankCode=NCB&vnp_SecureHash={hash}&{second}=");
+            refused("vnpay", &Try { secret: "s", query: &query, ..Try::default() });
+        }
+    }
+    for (name, status, field) in [
+        ("onepay", OrderStatus::Paid, "vpc_MerchTxnRef"),
+        ("onepay", OrderStatus::Paid, "vpc_Amount"),
+        ("digistore24", OrderStatus::Paid, "order_id"),
+        ("digistore24", OrderStatus::Paid, "transaction_amount"),
+        ("skrill", OrderStatus::Paid, "transaction_id"),
+        ("yoomoney", OrderStatus::Paid, "label"),
+        ("webmoney", OrderStatus::Paid, "LMI_PAYMENT_NO"),
+        ("coinpayments", OrderStatus::Paid, "status"),
+        ("paypal", OrderStatus::Paid, "mc_gross"),
+    ] {
+        let preset = preset(name);
+        let (secret, options) = (simulate::trial_secret(&preset), simulate::trial_options(&preset));
+        let posted = simulate::sign(&preset, secret.as_bytes(), &options, &wish(&preset, status)).unwrap();
+        for spelt in spellings(field) {
+            for value in ["", "1"] {
+                let mut spoilt = posted.clone();
+                match spoilt.query.is_empty() {
+                    true => spoilt.body = [format!("{spelt}={value}&").as_bytes(), &posted.body].concat(),
+                    false => spoilt.query = format!("{spelt}={value}&{}", posted.query),
+                }
+                let refused = take(&preset, &secret, &options, &spoilt).unwrap_err();
+                let told = matches!(refused.reason, RefusalReason::Malformed | RefusalReason::WrongSignature);
+                assert!(told, "{name} {spelt}={value}: {refused:?}");
+            }
+        }
+    }
 }
 
 /// A file of an operator's with the pairs as received, its fields by POST or GET.
