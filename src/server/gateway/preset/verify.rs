@@ -4,6 +4,7 @@ use super::{ADDRESS, BodyForm, Confirm, List, MODE, Origin, PREVIOUS_SECRET, Pre
 use crate::domain::{RefusalReason, Timestamp, order::OrderFacts};
 use crate::server::gateway::{
     Credentials, Refused, Request,
+    crypto::Method,
     fields::{Fields, Scope},
     json::{Json, JsonError},
     template::Source,
@@ -200,6 +201,16 @@ impl Preset {
         })
     }
 
+    /// Whether a secret without a prefix is as long as a public key, of a gateway that takes either: used as a secret, the
+    /// sender's public key, which everybody may know, would let everybody sign.
+    pub fn is_ambiguous(&self, secret: &str) -> bool {
+        let takes_public = self.signatures.iter().any(|one| one.only_with.is_some() && one.method.contains(&Method::Ed25519));
+        let known = self.signatures.iter().map(|one| one.key_prefix.as_str()).filter(|prefix| !prefix.is_empty());
+        let is_named = known.into_iter().any(|prefix| secret.starts_with(prefix));
+        let is_long = self.signatures.iter().any(|one| one.key.read(secret.as_bytes()).is_ok_and(|key| key.len() == 32));
+        takes_public && !is_named && is_long
+    }
+
     /// Whether each message of a request is signed by itself.
     pub fn signs_each_item(&self) -> bool {
         self.signatures.iter().any(|signature| matches!(signature.from, Origin::Field(_)))
@@ -228,6 +239,9 @@ impl Preset {
         for check in &self.checks {
             let Some(expected) = credentials.options.get(&check.option) else { continue };
             let found = scope.text(&check.field).unwrap_or_default();
+            if check.where_told && found.trim().is_empty() {
+                continue;
+            }
             if !found.trim().eq_ignore_ascii_case(expected.trim()) {
                 let detail = format!("{} is not what this listener expects ({}).", check.field, check.option);
                 return Err(Refused { reason: RefusalReason::WrongMerchant, detail });
