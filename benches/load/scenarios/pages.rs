@@ -63,6 +63,7 @@ impl Reader {
     /// Reads a page to its end.
     async fn get(&mut self, path: &str) -> Duration {
         let request = self.request("GET", path).body(Full::default()).expect("a request");
+        self.sender.ready().await.expect("a connection");
         let begin = Instant::now();
         let reply = self.sender.send_request(request).await.expect("an answer");
         let status = reply.status();
@@ -172,6 +173,7 @@ pub async fn panels() {
         for round in 0..20 {
             let body = message::body(round);
             let request = reader.request("POST", &paths[0]).header("content-type", "application/x-www-form-urlencoded");
+            reader.sender.ready().await.expect("a connection");
             let reply = reader.sender.send_request(request.body(Full::from(body)).expect("a request")).await.expect("an answer");
             assert!(reply.status().is_success());
             let _ = reply.into_body().collect().await;
