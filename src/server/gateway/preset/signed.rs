@@ -60,10 +60,10 @@ fn reads(preset: &Preset) -> Vec<(&'static str, Read<'_>)> {
     ] {
         reads.extend(paths.iter().map(|path| (place, Read::Field(path))));
     }
-    for amount in &order.amount {
+    if let Some(amount) = &order.amount {
         reads.extend(amount.value.iter().chain(&amount.currency).map(|path| ("order.amount", Read::Field(path))));
     }
-    for at in &order.at {
+    if let Some(at) = &order.at {
         reads.extend(at.from.iter().map(|path| ("order.at", Read::Field(path))));
     }
     let templates = order.customer.iter().map(|template| ("order.customer", template));
