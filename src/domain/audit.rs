@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Every act that is written down: its code, and how it is called on the page. In the order in which a filter offers them.
-pub const ACTIONS: [(&str, &str); 37] = [
+pub const ACTIONS: [(&str, &str); 38] = [
     ("sign-in", "Signed in"),
     ("sign-in.refused", "Sign-ins refused"),
     ("sign-out.others", "Signed out elsewhere"),
@@ -24,6 +24,7 @@ pub const ACTIONS: [(&str, &str); 37] = [
     ("bulk.cancel", "Cancelled a bulk resend"),
     ("cancel.start", "Cancelled a list of deliveries"),
     ("cancel.stop", "Stopped cancelling a list of deliveries"),
+    ("list.export", "Exported a list"),
     ("merchant.add", "Added a merchant"),
     ("merchant.secret-key", "Changed the secret key"),
     ("merchant.old-key-end", "Ended the old secret key"),

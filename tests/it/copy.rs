@@ -141,6 +141,7 @@ impl Full {
             notification_ids: store.notifications_of(confirmed).await.unwrap().iter().map(|one| one.id).collect(),
             order_id: confirmed,
             url_ids: vec![self.url],
+            addresses: [(self.url, "https://old.example.com/ipn".to_owned())].into(),
             debug: false,
             actor: "support@example.com".into(),
             request_key: "once".to_owned(),

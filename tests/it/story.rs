@@ -22,13 +22,13 @@ use tokio::sync::Semaphore;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-async fn admin(app: &TestApp) -> Browser {
+pub async fn admin(app: &TestApp) -> Browser {
     app.user("admin@example.com", Role::Admin, &[]).await;
     Browser::signed_in(app.address, "admin@example.com").await
 }
 
 /// A page as people read it: its text without tags and comments, spaces run together.
-fn words(reply: &Reply) -> String {
+pub fn words(reply: &Reply) -> String {
     let html = reply.text();
     let body = html.split("<main").nth(1).unwrap_or(&html);
     let (mut text, mut in_tag) = (String::new(), false);
@@ -49,13 +49,13 @@ fn words(reply: &Reply) -> String {
     text.replace("&amp;", "&").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-async fn page(browser: &mut Browser, path: &str) -> String {
+pub async fn page(browser: &mut Browser, path: &str) -> String {
     let reply = browser.get(path).await;
     assert_eq!(reply.status, 200, "{path}: {}", reply.text());
     words(&reply)
 }
 
-fn assert_all(text: &str, wanted: &[&str]) {
+pub fn assert_all(text: &str, wanted: &[&str]) {
     for wanted in wanted {
         assert!(text.contains(wanted), "{wanted:?} is missing in {text}");
     }

@@ -14,7 +14,11 @@ mod session;
 mod silent;
 
 use crate::{
-    server::{listener, live::Hub, service::Services},
+    server::{
+        listener,
+        live::{Hub, Sessions},
+        service::Services,
+    },
     words::{speaking, t},
 };
 use axum::{
@@ -42,6 +46,7 @@ const PANEL_TIME: Duration = Duration::from_secs(60);
 pub struct Panel {
     pub services: Services,
     pub hub: Hub,
+    pub sessions: Sessions,
     /// Becomes true when the server ends.
     pub ending: watch::Receiver<bool>,
 }
@@ -64,6 +69,7 @@ pub fn router(panel: Panel) -> Router {
     let session = middleware::from_fn_with_state(panel.services.clone(), session::current_user);
     let pages = Router::new()
         .route("/rpc/{*function}", any(pages::server_function))
+        .route("/m/{merchant}/orders.csv", get(export::orders))
         .route("/m/{merchant}/deliveries.csv", get(export::deliveries))
         .route("/m/{merchant}/inbound.csv", get(export::inbound))
         .fallback(pages::page)

@@ -25,7 +25,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use crate::domain::pages::simulate::OrderDraft as TestOrderForm;
 
@@ -111,6 +111,7 @@ impl Services {
                     notification_ids: vec![accepted.notification_id],
                     order_id,
                     url_ids: vec![url.id],
+                    addresses: BTreeMap::new(),
                     debug: true,
                     actor: actor.clone(),
                     request_key: hex::encode(random::<8>()),

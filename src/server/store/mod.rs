@@ -27,6 +27,7 @@ mod pack;
 mod places;
 mod postgres;
 mod records;
+mod resends;
 mod scope;
 mod settle;
 mod slug;
@@ -47,6 +48,7 @@ pub use found::*;
 pub use mail::{MailCandidate, MailJob, MailResult, NewMail};
 pub use postgres::PgAddress;
 pub use records::*;
+pub use resends::{NewResend, ResendOutcome, Sending};
 pub use story::{StandingRow, StoryEvent, StoryPart, StoryRows, StoryScope};
 pub use vault::{Secret, random};
 
@@ -65,7 +67,7 @@ use crate::domain::{
         inbound::InboundFilter,
         listeners::{ReceivedRow, RefusalRow},
         mail::MailRow,
-        orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow},
+        orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow, PAGE_SIZE},
         people::UserFilter,
         story::StoryTurn,
         views::{ListKind, SavedView},
@@ -214,6 +216,15 @@ impl Store {
         acceptance
     }
 
+    /// A page of [`Self::find_some_orders`].
+    pub async fn find_orders(
+        &self,
+        merchant_id: MerchantId,
+        filter: &OrderFilter,
+    ) -> Result<(Vec<OrderRow>, bool, bool), StoreError> {
+        self.find_some_orders(merchant_id, filter, PAGE_SIZE).await
+    }
+
     /// How long acknowledgements wait behind their commit; for whoever delivers.
     pub fn brake(&self) -> &Brake {
         match self {
@@ -303,6 +314,11 @@ forward! {
     pub async fn settled(&self) -> ();
     /// Makes new deliveries of old notifications.
     pub async fn resend(&self, merchant_id: MerchantId, new: NewResend) -> ResendOutcome;
+    /// The address of its own that a delivery goes to; `None` where it goes to its URL as that is set. Only what a person had
+    /// sent again has one.
+    pub async fn address_of(&self, id: DeliveryId) -> Option<String>;
+    /// The last attempts at a notification of a merchant, and where they went; the latest first.
+    pub async fn sendings(&self, merchant_id: MerchantId, id: NotificationId) -> Vec<Sending>;
 
     // Bulk resends.
 
@@ -398,6 +414,8 @@ forward! {
     pub async fn add_session(&self, session: SessionRecord) -> ();
     /// The user of a session that has not ended, and when the session was last seen.
     pub async fn session_user(&self, token_hash: &[u8; 32], now: Timestamp) -> Option<(UserRecord, Timestamp)>;
+    /// The users of those of some sessions that have not ended.
+    pub async fn session_users(&self, token_hashes: &[[u8; 32]], now: Timestamp) -> HashMap<[u8; 32], UserRecord>;
     pub async fn touch_session(&self, token_hash: [u8; 32], seen_at: Timestamp, expires_at: Timestamp) -> ();
     pub async fn end_session(&self, token_hash: [u8; 32]) -> ();
     /// Keeps the hash of the first-run token, in place of any earlier one.
@@ -417,8 +435,11 @@ forward! {
 
     // What pages read.
 
-    /// Orders that fit a filter: the rows, whether there are more, whether the text fits too many to look at all.
-    pub async fn find_orders(&self, merchant_id: MerchantId, filter: &OrderFilter) -> (Vec<OrderRow>, bool, bool);
+    /// Orders that fit a filter, at most so many: the rows, whether there are more, whether the text fits too many to look at
+    /// all.
+    pub async fn find_some_orders(
+        &self, merchant_id: MerchantId, filter: &OrderFilter, most: u32
+    ) -> (Vec<OrderRow>, bool, bool);
     /// Deliveries that fit a filter, from the newest on, or after or before a place; at most so many.
     pub async fn find_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter, most: u32) -> FoundDeliveries;
     /// How many deliveries fit a filter, up to a limit; all pages of its list together.

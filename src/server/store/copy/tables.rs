@@ -291,6 +291,7 @@ pub(super) const TABLES: [Table; 25] = [
             ("created_at", Integer),
             ("finished_at", Integer),
             ("cancel_id", Integer),
+            ("address", Text),
         ],
     },
     Table {
