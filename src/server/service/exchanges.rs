@@ -217,10 +217,8 @@ impl Services {
         let settings = self.store.settings();
         let numbers = Numbers { delivery_id: delivery.id, notification_id: delivery.notification_id, attempt: 1 };
         let url = settings.url(delivery.url_id);
-        let url = url.map(|url| match delivery.elsewhere {
-            true => Arc::new(at_address(url, delivery.url.clone())),
-            false => url.clone(),
-        });
+        let own = |url: &Arc<_>| if delivery.elsewhere { Arc::new(at_address(url, delivery.url.clone())) } else { url.clone() };
+        let url = url.map(own);
         let now = self.clock.now();
         let request = material.zip(url.as_deref()).map(|(material, url)| prepared(numbers, material, url, merchant, now));
         let trouble = if delivery.attempts > 0 {
