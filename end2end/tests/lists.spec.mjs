@@ -14,7 +14,7 @@ test("the dashboard draws the day and tells what else needs somebody", async ({ 
         await open("/m/demo-shop");
         await expect(page.locator(".matter")).toContainText("refused 1 message", { timeout: 500 });
     }).toPass();
-    await expect(page.getByRole("img", { name: /The last 24 hours: 1 notifications accepted/ })).toBeVisible();
+    await expect(page.getByRole("img", { name: /The last 24 hours. Accepted notifications: 1\./ })).toBeVisible();
     await page.getByText("The same as a table").click();
     await expect(page.getByRole("columnheader", { name: "Hour from" })).toBeVisible();
     await sound({ hasMoved: true });
