@@ -1,6 +1,7 @@
 // Five key pages as pictures, on a desk and on a phone, in light and in dark, held against those in end2end/reference.
 // What differs from run to run (moments, ports, ids, hashes, spans of time) is replaced in the page before it is taken, so that a
 // picture shows the whole layout. `npm run reference` makes them anew; look at each before it is committed.
+import config from "../playwright.config.js";
 import { order, post } from "../support/gateway.mjs";
 import { LISTENER_SECRET } from "../support/prepare.mjs";
 import { run } from "../support/quittance.mjs";
@@ -26,12 +27,11 @@ test.use({
     urls: { "Shop script": { path: "/ipn", flags: ["--default", "--algorithms", "md5,sha2-256,sha3-256"] } },
     // The tool puts a style of its own into the page while it looks for animations.
     bypassCSP: true,
-    launchOptions: async ({ launchOptions }, use) =>
-        use({
-            ...launchOptions,
-            // The same outlines whatever a system says about hinting, subpixels and colours of its screen.
-            args: [...launchOptions.args, "--font-render-hinting=none", "--disable-lcd-text", "--force-color-profile=srgb"],
-        }),
+    launchOptions: {
+        ...config.use.launchOptions,
+        // The same outlines whatever a system says about hinting, subpixels and colours of its screen.
+        args: [...config.use.launchOptions.args, "--font-render-hinting=none", "--disable-lcd-text", "--force-color-profile=srgb"],
+    },
 });
 
 test.skip(({ javaScriptEnabled }) => !javaScriptEnabled, "the pictures are the same without scripts");
