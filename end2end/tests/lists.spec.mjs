@@ -54,6 +54,21 @@ test("what came in is filtered by its address, kept as a view, and taken along",
     await expect(page.getByRole("link", { name: "Taken", exact: true })).toHaveCount(0);
 });
 
+test("a view of the orders keeps what was typed last", async ({ page, open, arrives, sound, javaScriptEnabled }) => {
+    for (const reference of ["7300001", "7400001"]) await arrives(reference);
+    await open("/m/demo-shop/orders");
+    await page.getByRole("searchbox", { name: "Search", exact: true }).fill("7300");
+    if (!javaScriptEnabled) await page.keyboard.press("Enter");
+    await expect(rows(page)).toHaveCount(1);
+    await page.getByText("Keep this view…").click();
+    await page.getByLabel("Name of the view").fill("Those of 73");
+    await page.getByRole("button", { name: "Keep it" }).click();
+    await expect(page).toHaveURL(/\/orders\?text=7300$/);
+    await expect(page.getByRole("link", { name: "Those of 73", exact: true })).toHaveAttribute("aria-current", "true");
+    await expect(rows(page)).toHaveCount(1);
+    await sound({ hasMoved: true });
+});
+
 test("the search over everything lists what fits, and opens the only hit", async ({ page, open, sound, arrives }) => {
     for (const reference of ["7200001", "7200002"]) await arrives(reference);
     await open("/m/demo-shop");
