@@ -115,7 +115,7 @@ test("a notification goes to the address of then, or of now", async ({ page, ope
     await expect(event(page, "Resent to the address of then by admin@example.com")).toHaveCount(1);
     await page.reload();
     await event(page, "Attempt 1 to Book-keeping: confirmed").last().getByRole("link", { name: "Attempt 1" }).click();
-    await expect(page.locator(".facts")).toContainText("/books/long-");
+    await expect(page.locator("dl.facts.panel")).toContainText("/books/long-");
     await expect(page.getByRole("region", { name: "Then and now" })).toContainText("It can also be resent to the address of then");
     await sound();
 });
