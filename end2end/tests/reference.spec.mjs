@@ -83,8 +83,8 @@ const settle = (faces) => {
     }
 };
 
-/** Differences that nobody sees: a picture differs where more than three pixels of a thousand do, beyond smoothed edges. */
-const NEAR = { threshold: 0.08, maxDiffPixelRatio: 0.003, animations: "disabled", fullPage: true };
+/** Differences that nobody sees: a picture differs where more than one pixel of two thousand does, beyond smoothed edges. */
+const NEAR = { threshold: 0.08, maxDiffPixelRatio: 0.0005, animations: "disabled", fullPage: true };
 /** So much of a page, from its top: pixels. */
 const MOST = 1_200;
 
