@@ -1,6 +1,7 @@
 //! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
 
 mod access;
+mod alert_mail;
 mod bulk;
 mod bulk_store;
 mod cancel;
@@ -33,6 +34,7 @@ mod people_store;
 mod process;
 mod retry;
 mod rooms;
+mod simulator;
 mod standing;
 mod statements;
 mod store;
