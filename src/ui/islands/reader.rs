@@ -11,10 +11,12 @@ use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DomParser, EventSource, MessageEvent, Response, SupportedType};
 
-/// The id of the live part.
-const PART: &str = "live";
-/// At full speed a page is read again so often and not more.
-const PAUSE: Duration = Duration::from_millis(400);
+/// The ids of what is live: the part that tells of the subject, and the saved views, which belong to the address.
+const PARTS: [&str; 2] = ["live", "views"];
+/// Between two readings at the least: an event is on the page within 300 ms.
+const PAUSE: Duration = Duration::from_millis(180);
+/// A server that answers slowly has enough to do: the page rests so many times as long as a reading took.
+const REST: u32 = 3;
 /// Where a reading failed, the next one waits so long.
 const AFTER_FAILURE: Duration = Duration::from_secs(3);
 
@@ -31,6 +33,8 @@ thread_local! {
     static STATE: RefCell<State> = const { RefCell::new(State::Idle) };
     /// How often the reader of the page has wished for something else.
     static WISH: Cell<u32> = const { Cell::new(0) };
+    /// Something changed while nobody could see the page.
+    static UNSEEN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What is being read at this moment is no longer wanted: something else was typed, and a reading of that follows. Rows of
@@ -47,9 +51,20 @@ pub fn listen(subject: Subject) {
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
         let events = message.data().as_string().and_then(|text| serde_json::from_str::<Vec<Event>>(&text).ok());
         if events.is_some_and(|events| events.iter().any(|event| subject.is_touched_by(event))) {
+            // Pages in the background are brought up to date when somebody looks at them.
+            if document().hidden() {
+                UNSEEN.set(true);
+            } else {
+                read();
+            }
+        }
+    });
+    let on_look = Closure::<dyn Fn()>::new(|| {
+        if !document().hidden() && UNSEEN.take() {
             read();
         }
     });
+    let _ = document().add_event_listener_with_callback("visibilitychange", on_look.as_ref().unchecked_ref());
     source.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     let on_open = Closure::<dyn Fn()>::new(|| show_connected(true));
     source.set_onopen(Some(on_open.as_ref().unchecked_ref()));
@@ -58,6 +73,7 @@ pub fn listen(subject: Subject) {
     source.set_onerror(Some(on_error.as_ref().unchecked_ref()));
     // They live as long as the page does.
     on_message.forget();
+    on_look.forget();
     on_open.forget();
     on_error.forget();
 }
@@ -69,7 +85,13 @@ pub fn read() {
     }
     STATE.set(State::Busy);
     spawn_local(async {
-        let pause = if refresh().await.is_ok() { PAUSE } else { AFTER_FAILURE };
+        let begun = js_sys::Date::now();
+        let pause = if refresh().await.is_ok() {
+            let took = Duration::from_millis((js_sys::Date::now() - begun).clamp(0.0, 900.0) as u64);
+            PAUSE.max(took * REST)
+        } else {
+            AFTER_FAILURE
+        };
         set_timeout(
             move || {
                 let is_behind = STATE.replace(State::Idle) == State::Behind;
@@ -101,10 +123,12 @@ async fn refresh() -> Result<(), JsValue> {
         return Ok(());
     }
     let fresh = DomParser::new()?.parse_from_string(&text, SupportedType::TextHtml)?;
-    if let (Some(part), Some(fresh)) = (document().get_element_by_id(PART), fresh.get_element_by_id(PART)) {
-        morph(&part, &fresh);
-        super::helpers::tick();
+    for id in PARTS {
+        if let (Some(part), Some(fresh)) = (document().get_element_by_id(id), fresh.get_element_by_id(id)) {
+            morph(&part, &fresh);
+        }
     }
+    super::helpers::tick();
     Ok(())
 }
 
