@@ -45,7 +45,8 @@ pub const STORED: &[&str] = &[
     n!(
         "No gateway sent this TEST order, so there is nothing to pass through: it left in the 2Checkout form, signed with the merchant's key."
     ),
-    // The simulator.
+    // The simulator; the first is the sender of what it made.
+    n!("{address} (simulated)"),
     n!("{gateway} cannot be simulated: only its sender has the key that signs"),
     n!("the sample of {gateway} is wrong: {reason}"),
     // Reaching it.

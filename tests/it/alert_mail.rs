@@ -103,6 +103,8 @@ async fn whom_to_mail_is_kept(mut test: TestStore) {
     ] {
         test.store.set_alerts(merchant, Some(alerts.clone()), "test".to_owned()).await.unwrap();
         assert_eq!(known(&test), Some(alerts.clone()));
+        // Ids grow with time, and no time passes by itself here.
+        test.hand.advance(HOUR);
         test.reopen(OpenAs::Server).await.unwrap();
         assert_eq!(known(&test), Some(alerts));
     }
@@ -179,11 +181,11 @@ async fn an_alert_that_is_not_taken_is_tried_again() {
     let (app, shop, hand) = start(Some(&sink)).await;
     let merchant = FakeMerchant::start(|_| Answer::status(500, "")).await;
     let url = shop.url(&merchant.url()).await;
-    shop.services.save_alerts(&current(&shop), "", "ops@shop.example", "1", "test").await.unwrap();
+    shop.services.save_alerts(&current(&shop), "", "ops@shop.example", "15", "test").await.unwrap();
     sink.mood(Mood::Answers("MAIL", "451 4.7.1 greylisted"));
     let order = shop.order("1").await;
     shop.wait_for_attempts(order, url, 1).await;
-    hand.advance(Duration::from_secs(60));
+    hand.advance(Duration::from_secs(900));
     shop.wait_for_attempts(order, url, 2).await;
     app.services.tell_of_trouble().await.unwrap();
     let row = until("the first try", || async { mailed(&shop).await.into_iter().find(|row| row.cause.is_some()) }).await;
@@ -203,7 +205,7 @@ async fn an_alert_that_is_not_taken_is_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_tells_what_is_wrong() {
     let sink = MailSink::start().await;
-    let (app, shop, _hand) = start(Some(&sink)).await;
+    let (app, shop, hand) = start(Some(&sink)).await;
     app.user("owner@example.com", Role::Merchant, &[&shop]).await;
     let mut owner = Browser::signed_in(app.address, "owner@example.com").await;
     let form = [("merchant", "shop-co"), ("url", ""), ("mails", "ops@shop.example <b>nobody</b>"), ("after", "15")];
@@ -224,7 +226,7 @@ async fn the_page_tells_what_is_wrong() {
     assert!(log.contains("E-mail addresses for alerts") && log.contains("ops@shop.example"), "{log}");
 
     // Started without a mail server, it says so, and piles nothing up.
-    let setup = Setup { mail: None, ..Setup::default() };
+    let setup = Setup { mail: None, clock: app.services.clock.clone(), ..Setup::default() };
     let app = app.restart_as(setup).await;
     let shop = shop.again(&app);
     let mut owner = Browser::signed_in(app.address, "owner@example.com").await;
@@ -232,11 +234,14 @@ async fn the_page_tells_what_is_wrong() {
     assert!(page.contains("This installation sends no mail yet") && page.contains("Nobody is mailed, although"), "{page}");
     let reply = owner.form("/rpc/settings/alerts/test", &[("merchant", "shop-co")]).await;
     assert!(owner.get(reply.header("location")).await.text().contains("--smtp-url"));
-    let merchant = FakeMerchant::start(|_| Answer::status(410, "")).await;
+    let merchant = FakeMerchant::start(|_| Answer::status(500, "")).await;
     let url = shop.url(&merchant.url()).await;
     let order = shop.order("1").await;
     shop.wait_for_attempts(order, url, 1).await;
+    hand.advance(Duration::from_secs(900));
+    shop.wait_for_attempts(order, url, 2).await;
     app.services.tell_of_trouble().await.unwrap();
+    assert_eq!(app.services.store.alerts_of(shop.merchant.id).await.unwrap().len(), 1, "the page tells of it");
     assert!(mailed(&shop).await.is_empty());
     app.stop().await;
 }

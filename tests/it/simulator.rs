@@ -132,9 +132,10 @@ async fn every_status_of_every_gateway() {
             let body = stored.map(|answer| answer.body.as_str()).filter(|body| !body.is_empty());
             assert!(body.is_none_or(|body| exchange.answer_body == body), "{} {status:?}: {exchange:?}", preset.id);
             match exchange.became {
-                Became::Accepted { order, .. } => {
+                Became::Accepted { order, notification, .. } => {
                     let order = app.services.store.order(shop.merchant.id, order).await.unwrap().unwrap();
-                    assert!(order.test && order.status == status, "{} {status:?}: {order:?}", preset.id);
+                    let kept = app.services.store.notification(shop.merchant.id, notification).await.unwrap().unwrap();
+                    assert!(order.test && kept.view.status == status, "{} {status:?}: {kept:?}", preset.id);
                 }
                 Became::Verifying { .. } => assert!(preset.confirm.is_some(), "{}", preset.id),
                 ref other => panic!("{} {status:?}: {other:?}", preset.id),
@@ -150,7 +151,10 @@ async fn what_is_wrong_is_refused_as_the_gateway_knows_it() {
     let shop = app.shop("Shop").await;
     let mut tried = 0;
     for preset in app.services.gateways.all() {
-        let listener = listener(&shop, preset.id.name(), &[("basic-user", "gate"), ("basic-password", "open sesame")]).await;
+        // Its signature stands where a password would.
+        let is_taken = preset.id.name() == "xsolla";
+        let basic: &[_] = if is_taken { &[] } else { &[("basic-user", "gate"), ("basic-password", "open sesame")] };
+        let listener = listener(&shop, preset.id.name(), basic).await;
         let draft = proposal(&shop, &listener).await;
         for one in page(&shop, &listener, "").await.faults {
             let sent = send(&shop, &listener, fault(&draft, one)).await.unwrap();

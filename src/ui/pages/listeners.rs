@@ -442,7 +442,7 @@ fn refused_row(base: &str, row: &RefusalRow) -> AnyView {
                     {more}
                 </div>
             </td>
-            <td data-label=t!("From") class="code">{row.peer.clone()}</td>
+            <td data-label=t!("From") class="code">{reworded(&row.peer)}</td>
             <td data-label=t!("Size") class="number">{bytes(row.size)}</td>
             <td data-label=t!("Refused")><Ago at=row.at/></td>
         </tr>
