@@ -11,7 +11,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use quittance::domain::pages::deliveries::DeliveryFilter;
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -19,7 +22,8 @@ use tokio::{
 
 const PAGES: u64 = 200;
 const PANELS: usize = 1_000;
-const EMAIL: &str = "bench@example.com";
+/// How many have signed in, each with an address of his own.
+static PEOPLE: AtomicU32 = AtomicU32::new(0);
 const PASSWORD: &str = "a bench of three legs";
 
 /// A browser that is signed in, on one connection.
@@ -31,14 +35,15 @@ struct Reader {
 
 impl Reader {
     async fn sign_in(site: &Site) -> Self {
-        site.tell(&["user", "add", EMAIL, "--role", "admin", "--password-stdin"], &format!("{PASSWORD}\n"));
+        let email = format!("bench{}@example.com", PEOPLE.fetch_add(1, Ordering::Relaxed));
+        site.tell(&["user", "add", &email, "--role", "admin", "--password-stdin"], &format!("{PASSWORD}\n"));
         let port = site.ports()[0];
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the server");
         let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("a connection");
         tokio::spawn(connection);
         let mut reader = Self { port, sender, cookie: String::new() };
         let form = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("email", EMAIL), ("password", PASSWORD)])
+            .extend_pairs([("email", email.as_str()), ("password", PASSWORD)])
             .finish();
         let request = reader.request("POST", "/rpc/sign-in").header("content-type", "application/x-www-form-urlencoded");
         let reply = reader.sender.send_request(request.body(Full::from(form)).expect("a request")).await.expect("an answer");
@@ -63,6 +68,7 @@ impl Reader {
     /// Reads a page to its end.
     async fn get(&mut self, path: &str) -> Duration {
         let request = self.request("GET", path).body(Full::default()).expect("a request");
+        self.sender.ready().await.expect("a connection");
         let begin = Instant::now();
         let reply = self.sender.send_request(request).await.expect("an answer");
         let status = reply.status();
@@ -172,6 +178,7 @@ pub async fn panels() {
         for round in 0..20 {
             let body = message::body(round);
             let request = reader.request("POST", &paths[0]).header("content-type", "application/x-www-form-urlencoded");
+            reader.sender.ready().await.expect("a connection");
             let reply = reader.sender.send_request(request.body(Full::from(body)).expect("a request")).await.expect("an answer");
             assert!(reply.status().is_success());
             let _ = reply.into_body().collect().await;
