@@ -43,7 +43,7 @@ test("a payment and its refund are simulated and followed to the script", async 
     await expect(page.getByText("Refunded").first()).toBeVisible();
 
     await open("/m/demo-shop/audit");
-    await expect(page.getByText("Simulated a gateway's message").first()).toBeVisible();
+    await expect(page.locator("strong").filter({ hasText: "Simulated a gateway's message" }).first()).toBeVisible();
 });
 
 test("what is wrong with a message is refused and explained", async ({ page, folder, server, open, sound }) => {
