@@ -20,6 +20,7 @@ pub const ACTIONS: [(&str, &str); 38] = [
     ("order.resend", "Resent a notification"),
     ("order.resend-debug", "Resent for debug"),
     ("order.test", "Placed a TEST order"),
+    ("listener.simulate", "Simulated a gateway's message"),
     ("bulk.start", "Started a bulk resend"),
     ("bulk.cancel", "Cancelled a bulk resend"),
     ("cancel.start", "Cancelled a list of deliveries"),

@@ -12,6 +12,7 @@ use super::{
     search::{Found, SearchResults},
     settings::AlertSettings,
     simulate::{CheckResult, Judgement, OrderPreview},
+    simulator::SimulatorPage,
     story::{Comparison, Happening, ResendPage, StoryPage, WatchPage, Watched},
 };
 use crate::domain::{
@@ -264,4 +265,5 @@ macro_rules! holds_nothing {
     )+};
 }
 
-holds_nothing!(AlertSettings, AuditLog, BulkList, BulkPage, Dashboard, DeliveryList, DeliveryRow, DeliveryPage);
+// A simulated message holds what whoever sees it has entered himself.
+holds_nothing!(AlertSettings, AuditLog, BulkList, BulkPage, Dashboard, DeliveryList, DeliveryRow, DeliveryPage, SimulatorPage);

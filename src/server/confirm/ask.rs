@@ -4,7 +4,7 @@ use super::{Confirmer, plan};
 use crate::domain::RefusalReason;
 use crate::server::{
     dispatch::client::{Outbound, Target},
-    gateway::{self, Asking, Credentials, Preset, Refused, Request, Step, Word},
+    gateway::{self, Asking, Credentials, Preset, Refused, Request, Step, Word, simulate},
     store::{Listener, NewNotification, NewRefusal, Verifying},
 };
 use bytes::Bytes;
@@ -170,7 +170,10 @@ impl Confirmer {
         } else {
             (message.head.clone(), message.body.clone())
         };
-        for event in verified.events {
+        for mut event in verified.events {
+            if simulate::is_marked(&message.peer) {
+                simulate::as_test(&mut event, &body);
+            }
             let new = NewNotification {
                 merchant_id: message.merchant_id,
                 listener_id: Some(listener.id),

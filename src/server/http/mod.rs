@@ -58,14 +58,7 @@ pub fn router(panel: Panel) -> Router {
     // Pages spawn what they render. An error means that another server of this process (tests) did it before.
     let _ = any_spawner::Executor::init_tokio();
     let services = &panel.services;
-    let house = listener::House {
-        gateways: services.gateways.clone(),
-        metrics: services.metrics.clone(),
-        base: services.base.trim_end_matches('/').to_owned(),
-        asked: services.asked.clone(),
-        trusted_proxies: services.trusted_proxies.clone(),
-    };
-    let listeners = listener::router_with(services.store.clone(), services.clock.clone(), house);
+    let listeners = listener::router_with(services.store.clone(), services.clock.clone(), services.house());
     let session = middleware::from_fn_with_state(panel.services.clone(), session::current_user);
     let pages = Router::new()
         .route("/rpc/{*function}", any(pages::server_function))

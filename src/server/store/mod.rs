@@ -37,7 +37,7 @@ mod vault;
 mod verifying;
 mod wanted;
 
-pub use crate::domain::pages::settings::{AlertKind, AlertRow};
+pub use crate::domain::pages::settings::{AlertKind, AlertMailRow, AlertRow};
 pub use acts::{Actor, FormClaim, Link, NewUser, Note, SessionRecord, SessionView, UserRecord};
 pub use brake::Brake;
 pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
@@ -45,7 +45,7 @@ pub use directory::{Alerts, Directory, Listener, Merchant, NotificationUrl, OldK
 pub use error::StoreError;
 pub use feed::Feed;
 pub use found::*;
-pub use mail::{MailCandidate, MailJob, MailResult, NewMail};
+pub use mail::{AlertMailJob, MailCandidate, MailJob, MailResult, NewAlertMail, NewMail};
 pub use postgres::PgAddress;
 pub use records::*;
 pub use resends::{NewResend, ResendOutcome, Sending};
@@ -383,12 +383,21 @@ forward! {
 
     // Alerts.
 
-    /// Takes the right to tell of a URL: `false` where it was told of after `last_before`, by this node or another.
-    pub async fn claim_alert(&self, url_id: UrlId, kind: AlertKind, at: Timestamp, last_before: Timestamp) -> bool;
+    /// Takes the right to tell of a URL: `false` where it was told of after `last_before`, by this node or another. The mails that
+    /// tell of it are made in the same moment.
+    pub async fn claim_alert(
+        &self, url_id: UrlId, kind: AlertKind, at: Timestamp, last_before: Timestamp, mails: Vec<NewAlertMail>
+    ) -> bool;
     /// Notes what became of an alert; without a cause it arrived.
     pub async fn alert_result(&self, url_id: UrlId, status: Option<u16>, cause: Option<Cause>, note: String) -> ();
     /// What was told last of each URL of a merchant.
     pub async fn alerts_of(&self, merchant_id: MerchantId) -> HashMap<UrlId, AlertRow>;
+    /// Takes alerts that are to be mailed now, at most so many. They are due again after a while, should nothing be heard of them.
+    pub async fn take_alert_mails(&self, limit: u32, again_after: Duration) -> Vec<AlertMailJob>;
+    /// Notes what a try came to.
+    pub async fn finish_alert_mail(&self, id: MailId, result: MailResult) -> ();
+    /// What a merchant was mailed last of trouble; the newest first, at most so many.
+    pub async fn alert_mails(&self, merchant_id: MerchantId, limit: u32) -> Vec<AlertMailRow>;
 
     /// Deliveries that a URL's removal would cancel.
     pub async fn outstanding_of(&self, id: UrlId) -> u64;
@@ -432,6 +441,8 @@ forward! {
     pub async fn claim_form(&self, user: UserId, key: String) -> FormClaim;
     /// Keeps the answer to a form, or, where there is none because it failed, lets it be sent again.
     pub async fn answer_form(&self, user: UserId, key: String, answer: Option<Vec<u8>>) -> ();
+    /// The answer that is kept to a form; nothing where there is none, or not any more.
+    pub async fn form_answer(&self, user: UserId, key: String) -> Option<Vec<u8>>;
 
     // What pages read.
 

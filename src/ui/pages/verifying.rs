@@ -65,7 +65,7 @@ pub fn VerifyingPage() -> impl IntoView {
                         </Notice>
                         <dl class="facts panel">
                             {fact(t!("Received"), view! { <Moment at=row.received_at/> })}
-                            {fact(t!("From"), row.peer.clone())}
+                            {fact(t!("From"), reworded(&row.peer))}
                             {fact(t!("Asked at"), found.asked_at.clone())}
                             {order}
                             {fact(t!("Size"), bytes(row.size))}
