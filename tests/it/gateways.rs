@@ -35,7 +35,7 @@ pub async fn add(shop: &Shop, preset: &Preset) -> Arc<Listener> {
 fn wish<'a>(preset: &Preset, status: OrderStatus, reference: &'a str, address: &'a str, number: u64, now: Timestamp) -> Wish<'a> {
     let currency = Currency::parse(simulate::currency(preset)).unwrap();
     let amount = Money { minor: 50_000, currency };
-    Wish { status, reference, amount, email: "buyer@example.com", address, now, number }
+    Wish { status, reference, amount, email: "buyer@example.com", address, now, number, test: false, fault: None }
 }
 
 pub async fn post(app: &TestApp, listener: &Listener, posted: &Posted) -> Reply {

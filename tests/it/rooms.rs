@@ -22,7 +22,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("dispatch", &["gateway", "ipn", "store", "clock", "telemetry", "domain"]),
     ("kit", &["domain"]),
     ("mail", &["store", "clock", "domain"]),
-    ("service", &["dispatch", "auth", "gateway", "ipn", "kit", "mail", "store", "clock", "telemetry", "domain", "words"]),
+    (
+        "service",
+        &["dispatch", "auth", "gateway", "listener", "ipn", "kit", "mail", "store", "clock", "telemetry", "domain", "words"],
+    ),
     ("alerts", &["service"]),
     ("http", &["ui", "rpc", "listener", "live", "auth", "service", "store", "telemetry", "domain", "words"]),
     ("settings", &["mail", "store", "clock"]),

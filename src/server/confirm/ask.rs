@@ -4,7 +4,7 @@ use super::{Confirmer, plan};
 use crate::domain::RefusalReason;
 use crate::server::{
     dispatch::client::{Outbound, Target},
-    gateway::{self, Asking, Credentials, Preset, Refused, Request, Step, Word},
+    gateway::{self, Asking, Credentials, Preset, Refused, Request, Step, Word, simulate},
     store::{Listener, NewNotification, NewRefusal, Verifying},
 };
 use bytes::Bytes;
@@ -172,6 +172,9 @@ impl Confirmer {
             (message.head.clone(), message.body.clone())
         };
         for mut event in verified.events {
+            if simulate::is_marked(&message.peer) {
+                simulate::as_test(&mut event, &body);
+            }
             if preset.tells_states() || event.tells_part() {
                 let reference = &event.facts.reference;
                 match self.store.known_order(message.merchant_id, listener.gateway, reference).await {

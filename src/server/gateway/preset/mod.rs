@@ -476,7 +476,8 @@ pub struct Guide {
     pub unconfirmed: Vec<String>,
 }
 
-/// A message as the gateway would send it, for `quittance simulate` and for tests. `%name%` is replaced.
+/// A message as the gateway would send it, for `quittance simulate`, the panel's simulator and
+/// tests. `%name%` is replaced.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Sample {
@@ -487,6 +488,8 @@ pub struct Sample {
     pub headers: BTreeMap<String, String>,
     /// The currency of a message where nobody says another.
     pub currency: String,
+    /// What is replaced by something else in a real message and in a test: `[real, test]`.
+    pub mode: BTreeMap<String, [String; 2]>,
     pub case: Vec<Case>,
 }
 

@@ -119,6 +119,8 @@ fn wish(preset: &Preset, status: OrderStatus) -> Wish<'static> {
         address: "https://a.example/ipn/1",
         now: NOW,
         number: 4_711,
+        test: false,
+        fault: None,
     }
 }
 
@@ -199,6 +201,53 @@ fn sample(preset: &Preset, status: OrderStatus, posted: &simulate::Posted, answe
     altered(preset, &secret, &options, posted);
     let other = take(preset, &secret.chars().rev().collect::<String>(), &options, posted);
     assert!(other.is_err(), "{name}: with another secret");
+}
+
+/// Where a gateway marks tests, its simulated tests are read as tests; and no other says it can.
+#[test]
+fn samples_of_tests_are_tests() {
+    for preset in Gateways::shared().all() {
+        let (name, secret) = (preset.id, simulate::trial_secret(preset));
+        let has_sandbox = preset.confirm.as_ref().is_some_and(|confirm| confirm.test_base.is_some());
+        let mut options = simulate::trial_options(preset);
+        if has_sandbox {
+            options.0.insert(MODE.to_owned(), "test".to_owned());
+        }
+        let says = preset.adapter.is_some() || !preset.order.test.is_empty();
+        assert_eq!(simulate::marks_tests(preset), says, "{name}: its sample has no mode, or one without meaning");
+        for status in simulate::statuses(preset).into_iter().filter(|_| says) {
+            let wish = Wish { test: true, ..wish(preset, status) };
+            let posted = simulate::sign(preset, secret.as_bytes(), &options, &wish).unwrap();
+            let verified = match simulate::answer(preset, &options, &wish) {
+                Some(answer) => confirm::confirmed_by(preset, &secret, &options, &posted, &answer),
+                None => take(preset, &secret, &options, &posted),
+            };
+            assert!(verified.unwrap().events[0].facts.test, "{name} {status:?}");
+        }
+    }
+}
+
+/// Nothing in it was made by a gateway: it is a test in what is kept and in what leaves, whatever it says.
+#[test]
+fn what_is_simulated_is_made_a_test() {
+    for name in ["stripe", "2checkout", "2checkout-lcn", "momo"] {
+        let preset = preset(name);
+        let (secret, options) = (simulate::trial_secret(&preset), simulate::trial_options(&preset));
+        let status = simulate::statuses(&preset)[0];
+        let posted = simulate::sign(&preset, secret.as_bytes(), &options, &wish(&preset, status)).unwrap();
+        let mut event = take(&preset, &secret, &options, &posted).unwrap().events.remove(0);
+        assert!(!event.facts.test, "{name}");
+        simulate::as_test(&mut event, &posted.body);
+        assert!(event.facts.test, "{name}");
+        let leaves = event.outgoing.clone().unwrap();
+        let form = Form::parse(&leaves).unwrap();
+        let field = if name == "2checkout-lcn" { "TEST" } else { "TEST_ORDER" };
+        assert_eq!(form.text(field), "1", "{name}");
+        let before = event.outgoing.clone();
+        simulate::as_test(&mut event, &posted.body);
+        assert_eq!(event.outgoing, before);
+    }
+    assert!(simulate::is_marked(&simulate::marked("192.0.2.7")) && !simulate::is_marked("192.0.2.7"));
 }
 
 fn altered(preset: &Preset, secret: &str, options: &GatewayOptions, posted: &simulate::Posted) {
