@@ -321,7 +321,7 @@ fn names(preset: &Preset, listener: &Listener, wish: &Wish<'_>, url: [&str; 2]) 
         };
         let credentials = Credentials { secret: listener.secret.reveal(), required: listener.required, options: &options };
         let verified = match simulate::answer(preset, &options, &wish) {
-            Some(answer) => gateway::confirmed(preset, credentials, &request, answer.as_bytes()),
+            Some(answer) => gateway::confirmed(preset, credentials, &request, answer.as_bytes(), request.now),
             None => gateway::verify(preset, credentials, &request),
         };
         let facts = verified.into_iter().flat_map(|verified| verified.events).map(|event| event.facts);
