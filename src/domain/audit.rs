@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Every act that is written down: its code, and how it is called on the page. In the order in which a filter offers them.
-pub const ACTIONS: [(&str, &str); 38] = [
+pub const ACTIONS: [(&str, &str); 39] = [
     ("sign-in", "Signed in"),
     ("sign-in.refused", "Sign-ins refused"),
     ("sign-out.others", "Signed out elsewhere"),
