@@ -2,7 +2,7 @@
 //! and tests.
 
 use super::{
-    Adapter, Event, Preset,
+    Adapter, Case, Event, Preset,
     crypto::KeyForm,
     fields::Scope,
     json::write_text,
@@ -114,7 +114,17 @@ pub fn statuses(preset: &Preset) -> Vec<OrderStatus> {
             OrderStatus::Failed,
         ],
         Some(Adapter::TwoCheckoutLicence) => vec![OrderStatus::Unmapped],
-        None => preset.sample.case.iter().map(|case| case.status).collect(),
+        None => {
+            let mut statuses: Vec<_> = preset.sample.case.iter().map(|case| case.status).collect();
+            let mut seen = Vec::new();
+            statuses.retain(|status| {
+                !seen.contains(status) && {
+                    seen.push(*status);
+                    true
+                }
+            });
+            statuses
+        }
     }
 }
 
@@ -144,12 +154,24 @@ pub fn sign(preset: &Preset, secret: &[u8], options: &GatewayOptions, wish: &Wis
         return Ok(adapted(adapter, secret, wish));
     }
     let gateway = || preset.label.clone();
-    let wrong = |reason: &str| SimulateError::Sample { gateway: gateway(), reason: reason.to_owned() };
     let case = preset.sample.case.iter().find(|case| case.status == wish.status).ok_or_else(|| SimulateError::NoCase {
         gateway: gateway(),
         status: wish.status.code(),
         known: statuses(preset).iter().map(|status| status.code()).collect::<Vec<_>>().join(", "),
     })?;
+    sign_case(preset, case, secret, options, wish)
+}
+
+/// Makes one of a gateway's samples and signs it: of several with the same status, which differ in the gateway's words.
+pub fn sign_case(
+    preset: &Preset,
+    case: &Case,
+    secret: &[u8],
+    options: &GatewayOptions,
+    wish: &Wish<'_>,
+) -> Result<Posted, SimulateError> {
+    let gateway = || preset.label.clone();
+    let wrong = |reason: &str| SimulateError::Sample { gateway: gateway(), reason: reason.to_owned() };
     let text = case.body.as_deref().unwrap_or(&preset.sample.body);
     let values = values(preset, &case.values, options, wish);
     let is_form = written_as(preset) == BodyForm::Form;
@@ -224,6 +246,12 @@ fn spoilt(made: &str) -> String {
 
 /// What the gateway would answer when it is asked about this message; `None` where it is not asked.
 pub fn answer(preset: &Preset, options: &GatewayOptions, wish: &Wish<'_>) -> Option<String> {
+    let case = preset.sample.case.iter().find(|case| case.status == wish.status)?;
+    answer_case(preset, case, options, wish)
+}
+
+/// The same about one of its samples.
+pub fn answer_case(preset: &Preset, case: &Case, options: &GatewayOptions, wish: &Wish<'_>) -> Option<String> {
     let confirm = preset.confirm.as_ref()?;
     if !confirm.is_fetched() {
         return Some(match confirm.yes.first()? {
@@ -234,7 +262,6 @@ pub fn answer(preset: &Preset, options: &GatewayOptions, wish: &Wish<'_>) -> Opt
             Reply::Field(_) => return None,
         });
     }
-    let case = preset.sample.case.iter().find(|case| case.status == wish.status)?;
     let values = values(preset, &case.values, options, wish);
     Some(fill(case.answer.as_deref().unwrap_or(&preset.sample.answer), &values, false))
 }
@@ -326,9 +353,13 @@ fn values(
 ) -> BTreeMap<String, String> {
     let exponent = wish.amount.currency.exponent();
     let factor = 10i64.pow(exponent);
+    let digits = preset.order.amount.as_ref().and_then(|amount| amount.digits.get(wish.amount.currency.code()));
+    let counted = |minor: i64| minor.saturating_mul(10i64.pow(digits.copied().unwrap_or(exponent))).div_euclid(factor);
     let mut values = BTreeMap::from([
         ("reference".to_owned(), wish.reference.to_owned()),
-        ("minor".to_owned(), wish.amount.minor.to_string()),
+        ("minor".to_owned(), counted(wish.amount.minor).to_string()),
+        ("part".to_owned(), counted(wish.amount.minor.div_euclid(2)).to_string()),
+        ("part-decimal".to_owned(), Money { minor: wish.amount.minor.div_euclid(2), ..wish.amount }.decimal()),
         ("decimal".to_owned(), wish.amount.decimal()),
         ("hundredths".to_owned(), wish.amount.minor.saturating_mul(100).div_euclid(factor).to_string()),
         ("currency".to_owned(), wish.amount.currency.code().to_owned()),

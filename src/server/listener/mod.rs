@@ -18,6 +18,7 @@ use self::{
 use crate::domain::{
     Gateway, Money, RefusalReason, Timestamp,
     id::{MerchantId, RefusalId},
+    order::KnownOrder,
 };
 use crate::server::{
     clock::Clock,
@@ -65,6 +66,15 @@ pub trait Keeper: Clone + Send + Sync + 'static {
     fn add_verifying(&self, _: NewVerifying) -> impl Future<Output = Result<bool, StoreError>> + Send {
         std::future::ready(Err(StoreError::NotServing))
     }
+    /// What is known of an order.
+    fn known_order(
+        &self,
+        _: MerchantId,
+        _: Gateway,
+        _: &str,
+    ) -> impl Future<Output = Result<Option<KnownOrder>, StoreError>> + Send {
+        std::future::ready(Ok(None))
+    }
     /// The amount of an order, where it is known.
     fn amount_of(&self, _: MerchantId, _: Gateway, _: &str) -> impl Future<Output = Result<Option<Money>, StoreError>> + Send {
         std::future::ready(Ok(None))
@@ -86,6 +96,15 @@ impl Keeper for Store {
 
     fn add_verifying(&self, new: NewVerifying) -> impl Future<Output = Result<bool, StoreError>> + Send {
         Self::add_verifying(self, new)
+    }
+
+    fn known_order(
+        &self,
+        merchant_id: MerchantId,
+        gateway: Gateway,
+        reference: &str,
+    ) -> impl Future<Output = Result<Option<KnownOrder>, StoreError>> + Send {
+        Self::known_order(self, merchant_id, gateway, reference)
     }
 
     fn amount_of(
@@ -307,6 +326,13 @@ impl<K: Keeper> ListenerState<K> {
                 Witness::mark(&mut event, body);
             }
             differs |= self.differs(preset, listener, &event).await;
+            if event.tells_part() {
+                // Of a single refund only the order tells whether it was of all.
+                let known = self.keeper.known_order(listener.merchant_id, listener.gateway, &event.facts.reference).await;
+                if let Some(known) = known.map_err(NotTaken::NotStored)? {
+                    event.settle(&known);
+                }
+            }
             let new = NewNotification {
                 merchant_id: listener.merchant_id,
                 listener_id: Some(listener.id),

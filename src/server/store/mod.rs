@@ -59,6 +59,7 @@ use crate::domain::{
         ViewId,
     },
     mail::MailSettings,
+    order::KnownOrder,
     pages::{
         audit::{AuditFilter, AuditRow},
         bulk::{BulkCount, BulkRow, BulkStanding},
@@ -458,6 +459,8 @@ forward! {
     pub async fn order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
     /// The amount of an order, where it is known.
     pub async fn amount_of(&self, merchant_id: MerchantId, gateway: Gateway, reference: &str) -> Option<Money>;
+    /// What is known of an order; `None` where it has no message yet.
+    pub async fn known_order(&self, merchant_id: MerchantId, gateway: Gateway, reference: &str) -> Option<KnownOrder>;
     /// The order without how its deliveries stand.
     pub async fn bare_order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
     /// How the messages of an order stand at each URL; of one message where one is named.

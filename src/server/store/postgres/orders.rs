@@ -7,6 +7,7 @@ use super::{
 use crate::domain::{
     Algorithms, Cause, Gateway, Money, OrderStatus, Timestamp, Zone,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
+    order::{KnownOrder, Refunds},
     pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow},
 };
 use crate::server::store::{
@@ -301,6 +302,31 @@ impl Core {
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.and_then(|(minor, currency)| money(minor, currency.as_deref())))
+    }
+
+    /// What is known of an order.
+    pub(in crate::server::store) async fn known_order(
+        &self,
+        merchant_id: MerchantId,
+        gateway: Gateway,
+        reference: &str,
+    ) -> Result<Option<KnownOrder>, StoreError> {
+        let query = "SELECT status, vendor_status, amount, currency, refunded, refunded_total FROM orders
+             WHERE merchant_id = $1 AND reference = $2 AND gateway = $3";
+        let row = sqlx::query(query)
+            .bind(merchant_id.0)
+            .bind(text_of(reference))
+            .bind(gateway.name())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let currency: Option<String> = row.try_get(3)?;
+        Ok(Some(KnownOrder {
+            status: OrderStatus::from_code(row.try_get(0)?),
+            vendor_status: row.try_get(1)?,
+            amount: money(row.try_get(2)?, currency.as_deref()),
+            refunds: Refunds { parts: row.try_get(4)?, total: row.try_get(5)? },
+        }))
     }
 
     /// The notifications of an order with their deliveries, the newest first.
