@@ -2,6 +2,7 @@
 
 mod database;
 mod killed;
+mod order;
 
 use crate::{
     live::Page,

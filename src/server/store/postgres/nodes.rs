@@ -16,7 +16,7 @@ pub(super) const DEAD_AFTER: Duration = Duration::from_secs(8);
 /// The difference to [`DEAD_AFTER`] is more than a heartbeat's way to the database may take.
 pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(4);
 /// What a message made before this span from now may carry as an id, with the clocks of the machines apart.
-const CLOCKS_APART: Duration = Duration::from_secs(60);
+pub(super) const CLOCKS_APART: Duration = Duration::from_secs(60);
 /// Closed lines are kept for so many runs, for who asks what became of his last batch.
 const RUNS_KEPT: i64 = 100;
 
