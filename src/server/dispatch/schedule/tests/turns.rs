@@ -46,13 +46,41 @@ fn a_merchant_with_a_thousand_urls_leaves_room_for_one_with_a_single_one() {
     for id in 1..=1_000 {
         lanes.push(job(id, id, id));
     }
-    assert_eq!(all(&mut lanes).len(), SHARED_IN_FLIGHT);
+    assert_eq!(all(&mut lanes).len(), SHARED_BY_URLS);
     lanes.push(Job { merchant_id: MerchantId(2), ..job(2_000, 1, 5_000) });
     assert_eq!(all(&mut lanes), [5_000], "although none of the others has ended");
     let url = lanes.lanes.iter().find(|(id, lane)| id.0 < 2_000 && lane.in_flight == 1).map(|(id, _)| id.0).unwrap();
     end(&mut lanes, url, url, url, Next::Confirmed);
     end(&mut lanes, 2_000, 1, 5_000, Next::Confirmed);
     assert_eq!(all(&mut lanes).len(), 1, "the place that became free");
+}
+
+#[test]
+fn a_few_wide_urls_leave_room_for_the_others_of_their_merchant() {
+    let terms = |max_in_flight| Terms { max_in_flight, ..Terms::default() };
+    let wide = |id| NotificationUrl { concurrent: true, terms: terms(256), ..url(id) };
+    let mut lanes = lanes(vec![wide(1), wide(2), wide(3), wide(4), url(5)]);
+    for url in 1..=3 {
+        for id in 0..300 {
+            lanes.push(job(url, id, url * 1_000 + id));
+        }
+    }
+    assert_eq!(all(&mut lanes).len(), SHARED_IN_FLIGHT);
+    for id in 0..300 {
+        lanes.push(job(4, id, 4_000 + id));
+    }
+    lanes.push(job(5, 1, 5_000));
+    lanes.push(Job { merchant_id: MerchantId(2), ..job(6, 1, 6_000) });
+    let started = all(&mut lanes);
+    assert!(started.contains(&5_000) && started.contains(&6_000), "{started:?}");
+    assert_eq!(started.iter().filter(|id| **id / 1_000 == 4).count(), FEW_OF_URL, "{started:?}");
+    assert_eq!(started.len(), FEW_OF_URL + 2);
+    // When they have ended, the others go on.
+    for id in 0..100 {
+        end(&mut lanes, 1, id, 1_000 + id, Next::Confirmed);
+    }
+    assert_eq!(lanes.in_flight(), SHARED_IN_FLIGHT + FEW_OF_URL + 2 - 100);
+    assert_eq!(all(&mut lanes).len(), 100 - FEW_OF_URL - 2);
 }
 
 #[test]
