@@ -214,13 +214,29 @@ impl Batch {
         }
         for number in 0..draft.messages().len() {
             offer.only = Some(number);
-            match line.write(&offer).await {
-                Ok(outcome) => drop(outcome.answer(&core, &draft, &mut waiting)),
-                Err(Failed::Surely(error) | Failed::Perhaps(error)) => {
-                    if let Some(reply) = waiting.remove(&draft.messages()[number].id) {
-                        let _ = reply.send(Err(error.into()));
+            let mut doubtful = false;
+            loop {
+                match line.write(&offer).await {
+                    Ok(outcome) => {
+                        drop(outcome.answer(&core, &draft, &mut waiting));
+                        break;
+                    }
+                    Err(Failed::Perhaps(error)) => {
+                        tracing::warn!(%error, "it is not known whether a message was stored; asking the database");
+                        doubtful = true;
+                    }
+                    Err(Failed::Surely(error)) => {
+                        let error = StoreError::from(error);
+                        if !(doubtful && error.is_temporary()) {
+                            if let Some(reply) = waiting.remove(&draft.messages()[number].id) {
+                                let _ = reply.send(Err(error));
+                            }
+                            break;
+                        }
                     }
                 }
+                turn_away(queue);
+                tokio::time::sleep(DOUBT_PAUSE).await;
             }
         }
         refuse(waiting, again, &unavailable("the message was not stored"));
