@@ -69,6 +69,8 @@ on_every_engine! {
 on_sqlite! {
     a_second_server_is_refused,
     the_file_can_shrink,
+    the_file_shrinks_when_what_is_old_goes,
+    an_event_that_cannot_be_applied_takes_no_other_with_it,
     its_files_are_its_owners_alone,
     what_cannot_be_read_does_not_stop_the_start,
     a_crash_after_long_answers_loses_nothing,
@@ -701,11 +703,67 @@ async fn texts_with_zero_characters_are_stored(mut test: TestStore) {
     assert_healthy(&test).await;
 }
 
+async fn an_event_that_cannot_be_applied_takes_no_other_with_it(test: TestStore) {
+    let shop = shop(&test).await;
+    test.sql("CREATE TRIGGER refuse BEFORE INSERT ON orders WHEN NEW.reference = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .await;
+    let new = |reference: &str| notification(shop.merchant, shop.listener, facts(reference, OrderStatus::Paid, 100));
+    // So many at once that most of them share an entry of the journal.
+    let references: Vec<String> =
+        (0..60).map(|number| if number == 30 { "bad".to_owned() } else { number.to_string() }).collect();
+    let accepted = futures::future::join_all(references.iter().map(|reference| test.store.accept(new(reference)))).await;
+    assert!(accepted.iter().all(Result::is_ok));
+    test.store.settled().await.unwrap();
+    for reference in &references {
+        let found = test.store.order_by_reference(shop.merchant, reference).await.unwrap();
+        assert_eq!(found.is_some(), reference != "bad", "{reference}");
+    }
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join("quittance.db"));
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM journal_stuck").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(kept, 1);
+}
+
 async fn the_file_can_shrink(test: TestStore) {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join("quittance.db"));
     let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
     let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut conn).await.unwrap();
     assert_eq!(mode, 2, "incremental, so that retention can give pages back");
+}
+
+async fn the_file_shrinks_when_what_is_old_goes(mut test: TestStore) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let shop = shop(&test).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join("quittance.db"));
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let mut pages = async || -> (i64, i64) {
+        let count = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut conn).await.unwrap();
+        (count, sqlx::query_scalar("PRAGMA freelist_count").fetch_one(&mut conn).await.unwrap())
+    };
+    let (empty, _) = pages().await;
+    for number in 0..40 {
+        let job = shop.accept(&mut test, &number.to_string()).await;
+        let mut done = attempt(&job, Next::Confirmed);
+        // Nothing that could be packed.
+        let mut state = 88_172_645_463_325_252_u64 + number;
+        let mut noise = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        done.answer_body = (0..8_000).flat_map(|_| noise()).collect::<Vec<u8>>().into();
+        test.record(vec![done]).await;
+    }
+    let (full, _) = pages().await;
+    assert!(full > empty + 300, "{full} pages after {empty}");
+    test.hand.advance(DAY * 100);
+    let now = test.clock.now();
+    let horizon = Horizon { bytes_before: now.minus(DAY * 90), ledger_before: now.minus(DAY * 400) };
+    assert!(retention::once(&test.store, horizon).await.unwrap().segments > 0);
+    let (left, free) = pages().await;
+    assert!(left < empty + (full - empty) / 3 && free == 0, "{left} pages of {full}, {free} of them free");
+    assert_healthy(&test).await;
 }
 
 async fn what_is_old_goes_and_what_is_waited_for_stays(mut test: TestStore) {

@@ -166,7 +166,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Waits for a call, with patience: a network that swallows everything must not hold a page for ever.
 pub(super) async fn patiently<T>(name: &str, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    if matches!(name, "record" | "verify") {
+    if matches!(name, "record" | "verify" | "retain") {
         return call.await;
     }
     match tokio::time::timeout(CALL_PATIENCE, call).await {
