@@ -364,7 +364,7 @@ async fn a_redirect_into_the_operators_network_is_not_followed() {
 }
 
 /// A name server that gives each of these addresses once, and then the last of them.
-async fn changing_name_server(addresses: Vec<[u8; 4]>) -> Resolver {
+pub async fn changing_name_server(addresses: Vec<[u8; 4]>) -> Resolver {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
