@@ -49,7 +49,7 @@ test("what was given up is found from the dashboard, counted, sent again and con
     expect(shop.received.slice(before).map((fields) => new Map(fields).get("REFNO")).sort()).toEqual(["4000001", "4000002", "4000003"]);
     await sound({ hasMoved: true });
 
-    await page.getByRole("link", { name: "Bulk resends" }).last().click();
+    await page.getByRole("link", { name: "Bulk actions" }).last().click();
     await expect(rows(page)).toHaveCount(1);
     await expect(rows(page).first()).toContainText("admin@example.com");
     await expect(rows(page).first()).toContainText("3 of 3");
@@ -106,7 +106,7 @@ test("the list is filtered by its address and says what does not fit @once", asy
     await open("/m/demo-shop/deliveries?state=nonsense");
     await expect(page.getByText("There is no such state")).toBeVisible();
     await open("/m/demo-shop/resends");
-    await expect(page.getByText("No bulk resends yet")).toBeVisible();
+    await expect(page.getByText("No bulk actions yet")).toBeVisible();
     await sound();
     await open("/m/demo-shop/resends/new");
     await expect(page.getByText("Choose what is to be sent again")).toBeVisible();
@@ -144,7 +144,7 @@ test("what is outstanding is cancelled, undone, and cancelled for good", async (
     await eventually(page, javaScriptEnabled, (options) => expect(page.getByText("The request of 1 was on its way")).toBeVisible(options));
     await sound({ hasMoved: true });
     expect(shop.received.length).toBe(1);
-    await page.getByRole("link", { name: "Bulk resends" }).last().click();
+    await page.getByRole("link", { name: "Bulk actions" }).last().click();
     await expect(rows(page)).toHaveCount(2);
     await expect(rows(page).first()).toContainText("cancelled, not sent");
     await expect(rows(page).last()).toContainText("Stopped");

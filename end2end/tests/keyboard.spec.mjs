@@ -42,6 +42,26 @@ test.describe("with scripts", () => {
     test.skip(({ javaScriptEnabled }) => !javaScriptEnabled, "keys of our own need scripts");
     test.use({ urls: { "Shop script": { flags: ["--default"] } } });
 
+    test("r resends the newest message of an order, or the one that has the focus", async ({ page, open, arrives, shop }) => {
+        await arrives("1100001", "PENDING");
+        await arrives("1100001", "COMPLETE");
+        await expect.poll(() => shop.received.length).toBe(2);
+        await open("/m/demo-shop/orders");
+        await page.getByRole("link", { name: "1100001", exact: true }).click();
+        const links = page.locator("[data-resend]");
+        await expect(links).toHaveCount(2);
+        const ids = await links.evaluateAll((links) => links.map((link) => BigInt(link.dataset.resend)).map(String));
+        const [older, newer] = ids.sort((one, two) => (BigInt(one) < BigInt(two) ? -1 : 1));
+        await expect(page.locator("body")).toHaveAttribute("data-awake", "");
+        await page.keyboard.press("r");
+        await expect(page).toHaveURL(new RegExp(`/notifications/${newer}/resend$`));
+        await page.goBack();
+        await expect(page.locator("body")).toHaveAttribute("data-awake", "");
+        await page.locator(`.event:has([data-resend="${older}"]) a`).first().focus();
+        await page.keyboard.press("r");
+        await expect(page).toHaveURL(new RegExp(`/notifications/${older}/resend$`));
+    });
+
     test("keys lead through the orders: f filters, j and k choose, Enter opens, r resends, Escape closes", async ({ page, open, arrives, shop }) => {
         for (const reference of ["1000001", "1000002", "1000003"]) await arrives(reference);
         await expect.poll(() => shop.received.length).toBe(3);

@@ -14,7 +14,7 @@ test("the dashboard draws the day and tells what else needs somebody", async ({ 
         await open("/m/demo-shop");
         await expect(page.locator(".matter")).toContainText("refused 1 message", { timeout: 500 });
     }).toPass();
-    await expect(page.getByRole("img", { name: /The last 24 hours: 1 notifications accepted/ })).toBeVisible();
+    await expect(page.getByRole("img", { name: /The last 24 hours. Accepted notifications: 1\./ })).toBeVisible();
     await page.getByText("The same as a table").click();
     await expect(page.getByRole("columnheader", { name: "Hour from" })).toBeVisible();
     await sound({ hasMoved: true });
@@ -52,6 +52,21 @@ test("what came in is filtered by its address, kept as a view, and taken along",
     expect(text.trimEnd().split("\r\n")).toHaveLength(3);
     await page.getByRole("button", { name: "Remove the view Taken" }).click();
     await expect(page.getByRole("link", { name: "Taken", exact: true })).toHaveCount(0);
+});
+
+test("a view of the orders keeps what was typed last", async ({ page, open, arrives, sound, javaScriptEnabled }) => {
+    for (const reference of ["7300001", "7400001"]) await arrives(reference);
+    await open("/m/demo-shop/orders");
+    await page.getByRole("searchbox", { name: "Search", exact: true }).fill("7300");
+    if (!javaScriptEnabled) await page.keyboard.press("Enter");
+    await expect(rows(page)).toHaveCount(1);
+    await page.getByText("Keep this view…").click();
+    await page.getByLabel("Name of the view").fill("Those of 73");
+    await page.getByRole("button", { name: "Keep it" }).click();
+    await expect(page).toHaveURL(/\/orders\?text=7300$/);
+    await expect(page.getByRole("link", { name: "Those of 73", exact: true })).toHaveAttribute("aria-current", "true");
+    await expect(rows(page)).toHaveCount(1);
+    await sound({ hasMoved: true });
 });
 
 test("the search over everything lists what fits, and opens the only hit", async ({ page, open, sound, arrives }) => {

@@ -127,11 +127,25 @@ pub async fn zone_names() -> Result<Vec<String>, AppError> {
 
 /// Sets the zone in which a merchant's moments are told.
 #[server(prefix = "/rpc", endpoint = "merchants/time-zone")]
-pub async fn set_time_zone(merchant: String, #[server(default)] time_zone: String) -> Result<(), AppError> {
+pub async fn set_time_zone(
+    merchant: String,
+    #[server(default)] time_zone: String,
+    /// The zone that the form was made with; a script says none.
+    #[server(default)]
+    zone_before: String,
+) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/time-zone");
     let sent = Sent { form: "time-zone", page: page.clone(), values: vec![("time_zone", time_zone.clone())] };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+        let now = merchant.zone.name();
+        if !zone_before.is_empty() && zone_before != now && time_zone != now {
+            let message = t!(
+                "Somebody else has chosen {zone} meanwhile, and nothing was saved. Save once more to put yours in its place.",
+                zone = now
+            );
+            return Err(AppError::field("time_zone", message));
+        }
         let zone = caller.services.set_time_zone(&merchant, &time_zone, caller.actor()).await.map_err(app_error)?;
         Ok(Done::at(page, t!("Times are told in {zone} now.", zone = zone.name())))
     };

@@ -82,6 +82,7 @@ pub async fn save_user(
     /// The version that the form was made from.
     #[server(default)]
     version: String,
+    #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let sent = Sent {
         form: "user",
@@ -90,15 +91,19 @@ pub async fn save_user(
     };
     let result = async {
         let caller = Caller::who_may(Permission::ManagePeople)?;
+        let (services, who, seen) = (caller.services.clone(), caller.user.clone(), caller.having_seen(&version));
         let form = UserForm { email: String::new(), role, merchants };
-        let saved = caller.services.save_user(&caller.user, user, &form, caller.having_seen(&version)).await;
-        saved.map_err(app_error)?;
-        // Whoever gave his own rights away must not be sent where he may not go.
-        let may_stay = user != caller.user.id || form.role == Role::Admin.name();
-        let page = if may_stay { format!("/people/{user}") } else { "/account".to_owned() };
-        Ok(Done::at(page, t!("Saved. It counts from the next request on.")))
+        let work = Box::pin(async move {
+            services.save_user(&who, user, &form, seen).await.map_err(app_error)?;
+            // Whoever gave his own rights away must not be sent where he may not go.
+            let may_stay = user != who.id || form.role == Role::Admin.name();
+            let page = if may_stay { format!("/people/{user}") } else { "/account".to_owned() };
+            Ok(Done::at(page, t!("Saved. It counts from the next request on.")))
+        });
+        once(&caller, &form_key, &sent, &[&version], work).await
     };
-    sent.end(result.await)
+    let result = result.await;
+    sent.end(result)
 }
 
 /// Lets a user sign in no more, or again.

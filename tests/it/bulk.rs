@@ -158,6 +158,13 @@ async fn what_a_filter_leaves_out_is_not_sent_and_mistakes_are_told() {
         assert!(text.contains(message), "{fields:?}: {text}");
     }
     assert!(shop.services.bulk_list(&shop.merchant, true).await.unwrap().rows.is_empty());
+    // A filter by listener is one of the fields, so that counting anew does not widen the list, and is told.
+    let listener = shop.listener_id();
+    for page in ["new", "cancel"] {
+        let text = browser.get(&format!("/m/shop/resends/{page}?state=retrying&via={listener}")).await.text();
+        assert!(text.contains("name=\"via\"") && text.contains(&format!("value=\"{listener}\" selected")), "{page}: {text}");
+        assert!(text.contains("that came in at "), "{page}: {text}");
+    }
     let later = quittance::domain::time::iso(hand_now(&app).plus(HOUR));
     let (page, text) = start(&[("state", "failed"), ("since", &later)]).await;
     assert!(page.starts_with("/m/shop/resends/") && text.contains("Bulk resend"), "{page}");

@@ -50,7 +50,7 @@ async fn the_dashboard_tells_what_needs_somebody_and_draws_the_day() {
     shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
     shop.post_signed(&Message::small("2", "COMPLETE", "20260301120009"), &[]).await;
     let page = support.get("/m/shop").await.text();
-    assert!(page.contains("class=\"chart\"") && page.contains("1 notifications accepted, 1 deliveries confirmed"), "{page}");
+    assert!(page.contains("class=\"chart\"") && page.contains("Accepted notifications: 1. Confirmed deliveries: 1."), "{page}");
     assert!(page.contains("refused 1 message in the last 24 hours. Mostly: No signature."), "{page}");
     assert!(page.contains("/m/shop/inbound?outcome=refused&amp;listener="), "a way to see them");
     assert!(page.contains("There is no default URL") && !page.contains("Nothing has come in"), "{page}");
@@ -69,6 +69,14 @@ async fn the_dashboard_tells_what_needs_somebody_and_draws_the_day() {
     app.services.store.note_certificate(url, merchant.url(), later).await.unwrap();
     let dashboard = app.services.dashboard(std::slice::from_ref(&shop.merchant)).await.unwrap();
     assert!(!dashboard.matters.iter().any(|matter| matches!(matter, Matter::Certificate { .. })), "that is time enough");
+    let page = support.get("/m/shop").await.text();
+    assert!(page.contains("Everything is delivered"), "{page}");
+    let held = shop.url_as(&format!("{}?held", merchant.url()), |draft| draft.held = true).await;
+    let order = shop.order("3").await;
+    shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+    shop.wait_for_state(order, held, DeliveryState::Held).await;
+    let page = support.get("/m/shop").await.text();
+    assert!(page.contains("1 delivery is kept back") && !page.contains("Everything is delivered"), "{page}");
 }
 
 #[tokio::test]
@@ -216,6 +224,15 @@ async fn times_are_told_by_the_clock_of_the_merchant() {
     assert!(support.get("/m/shop/inbound.csv").await.text().contains("2026-03-01T19:00:00+07:00"));
     admin.form("/rpc/merchants/time-zone", &set("shop", "Mars/Phobos")).await;
     let text = admin.get("/m/shop/settings/time-zone").await.text();
+    assert!(text.contains("name=\"zone_before\" value=\"Asia/Ho_Chi_Minh\""), "{text}");
+    let late = [set("shop", "Europe/Bucharest").as_slice(), &[("zone_before", "UTC")]].concat();
+    admin.form("/rpc/merchants/time-zone", &late).await;
+    let again = admin.get("/m/shop/settings/time-zone").await.text();
+    assert!(
+        again.contains("Somebody else has chosen Asia/Ho_Chi_Minh meanwhile") && again.contains("value=\"Europe/Bucharest\""),
+        "{again}"
+    );
+    assert!(support.get(&page).await.text().contains("+07:00"), "nothing was overwritten");
     assert!(text.contains("There is no such time zone") && text.contains("value=\"Mars/Phobos\""), "{text}");
 }
 

@@ -86,7 +86,11 @@ async fn an_invitation_is_accepted_once() {
     assert!(!short.cookies.contains_key("quittance"));
     let (mut joined, reply) = join(&app, &token, NEW_PASSWORD).await;
     assert_eq!(reply.header("location"), "/", "{reply:?}");
-    assert_eq!(joined.get("/m/shop").await.status, 200);
+    // Whoever has one merchant is led on to him, and learns there that it worked.
+    let start = joined.get("/").await;
+    assert_eq!((start.status, start.header("location")), (302, "/m/shop"), "{start:?}");
+    let page = joined.get("/m/shop").await;
+    assert!(page.status == 200 && page.text().contains("Your password is set"), "{page:?}");
     assert_eq!(joined.get("/m/other").await.status, 404);
     let (second, _) = join(&app, &token, "a third long password").await;
     assert!(!second.cookies.contains_key("quittance"), "it works once");
@@ -611,6 +615,24 @@ async fn the_second_of_two_who_edit_the_same_is_told() {
 }
 
 // Double clicks.
+
+#[tokio::test]
+async fn a_double_click_on_rights_is_no_conflict() {
+    let (app, ..) = house().await;
+    let mut admin = browser(&app, "admin").await;
+    let id = id_of(&app, "support@example.com").await;
+    let page = format!("/people/{id}");
+    let text = admin.get(&page).await.text();
+    let version = text.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let fields = [("user", id.as_str()), ("role", "merchant"), ("merchants[0]", "shop"), ("version", version), ("form_key", "k")];
+    let (mut one, mut two) = (admin.clone(), admin.clone());
+    let (first, second) = futures::future::join(one.form("/rpc/users/save", &fields), two.form("/rpc/users/save", &fields)).await;
+    assert_eq!((first.header("location"), second.header("location")), (page.as_str(), page.as_str()));
+    for browser in [&mut one, &mut two] {
+        let text = browser.get(&page).await.text();
+        assert!(text.contains("Saved. It counts from the next request on.") && !text.contains("somebody else"), "{text}");
+    }
+}
 
 #[tokio::test]
 async fn a_double_click_makes_one() {

@@ -10,7 +10,11 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use std::time::{Duration, Instant};
+use quittance::domain::pages::deliveries::DeliveryFilter;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -18,7 +22,8 @@ use tokio::{
 
 const PAGES: u64 = 200;
 const PANELS: usize = 1_000;
-const EMAIL: &str = "bench@example.com";
+/// How many have signed in, each with an address of his own.
+static PEOPLE: AtomicU32 = AtomicU32::new(0);
 const PASSWORD: &str = "a bench of three legs";
 
 /// A browser that is signed in, on one connection.
@@ -30,14 +35,15 @@ struct Reader {
 
 impl Reader {
     async fn sign_in(site: &Site) -> Self {
-        site.tell(&["user", "add", EMAIL, "--role", "admin", "--password-stdin"], &format!("{PASSWORD}\n"));
+        let email = format!("bench{}@example.com", PEOPLE.fetch_add(1, Ordering::Relaxed));
+        site.tell(&["user", "add", &email, "--role", "admin", "--password-stdin"], &format!("{PASSWORD}\n"));
         let port = site.ports()[0];
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the server");
         let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("a connection");
         tokio::spawn(connection);
         let mut reader = Self { port, sender, cookie: String::new() };
         let form = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("email", EMAIL), ("password", PASSWORD)])
+            .extend_pairs([("email", email.as_str()), ("password", PASSWORD)])
             .finish();
         let request = reader.request("POST", "/rpc/sign-in").header("content-type", "application/x-www-form-urlencoded");
         let reply = reader.sender.send_request(request.body(Full::from(form)).expect("a request")).await.expect("an answer");
@@ -62,11 +68,13 @@ impl Reader {
     /// Reads a page to its end.
     async fn get(&mut self, path: &str) -> Duration {
         let request = self.request("GET", path).body(Full::default()).expect("a request");
+        self.sender.ready().await.expect("a connection");
         let begin = Instant::now();
         let reply = self.sender.send_request(request).await.expect("an answer");
         let status = reply.status();
         let _ = reply.into_body().collect().await.expect("a page");
-        assert!(status.is_success(), "{path}: {status}");
+        // A search that finds one thing leads there.
+        assert!(status.is_success() || status.is_redirection(), "{path}: {status}");
         begin.elapsed()
     }
 
@@ -99,10 +107,14 @@ pub async fn measure(site: &mut Site, references: &[String]) {
     let mut reader = Reader::sign_in(site).await;
     let store = site.store(quittance::server::store::OpenAs::Tool { create: false }).await;
     let merchant = store.settings().merchants().first().map(|merchant| merchant.id).expect("a merchant");
-    let mut orders = Vec::new();
+    let (mut orders, mut deliveries) = (Vec::new(), Vec::new());
     for reference in references {
         orders.extend(store.order_by_reference(merchant, reference).await.expect("an answer"));
+        let filter = DeliveryFilter { text: reference.clone(), ..DeliveryFilter::default() };
+        let found = store.find_deliveries(merchant, &filter, 1).await.expect("an answer");
+        deliveries.extend(found.rows.into_iter().map(|row| row.delivery));
     }
+    assert!(!orders.is_empty() && !deliveries.is_empty(), "nothing was found");
     store.close().await;
     let fixed = |path: &str| -> Vec<String> { vec![format!("/m/shop-0{path}")] };
     let pages: Vec<(&str, Vec<String>)> = vec![
@@ -114,9 +126,20 @@ pub async fn measure(site: &mut Site, references: &[String]) {
         ("deliveries", fixed("/deliveries")),
         ("deliveries, confirmed", fixed("/deliveries?state=confirmed")),
         ("inbound", fixed("/inbound")),
-        ("search", references.iter().map(|reference| format!("/search?q={reference}")).collect()),
+        ("inbound, accepted", fixed("/inbound?outcome=accepted")),
+        ("delivery", deliveries.iter().map(|delivery| format!("/m/shop-0/deliveries/{}", delivery.id)).collect()),
+        ("notification", deliveries.iter().map(|one| format!("/m/shop-0/notifications/{}", one.notification_id)).collect()),
+        ("resend", deliveries.iter().map(|one| format!("/m/shop-0/notifications/{}/resend", one.notification_id)).collect()),
+        ("resend a list", fixed("/resends/new?state=failed")),
+        ("bulk actions", fixed("/resends")),
+        ("search", references.iter().map(|reference| format!("/search?text={reference}")).collect()),
+        ("search, the beginning", references.iter().map(|reference| format!("/search?text={}", &reference[..7])).collect()),
+        ("listeners", fixed("/listeners")),
+        ("IPN settings", fixed("/settings/ipn")),
         ("notification URLs", fixed("/settings/urls")),
         ("audit log", fixed("/audit")),
+        ("people", vec!["/people".to_owned()]),
+        ("merchants", vec!["/merchants".to_owned()]),
     ];
     let mut all = Latencies::default();
     for (name, paths) in pages {
@@ -155,6 +178,7 @@ pub async fn panels() {
         for round in 0..20 {
             let body = message::body(round);
             let request = reader.request("POST", &paths[0]).header("content-type", "application/x-www-form-urlencoded");
+            reader.sender.ready().await.expect("a connection");
             let reply = reader.sender.send_request(request.body(Full::from(body)).expect("a request")).await.expect("an answer");
             assert!(reply.status().is_success());
             let _ = reply.into_body().collect().await;

@@ -3,6 +3,7 @@
 use super::{
     dashboard::MerchantRef,
     deliveries::{Counted, DeliveryFilter},
+    inbound::ListenerChoice,
     orders::UrlChoice,
 };
 use crate::domain::{
@@ -111,6 +112,8 @@ pub struct BulkCount {
     pub left_out: LeftOut,
     /// There is more than was counted.
     pub more: bool,
+    /// More orders begin with the text of the filter than are looked through: some were not counted at all.
+    pub truncated: bool,
 }
 
 impl BulkCount {
@@ -129,6 +132,7 @@ pub struct BulkPlan {
     pub count: BulkCount,
     /// The merchant's URLs, to say where it goes.
     pub urls: Vec<UrlChoice>,
+    pub listeners: Vec<ListenerChoice>,
 }
 
 /// A bulk resend as a line of a list.
@@ -199,6 +203,7 @@ pub struct BulkPage {
     pub job: BulkRow,
     pub standing: BulkStanding,
     pub urls: Vec<UrlChoice>,
+    pub listeners: Vec<ListenerChoice>,
     pub may_resend: bool,
 }
 
@@ -208,5 +213,6 @@ pub struct BulkList {
     pub merchant: MerchantRef,
     pub rows: Vec<BulkRow>,
     pub urls: Vec<UrlChoice>,
+    pub listeners: Vec<ListenerChoice>,
     pub may_resend: bool,
 }

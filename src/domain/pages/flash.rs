@@ -12,6 +12,9 @@ pub struct Flash {
     /// What was entered, so that nobody types twice. Passwords and secrets are never in here.
     #[serde(default)]
     pub values: Vec<(String, String)>,
+    /// More was entered than can be carried: some of `values` are missing.
+    #[serde(default)]
+    pub shortened: bool,
     #[serde(default)]
     pub errors: Vec<FieldError>,
     /// It worked.

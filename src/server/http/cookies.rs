@@ -7,6 +7,8 @@ use crate::domain::pages::flash::Flash;
 use crate::{server::store::Store, words::Language};
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+use std::io::{Read as _, Write as _};
 
 const SESSION_SECURE: &str = "__Host-quittance";
 const SESSION_PLAIN: &str = "quittance";
@@ -15,8 +17,10 @@ const THEME: &str = "quittance-theme";
 const LANGUAGE: &str = "quittance-language";
 /// How long a browser keeps the session's cookie, in seconds: longer than any session lasts, which is decided here.
 const COOKIE_DAYS: u32 = 30 * 86_400;
-/// Browsers drop cookies beyond 4 KiB.
+/// Browsers drop cookies beyond 4 KiB, and so do some proxies.
 const MAX_COOKIE: usize = 3_800;
+/// Unpacked bytes of a flash; a form is no larger.
+const MAX_FLASH: u64 = 1 << 20;
 
 fn is_secure(base: &str) -> bool {
     base.starts_with("https://")
@@ -52,21 +56,42 @@ pub fn end_session_cookie(base: &str) -> String {
 /// Carries a flash to the next page, sealed: it may hold a secret key that is shown once.
 pub fn flash_cookie(store: &Store, flash: &Flash, base: &str) -> String {
     let secure = if is_secure(base) { "; Secure" } else { "" };
-    let seal = |flash: &Flash| {
-        let plain = serde_json::to_vec(flash).unwrap_or_default();
-        URL_SAFE_NO_PAD.encode(store.seal(FLASH, &plain))
-    };
-    let mut value = seal(flash);
-    if value.len() > MAX_COOKIE {
-        value = seal(&Flash { values: Vec::new(), ..flash.clone() });
-    }
+    let value = fitting(flash, |flash| {
+        let packed = deflated(&serde_json::to_vec(flash).unwrap_or_default());
+        URL_SAFE_NO_PAD.encode(store.seal(FLASH, &packed))
+    });
     format!("{FLASH}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=120{secure}")
 }
 
 /// The flash in a request.
 pub fn read_flash(store: &Store, headers: &HeaderMap) -> Option<Flash> {
     let sealed = URL_SAFE_NO_PAD.decode(cookie(headers, FLASH)?).ok()?;
-    serde_json::from_slice(store.unseal(FLASH, &sealed)?.reveal()).ok()
+    let packed = store.unseal(FLASH, &sealed)?;
+    let mut plain = Vec::new();
+    DeflateDecoder::new(packed.reveal()).take(MAX_FLASH).read_to_end(&mut plain).ok()?;
+    serde_json::from_slice(&plain).ok()
+}
+
+/// What was entered is mostly words that come again and again: names of fields, of tags, of statuses.
+fn deflated(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(plain);
+    encoder.finish().unwrap_or_default()
+}
+
+/// A flash in a form that a cookie can carry. Where it is too long its longest values stay behind, and it says so.
+fn fitting(flash: &Flash, mut made: impl FnMut(&Flash) -> String) -> String {
+    let mut value = made(flash);
+    let mut rest = flash.clone();
+    while value.len() > MAX_COOKIE
+        && let Some((longest, _)) = rest.values.iter().enumerate().max_by_key(|(_, (_, value))| value.len())
+    {
+        rest.values.remove(longest);
+        rest.shortened = true;
+        value = made(&rest);
+    }
+    value
 }
 
 /// Removes the flash once it was shown.
@@ -103,4 +128,47 @@ pub fn language_cookie(language: Option<Language>) -> String {
 pub fn language(headers: &HeaderMap) -> Language {
     let liked = || Language::liked(headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?);
     cookie(headers, LANGUAGE).and_then(Language::from_code).or_else(liked).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest as _, Sha256};
+
+    fn made(flash: &Flash) -> String {
+        URL_SAFE_NO_PAD.encode(deflated(&serde_json::to_vec(flash).unwrap()))
+    }
+
+    fn noise(length: usize) -> String {
+        let blocks = (0..length.div_ceil(64)).map(|number| hex::encode(Sha256::digest(number.to_le_bytes())));
+        blocks.collect::<String>()[..length].to_owned()
+    }
+
+    #[test]
+    fn a_long_form_is_carried_whole() {
+        let tags = (0..200).map(|number| (format!("tags[{number}]"), format!("IPN_LICENSE_FIELD_{number}")));
+        let text = ("text".to_owned(), "Hello {name}, your payment of {amount} for order {order} has arrived. ".repeat(60));
+        let flash = Flash { values: tags.chain([text]).collect(), ..Flash::default() };
+        assert!(serde_json::to_vec(&flash).unwrap().len() > 10_000);
+        let value = fitting(&flash, made);
+        assert!(value.len() <= MAX_COOKIE, "{}", value.len());
+        assert_eq!(value, made(&flash), "nothing stayed behind");
+    }
+
+    #[test]
+    fn what_is_too_long_stays_behind_and_the_page_is_told() {
+        let value = |name: &str, value: String| (name.to_owned(), value);
+        let values = vec![value("label", "Shop".to_owned()), value("authority", noise(8_000)), value("url", noise(500))];
+        let flash = Flash { values, ..Flash::default() };
+        let mut carried = None;
+        let sent = fitting(&flash, |flash| {
+            carried = Some(flash.clone());
+            made(flash)
+        });
+        assert!(sent.len() <= MAX_COOKIE);
+        let carried = carried.unwrap();
+        assert!(carried.shortened);
+        assert_eq!((carried.value("label"), carried.value("authority")), (Some("Shop"), None));
+        assert_eq!(carried.value("url"), flash.value("url"), "only the longest is left out");
+    }
 }

@@ -59,6 +59,7 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
         }
     };
     let flash = cookies::read_flash(&panel.services.store, request.headers());
+    let has_flash = flash.is_some();
     let manifest = assets::manifest();
     let options = LeptosOptions::builder().output_name(manifest.script.clone()).site_pkg_dir("pkg").build();
     let look = Look {
@@ -85,12 +86,14 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
             response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
         }
         response.append_header(header::VARY, HeaderValue::from_static("accept-language, cookie"));
-        if flash.is_some() {
-            response.append_header(header::SET_COOKIE, clear_flash());
-        }
     };
     let render = leptos_axum::render_app_async_with_context(context, move || shell(options.clone()));
-    render(request).await
+    let mut response = render(request).await;
+    // A page that only leads on has not shown it.
+    if has_flash && !response.status().is_redirection() {
+        response.headers_mut().append(header::SET_COOKIE, clear_flash());
+    }
+    response
 }
 
 /// The zone that the times of a page are told in: that of the merchant whom its address names.

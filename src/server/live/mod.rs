@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::{broadcast, mpsc};
 
 /// How long changes are gathered.
-const GATHER: Duration = Duration::from_millis(150);
+const GATHER: Duration = Duration::from_millis(60);
 /// With more changes than this in one go, merchants are named instead of orders.
 const MANY: usize = 200;
 /// What a page that was away for a moment can still be told.

@@ -38,8 +38,8 @@ impl Services {
     /// What a bulk resend of a list would make, for the page before it.
     pub async fn plan_bulk(&self, merchant: &Merchant, filter: &DeliveryFilter, target: BulkTarget) -> ServiceResult<BulkPlan> {
         let count = self.count_bulk(merchant, filter, target).await?;
-        let urls = self.url_choices(merchant);
-        Ok(BulkPlan { merchant: merchant_ref(merchant), filter: filter.whole(), target, count, urls })
+        let (urls, listeners) = (self.url_choices(merchant), self.listener_choices(merchant));
+        Ok(BulkPlan { merchant: merchant_ref(merchant), filter: filter.whole(), target, count, urls, listeners })
     }
 
     async fn count_bulk(&self, merchant: &Merchant, filter: &DeliveryFilter, target: BulkTarget) -> ServiceResult<BulkCount> {
@@ -55,15 +55,16 @@ impl Services {
             let message = t!("Deliveries that are queued or held are on their way already; choose those that failed.");
             return Err(AppError::field("state", message).into());
         }
-        if !filter.text.is_empty() && self.store.find_deliveries(merchant.id, &filter.whole(), 1).await?.truncated {
-            let message = t!("More than 1,000 orders begin like this; type more of the reference, or choose days instead.");
-            return Err(AppError::field("text", message).into());
-        }
         if is_cancel {
             // What was accepted a moment ago is outstanding, too.
             self.store.settled().await?;
         }
-        Ok(self.store.count_bulk(merchant.id, &BulkOrder { filter: filter.whole(), target }).await?)
+        let count = self.store.count_bulk(merchant.id, &BulkOrder { filter: filter.whole(), target }).await?;
+        if count.truncated {
+            let message = t!("More than 1,000 orders begin like this; type more of the reference, or choose days instead.");
+            return Err(AppError::field("text", message).into());
+        }
+        Ok(count)
     }
 
     /// Asks for a bulk resend, which can be stopped for a while before anything is made; the same request key gives the one of
@@ -97,12 +98,14 @@ impl Services {
     /// A bulk resend, with how its deliveries stand.
     pub async fn bulk_page(&self, merchant: &Merchant, id: BulkId, may_resend: bool) -> ServiceResult<BulkPage> {
         let (job, standing) = self.store.bulk(merchant.id, id).await?.ok_or(AppError::NotFound)?;
-        Ok(BulkPage { merchant: merchant_ref(merchant), job, standing, urls: self.url_choices(merchant), may_resend })
+        let (urls, listeners) = (self.url_choices(merchant), self.listener_choices(merchant));
+        Ok(BulkPage { merchant: merchant_ref(merchant), job, standing, urls, listeners, may_resend })
     }
 
     /// The latest bulk resends of a merchant.
     pub async fn bulk_list(&self, merchant: &Merchant, may_resend: bool) -> ServiceResult<BulkList> {
         let rows = self.store.bulks(merchant.id).await?;
-        Ok(BulkList { merchant: merchant_ref(merchant), rows, urls: self.url_choices(merchant), may_resend })
+        let (urls, listeners) = (self.url_choices(merchant), self.listener_choices(merchant));
+        Ok(BulkList { merchant: merchant_ref(merchant), rows, urls, listeners, may_resend })
     }
 }

@@ -80,7 +80,7 @@ impl Services {
     }
 
     /// The merchant's listeners, to choose from.
-    fn listener_choices(&self, merchant: &Merchant) -> Vec<ListenerChoice> {
+    pub(super) fn listener_choices(&self, merchant: &Merchant) -> Vec<ListenerChoice> {
         let settings = self.store.settings();
         let listeners = settings.listeners_of(merchant.id);
         listeners.iter().map(|listener| ListenerChoice { id: listener.id, label: listener.label.clone() }).collect()

@@ -28,6 +28,8 @@ pub(super) const LOOK: i64 = 5_000;
 pub(super) const WITHDRAW: i64 = 2_000;
 /// A count before ends with so many.
 pub(super) const COUNT_MOST: u64 = 10_000;
+/// Deliveries that a count reads at once: all that it tells, so that a page needs few queries.
+pub(super) const CENSUS: i64 = 10_001;
 /// Rows that a count before looks through.
 pub(super) const COUNT_LOOK: i64 = 200_000;
 

@@ -11,9 +11,9 @@ use crate::domain::{
 /// it is rarer, the reader decides whether to look further.
 pub(super) const LIST_LOOK: i64 = 10_000;
 /// A count ends with so many.
-pub(super) const COUNT_MOST: i64 = 10_000;
+pub(super) const COUNT_MOST: i64 = 2_000;
 /// Rows that a count looks at.
-pub(super) const COUNT_LOOK: i64 = 20_000;
+pub(super) const COUNT_LOOK: i64 = 5_000;
 /// Orders that a text may fit before a list looks at some of them only.
 pub(super) const LIST_ORDERS: i64 = 1_000;
 /// The same for a bulk resend, which is refused beyond the other and may have more orders by the time it is done.

@@ -5,8 +5,26 @@ use crate::{domain::personal::kind_of, words::t};
 use leptos::prelude::*;
 use std::collections::HashMap;
 
-/// Longest text shown; the rest is told by its size.
+/// Longest text shown at once, in bytes; the rest on demand.
 const SHOWN: usize = 64 << 10;
+/// Letters of a value that are shown at once.
+const SHOWN_OF_VALUE: usize = 400;
+
+/// A value of somebody else's: its beginning where it is long, and all of it on demand.
+#[component]
+pub fn Long(#[prop(into)] text: String) -> impl IntoView {
+    let Some((end, _)) = text.char_indices().nth(SHOWN_OF_VALUE) else {
+        return view! { <bdi>{text}</bdi> }.into_any();
+    };
+    let count = crate::ui::format::count(text.chars().count() as u64);
+    view! {
+        <details class="long">
+            <summary><bdi>{format!("{}…", &text[..end])}</bdi>" "<span class="more">{t!("Show all {count} characters", count)}</span></summary>
+            <bdi>{text}</bdi>
+        </details>
+    }
+    .into_any()
+}
 
 /// A head or a body, byte for byte.
 #[component]
@@ -21,7 +39,15 @@ pub fn Octets(label: &'static str, #[prop(into)] text: String) -> impl IntoView 
             <h4>{label}<Copy text=text.clone() what=label.to_lowercase()/></h4>
             // Browsers drop a line break that directly follows the opening tag.
             <pre tabindex="0">"\n"{text[..end].to_owned()}</pre>
-            {(rest > 0).then(|| view! { <p class="muted">{t!("… and {rest} bytes more", rest)}</p> })}
+            {(rest > 0).then(|| {
+                let rest_of_it = text[end..].to_owned();
+                view! {
+                    <details class="long">
+                        <summary>{t!("Show all: {rest} bytes more", rest = crate::ui::format::count(rest as u64))}</summary>
+                        <pre tabindex="0">"\n"{rest_of_it}</pre>
+                    </details>
+                }
+            })}
         </div>
     }
     .into_any()
@@ -48,7 +74,7 @@ pub fn Fields(
                     view! { <Reveal masked field=name.clone() nth=*nth/> }
                 });
                 *nth += 1;
-                view! { <tr><th scope="row"><bdi>{name}</bdi></th><td><bdi>{value}</bdi>{reveal}</td></tr> }
+                view! { <tr><th scope="row"><bdi>{name}</bdi></th><td><Long text=value/>{reveal}</td></tr> }
             })
             .collect();
         view! {

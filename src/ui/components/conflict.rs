@@ -33,7 +33,7 @@ pub fn ConflictNote(
             <Notice tone=Tone::Warn title=t!("Not saved: somebody else has changed this meanwhile")>
                 {is_unknown.then(|| view! { <p>{t!("What changed is not known any more.")}</p> })}
                 <ul class="changes">{lines}</ul>
-                <p>{rich!("Below stands what you entered. Save it over the change with the button, or {link}.", link = view! { <a href=page>{t!("take what is stored now")}</a> })}</p>
+                {(!flash.shortened).then(|| view! { <p>{rich!("Below stands what you entered. Save it over the change with the button, or {link}.", link = view! { <a href=page>{t!("take what is stored now")}</a> })}</p> })}
             </Notice>
         }
     })

@@ -12,11 +12,19 @@ use leptos::prelude::*;
 pub fn FormNotes(flash: Flash) -> impl IntoView {
     let general: Vec<_> = flash.errors.iter().filter(|error| error.field.is_empty()).map(|error| error.message.clone()).collect();
     let has_fields = flash.errors.iter().any(|error| !error.field.is_empty());
+    let shortened = flash.shortened.then(|| {
+        view! {
+            <Notice tone=Tone::Warn title=t!("Not all that you entered stands below")>
+                <p>{t!("It was too long to be brought back. Look at each field before you save: some show what is stored, or are empty.")}</p>
+            </Notice>
+        }
+    });
     view! {
         {flash.notice.clone().map(|notice| view! { <Notice tone=Tone::Good title=notice/> })}
         {flash.problem.map(|problem| view! { <Notice tone=Tone::Bad title=problem/> })}
         {general.into_iter().map(|message| view! { <Notice tone=Tone::Bad title=message/> }).collect::<Vec<_>>()}
         {has_fields.then(|| view! { <Notice tone=Tone::Bad title=t!("Please correct what is marked below. Nothing was saved.")/> })}
+        {shortened}
     }
 }
 

@@ -14,7 +14,7 @@ mod states;
 mod text_area;
 mod time;
 
-pub use bytes::{Fields, Octets};
+pub use bytes::{Fields, Long, Octets};
 pub use choice::{RightBadge, Tick, TickGroup, TriggerChoice};
 pub use conflict::{ConflictNote, Version, changes, save_label};
 pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, SelectField, TextField, note};

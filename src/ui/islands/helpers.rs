@@ -184,7 +184,7 @@ mod browser {
             "?" => press(".keys-help"),
             "j" => step(1),
             "k" => step(-1),
-            "r" => press("[data-resend]"),
+            "r" => resend(),
             "d" => follow("[data-key=d]"),
             "o" => follow("[data-key=o]"),
             _ => false,
@@ -246,10 +246,25 @@ mod browser {
         })
     }
 
+    /// Follows the resend link of what has the focus, or else of the newest message of the page: their ids grow with time.
+    fn resend() -> bool {
+        let of_focus = document().active_element().and_then(|active| active.closest("tr, .event").ok().flatten());
+        let of_focus = of_focus.and_then(|row| row.query_selector("[data-resend]").ok().flatten()?.dyn_into().ok());
+        let id = |link: &HtmlElement| link.get_attribute("data-resend").and_then(|id| id.parse::<i64>().ok());
+        let link: Option<HtmlElement> = of_focus.or_else(|| all("[data-resend]").into_iter().max_by_key(id));
+        link.is_some_and(|link| {
+            let _ = link.focus();
+            link.click();
+            true
+        })
+    }
+
     /// Moves from row to row; a row's first link has the focus, so Enter opens it.
     fn step(by: i32) -> bool {
-        let of_row = |row: HtmlElement| row.query_selector("td:first-child a").ok().flatten()?.dyn_into::<HtmlElement>().ok();
-        let links: Vec<_> = all("tbody tr").into_iter().filter_map(of_row).collect();
+        let of_row = |row: HtmlElement| {
+            row.query_selector("td:first-child a, .event-body a").ok().flatten()?.dyn_into::<HtmlElement>().ok()
+        };
+        let links: Vec<_> = all("tbody tr, .story .event").into_iter().filter_map(of_row).collect();
         let Some(last) = i32::try_from(links.len()).ok().and_then(|count| count.checked_sub(1)).filter(|last| *last >= 0) else {
             return false;
         };

@@ -2,6 +2,7 @@
 
 use super::{live::Subject, morph::morph};
 use crate::domain::pages::live::Event;
+use js_sys::Function;
 use leptos::{prelude::*, task::spawn_local};
 use std::{
     cell::{Cell, RefCell},
@@ -11,10 +12,12 @@ use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DomParser, EventSource, MessageEvent, Response, SupportedType};
 
-/// The id of the live part.
-const PART: &str = "live";
-/// At full speed a page is read again so often and not more.
-const PAUSE: Duration = Duration::from_millis(400);
+/// The ids of what is live: the part that tells of the subject, and the saved views, which belong to the address.
+const PARTS: [&str; 2] = ["live", "views"];
+/// Between two readings at the least: an event is on the page within 300 ms.
+const PAUSE: Duration = Duration::from_millis(180);
+/// A server that answers slowly has enough to do: the page rests so many times as long as a reading took.
+const REST: u32 = 3;
 /// Where a reading failed, the next one waits so long.
 const AFTER_FAILURE: Duration = Duration::from_secs(3);
 
@@ -31,6 +34,8 @@ thread_local! {
     static STATE: RefCell<State> = const { RefCell::new(State::Idle) };
     /// How often the reader of the page has wished for something else.
     static WISH: Cell<u32> = const { Cell::new(0) };
+    /// What tells of changes while the page can be seen.
+    static SOURCE: RefCell<Option<EventSource>> = const { RefCell::new(None) };
 }
 
 /// What is being read at this moment is no longer wanted: something else was typed, and a reading of that follows. Rows of
@@ -39,27 +44,55 @@ pub fn outdate() {
     WISH.set(WISH.get().wrapping_add(1));
 }
 
-/// Reads the page again whenever something of its subject changes.
+/// What a stream of events calls. They live as long as the page does.
+struct Ears {
+    on_message: Function,
+    on_open: Function,
+    on_error: Function,
+}
+
+/// Reads the page again whenever something of its subject changes, for as long as somebody can see it: browsers have few
+/// connections for each server, and pages in the background would use them up.
 pub fn listen(subject: Subject) {
-    let root = document().document_element();
-    let heard = root.and_then(|root| root.get_attribute("data-heard")).unwrap_or_default();
-    let Ok(source) = EventSource::new(&format!("/live?after={heard}")) else { return };
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
         let events = message.data().as_string().and_then(|text| serde_json::from_str::<Vec<Event>>(&text).ok());
         if events.is_some_and(|events| events.iter().any(|event| subject.is_touched_by(event))) {
             read();
         }
     });
-    source.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     let on_open = Closure::<dyn Fn()>::new(|| show_connected(true));
-    source.set_onopen(Some(on_open.as_ref().unchecked_ref()));
     // The browser connects again by itself, and says what it heard last.
     let on_error = Closure::<dyn Fn()>::new(|| show_connected(false));
-    source.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-    // They live as long as the page does.
-    on_message.forget();
-    on_open.forget();
-    on_error.forget();
+    let ears = Ears {
+        on_message: on_message.into_js_value().unchecked_into(),
+        on_open: on_open.into_js_value().unchecked_into(),
+        on_error: on_error.into_js_value().unchecked_into(),
+    };
+    if !document().hidden() {
+        connect(&ears);
+    }
+    let on_look = Closure::<dyn Fn()>::new(move || {
+        if document().hidden() {
+            if let Some(source) = SOURCE.take() {
+                source.close();
+            }
+        } else if SOURCE.with_borrow(Option::is_none) {
+            connect(&ears);
+            read();
+        }
+    });
+    let on_look: Function = on_look.into_js_value().unchecked_into();
+    let _ = document().add_event_listener_with_callback("visibilitychange", &on_look);
+}
+
+fn connect(ears: &Ears) {
+    let root = document().document_element();
+    let heard = root.and_then(|root| root.get_attribute("data-heard")).unwrap_or_default();
+    let Ok(source) = EventSource::new(&format!("/live?after={heard}")) else { return };
+    source.set_onmessage(Some(&ears.on_message));
+    source.set_onopen(Some(&ears.on_open));
+    source.set_onerror(Some(&ears.on_error));
+    SOURCE.set(Some(source));
 }
 
 /// Reads the page again: now, or as soon as the reading under way has ended.
@@ -69,7 +102,13 @@ pub fn read() {
     }
     STATE.set(State::Busy);
     spawn_local(async {
-        let pause = if refresh().await.is_ok() { PAUSE } else { AFTER_FAILURE };
+        let begun = js_sys::Date::now();
+        let pause = if refresh().await.is_ok() {
+            let took = Duration::from_millis((js_sys::Date::now() - begun).clamp(0.0, 900.0) as u64);
+            PAUSE.max(took * REST)
+        } else {
+            AFTER_FAILURE
+        };
         set_timeout(
             move || {
                 let is_behind = STATE.replace(State::Idle) == State::Behind;
@@ -101,10 +140,12 @@ async fn refresh() -> Result<(), JsValue> {
         return Ok(());
     }
     let fresh = DomParser::new()?.parse_from_string(&text, SupportedType::TextHtml)?;
-    if let (Some(part), Some(fresh)) = (document().get_element_by_id(PART), fresh.get_element_by_id(PART)) {
-        morph(&part, &fresh);
-        super::helpers::tick();
+    for id in PARTS {
+        if let (Some(part), Some(fresh)) = (document().get_element_by_id(id), fresh.get_element_by_id(id)) {
+            morph(&part, &fresh);
+        }
     }
+    super::helpers::tick();
     Ok(())
 }
 

@@ -14,8 +14,8 @@ use crate::{
     rpc::orders::read_attempt,
     ui::{
         components::{
-            Copy, Fields, FormNotes, Icon, Masked, MaskedNote, Moment, Notice, Octets, ReadArea, Revealed, Tone, WholeAddress,
-            fact, wide,
+            Copy, Fields, FormNotes, Icon, Long, Masked, MaskedNote, Moment, Notice, Octets, ReadArea, Revealed, Tone,
+            WholeAddress, fact, wide,
         },
         format::{bytes, span},
         shell::{Frame, Section},
@@ -150,8 +150,8 @@ fn line(line: &Compared) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row"><bdi>{reworded(&line.what)}</bdi>" "<span class=format!("badge {tone}")><Icon name=icon/>{word}</span></th>
-            <td data-label=t!("Then") class="code"><bdi>{compared_value(line, &line.then)}</bdi></td>
-            <td data-label=t!("Now") class="code"><bdi>{compared_value(line, &line.now)}</bdi></td>
+            <td data-label=t!("Then") class="code"><Long text=compared_value(line, &line.then)/></td>
+            <td data-label=t!("Now") class="code"><Long text=compared_value(line, &line.now)/></td>
         </tr>
     }
 }

@@ -1,4 +1,4 @@
-//! *Orders & Reports › Bulk resends*: the list, and one of them while it is worked at and afterwards.
+//! *Orders & Reports › Bulk actions*: the list, and one of them while it is worked at and afterwards.
 
 use super::{
     any_flash, bulk_cancel,
@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     domain::pages::{
-        bulk::{BulkPage as Bulk, BulkRow, BulkState, BulkTarget, LeftOut},
+        bulk::{BulkList, BulkPage as Bulk, BulkRow, BulkState, BulkTarget, LeftOut},
         deliveries::{DeliveryFilter, StateFilter},
+        inbound::ListenerChoice,
         orders::UrlChoice,
     },
     rpc::bulk::{list_bulk, read_bulk},
@@ -26,7 +27,7 @@ use std::time::Duration;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A filter in words: `expired deliveries to Shop, because of: Server error, made since 2026-11-01`.
-pub fn in_words(filter: &DeliveryFilter, urls: &[UrlChoice]) -> String {
+pub fn in_words(filter: &DeliveryFilter, urls: &[UrlChoice], listeners: &[ListenerChoice]) -> String {
     let mut words = match filter.state {
         None => t!("all deliveries").to_owned(),
         Some(StateFilter::Failed) => t!("deliveries that failed for good").to_owned(),
@@ -37,6 +38,11 @@ pub fn in_words(filter: &DeliveryFilter, urls: &[UrlChoice]) -> String {
         words = t!("{deliveries} to {url}", deliveries = words, url = label);
     }
     let mut more: Vec<String> = Vec::new();
+    if let Some(id) = filter.listener {
+        let label = listeners.iter().find(|listener| listener.id == id);
+        let label = label.map_or(t!("a listener that was removed"), |listener| listener.label.as_str());
+        more.push(t!("that came in at {listener}", listener = label));
+    }
     if let Some(since) = filter.since {
         more.push(t!("ended since {time} UTC", time = date_time(since)));
     }
@@ -65,8 +71,8 @@ pub fn in_words(filter: &DeliveryFilter, urls: &[UrlChoice]) -> String {
 }
 
 /// The same as the beginning of a sentence.
-pub fn in_words_first(filter: &DeliveryFilter, urls: &[UrlChoice]) -> String {
-    first_upper(&in_words(filter, urls))
+pub fn in_words_first(filter: &DeliveryFilter, urls: &[UrlChoice], listeners: &[ListenerChoice]) -> String {
+    first_upper(&in_words(filter, urls, listeners))
 }
 
 /// What is left out, and why, one line each.
@@ -127,11 +133,11 @@ pub fn BulkListPage() -> impl IntoView {
             view! { <a class="button" href=recover_address(&slug, None)><Icon name="retry"/>{t!("Recover what failed…")}</a> }
                 .into_any()
         });
-        let rows: Vec<_> = list.rows.iter().map(|job| list_row(&slug, job, &list.urls)).collect();
+        let rows: Vec<_> = list.rows.iter().map(|job| list_row(&slug, job, &list)).collect();
         let content = if rows.is_empty() {
             let deliveries = format!("/m/{slug}/deliveries");
             view! {
-                <Empty title=t!("No bulk resends yet")>
+                <Empty title=t!("No bulk actions yet")>
                     <p>{rich!("When a script was broken for longer than its schedule lasts, everything that failed meanwhile can be sent again at once: filter {link} and resend the list.", link = view! { <a href=deliveries>{t!("the deliveries")}</a> })}</p>
                 </Empty>
             }
@@ -168,12 +174,12 @@ pub fn BulkListPage() -> impl IntoView {
     })
 }
 
-fn list_row(slug: &str, job: &BulkRow, urls: &[UrlChoice]) -> AnyView {
+fn list_row(slug: &str, job: &BulkRow, list: &BulkList) -> AnyView {
     view! {
         <tr id=format!("bulk-{}", job.id)>
             <td>
                 <div class="url-line">
-                    <a href=format!("/m/{slug}/resends/{}", job.id)>{in_words_first(&job.filter, urls)}</a>
+                    <a href=format!("/m/{slug}/resends/{}", job.id)>{in_words_first(&job.filter, &list.urls, &list.listeners)}</a>
                     <span class="muted">{if job.is_cancel() { t!("cancelled, not sent").to_owned() } else { t!("to {target}", target = to_where(job.target)) }}</span>
                 </div>
             </td>
@@ -196,7 +202,7 @@ pub fn BulkPage() -> impl IntoView {
         let title = if bulk.job.is_cancel() { t!("Cancelled list") } else { t!("Bulk resend") };
         let crumbs = vec![
             (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
-            (t!("Bulk resends").to_owned(), format!("/m/{slug}/resends")),
+            (t!("Bulk actions").to_owned(), format!("/m/{slug}/resends")),
         ];
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title crumbs>
@@ -249,7 +255,7 @@ fn content(slug: &str, bulk: &Bulk) -> AnyView {
         </section>
         {left_out}
         <dl class="facts panel">
-            <div class="fact wide"><dt>{t!("What")}</dt><dd>{in_words_first(&job.filter, &bulk.urls)}", "<a href=filter>{t!("as they are now")}</a></dd></div>
+            <div class="fact wide"><dt>{t!("What")}</dt><dd>{in_words_first(&job.filter, &bulk.urls, &bulk.listeners)}", "<a href=filter>{t!("as they are now")}</a></dd></div>
             {fact(t!("State"), state_badge(job))}
             {fact(t!("To"), to_where(job.target))}
             {fact(t!("Asked by"), view! { <span class="clip" title=job.actor.clone()>{job.actor.clone()}</span> })}

@@ -2,7 +2,7 @@
 
 use super::{
     bulk::in_words,
-    bulk_plan::{amount, by_url, none_of, which},
+    bulk_plan::{amount, by_url, choices, none_of, which},
     deliveries::up_to,
     flash_of, page, param, query, viewer_at,
 };
@@ -15,10 +15,7 @@ use crate::{
             flash::Flash,
         },
     },
-    rpc::{
-        bulk::{find_deliveries, plan_bulk},
-        orders::request_key,
-    },
+    rpc::{bulk::plan_bulk, orders::request_key},
     ui::{
         components::{Confirm, Empty, FormNotes, Hidden, Icon, Notice, Tone, now},
         format::count,
@@ -51,12 +48,11 @@ pub fn CancelPlanPage() -> impl IntoView {
             (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
             (t!("Deliveries").to_owned(), format!("/m/{slug}/deliveries")),
         ];
-        let urls = match &plan {
-            Some(plan) => plan.urls.clone(),
-            // Only for the choice of URLs.
-            None => find_deliveries(slug.clone(), DeliveryFilter::default()).await?.urls,
+        let (urls, listeners) = match &plan {
+            Some(plan) => (plan.urls.clone(), plan.listeners.clone()),
+            None => choices(&slug).await?,
         };
-        let which = which(&slug, BulkTarget::Cancel, &filter, &urls, &flash);
+        let which = which(&slug, BulkTarget::Cancel, &filter, &urls, &listeners, &flash);
         let what = plan.map(|plan| what(&slug, &filter, &plan));
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Cancel deliveries") crumbs>
@@ -74,7 +70,7 @@ pub fn CancelPlanPage() -> impl IntoView {
 fn what(slug: &str, filter: &DeliveryFilter, plan: &BulkPlan) -> AnyView {
     if plan.count.made == 0 && !plan.count.more {
         let nothing = match filter.state {
-            Some(_) => none_of(filter, &in_words(filter, &plan.urls)),
+            Some(_) => none_of(filter, &in_words(filter, &plan.urls, &plan.listeners)),
             None => t!("Of these deliveries none is queued, retrying or held.").to_owned(),
         };
         return view! { <Empty title=t!("Nothing to cancel")><p>{nothing}</p></Empty> }.into_any();

@@ -3,7 +3,9 @@
 use super::{
     bulk::{in_words, left_out_lines},
     deliveries::{cause_options, minute, options, up_to, url_options},
-    flash_of, page, param, query, viewer_at,
+    flash_of,
+    inbound::listener_field,
+    page, param, query, viewer_at,
 };
 use crate::{
     domain::{
@@ -12,6 +14,7 @@ use crate::{
             bulk::{BulkCount, BulkPlan, BulkTarget},
             deliveries::{Counted, DeliveryFilter, StateFilter},
             flash::Flash,
+            inbound::ListenerChoice,
             orders::UrlChoice,
         },
     },
@@ -44,14 +47,13 @@ pub fn BulkPlanPage() -> impl IntoView {
         let plans = plans(&slug, &filter, &mut flash).await?;
         let crumbs = vec![
             (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
-            (t!("Bulk resends").to_owned(), format!("/m/{slug}/resends")),
+            (t!("Bulk actions").to_owned(), format!("/m/{slug}/resends")),
         ];
-        let urls = match &plans {
-            Some([plan, _]) => plan.urls.clone(),
-            // Only for the choice of URLs.
-            None => find_deliveries(slug.clone(), DeliveryFilter::default()).await?.urls,
+        let (urls, listeners) = match &plans {
+            Some([plan, _]) => (plan.urls.clone(), plan.listeners.clone()),
+            None => choices(&slug).await?,
         };
-        let which = which(&slug, BulkTarget::Same, &filter, &urls, &flash);
+        let which = which(&slug, BulkTarget::Same, &filter, &urls, &listeners, &flash);
         let what = plans.map(|plans| what(&slug, &filter, &plans, &flash));
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Resend deliveries") crumbs>
@@ -64,6 +66,12 @@ pub fn BulkPlanPage() -> impl IntoView {
         }
         .into_any())
     })
+}
+
+/// What can be chosen from where nothing was counted.
+pub async fn choices(slug: &str) -> Result<(Vec<UrlChoice>, Vec<ListenerChoice>), AppError> {
+    let list = find_deliveries(slug.to_owned(), DeliveryFilter::default()).await?;
+    Ok((list.urls, list.listeners))
 }
 
 /// What would be made for each target; nothing where the filter must be corrected first.
@@ -86,7 +94,14 @@ async fn plans(slug: &str, filter: &DeliveryFilter, flash: &mut Flash) -> Result
 }
 
 /// The filter, and what is wrong with it.
-pub fn which(slug: &str, target: BulkTarget, filter: &DeliveryFilter, urls: &[UrlChoice], flash: &Flash) -> AnyView {
+pub fn which(
+    slug: &str,
+    target: BulkTarget,
+    filter: &DeliveryFilter,
+    urls: &[UrlChoice],
+    listeners: &[ListenerChoice],
+    flash: &Flash,
+) -> AnyView {
     let (page, states) = match target {
         BulkTarget::Same | BulkTarget::All => (
             "new",
@@ -116,6 +131,7 @@ pub fn which(slug: &str, target: BulkTarget, filter: &DeliveryFilter, urls: &[Ur
                 <div class="field"><label for="state">{t!("State")}</label><select id="state" name="state">{options(t!("Any"), states, filter.state.map_or("", StateFilter::code))}</select></div>
                 {since}
                 <div class="field"><label for="url">{t!("URL")}</label><select id="url" name="url">{url_options(urls, filter.url)}</select></div>
+                {listener_field("via", listeners, filter.listener)}
                 <div class="field"><label for="cause">{t!("Cause")}</label><select id="cause" name="cause">{cause_options(filter.cause)}</select></div>
                 <div class="field"><label for="from">{t!("Made from")}</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
                 <div class="field"><label for="until">{t!("Made to")}</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
@@ -129,7 +145,7 @@ pub fn which(slug: &str, target: BulkTarget, filter: &DeliveryFilter, urls: &[Ur
 }
 
 fn what(slug: &str, filter: &DeliveryFilter, plans: &[BulkPlan; 2], flash: &Flash) -> AnyView {
-    let words = in_words(filter, &plans[0].urls);
+    let words = in_words(filter, &plans[0].urls, &plans[0].listeners);
     let left_out = |count: &BulkCount| {
         let lines: Vec<_> = left_out_lines(count.left_out).into_iter().map(|line| view! { <li>{line}</li> }).collect();
         (!lines.is_empty()).then(

@@ -143,6 +143,12 @@ fn banner(dashboard: &Dashboard) -> AnyView {
     if dashboard.urls.iter().all(|url| url.confirmed == 0) {
         return ().into_any();
     }
+    let held = dashboard.counts.held;
+    if held > 0 {
+        let title = tn!("{count} delivery is kept back", "{count} deliveries are kept back", held);
+        return view! { <Notice tone=Tone::Warn title=title><p>{t!("What is kept back goes out once its URL is released. No other URL has a delivery error.")}</p></Notice> }
+            .into_any();
+    }
     let open = dashboard.counts.queued + dashboard.counts.retrying;
     let title = if open == 0 {
         t!("Everything is delivered").to_owned()

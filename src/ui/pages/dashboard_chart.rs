@@ -72,7 +72,7 @@ pub fn chart(hours: &[HourCount]) -> AnyView {
     } else {
         let top = ceiling(most);
         let label = t!(
-            "The last 24 hours: {accepted} notifications accepted, {confirmed} deliveries confirmed, {failed} attempts failed.",
+            "The last 24 hours. Accepted notifications: {accepted}. Confirmed deliveries: {confirmed}. Failed attempts: {failed}.",
             accepted = sums[0],
             confirmed = sums[1],
             failed = sums[2]

@@ -44,7 +44,7 @@ pub fn ReportTabs(slug: String, #[prop(into)] current: &'static str) -> impl Int
             {tab("orders", t!("Orders"))}
             {tab("deliveries", t!("Deliveries"))}
             {tab("inbound", t!("Inbound"))}
-            {tab("resends", t!("Bulk resends"))}
+            {tab("resends", t!("Bulk actions"))}
         </nav>
     }
 }

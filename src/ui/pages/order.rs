@@ -3,7 +3,7 @@
 use super::{any_flash, page, param, param_as, query, story::timeline, viewer_at};
 use crate::{
     domain::{
-        DeliveryState, Timestamp,
+        DeliveryState, Timestamp, Zone,
         attempt::Origin,
         pages::{
             orders::{DeliveryView, OrderRow},
@@ -16,7 +16,7 @@ use crate::{
     ui::{
         components::{
             Ago, Copy, DeliveryBadge, Empty, FormNotes, Icon, Masked, Moment, Notice, OrderBadge, Reveal, Revealed, ShadowBadge,
-            Summary, TestBadge, Tone, fact, now,
+            Summary, TestBadge, Tone, fact, now, zone,
         },
         format::money,
         islands::live::{Live, Subject},
@@ -34,7 +34,7 @@ pub fn OrderPage() -> impl IntoView {
     let (after, at) = (query("after").unwrap_or_default(), query("at").unwrap_or_default());
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
-        let (after, mistake) = start(after, &at, newest_first);
+        let (after, mistake) = start(after, &at, newest_first, &zone());
         let story = read_story(slug.clone(), id?, newest_first, after).await?;
         let title = t!("Order {reference}", reference = story.order.reference);
         let crumbs = vec![(t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders"))];
@@ -57,18 +57,19 @@ pub fn OrderPage() -> impl IntoView {
 }
 
 /// Where the story is opened: behind a place, or at a moment that somebody entered; else at its end.
-fn start(after: String, at: &str, newest_first: bool) -> (String, Option<&'static str>) {
+fn start(after: String, at: &str, newest_first: bool, zone: &Zone) -> (String, Option<&'static str>) {
     let at = at.trim();
     if !after.is_empty() || at.is_empty() {
         return (after, None);
     }
     match parse_moment(at) {
-        Some(at) => {
+        Some(local) => {
+            let at = zone.instant(local);
             // The moment itself is meant to be part of it.
             let at = if newest_first { at.plus(std::time::Duration::from_secs(60)) } else { Timestamp(at.0 - 1) };
             (Place { at, kind: if newest_first { 0 } else { 99 }, id: 0, number: 0 }.to_string(), None)
         }
-        None => (String::new(), Some(t!("Enter the moment to go to as 2026-11-21T09:00, in UTC."))),
+        None => (String::new(), Some(t!("Enter the moment to go to as 2026-11-21T09:00."))),
     }
 }
 
@@ -274,7 +275,7 @@ fn turns(story: &Story, at: &str) -> AnyView {
             {is_long.then(|| view! {
                 <form class="jump" method="get" action=base.clone()>
                     {newest.then(|| view! { <input type="hidden" name="order" value="newest"/> })}
-                    <label for="at">{t!("Go to (UTC)")}</label>
+                    <label for="at">{t!("Go to ({zone})", zone = zone().name())}</label>
                     <input id="at" name="at" type="datetime-local" value=at.to_owned()/>
                     <button class="button small">{t!("Go")}</button>
                 </form>
@@ -339,13 +340,19 @@ mod tests {
 
     #[test]
     fn a_moment_opens_the_story_just_before_it() {
-        let (place, mistake) = start(String::new(), "2026-03-01T12:00", false);
+        let (place, mistake) = start(String::new(), "2026-03-01T12:00", false, &Zone::default());
         let place: Place = place.parse().unwrap();
         assert_eq!((place.at, mistake), (Timestamp(1_772_366_400_000_000 - 1), None));
-        let (place, _) = start(String::new(), "2026-03-01T12:00", true);
+        let (place, _) = start(String::new(), "2026-03-01T12:00", true, &Zone::default());
         assert_eq!(place.parse::<Place>().unwrap().at, Timestamp::from_seconds(1_772_366_460), "with all of that minute");
-        assert_eq!(start("1.2.3.4".to_owned(), "2026-03-01T12:00", false).0, "1.2.3.4");
-        assert!(start(String::new(), "yesterday", false).1.is_some());
-        assert_eq!(start(String::new(), "", false), (String::new(), None));
+        assert_eq!(start("1.2.3.4".to_owned(), "2026-03-01T12:00", false, &Zone::default()).0, "1.2.3.4");
+        let vietnam = Zone::parse("Asia/Ho_Chi_Minh").unwrap();
+        assert_eq!(
+            start(String::new(), "2026-03-01T19:00", false, &vietnam),
+            start(String::new(), "2026-03-01T12:00", false, &Zone::default()),
+            "as the page shows it"
+        );
+        assert!(start(String::new(), "yesterday", false, &Zone::default()).1.is_some());
+        assert_eq!(start(String::new(), "", false, &Zone::default()), (String::new(), None));
     }
 }

@@ -63,6 +63,7 @@ fn rights(found: &UserPage, flash: &Flash) -> impl IntoView + use<> {
             {own}
             <form method="post" action="/rpc/users/save" class="stack">
                 <Hidden name="user" value=user.id.to_string()/>
+                {form_key()}
                 <Version flash=flash.clone() version=found.version/>
                 <Rights flash=flash.clone() choices=found.choices.clone() role=user.role.name().to_owned() merchants=user.merchants.clone()/>
                 <div class="actions"><button class="button primary">{save}</button><a class="button plain" href="/roles">{t!("Who may what")}</a></div>

@@ -22,11 +22,11 @@ use crate::{
 };
 use leptos::prelude::*;
 
-/// The link to the form. The key `r` follows the first of a page.
+/// The link to the form. The key `r` follows that of the newest message of a page, or of the row that has the focus.
 #[component]
 pub fn ResendLink(slug: String, notification: NotificationId) -> impl IntoView {
     view! {
-        <a class="button small" href=format!("/m/{slug}/notifications/{notification}/resend") data-resend="">
+        <a class="button small" href=format!("/m/{slug}/notifications/{notification}/resend") data-resend=notification.to_string()>
             <Icon name="retry"/>{t!("Resend…")}
         </a>
     }

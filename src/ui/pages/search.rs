@@ -51,7 +51,7 @@ const KINDS: [Kind; 7] = [
     (n!("Orders"), |found| matches!(found, Found::Order(_))),
     (n!("Messages"), |found| matches!(found, Found::Notification { .. })),
     (n!("Deliveries"), |found| matches!(found, Found::Delivery { .. })),
-    (n!("Refused messages and bulk resends"), |found| matches!(found, Found::Refusal { .. } | Found::BulkResend { .. })),
+    (n!("Refused messages and bulk actions"), |found| matches!(found, Found::Refusal { .. } | Found::BulkResend { .. })),
     (n!("Notification URLs"), |found| matches!(found, Found::Url { .. })),
     (n!("Listeners"), |found| matches!(found, Found::Listener { .. })),
     (n!("Merchants"), |found| matches!(found, Found::Merchant)),
@@ -121,7 +121,7 @@ fn row(hit: &Hit, shows_merchant: bool) -> AnyView {
         Found::Refusal { id, reason, at } => {
             (id.to_string(), tell(reason.label()).to_owned(), view! { <Ago at=*at/> }.into_any())
         }
-        Found::BulkResend { id, at } => (id.to_string(), t!("Bulk resend").to_owned(), view! { <Ago at=*at/> }.into_any()),
+        Found::BulkResend { id, at } => (id.to_string(), t!("Bulk action").to_owned(), view! { <Ago at=*at/> }.into_any()),
         Found::Url { label, url, .. } => (label.clone(), url.clone(), ().into_any()),
         Found::Listener { label, path, .. } => (label.clone(), path.clone(), ().into_any()),
         Found::Merchant => (hit.merchant.name.clone(), String::new(), ().into_any()),

@@ -135,7 +135,7 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
         <section aria-label=t!("Change of the key")>
             <Notice tone=Tone::Calm title=t!("Two keys are valid: the old one ends in {left}", left)>
                 <p>{rich!(
-                    "Until {time} UTC receipts made with the new key (…{new}) or the old one (…{old}) are accepted. Each URL gets messages signed with the key that its script answers with; where an answer is no receipt, the next try takes the other key. So enter the new key in your scripts whenever it suits you, one after the other.",
+                    "Until {time} receipts made with the new key (…{new}) or the old one (…{old}) are accepted. Each URL gets messages signed with the key that its script answers with; where an answer is no receipt, the next try takes the other key. So enter the new key in your scripts whenever it suits you, one after the other.",
                     time = view! { <Moment at=until/> },
                     new = view! { <span class="code">{new_hint}</span> },
                     old = view! { <span class="code">{old_hint}</span> }

@@ -20,7 +20,7 @@ pub fn TimeZonePage() -> impl IntoView {
         let names = zone_names().await?;
         let flash = flash_of("time-zone");
         let current = zone().name().to_owned();
-        let shown = flash.value("time_zone").map_or(current, str::to_owned);
+        let shown = flash.value("time_zone").map_or_else(|| current.clone(), str::to_owned);
         let error = flash.error("time_zone").map(str::to_owned);
         let is_wrong = error.is_some();
         let options: Vec<_> = names.into_iter().map(|name| view! { <option value=name></option> }).collect();
@@ -39,6 +39,7 @@ pub fn TimeZonePage() -> impl IntoView {
                     )}</p>
                     <form method="post" action="/rpc/merchants/time-zone" class="stack panel">
                         <Hidden name="merchant" value=slug/>
+                        <Hidden name="zone_before" value=current/>
                         <div class="field" class:wrong=is_wrong>
                             <label for="time_zone">{t!("Time zone")}</label>
                             <input

@@ -53,16 +53,16 @@ pub fn views(slug: &str, list: ListKind, views: &[SavedView], query: &str, flash
         }
     });
     let has_chips = !chips.is_empty();
-    (has_chips || keep.is_some())
-        .then(|| {
-            view! {
-                <div class="views">
-                    {has_chips.then(|| view! { <ul aria-label=t!("Saved views")>{chips}</ul> })}
-                    {keep}
-                </div>
-            }
-        })
-        .into_any()
+    let is_empty = !has_chips && keep.is_none();
+    // It follows what is searched for, except where a name waits to be corrected.
+    let id = (!open).then_some("views");
+    view! {
+        <div class="views" id=id hidden=is_empty>
+            {has_chips.then(|| view! { <ul aria-label=t!("Saved views")>{chips}</ul> })}
+            {keep}
+        </div>
+    }
+    .into_any()
 }
 
 /// The list as a file.

@@ -20,14 +20,11 @@ use crate::domain::{
 };
 use crate::server::store::{
     Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
-    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Position, Room, Rules, STEP, Source, WITHDRAW},
+    bulk::{CENSUS, COUNT_LOOK, Census, Known, LOOK, Looked, Pass, Plan, Position, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, Direction, LIST_ORDERS, Scope, id_range},
 };
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// Rows that one page of a count reads.
-pub(super) const CENSUS: i64 = 1_000;
 
 /// The deliveries that there are of some notifications.
 async fn known_of(conn: &mut PgConnection, sources: &[Source]) -> Result<HashMap<i64, Vec<Known>>, StoreError> {
@@ -429,16 +426,16 @@ impl Core {
         let directory = self.directory.borrow().clone();
         let in_use: Vec<UrlId> = directory.urls_of(merchant_id).iter().map(|url| url.id).collect();
         let mut conn = self.pool.acquire().await?;
-        let (orders, _) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
+        let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
         let (from, until) = id_range(filter, &self.directory.borrow().zone_of(merchant_id));
         let mut census = Census::new();
         while let Some(after) = census.next() {
             let range = (from.max(after.saturating_add(1)), until);
-            let (looked, window) = look(&mut conn, wish, range, CENSUS, LOOK).await?;
+            let (looked, window) = look(&mut conn, wish, range, CENSUS, COUNT_LOOK).await?;
             let known = known_of(&mut conn, &looked.sources).await?;
             census.add(&looked, window, &Rules::of(order, &in_use), &known);
         }
-        Ok(census.end())
+        Ok(BulkCount { truncated, ..census.end() })
     }
 }

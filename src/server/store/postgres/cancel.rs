@@ -3,7 +3,7 @@
 
 use super::{
     Core,
-    bulk::{CENSUS, look},
+    bulk::look,
     deliveries::{Wish, orders_of},
     jobs::Work,
     rows::json,
@@ -16,7 +16,7 @@ use crate::domain::{
 };
 use crate::server::store::{
     BulkStep, StoreError,
-    bulk::{LOOK, Position},
+    bulk::{CENSUS, COUNT_LOOK, LOOK, Position},
     cancel::{STEP, Tally, advance, beginning, next},
     scope::{BULK_ORDERS, LIST_ORDERS},
 };
@@ -115,17 +115,17 @@ impl Core {
     ) -> Result<BulkCount, StoreError> {
         let mut conn = self.pool.acquire().await?;
         let mut position = first(&mut conn, merchant_id, filter, from).await?;
-        let (orders, _) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
+        let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let mut tally = Tally::default();
         while let Some((filter, state, after)) = next(&position, filter) {
             if tally.is_full() {
-                return Ok(tally.end(true));
+                return Ok(BulkCount { truncated, ..tally.end(true) });
             }
             let wish = Wish { merchant_id, filter: &filter, orders: &orders };
-            let (looked, window) = look(&mut conn, wish, (after.saturating_add(1), until), CENSUS, LOOK).await?;
+            let (looked, window) = look(&mut conn, wish, (after.saturating_add(1), until), CENSUS, COUNT_LOOK).await?;
             tally.add(state, &looked, window);
             advance(&mut position, state, &looked);
         }
-        Ok(tally.end(false))
+        Ok(BulkCount { truncated, ..tally.end(false) })
     }
 }

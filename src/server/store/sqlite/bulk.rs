@@ -18,14 +18,11 @@ use crate::domain::{
 };
 use crate::server::store::{
     Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
-    bulk::{Census, Known, LOOK, Looked, Pass, Plan, Position, Room, Rules, STEP, Source, WITHDRAW},
+    bulk::{CENSUS, COUNT_LOOK, Census, Known, LOOK, Looked, Pass, Plan, Position, Room, Rules, STEP, Source, WITHDRAW},
     scope::{BULK_ORDERS, Direction, LIST_ORDERS, Scope, id_range},
 };
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, HashMap};
-
-/// Rows that one page of a count reads.
-pub(super) const CENSUS: i64 = 1_000;
 
 /// The deliveries that there are of some notifications.
 async fn known_of(conn: &mut SqliteConnection, sources: &[Source]) -> Result<HashMap<i64, Vec<Known>>, StoreError> {
@@ -383,16 +380,16 @@ impl SqliteStore {
         let directory = self.0.directory.borrow().clone();
         let in_use: Vec<UrlId> = directory.urls_of(merchant_id).iter().map(|url| url.id).collect();
         let mut conn = self.0.readers.acquire().await?;
-        let (orders, _) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
+        let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
         let (from, until) = id_range(filter, &self.settings().zone_of(merchant_id));
         let mut census = Census::new();
         while let Some(after) = census.next() {
             let range = (from.max(after.saturating_add(1)), until);
-            let (looked, window) = look(&mut conn, wish, range, CENSUS, LOOK).await?;
+            let (looked, window) = look(&mut conn, wish, range, CENSUS, COUNT_LOOK).await?;
             let known = known_of(&mut conn, &looked.sources).await?;
             census.add(&looked, window, &Rules::of(order, &in_use), &known);
         }
-        Ok(census.end())
+        Ok(BulkCount { truncated, ..census.end() })
     }
 }
