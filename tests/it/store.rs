@@ -1006,10 +1006,28 @@ async fn an_order_waits_for_what_was_held_in_the_middle_of_it(mut test: TestStor
     let shop = shop(&test).await;
     let job = shop.accept(&mut test, "1001").await;
     test.record(vec![attempt(&job, Next::Retry(START.plus(Duration::from_secs(150))))]).await;
-    assert_eq!(test.store.unfinished(shop.url).await.unwrap(), [(job.order_id, job.delivery_id)]);
+    // A later message of the order, and another order.
+    let later = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Refunded, 200));
+    test.accept(later).await;
+    let other = shop.accept(&mut test, "1002").await;
+    let orders = [job.order_id, other.order_id, OrderId(1)];
+    let firsts = async |test: &TestStore| {
+        let mut firsts = test.store.firsts(shop.url, &orders).await.unwrap();
+        firsts.sort_by_key(|first| first.delivery_id);
+        firsts.into_iter().map(|first| (first.order_id, first.delivery_id, first.job.map(|job| job.attempts))).collect::<Vec<_>>()
+    };
+    let of_other = (other.order_id, other.delivery_id, Some(0));
+    assert_eq!(firsts(&test).await, [(job.order_id, job.delivery_id, Some(1)), of_other]);
     let mut draft = url_draft(shop.merchant, "https://shop.example.com/ipn");
     draft.held = true;
     test.store.update_url(shop.url, draft, "test".to_owned()).await.unwrap();
-    test.store.hold_open(shop.url).await.unwrap();
-    assert_eq!(test.store.unfinished(shop.url).await.unwrap(), [(job.order_id, job.delivery_id)]);
+    while test.store.hold_open(shop.url).await.unwrap() > 0 {}
+    let held = [(job.order_id, job.delivery_id, None), (other.order_id, other.delivery_id, None)];
+    assert_eq!(firsts(&test).await, held, "it is waited for, and is no work");
+    assert!(test.store.firsts(UrlId(1), &orders).await.unwrap().is_empty());
+    test.store.update_url(shop.url, url_draft(shop.merchant, "https://shop.example.com/ipn"), "test".to_owned()).await.unwrap();
+    while test.store.release_held(shop.url).await.unwrap() > 0 {}
+    test.record(vec![attempt(&job, Next::Confirmed), attempt(&other, Next::Expired)]).await;
+    let left = firsts(&test).await;
+    assert!(matches!(left[..], [(order, id, Some(0))] if order == job.order_id && id > job.delivery_id), "{left:?}");
 }

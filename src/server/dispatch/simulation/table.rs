@@ -238,14 +238,17 @@ impl SimTable {
         let table = self.clone();
         self.change(Box::new(move |world, now| {
             let mut moved = 0;
-            let mut jobs = Vec::new();
+            let mut is_open = false;
             for row in world.rows.values_mut().filter(|row| row.job.url_id == url_id && fits(row)).take(SWEEP) {
                 to(row, now);
                 moved += 1;
-                jobs.extend(row.is_open().then(|| row.to_job()));
+                is_open |= row.is_open();
             }
             world.note(format_args!("url {} sweeps {moved}", url_id.0));
-            table.announce(world, jobs);
+            // As a URL: the result of an attempt that was on its way may lie behind this.
+            if is_open {
+                let _ = table.0.due.send(vec![(url_id, Timestamp::default())]);
+            }
             let _ = count.send(moved);
         }))
         .await?;

@@ -238,7 +238,7 @@ impl SqliteStore {
     pub(in crate::server::store) async fn release_held(&self, url_id: UrlId) -> Result<u64, StoreError> {
         let now = self.0.clock.now().0;
         let node = self.0.node;
-        self.change(move |conn| {
+        let change = self.change(move |conn| {
             Box::pin(async move {
                 let rows = sqlx::query(
                     "UPDATE delivery SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END,
@@ -265,10 +265,15 @@ impl SqliteStore {
                 .await?;
                 let moved = jobs.len() as u64;
                 let changes = changes(jobs.iter().map(|job| (job.merchant_id, job.order_id)));
-                Ok((moved, Commit { jobs: if node.is_some() { jobs } else { Vec::new() }, changes }))
+                Ok((moved, Commit { jobs: Vec::new(), changes }))
             })
-        })
-        .await
+        });
+        let moved = change.await?;
+        // Not delivery by delivery: the result of an attempt that was on its way may lie in the journal behind this.
+        if node.is_some() && moved > 0 {
+            self.0.feed.announce_due(vec![(url_id, Timestamp::default())]);
+        }
+        Ok(moved)
     }
 
     /// Cancels the next open deliveries of a removed URL; gives how many it cancelled.
