@@ -185,7 +185,6 @@ async fn nodes_that_were_without_the_database_for_long_do_not_bury_each_other() 
     let runs = "SELECT run FROM node WHERE ended_at IS NULL ORDER BY run";
     let before: Vec<i64> = sqlx::query_scalar(runs).fetch_all(&mut conn).await.unwrap();
     proxy.cut();
-    assert_eq!(post(&shop, "while-cut").await, 503);
     gate.add_permits(1_000);
     // Longer than a silent node is given.
     tokio::time::sleep(Duration::from_secs(11)).await;

@@ -86,8 +86,6 @@ async fn what_another_node_has_finished_is_not_waited_for() {
         sqlx::query(statement).bind(first).execute(&mut conn).await.unwrap();
     }
     sqlx::query("SELECT pg_notify('quittance', 'nodes')").execute(&mut conn).await.unwrap();
-    hand.advance(Duration::from_secs(150));
-    other.wait_for_state(order, url, DeliveryState::Confirmed).await;
     until("the first to have a place again", || async {
         let alive: i64 = sqlx::query_scalar("SELECT count(*) FROM node WHERE ended_at IS NULL")
             .fetch_one(&mut installation.connection().await)
@@ -96,6 +94,17 @@ async fn what_another_node_has_finished_is_not_waited_for() {
         (alive == 2).then_some(())
     })
     .await;
+    until("the failed one to have a node again", || async {
+        let served: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM delivery JOIN node ON node.id = node_id WHERE ended_at IS NULL")
+                .fetch_one(&mut installation.connection().await)
+                .await
+                .unwrap();
+        (served == 1).then_some(())
+    })
+    .await;
+    hand.advance(Duration::from_secs(150));
+    other.wait_for_state(order, url, DeliveryState::Confirmed).await;
     two.stop().await;
     shop.accepted(&Message::small("1", "COMPLETE", COMPLETE)).await;
     wait_until_confirmed(&mut conn, 2, Duration::from_secs(10)).await;

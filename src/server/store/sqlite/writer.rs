@@ -9,7 +9,7 @@ use super::{
     ledger::Ledger,
     thread,
 };
-use crate::server::store::{Change, Commit, StoreError, feed::Feed, pack::pack};
+use crate::server::store::{self, Commit, StoreError, feed::Feed, pack::pack};
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use std::{
@@ -248,7 +248,7 @@ impl Writer {
     }
 
     /// Applies what can be of an entry, and keeps the rest for a person to look at; `quittance doctor` tells of it.
-    async fn apply_singly(&mut self, entries: &Arc<Vec<Entry>>) -> Vec<Change> {
+    async fn apply_singly(&mut self, entries: &Arc<Vec<Entry>>) -> Vec<store::Change> {
         loop {
             let shared = entries.clone();
             let applied =
