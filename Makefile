@@ -56,7 +56,7 @@ chaos: ## Prove that nothing acknowledged is lost: kill servers again and again 
 	@.ci/setup test
 	@$(MAKE) --no-print-directory $(BINARY) _chaos
 
-screenshots: ## Make the picture of the README anew from the demo
+screenshots: ## Make the picture of the README anew from the demo, and those of end2end/reference that the tests hold pages against
 	@.ci/setup test
 	@$(MAKE) --no-print-directory $(BINARY) _screenshots
 
@@ -124,3 +124,4 @@ _chaos:
 
 _screenshots:
 	@cd end2end && node screenshots.mjs ../$(BINARY)
+	@cd end2end && QUITTANCE_BIN=$(abspath $(BINARY)) npm run --silent reference

@@ -44,6 +44,8 @@ impl Message {
             address: "https://a.example/ipn/1",
             now: NOW,
             number: 4_711,
+            test: false,
+            fault: None,
         };
         let posted = simulate::sign(preset, secret.as_bytes(), &options, &wish).expect("a sample");
         Self { preset: preset.clone(), secret, options, posted }

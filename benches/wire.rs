@@ -81,6 +81,8 @@ fn gateway(bencher: Bencher<'_, '_>, name: &str) {
         address: "https://ipn.example.com/ipn/bench",
         now,
         number: 4_711,
+        test: false,
+        fault: None,
     };
     let posted = simulate::sign(preset, secret.as_bytes(), &options, &wish).expect("a message");
     let credentials = Credentials { secret: secret.as_bytes(), required: Algorithms::ALL, options: &options };

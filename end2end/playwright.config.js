@@ -8,6 +8,8 @@ const withoutScripts = { javaScriptEnabled: false };
 export default defineConfig({
     testDir: "tests",
     outputDir: "test-results",
+    // The pictures of reference.spec.mjs.
+    snapshotPathTemplate: "reference/{arg}{ext}",
     fullyParallel: true,
     workers: 2,
     forbidOnly: Boolean(process.env.CI),

@@ -6,6 +6,7 @@ import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { order, post, postBody } from "./gateway.mjs";
+import { MailSink } from "./mail.mjs";
 import { LISTENER_SECRET } from "./prepare.mjs";
 import { Quittance, run } from "./quittance.mjs";
 import { Shop } from "./shop.mjs";
@@ -43,11 +44,22 @@ export const test = base.extend({
         await shop.close();
     },
 
-    server: async ({ folder, shop, urls }, use) => {
+    /** Whether the server has a mail server to give mails to. */
+    withMail: [false, { option: true }],
+
+    /** That mail server. */
+    mail: async ({}, use) => {
+        const sink = await MailSink.open();
+        await use(sink);
+        await sink.close();
+    },
+
+    server: async ({ folder, shop, urls, withMail, mail }, use) => {
         for (const [label, { path, flags = [] }] of Object.entries(urls)) {
             await run(folder, ["url", "add", shop.url(path), "--merchant", "demo-shop", "--label", label, ...flags]);
         }
-        const server = await Quittance.serve(folder);
+        const args = withMail ? ["--smtp-url", mail.url, "--mail-from", "shop@example.com"] : [];
+        const server = await Quittance.serve(folder, { args });
         await use(server);
         await server.stop();
         expect(server.log, "the server's log").not.toMatch(/\b(ERROR|panicked)\b/);

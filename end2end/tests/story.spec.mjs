@@ -91,6 +91,35 @@ test("a resend for debug shows the answer when it comes", async ({ page, open, s
     await sound({ hasMoved: true });
 });
 
+test("a notification goes to the address of then, or of now", async ({ page, open, sound, arrives, shop }) => {
+    await story({ arrives, shop }, "2000006");
+    await open("/m/demo-shop/settings/urls");
+    await page.getByRole("row").filter({ hasText: "Book-keeping" }).getByRole("link", { name: "Edit" }).click();
+    await page.getByLabel("URL", { exact: true }).fill(shop.url("/books/v2"));
+    await page.getByRole("button", { name: "Check and save" }).click();
+    await expect(page).toHaveURL(/\/settings\/urls$/);
+
+    await open("/m/demo-shop/orders");
+    await page.getByRole("link", { name: "2000006", exact: true }).click();
+    await page.locator("[data-resend]").last().click();
+    const books = page.getByRole("group", { name: "Which address of Book-keeping" });
+    await expect(books.getByRole("radio", { name: "To its address of now" })).toBeChecked();
+    await expect(books).toContainText(shop.url("/books/v2"));
+    await expect(page.getByRole("group", { name: "Which address of Shop script" })).toHaveCount(0);
+    await books.getByRole("radio", { name: "To its address of then" }).check();
+    await page.getByRole("checkbox", { name: "Shop script" }).uncheck();
+    await sound();
+    await page.getByRole("button", { name: "Resend", exact: true }).click();
+    await expect(page.getByText("Resent to one URL.")).toBeVisible();
+    await expect.poll(() => shop.received.length).toBe(5);
+    await expect(event(page, "Resent to the address of then by admin@example.com")).toHaveCount(1);
+    await page.reload();
+    await event(page, "Attempt 1 to Book-keeping: confirmed").last().getByRole("link", { name: "Attempt 1" }).click();
+    await expect(page.locator("dl.facts.panel")).toContainText("/books/long-");
+    await expect(page.getByRole("region", { name: "Then and now" })).toContainText("It can also be resent to the address of then");
+    await sound();
+});
+
 test("on paper there is nothing to press, and everything is told in full", async ({ page, open, arrives, shop }) => {
     await story({ arrives, shop }, "2000004");
     await open("/m/demo-shop/orders");

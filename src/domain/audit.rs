@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Every act that is written down: its code, and how it is called on the page. In the order in which a filter offers them.
-pub const ACTIONS: [(&str, &str); 37] = [
+pub const ACTIONS: [(&str, &str); 39] = [
     ("sign-in", "Signed in"),
     ("sign-in.refused", "Sign-ins refused"),
     ("sign-out.others", "Signed out elsewhere"),
@@ -20,10 +20,12 @@ pub const ACTIONS: [(&str, &str); 37] = [
     ("order.resend", "Resent a notification"),
     ("order.resend-debug", "Resent for debug"),
     ("order.test", "Placed a TEST order"),
+    ("listener.simulate", "Simulated a gateway's message"),
     ("bulk.start", "Started a bulk resend"),
     ("bulk.cancel", "Cancelled a bulk resend"),
     ("cancel.start", "Cancelled a list of deliveries"),
     ("cancel.stop", "Stopped cancelling a list of deliveries"),
+    ("list.export", "Exported a list"),
     ("merchant.add", "Added a merchant"),
     ("merchant.secret-key", "Changed the secret key"),
     ("merchant.old-key-end", "Ended the old secret key"),

@@ -138,7 +138,7 @@ impl Standing {
 /// Money that a message gives back, in smallest units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refund {
-    /// By this message alone.
+    /// By this message alone; below zero where it takes back what an earlier one gave: a refund that failed.
     Part(i64),
     /// So far.
     Total(i64),
@@ -158,7 +158,7 @@ impl Refunds {
     #[must_use]
     pub fn and(self, refund: Option<Refund>) -> Self {
         match refund {
-            Some(Refund::Part(part)) => Self { parts: self.parts.saturating_add(part.max(0)), ..self },
+            Some(Refund::Part(part)) => Self { parts: self.parts.saturating_add(part), ..self },
             Some(Refund::Total(total)) => Self { total: self.total.max(total), ..self },
             None => self,
         }
@@ -169,15 +169,31 @@ impl Refunds {
         self.parts.max(self.total)
     }
 
-    /// Whether a refund was of all or of a part, where the amount and the refunds tell; else what the gateway said.
+    /// Whether a refund was of all or of a part, where the amount and the refunds tell; else what the gateway said. An order
+    /// that is told as paid, because a later refund of it failed or a dispute was won, keeps the single refunds that stand. A
+    /// sum that was told before says nothing then: a gateway that tells sums has taken it back.
     pub fn settle(self, told: OrderStatus, amount: Option<i64>) -> OrderStatus {
-        match (told, amount) {
-            (OrderStatus::Refunded | OrderStatus::PartiallyRefunded, Some(amount)) if amount > 0 && self.sum() > 0 => {
-                if self.sum() >= amount { OrderStatus::Refunded } else { OrderStatus::PartiallyRefunded }
-            }
+        let given_back = match told {
+            OrderStatus::Refunded | OrderStatus::PartiallyRefunded => self.sum(),
+            OrderStatus::Paid => self.parts,
+            _ => return told,
+        };
+        match amount {
+            Some(amount) if amount > 0 && given_back >= amount => OrderStatus::Refunded,
+            Some(amount) if amount > 0 && given_back > 0 => OrderStatus::PartiallyRefunded,
             _ => told,
         }
     }
+}
+
+/// What is known of an order before a message comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownOrder {
+    pub status: OrderStatus,
+    /// The gateway's word for it.
+    pub vendor_status: String,
+    pub amount: Option<Money>,
+    pub refunds: Refunds,
 }
 
 /// What a message says about its order, in our words. Made by a gateway's adapter. Its texts are short, and there are
@@ -266,7 +282,20 @@ mod tests {
         assert_eq!((total.sum(), total.settle(OrderStatus::Refunded, Some(100))), (40, OrderStatus::PartiallyRefunded));
         assert_eq!(total.settle(OrderStatus::Refunded, None), OrderStatus::Refunded, "nothing to compare with");
         assert_eq!(total.settle(OrderStatus::Paid, Some(10)), OrderStatus::Paid);
+        assert_eq!(parts.settle(OrderStatus::Reversed, Some(100)), OrderStatus::Reversed);
         assert_eq!(Refunds::default().settle(OrderStatus::Refunded, Some(100)), OrderStatus::Refunded, "as told");
+    }
+
+    #[test]
+    fn a_refund_that_failed_is_taken_out_of_the_sum() {
+        let failed = Refunds::default().and(Some(Refund::Part(40))).and(Some(Refund::Part(60))).and(Some(Refund::Part(-60)));
+        assert_eq!(failed.settle(OrderStatus::Paid, Some(100)), OrderStatus::PartiallyRefunded, "the first one stands");
+        let all = failed.and(Some(Refund::Part(-40)));
+        assert_eq!((all.sum(), all.settle(OrderStatus::Paid, Some(100))), (0, OrderStatus::Paid));
+        let early = Refunds::default().and(Some(Refund::Part(-60)));
+        assert_eq!((early.sum(), early.and(Some(Refund::Part(60))).sum()), (0, 0), "told before the refund");
+        let again = all.and(Some(Refund::Part(30)));
+        assert_eq!(again.settle(OrderStatus::PartiallyRefunded, Some(100)), OrderStatus::PartiallyRefunded);
     }
 
     fn any_standing() -> impl Strategy<Value = Standing> {
@@ -305,7 +334,7 @@ mod tests {
         #[test]
         fn refunds_do_not_depend_on_their_order(
             (refunds, shuffled) in proptest::collection::vec(
-                prop_oneof![(0i64..1_000).prop_map(Refund::Part), (0i64..1_000).prop_map(Refund::Total)], 0..8)
+                prop_oneof![(-1_000i64..1_000).prop_map(Refund::Part), (0i64..1_000).prop_map(Refund::Total)], 0..8)
                 .prop_flat_map(|refunds| (Just(refunds.clone()), Just(refunds).prop_shuffle()))
         ) {
             let sum = |refunds: Vec<Refund>| refunds.into_iter().fold(Refunds::default(), |sum, one| sum.and(Some(one)));

@@ -26,7 +26,7 @@ pub enum Permission {
     Reveal,
     /// Resend a notification, also for debug.
     Resend,
-    /// Place a TEST order.
+    /// Place a TEST order; simulate a message of a gateway.
     PlaceTestOrder,
     /// Change notification URLs, listeners and the secret key.
     ChangeSettings,
@@ -59,7 +59,7 @@ impl Permission {
             Self::SeePersonalData => "See customers' personal and card data as they are",
             Self::Reveal => "Reveal one masked value; it is written to the audit log",
             Self::Resend => "Resend notifications, one or many, also for debug; cancel deliveries that are outstanding",
-            Self::PlaceTestOrder => "Place TEST orders",
+            Self::PlaceTestOrder => "Place TEST orders, and simulate messages of gateways",
             Self::ChangeSettings => "Change notification URLs, listeners and the secret key",
             Self::ManagePeople => "Invite people, change their rights, make links for new passwords",
             Self::ReadAudit => "Read the audit log of a merchant",

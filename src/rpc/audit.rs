@@ -37,9 +37,9 @@ pub async fn read_whole_audit(acts: AuditFilter) -> Result<AuditLog, AppError> {
 #[server(prefix = "/rpc", endpoint = "reveal")]
 pub async fn reveal(
     merchant: String,
-    /// `order`, `notification`, `attempt` or `refusal`.
+    /// `order`, `notification`, `attempt`, `answer`, `refusal` or `verifying`.
     of: String,
-    /// Its id; of an attempt that of its delivery.
+    /// Its id; of an attempt and an answer that of the delivery.
     thing: String,
     #[server(default)] number: u32,
     field: String,
@@ -50,7 +50,8 @@ pub async fn reveal(
     let page = match of.as_str() {
         "order" => format!("/m/{merchant}/orders/{thing}"),
         "notification" => format!("/m/{merchant}/notifications/{thing}"),
-        "attempt" => format!("/m/{merchant}/deliveries/{thing}/{number}"),
+        "attempt" | "answer" => format!("/m/{merchant}/deliveries/{thing}/{number}"),
+        "verifying" => format!("/m/{merchant}/verifying/{thing}"),
         _ => format!("/m/{merchant}/refused/{thing}"),
     };
     let sent = Sent { form: "reveal", page: page.clone(), values: Vec::new() };

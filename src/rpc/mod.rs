@@ -15,6 +15,7 @@ pub mod merchants;
 pub mod orders;
 pub mod people;
 pub mod settings;
+pub mod simulator;
 pub mod urls;
 pub mod users;
 

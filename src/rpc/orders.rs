@@ -24,13 +24,15 @@ use {
     },
     crate::domain::{
         FieldError,
-        pages::story::{MOST_WATCHED, StoryTurn, watched_ids},
+        id::UrlId,
+        pages::story::{AttemptRef, MOST_WATCHED, StoryTurn, watched_ids},
         role::Permission,
     },
     crate::server::service::{
         resend::ResendWish,
         test_order::{Placed, TestOrderForm},
     },
+    std::collections::BTreeMap,
 };
 
 /// Searches the orders of a merchant.
@@ -116,6 +118,18 @@ pub fn request_key() -> String {
     hex::encode(crate::server::store::random::<8>())
 }
 
+/// The URLs that a form sends to their address of then: `now`, or the URL and an attempt that went there, with a dot between.
+#[cfg(feature = "ssr")]
+fn chosen(to: &[String]) -> Result<BTreeMap<UrlId, AttemptRef>, AppError> {
+    let unknown = || AppError::field("to", t!("The address of then is not known any more; look at the choices anew."));
+    let of = |choice: &String| {
+        let (url, attempt) = choice.split_once('.')?;
+        Some((url.parse().ok()?, attempt.parse().ok()?))
+    };
+    let then = to.iter().filter(|choice| !matches!(choice.as_str(), "" | "now"));
+    then.map(|choice| of(choice).ok_or_else(unknown)).collect()
+}
+
 /// Delivers a notification again: to each of the URLs that are named, or once, at once and for debug.
 #[server(prefix = "/rpc", endpoint = "orders/resend")]
 pub async fn resend(
@@ -123,11 +137,12 @@ pub async fn resend(
     order: OrderId,
     notification: NotificationId,
     #[server(default)] urls: Vec<String>,
+    #[server(default)] to: Vec<String>,
     #[server(default)] debug: bool,
     request_key: String,
 ) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/notifications/{notification}/resend");
-    let sent = Sent { form: "resend", page, values: vec![("urls", urls.join(" "))] };
+    let sent = Sent { form: "resend", page, values: vec![("urls", urls.join(" ")), ("to", to.join(" "))] };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
         if urls.is_empty() {
@@ -138,7 +153,8 @@ pub async fn resend(
         }
         let gone = |_| AppError::field("urls", t!("This URL is not in use any more; choose another."));
         let url_ids = urls.iter().map(|id| id.parse().map_err(gone)).collect::<Result<_, _>>()?;
-        let wish = ResendWish { order_id: order, notification_id: Some(notification), url_ids, debug, request_key };
+        let then = chosen(&to)?;
+        let wish = ResendWish { order_id: order, notification_id: Some(notification), url_ids, then, debug, request_key };
         let outcome = caller.services.resend(&merchant, wish, caller.actor()).await.map_err(app_error)?;
         if debug {
             let ids: Vec<_> = outcome.delivery_ids.iter().map(ToString::to_string).collect();

@@ -13,7 +13,7 @@ use {
         form::{Done, Sent},
         once,
     },
-    crate::domain::{Cause, role::Permission},
+    crate::domain::role::Permission,
     crate::server::service::content::ContentForm,
 };
 
@@ -146,6 +146,9 @@ pub async fn read_alerts(merchant: String) -> Result<AlertSettings, AppError> {
 pub async fn save_alerts(
     merchant: String,
     #[server(default)] url: String,
+    /// E-mail addresses, with commas between them.
+    #[server(default)]
+    mails: String,
     /// Minutes.
     #[server(default)]
     after: String,
@@ -155,7 +158,11 @@ pub async fn save_alerts(
     #[server(default)] form_key: String,
 ) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/alerts");
-    let sent = Sent { form: "alerts", page: page.clone(), values: vec![("url", url.clone()), ("after", after.clone())] };
+    let sent = Sent {
+        form: "alerts",
+        page: page.clone(),
+        values: vec![("url", url.clone()), ("mails", mails.clone()), ("after", after.clone())],
+    };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
@@ -165,8 +172,8 @@ pub async fn save_alerts(
             &sent,
             &[],
             Box::pin(async move {
-                services.save_alerts(&merchant, &url, &after, actor).await.map_err(app_error)?;
-                let notice = if url.trim().is_empty() {
+                services.save_alerts(&merchant, &url, &mails, &after, actor).await.map_err(app_error)?;
+                let notice = if url.trim().is_empty() && mails.trim().is_empty() {
                     t!("Saved. Nobody is alerted.")
                 } else {
                     t!("Saved. Send a test to see whether it arrives.")
@@ -187,18 +194,33 @@ pub async fn test_alert(merchant: String) -> Result<(), AppError> {
     let sent = Sent { form: "alert-test", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        let row = caller.services.test_alert(&merchant).await.map_err(app_error)?;
-        let told = |cause: Cause| {
-            t!(
-                "The test did not arrive. {sentence} {note} What to do: {cure}",
-                sentence = tell(cause.sentence()),
-                note = reworded(&row.note),
-                cure = tell(cause.cure())
-            )
-        };
-        match row.cause {
-            None => Ok(Done::at(page, t!("The test arrived: status {status}.", status = row.status.unwrap_or_default()))),
-            Some(cause) => Err(AppError::field("", told(cause))),
+        let tested = caller.services.test_alert(&merchant).await.map_err(app_error)?;
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        if let Some(row) = &tested.answer {
+            match row.cause {
+                None => good.push(t!("The test arrived: status {status}.", status = row.status.unwrap_or_default())),
+                Some(cause) => bad.push(t!(
+                    "The test did not arrive. {sentence} {note} What to do: {cure}",
+                    sentence = tell(cause.sentence()),
+                    note = reworded(&row.note),
+                    cure = tell(cause.cure())
+                )),
+            }
+        }
+        if !tested.mailed.is_empty() {
+            good.push(t!("The mail server has taken a test for {to}.", to = tested.mailed.join(", ")));
+        }
+        bad.extend(tested.not_mailed.iter().map(|(to, why)| t!("To {to}: {why}", to, why)));
+        if tested.no_mailer {
+            bad.push(
+                t!("This installation sends no mail yet. The operator can start it with --smtp-url and --mail-from.").to_owned(),
+            );
+        }
+        if bad.is_empty() {
+            Ok(Done::at(page, good.join(" ")))
+        } else {
+            // What went well is told with what did not.
+            Err(AppError::field("", good.into_iter().chain(bad).collect::<Vec<_>>().join(" ")))
         }
     };
     sent.end(result.await)

@@ -13,7 +13,7 @@ use crate::server::{
     },
     gateway::{Gateways, PresetError},
     http::{self, Panel, serve::serve},
-    live::Hub,
+    live::{Hub, Sessions},
     mail::{Mailer, worker::Worker},
     memory, retention,
     service::{ServiceError, Services},
@@ -146,7 +146,8 @@ impl App {
             asked: services.asked.clone(),
         };
         let confirm = tokio::spawn(confirmer.run());
-        let router = http::router(Panel { services: services.clone(), hub, ending: ending.clone() });
+        let panel = Panel { services: services.clone(), hub, sessions: sessions(&services), ending: ending.clone() };
+        let router = http::router(panel);
         let served = tokio::spawn(serve(listener, router, ended(ending)));
         memory::give_back();
         Ok(Self {
@@ -233,4 +234,13 @@ async fn lost(task: &mut Option<JoinHandle<()>>) {
 async fn ended(mut ending: watch::Receiver<bool>) {
     // An error means that the app itself is gone, which is an end, too.
     let _ = ending.wait_for(|ended| *ended).await;
+}
+
+/// The sessions behind open pages, as the store knows them.
+fn sessions(services: &Services) -> Sessions {
+    let (store, clock) = (services.store.clone(), services.clock.clone());
+    Sessions::new(move |hashes| {
+        let (store, clock) = (store.clone(), clock.clone());
+        Box::pin(async move { store.session_users(&hashes, clock.now()).await })
+    })
 }

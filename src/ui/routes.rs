@@ -58,6 +58,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/m/:merchant/listeners") view=listeners::ListenersPage/>
                 <Route path=path!("/m/:merchant/listeners/new") view=listeners::NewListenerPage/>
                 <Route path=path!("/m/:merchant/listeners/:listener") view=listeners::ListenerPage/>
+                <Route path=path!("/m/:merchant/listeners/:listener/simulate") view=simulate::SimulatePage/>
                 <Route path=path!("/m/:merchant/refused/:refusal") view=refusal::RefusalPage/>
                 <Route path=path!("/m/:merchant/verifying/:verifying") view=verifying::VerifyingPage/>
             </FlatRoutes>

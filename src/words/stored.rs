@@ -45,6 +45,10 @@ pub const STORED: &[&str] = &[
     n!(
         "No gateway sent this TEST order, so there is nothing to pass through: it left in the 2Checkout form, signed with the merchant's key."
     ),
+    // The simulator; the first is the sender of what it made.
+    n!("{address} (simulated)"),
+    n!("{gateway} cannot be simulated: only its sender has the key that signs"),
+    n!("the sample of {gateway} is wrong: {reason}"),
     // Reaching it.
     n!("{host} leads to {addresses}."),
     n!("{host} cannot be named in a certificate."),
@@ -133,8 +137,11 @@ pub const STORED: &[&str] = &[
     n!("order {reference}"),
     n!("notification of order {reference}"),
     n!("attempt {number} of order {reference}"),
+    n!("answer to attempt {number} of order {reference}"),
     n!("refused message {id}"),
+    n!("message being verified {id}"),
     n!("Address for alerts"),
+    n!("E-mail addresses for alerts"),
     n!("Allow concurrent requests"),
     n!("Certificates of a private authority"),
     n!("Default"),

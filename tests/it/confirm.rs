@@ -274,6 +274,8 @@ async fn every_status_of_every_gateway_that_is_asked(setup: Setup) {
                 address: "",
                 now: app.services.clock.now(),
                 number,
+                test: false,
+                fault: None,
             };
             let answer = simulate::answer(preset, &listener.options, &wish).unwrap();
             answers.lock().unwrap().insert("now", answer);

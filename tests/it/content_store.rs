@@ -74,7 +74,7 @@ async fn a_key_is_changed_with_an_overlap(mut test: TestStore) {
 async fn what_leaves_is_kept(mut test: TestStore) {
     let (merchant, ..) = shop(&test).await;
     let triggers: Triggers = "COMPLETE,OTHER".parse().unwrap();
-    let alerts = Alerts { url: "https://alerts.example.com/".to_owned(), after: 60 };
+    let alerts = Alerts { url: "https://alerts.example.com/".to_owned(), mails: Vec::new(), after: 60 };
     test.store.set_content(merchant, triggers, Tags::only("CURRENCY,MY_FIELD"), actor()).await.unwrap();
     test.store.set_alerts(merchant, Some(alerts.clone()), actor()).await.unwrap();
     // Ids grow with time, and no time passes by itself here.
@@ -171,14 +171,17 @@ async fn an_alert_is_told_by_one_and_once_an_hour(test: TestStore) {
     let other = test.second(quittance::server::store::OpenAs::Tool { create: false }).await.unwrap();
     let now = test.clock.now();
     assert!(test.store.alerts_of(merchant).await.unwrap().is_empty());
-    assert!(test.store.claim_alert(url, AlertKind::Failing, now, now.minus(HOUR)).await.unwrap());
-    assert!(!other.claim_alert(url, AlertKind::Failing, now, now.minus(HOUR)).await.unwrap(), "somebody tells already");
+    assert!(test.store.claim_alert(url, AlertKind::Failing, now, now.minus(HOUR), Vec::new()).await.unwrap());
+    assert!(
+        !other.claim_alert(url, AlertKind::Failing, now, now.minus(HOUR), Vec::new()).await.unwrap(),
+        "somebody tells already"
+    );
     test.store.alert_result(url, Some(503), Some(Cause::ServerError), "note".to_owned()).await.unwrap();
     let told = test.store.alerts_of(merchant).await.unwrap()[&url].clone();
     assert_eq!((told.kind, told.told_at, told.status), (AlertKind::Failing, now, Some(503)));
     assert_eq!((told.cause, told.note.as_str()), (Some(Cause::ServerError), "note"));
     let later = now.plus(HOUR);
-    assert!(test.store.claim_alert(url, AlertKind::Recovered, later, later.minus(HOUR)).await.unwrap());
+    assert!(test.store.claim_alert(url, AlertKind::Recovered, later, later.minus(HOUR), Vec::new()).await.unwrap());
     let told = test.store.alerts_of(merchant).await.unwrap()[&url].clone();
     assert_eq!((told.kind, told.status, told.cause, told.note.as_str()), (AlertKind::Recovered, None, None, ""));
     assert!(test.store.alerts_of(MerchantId(1)).await.unwrap().is_empty());

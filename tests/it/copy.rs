@@ -141,6 +141,7 @@ impl Full {
             notification_ids: store.notifications_of(confirmed).await.unwrap().iter().map(|one| one.id).collect(),
             order_id: confirmed,
             url_ids: vec![self.url],
+            addresses: [(self.url, "https://old.example.com/ipn".to_owned())].into(),
             debug: false,
             actor: "support@example.com".into(),
             request_key: "once".to_owned(),
@@ -196,7 +197,18 @@ impl Full {
         let until = START.plus(MINUTE * 60 * 24);
         store.set_secret_key(self.merchant, Secret::new("the next key"), until, "test").await.unwrap();
         store.set_content(self.merchant, Triggers::ALL, Tags::only("CURRENCY"), "test").await.unwrap();
-        assert!(store.claim_alert(self.url, AlertKind::Failing, START, Timestamp(0)).await.unwrap());
+        assert!(
+            store
+                .claim_alert(
+                    self.url,
+                    AlertKind::Failing,
+                    START,
+                    Timestamp(0),
+                    vec![crate::alert_mail::alert_mail(self.merchant)]
+                )
+                .await
+                .unwrap()
+        );
         store.set_mail(self.merchant, MailSettings { tests: true, ..MailSettings::default() }, "test").await.unwrap();
         store.settled().await.unwrap();
         let told = store.mail_candidates(self.merchant, Timestamp(0), None, &OrderStatus::ALL, 1).await.unwrap().remove(0);
@@ -294,7 +306,7 @@ async fn shown(store: &Store, full: &Full) -> String {
     let settings = store.settings();
     let (merchants, urls) = (settings.merchants(), settings.urls_of(full.merchant));
     let token = store.setup_token().await.unwrap();
-    let mails = store.failed_mails(full.merchant, None, 9).await.unwrap();
+    let mails = (store.failed_mails(full.merchant, None, 9).await.unwrap(), store.alert_mails(full.merchant, 9).await.unwrap());
     let waiting = store.waiting_long(&[full.merchant], START.plus(MINUTE * 60)).await.unwrap();
     text.push_str(&format!(
         "{mails:#?}\n{waiting:#?}\n{received:#?}\n{refused:#?}\n{counts:#?}\n{states:#?}\n{people:#?}\n{merchants:#?}\n{urls:#?}\n{token:?}"

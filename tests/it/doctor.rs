@@ -8,7 +8,7 @@ use quittance::{
     },
     server::store::{Address, AttemptRecord, Job, NewResend, Next, OpenAs},
 };
-use std::{io::Write as _, time::Duration};
+use std::{collections::BTreeMap, io::Write as _, time::Duration};
 
 fn record(job: &Job, next: Next) -> AttemptRecord {
     AttemptRecord {
@@ -50,6 +50,7 @@ async fn filled(mut test: TestStore) -> TestStore {
         notification_ids: vec![jobs[0].notification_id],
         order_id: jobs[0].order_id,
         url_ids: vec![url],
+        addresses: BTreeMap::new(),
         debug: false,
         actor: "support@example.com".into(),
         request_key: "once".to_owned(),

@@ -139,6 +139,26 @@ async fn lists_are_taken_along_as_files_of_any_length() {
     assert!(inbound.contains("+00:00,Shop,accepted,,,\"'@SUM(1,2)\""), "{inbound}");
     assert_eq!(lines(&support.get("/m/shop/inbound.csv").await.text()).len(), 502);
 
+    let orders = support.get("/m/shop/orders.csv").await;
+    assert!(orders.header("content-disposition").starts_with("attachment; filename=\"shop-orders-20"), "{orders:?}");
+    let text = orders.text();
+    let rows = lines(&text);
+    assert_eq!(rows.len(), 502, "more than a page and more than a step");
+    assert!(rows[0].starts_with("order,external_reference,gateway,status,gateway_status,amount,currency,"), "{}", rows[0]);
+    assert!(rows[1].starts_with("\"'@SUM(1,2)\",") && rows[1].contains(",paid,COMPLETE,"), "{}", rows[1]);
+    let mut references: Vec<_> = rows[2..].iter().map(|row| row.split(',').next().unwrap()).collect();
+    references.sort_unstable();
+    references.dedup();
+    assert_eq!(references.len(), 500, "each once");
+    assert_eq!(lines(&support.get("/m/shop/orders.csv?text=R499&status=paid").await.text()).len(), 2);
+    assert_eq!(lines(&support.get("/m/shop/orders.csv?status=refunded&after=nonsense").await.text()).len(), 1);
+    for wrong in ["status=nonsense", "from=yesterday", "test=perhaps"] {
+        assert_eq!(support.get(&format!("/m/shop/orders.csv?{wrong}")).await.status, 400, "{wrong}: not a longer list");
+    }
+    assert_eq!(stranger.get("/m/shop/orders.csv").await.status, 404);
+    let page = support.get("/m/shop/orders?status=paid").await.text();
+    assert!(page.contains("/m/shop/orders.csv?status=paid&amp;mark=1"), "the page offers it: {page}");
+
     let mut packing = support.clone();
     packing.headers.push(("accept-encoding", "gzip".to_owned()));
     let packed = packing.get("/m/shop/deliveries.csv").await;

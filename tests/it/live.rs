@@ -154,6 +154,22 @@ async fn the_stream_ends_with_its_session() {
 }
 
 #[tokio::test]
+async fn the_stream_ends_with_its_session_though_nothing_happens() {
+    let app = TestApp::start().await;
+    shops(&app).await;
+    let mut owner = Browser::signed_in(app.address, "owner@example.com").await;
+    let mut ending = Page::open(&owner, "", "").await;
+    let mut staying = Page::open(&Browser::signed_in(app.address, "admin@example.com").await, "", "").await;
+    owner.form("/rpc/sign-out", &[]).await;
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), ending.stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "the stream goes on");
+    let mut piece = [0; 64];
+    let more = tokio::time::timeout(Duration::from_millis(1_500), staying.stream.read(&mut piece)).await;
+    assert!(more.is_err(), "another's goes on");
+}
+
+#[tokio::test]
 async fn open_pages_do_not_keep_the_server_from_stopping() {
     let app = TestApp::start().await;
     shops(&app).await;

@@ -1,6 +1,7 @@
 //! The one integration binary: the store's conformance suite, and the whole application over real HTTP.
 
 mod access;
+mod alert_mail;
 mod bulk;
 mod bulk_store;
 mod cancel;
@@ -31,8 +32,11 @@ mod panel_guard;
 mod people;
 mod people_store;
 mod process;
+mod resend;
 mod retry;
+mod reveal;
 mod rooms;
+mod simulator;
 mod standing;
 mod statements;
 mod store;

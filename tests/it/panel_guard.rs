@@ -109,6 +109,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("urls[]", url.to_string()),
         ("exchanges", delivery.id.to_string()),
         ("orders/story.after", String::new()),
+        ("orders/resend.to[]", "now".to_owned()),
         ("newest_first", "true".to_owned()),
         ("attempts_until", "1".to_owned()),
         ("bulk", bulk.to_string()),
@@ -143,6 +144,10 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("generate", "false".to_owned()),
         ("name", "Third".to_owned()),
         ("status", "COMPLETE".to_owned()),
+        ("listeners/simulate.status", "paid".to_owned()),
+        ("listeners/simulate.from", "127.0.0.1".to_owned()),
+        ("fault", String::new()),
+        ("sent", String::new()),
         ("product", "Product".to_owned()),
         ("amount", "1.00".to_owned()),
         ("currency", "USD".to_owned()),
@@ -185,6 +190,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("tags", "CURRENCY".to_owned()),
         ("other_tags", String::new()),
         ("overlap", "3600".to_owned()),
+        ("mails", "ops@example.com".to_owned()),
         ("settings/alerts.after", "15".to_owned()),
         ("language", "php".to_owned()),
         ("quantity", "1".to_owned()),
@@ -207,6 +213,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         "held",
         "shadow",
         "anyway",
+        "as_test",
         "enabled",
         "disabled",
         "tests",
@@ -316,6 +323,7 @@ async fn lists_hold_only_what_is_ones_own() {
         "/deliveries",
         "/inbound",
         "/settings/time-zone",
+        "/orders.csv",
         "/deliveries.csv",
         "/inbound.csv",
         "/resends",
@@ -349,7 +357,7 @@ async fn support_reads_and_resends_and_changes_no_settings() {
         }
         let reply = endpoint.call(&mut browser, &house.values).await;
         // What signs something for whoever asks is for those who may send it.
-        let signs = ["orders/test/preview", "orders/check"].contains(&name);
+        let signs = ["orders/test/preview", "orders/check", "listeners/simulator"].contains(&name);
         if endpoint.input == Input::Form || others.contains(&name) || signs {
             assert_error(&reply, "forbidden", &endpoint);
         } else {

@@ -293,6 +293,9 @@ async fn a_form_is_claimed_once_and_answered_again(test: TestStore) {
     assert_eq!(claim(bo, "k").await.unwrap(), FormClaim::Fresh, "each has his own");
     test.store.answer_form(ana, "k".to_owned(), Some(b"done".to_vec())).await.unwrap();
     assert_eq!(claim(ana, "k").await.unwrap(), FormClaim::Answered(b"done".to_vec()));
+    let kept = |user, key: &str| test.store.form_answer(user, key.to_owned());
+    assert_eq!(kept(ana, "k").await.unwrap(), Some(b"done".to_vec()));
+    assert_eq!((kept(bo, "k").await.unwrap(), kept(ana, "other").await.unwrap()), (None, None));
     test.store.answer_form(bo, "k".to_owned(), None).await.unwrap();
     assert_eq!(claim(bo, "k").await.unwrap(), FormClaim::Fresh, "what failed can be sent again");
     let many = (0..8).map(|_| claim(ana, "many"));

@@ -140,6 +140,8 @@ async fn commands_take_effect_on_the_running_server() {
     let before = merchant.visits().len();
     program.run(&["resend", "--merchant", "Shop", "--order", "1", "--json"]).json();
     merchant.wait_for(before + 1).await;
+    let nowhere = program.run(&["resend", "--merchant", "Shop", "--order", "1", "--to", "then"]).failed(1);
+    assert!(nowhere.contains("went to no other address"), "{nowhere}");
     merchant.answer(|_| Answer::status(500, "broken"));
     let shown = program.run(&["resend", "--merchant", "Shop", "--order", "1", "--debug", "--json"]).json();
     let exchange = &shown["exchanges"][0];

@@ -12,6 +12,7 @@ use quittance::{
 };
 
 on_every_engine! {
+    a_refund_that_failed_is_taken_out_of_the_sum,
     stories_end_as_the_rule_says,
     numbered_messages_are_told_apart_by_their_number,
     what_is_sent_on_survives_a_restart,
@@ -83,9 +84,10 @@ async fn stories_end_as_the_rule_says(test: TestStore) {
         for step in 0..1 + dice.below(7) {
             let status = OrderStatus::ALL[dice.below(10) as usize];
             let event_at = (dice.below(3) > 0).then(|| Timestamp::from_seconds(1_772_366_395 + dice.below(10) as i64));
-            let refund = match dice.below(4) {
-                0 => Some(Refund::Part(dice.below(70) as i64)),
-                1 => Some(Refund::Total(dice.below(120) as i64)),
+            // A gateway tells single refunds, or sums.
+            let refund = match dice.below(2) {
+                0 if story % 2 == 0 => Some(Refund::Part(dice.below(70) as i64)),
+                0 => Some(Refund::Total(dice.below(120) as i64)),
                 _ => None,
             };
             let told = (dice.below(3) > 0).then(|| usd(100));
@@ -133,6 +135,41 @@ async fn numbered_messages_are_told_apart_by_their_number(test: TestStore) {
     let known = test.store.amount_of(place.0, "stripe".parse().unwrap(), "1").await.unwrap();
     assert_eq!(known, Some(usd(100)));
     assert_eq!(test.store.amount_of(place.0, Gateway::TwoCheckout, "1").await.unwrap(), None, "of another gateway");
+}
+
+/// Two refunds, of which the second failed afterwards; and what is known of the order each time.
+async fn a_refund_that_failed_is_taken_out_of_the_sum(test: TestStore) {
+    let place = shop(&test).await;
+    let mut expected = OrderStatus::Paid;
+    for (step, (status, refund, after)) in [
+        (OrderStatus::Paid, None, OrderStatus::Paid),
+        (OrderStatus::Refunded, Some(Refund::Part(40)), OrderStatus::PartiallyRefunded),
+        (OrderStatus::Refunded, Some(Refund::Part(60)), OrderStatus::Refunded),
+        (OrderStatus::Paid, Some(Refund::Part(-60)), OrderStatus::PartiallyRefunded),
+        (OrderStatus::Paid, Some(Refund::Part(-40)), OrderStatus::Paid),
+        (OrderStatus::Refunded, Some(Refund::Part(100)), OrderStatus::Refunded),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let known = test.store.known_order(place.0, "stripe".parse().unwrap(), "1").await.unwrap();
+        assert_eq!(known.as_ref().map(|known| known.status), (step > 0).then_some(expected), "before step {step}");
+        assert!(known.is_none_or(|known| known.amount == Some(usd(100)) && known.vendor_status == "word"));
+        let number = step as u64;
+        test.accept(message(place, "1", number, |facts| {
+            (facts.status, facts.refund) = (status, refund);
+            facts.amount = (step == 0).then(|| usd(100));
+            facts.event_at = Some(Timestamp::from_seconds(1_772_366_400 + step as i64));
+        }))
+        .await;
+        test.store.settled().await.unwrap();
+        let id = test.store.order_by_reference(place.0, "1").await.unwrap().unwrap();
+        assert_eq!(test.store.order(place.0, id).await.unwrap().unwrap().status, after, "step {step}");
+        expected = after;
+    }
+    let known = test.store.known_order(place.0, "stripe".parse().unwrap(), "1").await.unwrap().unwrap();
+    assert_eq!((known.refunds.parts, known.refunds.total), (100, 0));
+    assert_eq!(test.store.known_order(place.0, Gateway::TwoCheckout, "1").await.unwrap(), None, "of another gateway");
 }
 
 async fn what_is_sent_on_survives_a_restart(test: TestStore) {

@@ -9,17 +9,17 @@ use quittance::{
         id::{DeliveryId, ListenerId, MerchantId, OrderId, UrlId},
         money::Currency,
         order::OrderFacts,
-        pages::orders::OrderFilter,
+        pages::{audit::AuditFilter, orders::OrderFilter},
     },
     server::{
         retention,
         store::{
             Address, AttemptRecord, Backlog, Horizon, Job, NewMerchant, NewNotification, NewRefusal, NewResend, NewUser, Next,
-            OpenAs, Removed, Secret, SessionRecord, StoreError,
+            OpenAs, Removed, Secret, SessionRecord, StoreError, StoryPart,
         },
     },
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What is about SQLite's files.
 macro_rules! on_sqlite {
@@ -45,6 +45,7 @@ on_every_engine! {
     held_urls_keep_and_released_ones_go_on,
     removed_urls_cancel_what_is_open,
     a_resend_makes_new_deliveries_once,
+    a_resend_may_go_to_an_address_of_its_own,
     orders_are_found_by_what_people_know,
     settings_of_another_process_arrive,
     deliveries_of_another_process_are_adopted,
@@ -402,6 +403,7 @@ async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
         notification_ids: vec![job.notification_id],
         order_id: job.order_id,
         url_ids: vec![shop.url],
+        addresses: BTreeMap::new(),
         debug: false,
         actor: "support@example.com".into(),
         request_key: "once".to_owned(),
@@ -419,6 +421,59 @@ async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
     let deliveries = &test.store.notifications_of(job.order_id).await.unwrap()[0].deliveries;
     assert_eq!(deliveries.len(), 2);
     assert_eq!(deliveries[0].actor.as_deref(), Some("support@example.com"));
+    assert_healthy(&test).await;
+}
+
+async fn a_resend_may_go_to_an_address_of_its_own(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let job = shop.accept(&mut test, "1001").await;
+    let sent_to = |job: &Job, address: &str, next| {
+        let mut record = attempt(job, next);
+        record.detail.url = address.to_owned();
+        record
+    };
+    let first = sent_to(&job, "https://old.example.com/ipn", Next::Retry(START.plus(Duration::from_secs(60))));
+    let mut second = sent_to(&job, "https://shop.example.com/ipn", Next::Expired);
+    // What a script answers is anything, and must not hide where it went.
+    second.detail.found = "a\u{0}b".to_owned();
+    test.record(vec![first, second]).await;
+    let sendings = test.store.sendings(shop.merchant, job.notification_id).await.unwrap();
+    let told: Vec<_> = sendings.iter().map(|one| (one.url_id, one.delivery_id, one.number, one.address.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (shop.url, job.delivery_id, 2, "https://shop.example.com/ipn"),
+            (shop.url, job.delivery_id, 1, "https://old.example.com/ipn"),
+        ]
+    );
+    let other = test.merchant("Other").await;
+    assert_eq!(test.store.sendings(other, job.notification_id).await.unwrap(), []);
+
+    let second_url = test.url(shop.merchant, "https://second.example.com/ipn").await;
+    let resend = NewResend {
+        notification_ids: vec![job.notification_id],
+        order_id: job.order_id,
+        url_ids: vec![shop.url, second_url],
+        addresses: [(shop.url, "https://old.example.com/ipn".to_owned())].into(),
+        debug: false,
+        actor: "support@example.com".into(),
+        request_key: "then".to_owned(),
+        at: START.plus(Duration::from_secs(60)),
+    };
+    let [then, now] = test.store.resend(shop.merchant, resend).await.unwrap().delivery_ids[..] else { panic!() };
+    for (id, address) in [(then, Some("https://old.example.com/ipn")), (now, None), (job.delivery_id, None)] {
+        assert_eq!(test.store.address_of(id).await.unwrap().as_deref(), address);
+    }
+    let view = async |id| test.store.delivery(shop.merchant, id).await.unwrap().unwrap().0;
+    let shown = async |id| (view(id).await.url, view(id).await.elsewhere);
+    assert_eq!(shown(then).await, ("https://old.example.com/ipn".to_owned(), true));
+    assert_eq!(shown(now).await, ("https://second.example.com/ipn".to_owned(), false));
+    let part = StoryPart { order_id: job.order_id, notifications: Vec::new(), deliveries: vec![then], attempts: Vec::new() };
+    let [told] = &test.store.story_rows(&part).await.unwrap().deliveries[..] else { panic!() };
+    assert_eq!((told.url.as_str(), told.elsewhere), ("https://old.example.com/ipn", true));
+    let log = test.store.audit_log(Some(shop.merchant), &AuditFilter::default()).await.unwrap().0;
+    let line = log.iter().find(|line| line.action == "order.resend").unwrap();
+    assert!(line.detail.ends_with(" to https://old.example.com/ipn"), "{}", line.detail);
     assert_healthy(&test).await;
 }
 
@@ -494,6 +549,7 @@ async fn deliveries_of_another_process_are_adopted(mut test: TestStore) {
         notification_ids: vec![job.notification_id],
         order_id: job.order_id,
         url_ids: vec![shop.url],
+        addresses: BTreeMap::new(),
         debug: false,
         actor: "cli".into(),
         request_key: "cli-1".to_owned(),
@@ -568,12 +624,22 @@ async fn people_and_sessions(test: TestStore) {
         address: String::new(),
         agent: String::new(),
     };
-    test.store.add_session(session).await.unwrap();
+    test.store.add_session(session.clone()).await.unwrap();
     assert_eq!(test.store.session_user(&[7; 32], START).await.unwrap().unwrap().0.id, admin);
     assert!(test.store.session_user(&[8; 32], START).await.unwrap().is_none());
     assert!(test.store.session_user(&[7; 32], START.plus(hour)).await.unwrap().is_none(), "it has ended");
     test.store.touch_session([7; 32], START.plus(hour / 2), START.plus(hour * 2)).await.unwrap();
     assert!(test.store.session_user(&[7; 32], START.plus(hour)).await.unwrap().is_some());
+    let second = SessionRecord { token_hash: [9; 32], user_id: member, ..session };
+    test.store.add_session(second).await.unwrap();
+    let users = async |hashes: &[[u8; 32]], at| {
+        let found = test.store.session_users(hashes, at).await.unwrap();
+        found.into_iter().map(|(hash, user)| (hash, user.id)).collect::<BTreeMap<_, _>>()
+    };
+    let both = [([7; 32], admin), ([9; 32], member)];
+    assert_eq!(users(&[[7; 32], [8; 32], [9; 32]], START).await, both.into());
+    assert_eq!(users(&[[7; 32], [9; 32]], START.plus(hour)).await, [([7; 32], admin)].into(), "the other has ended");
+    assert_eq!(users(&[], START).await, [].into());
     test.store.set_password(admin, "new".to_owned(), "a@example.com".to_owned()).await.unwrap();
     assert!(test.store.session_user(&[7; 32], START).await.unwrap().is_none(), "a new password ends sessions");
     test.store.set_setup_token([1; 32]).await.unwrap();

@@ -12,7 +12,7 @@ use quittance::{
     },
     server::store::{AttemptRecord, NewNotification, NewRefusal, NewResend, Next, StoryEvent, StoryPart, StoryScope},
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 on_every_engine! {
     a_story_tells_everything_in_order_whichever_way_it_is_read,
@@ -89,6 +89,7 @@ async fn a_story_tells_everything_in_order_whichever_way_it_is_read(mut test: Te
         notification_ids: vec![job.notification_id],
         order_id: job.order_id,
         url_ids: vec![shop.url],
+        addresses: BTreeMap::new(),
         debug: false,
         actor: "support@example.com".to_owned().into(),
         request_key: "once".to_owned(),
@@ -164,6 +165,7 @@ async fn messages_stand_at_each_url(mut test: TestStore) {
         notification_ids: vec![later],
         order_id: job.order_id,
         url_ids: vec![shop.url],
+        addresses: BTreeMap::new(),
         debug: true,
         actor: "support@example.com".to_owned().into(),
         request_key: "again".to_owned(),

@@ -10,7 +10,7 @@ use crate::support::{
 };
 use quittance::{
     domain::{
-        AppError, Cause, DeliveryState, Format, OrderStatus, RefusalReason, RetrySchedule, Role,
+        AppError, Cause, DeliveryState, Fault, Format, OrderStatus, RefusalReason, RetrySchedule, Role,
         audit::ACTIONS,
         content::{TAG_GROUPS, TRIGGERS},
         mail::{MailCause, PLACEHOLDERS},
@@ -139,6 +139,7 @@ fn words_of_tables() -> Vec<&'static str> {
     words.extend(TAG_GROUPS.iter().map(|(title, _)| *title));
     words.extend(TEST_STATUSES.iter().map(|(_, meaning)| *meaning));
     words.extend(OVERLAPS.iter().map(|(_, label)| *label));
+    words.extend(Fault::ALL.iter().map(|fault| fault.label()));
     words.extend(SAMPLES.iter().map(|(_, label)| *label));
     words
 }
@@ -536,6 +537,8 @@ async fn house(app: &TestApp) -> (Shop, Vec<String>, Vec<FakeMerchant>) {
         format!("{m}/settings/urls/{main}/kit"),
         format!("{m}/settings/urls/{main}/kit?language=python"),
         format!("{m}/listeners/{listener}"),
+        format!("{m}/listeners/{listener}/simulate"),
+        format!("{m}/listeners/{listener}/simulate?sent=gone"),
         format!("{m}/refused/{}", refused[0].id),
         format!("{m}/check?delivery={}&number=1", retried.id),
         format!("/people/{}", colleague.id),
@@ -605,7 +608,7 @@ async fn every_page_speaks_through_the_catalogue() {
             ],
             "/m/shop/settings/urls/new",
         ),
-        ("settings/alerts", &[("url", "nonsense"), ("after", "0")], "/m/shop/settings/alerts"),
+        ("settings/alerts", &[("url", "nonsense"), ("mails", "nobody"), ("after", "0")], "/m/shop/settings/alerts"),
         ("settings/key", &[("secret_key", ""), ("overlap", "5")], "/m/shop/settings/key"),
         (
             "listeners/save",
@@ -636,6 +639,24 @@ async fn every_page_speaks_through_the_catalogue() {
         let reply = admin.form(&format!("/rpc/{name}"), &fields).await;
         assert!((300..400).contains(&reply.status), "{name}: {reply:?}");
         look(page, &admin.get(reply.header("location")).await.text());
+    }
+    // The simulator, with everything that can become of a message.
+    let listener = shop.listener_id().to_string();
+    let chosen = [
+        ("merchant", "shop"),
+        ("listener", &listener),
+        ("status", "paid"),
+        ("amount", "1.00"),
+        ("currency", "USD"),
+        ("email", "buyer@example.com"),
+        ("from", "127.0.0.1"),
+    ];
+    let cases = ["repeated", "other-amount", "wrong-signature", "no-signature", "", "unknown"];
+    for fault in cases {
+        let fields: Vec<_> = chosen.iter().copied().chain([("fault", fault)]).collect();
+        let reply = admin.form("/rpc/listeners/simulate", &fields).await;
+        let page = reply.header("location").split('#').next().unwrap().to_owned();
+        look(&format!("simulate {fault}"), &admin.get(&page).await.text());
     }
     let posted = [
         ("body", "IPN_PID[]=1&IPN_PNAME[]=2&IPN_DATE=3&HASH=00"),

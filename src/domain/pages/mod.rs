@@ -19,6 +19,7 @@ mod personal;
 pub mod search;
 pub mod settings;
 pub mod simulate;
+pub mod simulator;
 pub mod story;
 pub mod views;
 

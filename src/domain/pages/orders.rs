@@ -127,6 +127,7 @@ pub struct DeliveryView {
     pub notification_id: NotificationId,
     pub url_id: UrlId,
     pub url_label: String,
+    /// Where it goes: as the URL is set now, or to an address of its own.
     pub url: String,
     pub origin: Origin,
     /// Who asked for it, where somebody did.
@@ -142,6 +143,8 @@ pub struct DeliveryView {
     pub shadow: bool,
     /// Who cancelled it with a list of deliveries, where somebody did.
     pub cancelled_by: Option<String>,
+    /// A person had it sent to the address that its URL had then, whatever the URL is set to now.
+    pub elsewhere: bool,
 }
 
 /// A delivery with its attempts.
@@ -192,12 +195,16 @@ pub struct AttemptPage {
     pub fields: Vec<(String, String)>,
     pub answer_head: String,
     pub answer_body: String,
+    /// Those of an answer that is JSON, with the paths that lead to them.
+    pub answer_fields: Vec<(String, String)>,
     /// Only the beginning of the answer is kept.
     pub answer_cut: bool,
     /// What was sent beside what a resend would send now; without the viewer's right to resend, too.
     pub comparison: Comparison,
     /// Its URL is not in the settings any more.
     pub url_removed: bool,
+    /// Its URL is set to another address now.
+    pub moved: bool,
     pub may_resend: bool,
 }
 

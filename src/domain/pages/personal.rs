@@ -12,6 +12,7 @@ use super::{
     search::{Found, SearchResults},
     settings::AlertSettings,
     simulate::{CheckResult, Judgement, OrderPreview},
+    simulator::SimulatorPage,
     story::{Comparison, Happening, ResendPage, StoryPage, WatchPage, Watched},
 };
 use crate::domain::{
@@ -106,6 +107,11 @@ fn mask_body(body: &mut String, fields: &mut Vec<(String, String)>, known: &Know
         |name: &str| name.len() <= 200 && !name.contains(|letter: char| letter.is_whitespace() || "{}<>\"".contains(letter));
     fields.retain(|(name, _)| is_form(body) || (is_json(body) && is_name(name)));
     *body = received_body(body, known);
+    mask_fields(fields, known);
+}
+
+/// Decoded fields, by their names and by what stands in them.
+fn mask_fields(fields: &mut [(String, String)], known: &Known) {
     for (name, value) in fields {
         *value = match kind_of(name) {
             Some(kind) => masked(kind, value),
@@ -152,6 +158,7 @@ impl Personal for AttemptPage {
         mask_body(&mut self.request_body, &mut self.fields, &known);
         self.answer_head = text(&self.answer_head, &known);
         self.answer_body = mask_answer(&self.answer_body, &known);
+        mask_fields(&mut self.answer_fields, &known);
         mask_detail(&mut self.detail, &known);
         mask_comparison(&mut self.comparison, &known);
     }
@@ -258,4 +265,5 @@ macro_rules! holds_nothing {
     )+};
 }
 
-holds_nothing!(AlertSettings, AuditLog, BulkList, BulkPage, Dashboard, DeliveryList, DeliveryRow, DeliveryPage);
+// A simulated message holds what whoever sees it has entered himself.
+holds_nothing!(AlertSettings, AuditLog, BulkList, BulkPage, Dashboard, DeliveryList, DeliveryRow, DeliveryPage, SimulatorPage);

@@ -1,7 +1,12 @@
 //! IPN settings: the default IPN URL, notification URLs, merchants.
 
 use super::dashboard::{Hold, MerchantRef, Pause};
-use crate::domain::{Algorithm, Algorithms, Cause, Format, Tags, Terms, Timestamp, Triggers, attempt::UrlCheck, id::UrlId};
+use crate::domain::{
+    Algorithm, Algorithms, Cause, Format, Tags, Terms, Timestamp, Triggers,
+    attempt::UrlCheck,
+    id::UrlId,
+    mail::{MailCause, MailState},
+};
 use serde::{Deserialize, Serialize};
 
 /// How long an old key can stay valid beside the new one: seconds, and how that is called.
@@ -120,6 +125,22 @@ impl AlertKind {
     }
 }
 
+/// An alert that was mailed, or is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertMailRow {
+    pub recipient: String,
+    pub subject: String,
+    pub state: MailState,
+    pub attempts: u32,
+    pub told_at: Timestamp,
+    /// Of one that waits: its next try.
+    pub due_at: Timestamp,
+    /// Why its last try failed.
+    pub cause: Option<MailCause>,
+    /// What the mail server said.
+    pub note: String,
+}
+
 /// What was told last of a URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertRow {
@@ -136,8 +157,14 @@ pub struct AlertRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertSettings {
     pub merchant: MerchantRef,
-    /// Empty where nobody is told.
+    /// Gets signed JSON; empty where nobody does.
     pub url: String,
+    /// E-mail addresses, with commas between them.
+    pub mails: String,
+    /// The installation sends mail.
+    pub sends_mail: bool,
+    /// What was mailed last, the newest first.
+    pub mailed: Vec<AlertMailRow>,
     /// Seconds.
     pub after: u32,
     /// What a save names as the version that it was made from.

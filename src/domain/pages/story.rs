@@ -245,6 +245,40 @@ pub struct ResendChoice {
     pub held: bool,
     /// How the message went there, where it was sent there.
     pub then: Option<DeliveryView>,
+    /// The address that it last went to when the URL was set to another one than now.
+    pub before: Option<AddressOfThen>,
+}
+
+/// An address that a URL had, as an attempt tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressOfThen {
+    pub attempt: AttemptRef,
+    pub at: Timestamp,
+    pub address: String,
+    /// It is on another server, which does not get those of the URL's headers that carry secrets.
+    pub without_secrets: bool,
+}
+
+/// An attempt, as a form names it: the id of its delivery and its number, with a dot between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRef {
+    pub delivery: DeliveryId,
+    pub number: u32,
+}
+
+impl fmt::Display for AttemptRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.delivery, self.number)
+    }
+}
+
+impl FromStr for AttemptRef {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (delivery, number) = text.split_once('.').ok_or(())?;
+        Ok(Self { delivery: delivery.parse().map_err(|_| ())?, number: number.parse().map_err(|_| ())? })
+    }
 }
 
 /// Where a notification can be resent to.
@@ -298,6 +332,15 @@ mod tests {
         assert_eq!(place.to_string().parse(), Ok(place));
         for wrong in ["", "1", "1.2.3", "1.2.3.4.5", "a.2.3.4", "9223372036854775807.1.1.1", "1.-9223372036854775808.1.1"] {
             assert_eq!(wrong.parse::<Place>(), Err(()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_survives_a_form() {
+        let attempt = AttemptRef { delivery: DeliveryId(77), number: 3 };
+        assert_eq!(attempt.to_string().parse(), Ok(attempt));
+        for wrong in ["", "now", "1", "1.", ".1", "1.2.3", "1.-1", "!.1"] {
+            assert_eq!(wrong.parse::<AttemptRef>(), Err(()), "{wrong}");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::server::{
     settings::{Keep, PublicUrl},
 };
 use clap::{
-    Args, Parser, Subcommand,
+    Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use ipnet::IpNet;
@@ -392,6 +392,15 @@ pub struct UserNameArgs {
     pub output: OutputArgs,
 }
 
+/// Which address of a URL a resend goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Whither {
+    /// As the URL is set now.
+    Now,
+    /// As it was set then; a URL whose address is the same gets it there.
+    Then,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct ResendArgs {
     /// The merchant: its name, or its name in addresses.
@@ -403,6 +412,9 @@ pub struct ResendArgs {
     /// Only to this notification URL: its id, its name or its address [default: all of the merchant]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// Where a URL's address was changed since: send to its address of now, or to the one that this notification last went to
+    #[arg(long, value_enum, value_name = "ADDRESS", default_value_t = Whither::Now)]
+    pub to: Whither,
     /// Try once, wait for it, and print what was sent and answered.
     ///
     /// Needs a running server; where none runs, nothing is stored. The exit code tells whether it was tried, not whether it was

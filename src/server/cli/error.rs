@@ -39,6 +39,8 @@ pub enum CliError {
          to have it sent when the server starts. Nothing was stored"
     )]
     NotServed(String),
+    #[error("--to then: order {0:?} went to no other address than the URLs have now; leave --to out. Nothing was stored")]
+    NoOtherAddress(String),
     #[error(
         "the delivery {0} was stored but not tried in time; the server is busy with it or was stopped. Look at it in the panel"
     )]

@@ -1,7 +1,7 @@
 //! What may be typed about gateways.
 
 use super::args::{DatabaseArgs, OutputArgs, algorithms};
-use crate::domain::{Algorithm, Gateway, OrderStatus};
+use crate::domain::{Algorithm, Fault, Gateway, OrderStatus};
 use clap::{
     Args, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -52,6 +52,12 @@ pub struct SimulateArgs {
     /// The customer's address.
     #[arg(long, value_name = "EMAIL", default_value = "buyer@example.com")]
     pub email: String,
+    /// Marked as a test, where the gateway marks tests in its messages.
+    #[arg(long)]
+    pub test: bool,
+    /// What is wrong with it.
+    #[arg(long, value_name = "FAULT", value_parser = fault())]
+    pub fault: Option<Fault>,
     /// Where the server runs.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
     pub server: String,
@@ -99,6 +105,11 @@ pub struct ListenerAddArgs {
 
 fn status() -> impl TypedValueParser<Value = OrderStatus> {
     PossibleValuesParser::new(OrderStatus::ALL.map(OrderStatus::code)).map(|code| OrderStatus::from_code(&code))
+}
+
+fn fault() -> impl TypedValueParser<Value = Fault> {
+    PossibleValuesParser::new(Fault::OF_THE_MESSAGE.map(Fault::code))
+        .try_map(|code| Fault::from_code(&code).ok_or("no such fault"))
 }
 
 fn basic(text: &str) -> Result<(String, String), String> {

@@ -2,7 +2,7 @@
 
 use super::{
     CliError,
-    args::ResendArgs,
+    args::{ResendArgs, Whither},
     report::Report,
     tool::{self, ACTOR},
 };
@@ -16,6 +16,7 @@ use crate::server::{
     store::{Merchant, random},
 };
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Stores the resend; for debug, waits for its attempts.
 pub async fn run(args: &ResendArgs) -> Result<Report, CliError> {
@@ -33,10 +34,18 @@ async fn resend(services: &Services, args: &ResendArgs) -> Result<Report, CliErr
     if args.debug && !served {
         return Err(CliError::NotServed(args.database.address().to_string()));
     }
+    let then = match args.to {
+        Whither::Now => BTreeMap::new(),
+        Whither::Then => services.then_of(&merchant, order_id, url_id).await?,
+    };
+    if args.to == Whither::Then && then.is_empty() {
+        return Err(CliError::NoOtherAddress(args.order.clone()));
+    }
     let wish = ResendWish {
         order_id,
         notification_id: None,
         url_ids: url_id.into_iter().collect(),
+        then,
         debug: args.debug,
         request_key: hex::encode(random::<16>()),
     };

@@ -45,7 +45,20 @@ async fn run_with(services: &Services, args: &SimulateArgs) -> Result<Report, Cl
         return Err(wrong(format!("--order: {reference:?} must be 1 to 40 digits")));
     }
     let address = format!("{}/ipn/{}", args.server.trim_end_matches('/'), listener.path_key);
-    let wish = Wish { status: args.status, reference: &reference, amount, email: &args.email, address: &address, now, number };
+    if let Some(fault) = args.fault.filter(|fault| !simulate::faults(preset, &listener.options).contains(fault)) {
+        return Err(wrong(format!("--fault: messages of {} cannot have this wrong ({})", preset.label, fault.code())));
+    }
+    let wish = Wish {
+        status: args.status,
+        reference: &reference,
+        amount,
+        email: &args.email,
+        address: &address,
+        now,
+        number,
+        test: args.test,
+        fault: args.fault,
+    };
     let posted =
         simulate::sign(preset, listener.secret.reveal(), &listener.options, &wish).map_err(|error| wrong(error.to_string()))?;
     let (status, answer) = post(services, &address, &posted).await?;

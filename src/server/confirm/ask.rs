@@ -4,7 +4,7 @@ use super::{Confirmer, plan};
 use crate::domain::RefusalReason;
 use crate::server::{
     dispatch::client::{Outbound, Target},
-    gateway::{self, Asking, Credentials, Preset, Refused, Request, Step, Word},
+    gateway::{self, Asking, Credentials, Preset, Refused, Request, Step, Word, simulate},
     store::{Listener, NewNotification, NewRefusal, Verifying},
 };
 use bytes::Bytes;
@@ -87,8 +87,9 @@ impl Confirmer {
         };
         let credentials =
             Credentials { secret: listener.secret.reveal(), required: listener.required, options: &listener.options };
+        let asked_at = self.clock.now();
         let outcome = match self.ask(&preset, credentials, &request).await {
-            Answer::Yes(answer) => match gateway::confirmed(&preset, credentials, &request, &answer) {
+            Answer::Yes(answer) => match gateway::confirmed(&preset, credentials, &request, &answer, asked_at) {
                 Ok(verified) => return self.accept(&preset, &listener, message, verified, answer).await,
                 Err(refused) => Answer::No(refused),
             },
@@ -170,7 +171,22 @@ impl Confirmer {
         } else {
             (message.head.clone(), message.body.clone())
         };
-        for event in verified.events {
+        for mut event in verified.events {
+            if simulate::is_marked(&message.peer) {
+                simulate::as_test(&mut event, &body);
+            }
+            if preset.tells_states() || event.tells_part() {
+                let reference = &event.facts.reference;
+                match self.store.known_order(message.merchant_id, listener.gateway, reference).await {
+                    Ok(Some(known)) if preset.tells_states() && !event.is_news(&known) => continue,
+                    Ok(Some(known)) if event.tells_part() => event.settle(&known),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "what is known of an order could not be read; asking again later");
+                        return self.postpone(&message, "It is confirmed, and could not be stored yet.".to_owned()).await;
+                    }
+                }
+            }
             let new = NewNotification {
                 merchant_id: message.merchant_id,
                 listener_id: Some(listener.id),

@@ -65,6 +65,8 @@ impl Certificates {
 pub struct Attempted {
     pub record: AttemptRecord,
     pub ended: Ended,
+    /// It went to an address of its own, so it says nothing of the URL as it is set.
+    pub elsewhere: bool,
     /// The URL's script answered with the new key, which was not known of it.
     pub has_new_key: bool,
 }
@@ -107,9 +109,12 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         if url.held && job.origin != Origin::Debug {
             return None;
         }
+        let address = self.own_address(job).await?;
         if !self.store.serves(job).await {
             return None;
         }
+        let elsewhere = address.is_some();
+        let url = address.map_or(url.clone(), |address| Arc::new(at_address(&url, address)));
         let material = match &job.body {
             _ if Material::must_be_whole(url.terms.format) => self.original(job).await?,
             Some(body) => Material::Leaves(body.clone()),
@@ -151,14 +156,15 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                 record.request_head = outbound.head(exchange.version);
                 let mut verdict = self.judge(&exchange, &proof, &url, &merchant, signing.old_key(), directory);
                 // Only who answers with a receipt shows which key he has.
-                if matches!(proof, Proof::Receipt(_)) {
+                if matches!(proof, Proof::Receipt(_)) && !elsewhere {
                     signing.learn(&self.guesses, url.id, &mut verdict);
                 }
                 verdict.detail.add(note);
                 if verdict.cause.is_some() {
                     not_before = self.told(&exchange, &mut verdict);
                 }
-                if let Some(ends_at) = exchange.certificate_ends_at.filter(|ends_at| self.certificates.is_new(&url, *ends_at)) {
+                let ends_at = exchange.certificate_ends_at.filter(|_| !elsewhere);
+                if let Some(ends_at) = ends_at.filter(|ends_at| self.certificates.is_new(&url, *ends_at)) {
                     // What cannot be written is noted with the next connection.
                     match self.store.note_certificate(url.id, url.url.clone(), ends_at).await {
                         Ok(()) => self.certificates.keep(&url, ends_at),
@@ -188,10 +194,14 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                 next.map_or(Next::Expired, Next::Retry)
             }
         };
-        let ended = Ended { signal: Signal::of(record.cause), not_before };
+        let ended = if elsewhere {
+            Ended { signal: Signal::Unknown, not_before: None }
+        } else {
+            Ended { signal: Signal::of(record.cause), not_before }
+        };
         let is_changing = signing.old_key().is_some() && url.new_key_at.is_none();
-        let has_new_key = is_changing && made_with == Some(MadeWith::New);
-        Some(Attempted { record, ended, has_new_key })
+        let has_new_key = is_changing && made_with == Some(MadeWith::New) && !elsewhere;
+        Some(Attempted { record, ended, elsewhere, has_new_key })
     }
 
     /// The moment that a server named before which it does not want to be asked, where it may name one.
@@ -202,6 +212,22 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         let seconds = until.since(now).as_secs();
         verdict.detail.note.push_str(&format!(" It asks to be left alone for a while: nothing is sent for {seconds} seconds."));
         Some(until)
+    }
+
+    /// The address that a person had a delivery sent to in the place of its URL's own. The outer `None`: that is not known at
+    /// the moment. All others go to the URL as it is set, and nothing is asked for them.
+    #[allow(clippy::option_option, reason = "not to know is another thing than to know that there is none")]
+    async fn own_address(&self, job: &Job) -> Option<Option<String>> {
+        if !matches!(job.origin, Origin::Resend | Origin::Debug) {
+            return Some(None);
+        }
+        match self.store.address_of(job.delivery_id).await {
+            Ok(address) => Some(address),
+            Err(error) => {
+                tracing::warn!(%error, delivery.id = %job.delivery_id, "where a delivery goes could not be read; trying again later");
+                None
+            }
+        }
     }
 
     /// The message of a delivery, from the table. It may be announced, and its bytes dropped for want of room, a moment
@@ -341,6 +367,18 @@ fn outgoing(
         target.path.push_str(query);
     }
     Ok((target, letter))
+}
+
+/// A URL at another address than the one it is set to. Headers that carry secrets are for the server that they were entered
+/// for: another one does not get them.
+pub fn at_address(url: &NotificationUrl, address: String) -> NotificationUrl {
+    let mut url = url.clone();
+    let origin = |address: &str| Target::parse(address).ok().map(|target| (target.tls, target.host, target.port));
+    if origin(&url.url) != origin(&address) {
+        url.headers.retain(|header| !is_secret_header(&header.name));
+    }
+    url.url = address;
+    url
 }
 
 /// The headers of a URL's own, ready to be sent. What is no header any more is left out; it was checked when it was entered.

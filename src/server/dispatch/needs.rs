@@ -74,6 +74,8 @@ table! {
     fn cancel_open(&self, url_id: UrlId) -> u64;
     /// Whether a delivery still waits for an attempt.
     fn is_open(&self, id: DeliveryId) -> bool;
+    /// The address of its own that a delivery goes to.
+    fn address_of(&self, id: DeliveryId) -> Option<String>;
     /// Notes when the certificate ends that the server of a URL's address showed.
     fn note_certificate(&self, id: UrlId, address: String, ends_at: Timestamp) -> ();
     /// Puts a URL on hold because of what it answered.

@@ -366,6 +366,7 @@ impl<T: Table, C: Courier> Loop<T, C> {
                 }
                 let record = attempted.record;
                 if record.cause == Some(Cause::Gone)
+                    && !attempted.elsewhere
                     && job.origin != Origin::Debug
                     && let Some(url) = job.url
                 {

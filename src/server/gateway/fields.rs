@@ -25,12 +25,15 @@ pub struct Scope<'f, 'a> {
     pub item: Option<&'f Json<'a>>,
 }
 
-/// Where a value stands: `data.object.id`, `items[0].id`; with `$.` before it from the root even within an item of a list,
+/// Where a value stands: `data.object.id`, `items[0].id`, `links[rel=up].href` for the first item whose member is so; with
+/// `.@after(/orders/)` behind it what follows such a text in the value, and nothing where it has none; with `$.` before it from the root even within an item of a list,
 /// with `!` before it in the inner JSON. For forms the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
     from: From,
     steps: Vec<Step>,
+    /// Only what follows the last such text.
+    after: Option<String>,
     /// As it was written; the name of a form's field.
     text: String,
 }
@@ -42,10 +45,13 @@ enum From {
     Inner,
 }
 
+/// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
+pub enum Step {
     Member(String),
     Item(usize),
+    /// The first item of a list whose member has this value.
+    Where(String, String),
 }
 
 impl FromStr for Path {
@@ -62,18 +68,63 @@ impl FromStr for Path {
             (From::Item, text)
         };
         let mut steps = Vec::new();
-        for part in rest.split('.') {
+        let (way, after) = match rest.split_once(".@after(") {
+            Some((way, after)) => {
+                let after = after.strip_suffix(')').filter(|after| !after.is_empty()).ok_or_else(wrong)?;
+                (way, Some(after.to_owned()))
+            }
+            None => (rest, None),
+        };
+        for part in way.split('.') {
             let (name, indices) = part.split_once('[').map_or((part, None), |(name, rest)| (name, Some(rest)));
             if name.is_empty() || name.chars().any(|letter| letter.is_control() || matches!(letter, ']' | '{' | '}')) {
                 return Err(wrong());
             }
             steps.push(Step::Member(name.to_owned()));
             for index in indices.into_iter().flat_map(|indices| indices.split('[')) {
-                let index = index.strip_suffix(']').and_then(|index| index.parse().ok()).ok_or_else(wrong)?;
-                steps.push(Step::Item(index));
+                let index = index.strip_suffix(']').ok_or_else(wrong)?;
+                steps.push(match index.split_once('=') {
+                    Some((name, value)) if !name.is_empty() => Step::Where(name.to_owned(), value.to_owned()),
+                    _ => Step::Item(index.parse().map_err(|_| wrong())?),
+                });
             }
         }
-        Ok(Self { from, steps, text: rest.to_owned() })
+        Ok(Self { from, steps, after, text: rest.to_owned() })
+    }
+}
+
+impl Path {
+    /// Whether it leads into the inner JSON.
+    pub fn is_inner(&self) -> bool {
+        self.from == From::Inner
+    }
+
+    /// The steps of a path that begins where the message does; `None` for others.
+    pub fn steps(&self) -> Option<&[Step]> {
+        (self.from == From::Item).then_some(&self.steps[..])
+    }
+
+    /// The steps that lead on from another path; `None` where it leads elsewhere.
+    pub fn below(&self, above: &Self) -> Option<&[Step]> {
+        if self.from == above.from { self.steps.strip_prefix(&above.steps[..]) } else { None }
+    }
+
+    /// What it takes of a value.
+    fn cut<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match &self.after {
+            Some(after) => text.rsplit_once(after.as_str()).map(|(_, rest)| rest),
+            None => Some(text),
+        }
+    }
+
+    /// As it is written in a file.
+    pub fn written(&self) -> String {
+        let begin = match self.from {
+            From::Item => "",
+            From::Root => "$.",
+            From::Inner => "!",
+        };
+        format!("{begin}{}", self.text)
     }
 }
 
@@ -101,7 +152,10 @@ impl<'f, 'a> Scope<'f, 'a> {
         path.steps.iter().try_fold(start, |value, step| match (step, value) {
             (Step::Member(name), value) => value.member(name),
             (Step::Item(index), Json::List(items)) => items.get(*index),
-            (Step::Item(_), _) => None,
+            (Step::Where(name, wanted), Json::List(items)) => {
+                items.iter().find(|item| item.member(name).and_then(Json::text) == Some(wanted))
+            }
+            (Step::Item(_) | Step::Where(..), _) => None,
         })
     }
 
@@ -112,7 +166,7 @@ impl<'f, 'a> Scope<'f, 'a> {
                 let field = form.fields.iter().find(|field| *field.name == *path.text.as_bytes())?;
                 Some(field.text())
             }
-            Fields::Json { .. } => self.json(path)?.text().map(Cow::Borrowed),
+            Fields::Json { .. } => path.cut(self.json(path)?.text()?).map(Cow::Borrowed),
             Fields::None => None,
         }
     }
@@ -124,7 +178,7 @@ impl<'f, 'a> Scope<'f, 'a> {
                 let field = form.fields.iter().find(|field| *field.name == *path.text.as_bytes())?;
                 Some(Cow::Borrowed(&field.value))
             }
-            _ => self.json(path)?.text().map(|text| Cow::Borrowed(text.as_bytes())),
+            _ => path.cut(self.json(path)?.text()?).map(|text| Cow::Borrowed(text.as_bytes())),
         }
     }
 
@@ -154,7 +208,13 @@ mod tests {
         for nothing in ["a", "n", "o", "a.b[2].c", "a.b.c", "x.y", "!a"] {
             assert_eq!(text(json, nothing), None, "{nothing}");
         }
-        for wrong in ["", "a..b", "a[x]", "a[0", ".a", "a.", "a{b"] {
+        let links = r#"{"l":[{"rel":"self","href":"/v2/refunds/1"},{"rel":"up","href":"/v2/captures/C1"}]}"#;
+        assert_eq!(text(links, "l[rel=up].href").as_deref(), Some("/v2/captures/C1"));
+        assert_eq!(text(links, "l[rel=up].href.@after(/captures/)").as_deref(), Some("C1"));
+        for nothing in ["l[rel=up].href.@after(/orders/)", "l[rel=down].href", "l[x=up].href", "l.href"] {
+            assert_eq!(text(links, nothing), None, "{nothing}");
+        }
+        for wrong in ["", "a[=x]", "a.@after()", "a.@after(x", "a..b", "a[x]", "a[0", ".a", "a.", "a{b"] {
             assert!(wrong.parse::<Path>().unwrap_err().contains("path"), "{wrong}");
         }
     }

@@ -1,6 +1,6 @@
 //! The gateways' dialects: what they send turned into our words, and our outcome into the acknowledgement that they know.
 //!
-//! Most gateways are data (`presets/`, read by `preset`) over a few primitives: `fields` and `json`, `template`, `crypto`.
+//! Most gateways are data (`presets/`, read by `preset`) over a few primitives: `fields` and `json`, `template` and `pairs`, `crypto`.
 //! `twocheckout` is code. `registry` knows which there are; `translate` puts what came into the one form that leaves;
 //! `simulate` signs messages as a gateway would.
 //!
@@ -10,6 +10,7 @@ pub mod access;
 mod crypto;
 mod fields;
 mod json;
+mod pairs;
 mod preset;
 mod registry;
 pub mod simulate;
@@ -25,7 +26,10 @@ pub use preset::{
 pub use registry::{Gateways, PresetError};
 
 use self::template::Source;
-use crate::domain::{Algorithms, GatewayOptions, RefusalReason, Timestamp, order::OrderFacts};
+use crate::domain::{
+    Algorithms, GatewayOptions, RefusalReason, Timestamp,
+    order::{KnownOrder, OrderFacts, Refund},
+};
 use bytes::Bytes;
 use compact_str::{CompactString, format_compact};
 use sha2::{Digest as _, Sha256};
@@ -77,6 +81,37 @@ pub struct Event {
     pub facts: OrderFacts,
     /// The form that leaves for the merchant's URLs, where it is another than the one that came.
     pub outgoing: Option<Bytes>,
+}
+
+impl Event {
+    /// Whether it tells a refund of which only what is known of its order tells whether it was of all or of a part.
+    pub const fn tells_part(&self) -> bool {
+        match self.facts.refund {
+            Some(Refund::Part(_)) => true,
+            Some(Refund::Total(_)) => self.facts.amount.is_none(),
+            None => false,
+        }
+    }
+
+    /// Says by what is known of its order whether a refund was of all or of a part, in what leaves, too.
+    pub fn settle(&mut self, known: &KnownOrder) {
+        let facts = &mut self.facts;
+        let amount = facts.amount.or(known.amount).map(|money| money.minor);
+        let settled = known.refunds.and(facts.refund).settle(facts.status, amount);
+        if settled != facts.status {
+            facts.status = settled;
+            self.outgoing = self.outgoing.take().map(|outgoing| translate::restated(&outgoing, settled));
+        }
+    }
+
+    /// Whether a state that was fetched is another than the one that is known. Whoever knows the address can have it fetched again
+    /// and again.
+    pub fn is_news(&self, known: &KnownOrder) -> bool {
+        let facts = &self.facts;
+        let total = if let Some(Refund::Total(total)) = facts.refund { total } else { 0 };
+        (facts.status, facts.vendor_status.as_str()) != (known.status, known.vendor_status.as_str())
+            || total > known.refunds.total
+    }
 }
 
 /// A message that is not accepted.
@@ -147,16 +182,17 @@ pub fn verify(preset: &Preset, credentials: Credentials<'_>, request: &Request<'
     }
 }
 
-/// What a message says that the gateway was asked about and said yes to; `answer` is what it said. `request` is the message as it
-/// came, at the moment when it came.
+/// What a message says that the gateway was asked about and said yes to; `answer` is what it said, `asked_at` when it was asked.
+/// `request` is the message as it came, at the moment when it came.
 pub fn confirmed(
     preset: &Preset,
     credentials: Credentials<'_>,
     request: &Request<'_>,
     answer: &[u8],
+    asked_at: Timestamp,
 ) -> Result<Verified, Refused> {
     let is_fetched = preset.confirm.as_ref().is_some_and(Confirm::is_fetched);
-    let fetched = Request { method: &http::Method::POST, query: "", body: answer, ..*request };
+    let fetched = Request { method: &http::Method::POST, query: "", body: answer, now: asked_at, ..*request };
     by_data(preset, credentials, if is_fetched { &fetched } else { request })
 }
 
@@ -174,7 +210,7 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
         let id = preset.signatures.iter().find_map(|signature| signature.id_of(request)).unwrap_or_default();
         let source = Source {
             scope,
-            body: request.body,
+            body: parsed.raw,
             timestamp: &[],
             id,
             secret: &[],
@@ -197,12 +233,12 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
         }
         if ignored {
             is_ignored = true;
-        } else if let Some(mut reading) = preset.read_order(&source) {
-            // Where messages do not say it themselves, it is the sandbox that was asked.
-            reading.facts.test |= preset.order.test.is_empty() && preset.asks_sandbox(credentials.options);
+        } else if let Some(mut reading) = preset.read_order(&source, request.now) {
+            // Where messages do not say it themselves, the listener does: it is the one of the sandbox.
+            reading.facts.test |= preset.order.test.is_empty() && credentials.options.get(MODE) == Some("test");
             preset.fits_mode(&reading.facts, credentials)?;
             if is_several && reading.facts.message_id.is_empty() {
-                reading.facts.message_id = place_id(request.body, number);
+                reading.facts.message_id = place_id(parsed.raw, number);
             }
             let outgoing = translate::translate(preset, &reading, request.now).into();
             events.push(Event { facts: reading.facts, outgoing: Some(outgoing) });

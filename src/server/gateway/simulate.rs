@@ -1,18 +1,19 @@
-//! Messages as a gateway would send them, signed with a listener's own secret: for `quittance simulate` and for tests.
+//! Messages as a gateway would send them, signed with a listener's own secret: for `quittance simulate`, the panel's simulator
+//! and tests.
 
 use super::{
-    Adapter, Preset,
+    Adapter, Case, Event, Preset,
     crypto::KeyForm,
     fields::Scope,
     json::write_text,
     preset::{ADDRESS, BodyForm, Clock, Condition, Origin, Reply, Sample, Signature, Verb, offset},
     template::Source,
 };
-use crate::domain::{Algorithm, GatewayOptions, Money, OrderStatus, Timestamp};
+use crate::domain::{Algorithm, Fault, GatewayOptions, Money, OrderStatus, Timestamp};
 use crate::server::ipn::{Form, signature};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::{fmt::strtime, tz::TimeZone};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What the message should say.
 #[derive(Debug, Clone)]
@@ -27,6 +28,10 @@ pub struct Wish<'a> {
     pub now: Timestamp,
     /// Makes the message one of its own; digits.
     pub number: u64,
+    /// Marked as a test, where the gateway marks tests in its messages.
+    pub test: bool,
+    /// What is wrong with it.
+    pub fault: Option<Fault>,
 }
 
 /// A request to make.
@@ -51,6 +56,50 @@ pub enum SimulateError {
 }
 
 const SIGNATURE: &str = "%signature%";
+/// A message that is too old is older than what is allowed by this.
+const TOO_OLD_BY: u32 = 60;
+/// What the sender's address of a simulated message ends in. No address of a real sender does.
+const MARK: &str = " (simulated)";
+
+/// The sender of a simulated message, as it is kept with it.
+pub fn marked(sender: &str) -> String {
+    format!("{sender}{MARK}")
+}
+
+/// Whether the sender that is kept with a message says that it was simulated.
+pub fn is_marked(sender: &str) -> bool {
+    sender.ends_with(MARK)
+}
+
+/// Makes what a simulated message told a test, whatever it says itself: in what is kept of it and in what leaves. `body` is what came.
+pub fn as_test(event: &mut Event, body: &[u8]) {
+    event.facts.test = true;
+    let Ok(mut form) = Form::parse(event.outgoing.as_deref().unwrap_or(body)) else { return };
+    // The second is what notices of licences call it.
+    let says = |name: &[u8]| name == b"TEST_ORDER" || name == b"TEST";
+    let Some(field) = form.fields.iter_mut().find(|field| says(&field.name) && *field.value != *b"1") else { return };
+    field.value = b"1"[..].into();
+    let marked = form.encode();
+    event.outgoing = Some(marked.into());
+}
+
+/// Whether a gateway's messages say themselves whether they are tests.
+pub fn marks_tests(preset: &Preset) -> bool {
+    preset.adapter.is_some() || !preset.sample.mode.is_empty()
+}
+
+/// What a message of a gateway can have wrong with it.
+pub fn faults(preset: &Preset, options: &GatewayOptions) -> Vec<Fault> {
+    let is_signed = preset.adapter.is_some() || !preset.signatures.is_empty();
+    let can_be = |fault: &Fault| match fault {
+        Fault::WrongSignature | Fault::NoSignature => is_signed,
+        Fault::Stale => preset.signatures.iter().any(|signature| signature.tolerance.is_some()),
+        Fault::Repeated => true,
+        Fault::OtherAmount => preset.adapter == Some(Adapter::TwoCheckout) || preset.order.amount.is_some(),
+        Fault::WrongPassword => options.get(super::access::BASIC_USER).is_some(),
+    };
+    Fault::ALL.into_iter().filter(can_be).collect()
+}
 
 /// The statuses that a gateway has messages for.
 pub fn statuses(preset: &Preset) -> Vec<OrderStatus> {
@@ -65,7 +114,17 @@ pub fn statuses(preset: &Preset) -> Vec<OrderStatus> {
             OrderStatus::Failed,
         ],
         Some(Adapter::TwoCheckoutLicence) => vec![OrderStatus::Unmapped],
-        None => preset.sample.case.iter().map(|case| case.status).collect(),
+        None => {
+            let mut statuses: Vec<_> = preset.sample.case.iter().map(|case| case.status).collect();
+            let mut seen = Vec::new();
+            statuses.retain(|status| {
+                !seen.contains(status) && {
+                    seen.push(*status);
+                    true
+                }
+            });
+            statuses
+        }
     }
 }
 
@@ -95,12 +154,24 @@ pub fn sign(preset: &Preset, secret: &[u8], options: &GatewayOptions, wish: &Wis
         return Ok(adapted(adapter, secret, wish));
     }
     let gateway = || preset.label.clone();
-    let wrong = |reason: &str| SimulateError::Sample { gateway: gateway(), reason: reason.to_owned() };
     let case = preset.sample.case.iter().find(|case| case.status == wish.status).ok_or_else(|| SimulateError::NoCase {
         gateway: gateway(),
         status: wish.status.code(),
         known: statuses(preset).iter().map(|status| status.code()).collect::<Vec<_>>().join(", "),
     })?;
+    sign_case(preset, case, secret, options, wish)
+}
+
+/// Makes one of a gateway's samples and signs it: of several with the same status, which differ in the gateway's words.
+pub fn sign_case(
+    preset: &Preset,
+    case: &Case,
+    secret: &[u8],
+    options: &GatewayOptions,
+    wish: &Wish<'_>,
+) -> Result<Posted, SimulateError> {
+    let gateway = || preset.label.clone();
+    let wrong = |reason: &str| SimulateError::Sample { gateway: gateway(), reason: reason.to_owned() };
     let text = case.body.as_deref().unwrap_or(&preset.sample.body);
     let values = values(preset, &case.values, options, wish);
     let is_form = written_as(preset) == BodyForm::Form;
@@ -128,7 +199,11 @@ pub fn sign(preset: &Preset, secret: &[u8], options: &GatewayOptions, wish: &Wis
         headers: headers(&preset.sample, &values, is_form)?,
         body: Vec::new(),
     };
-    let (time, id) = (super::preset::now_text(wish.now), format!("msg_{}", wish.number));
+    let signed_at = match (wish.fault, signature.tolerance) {
+        (Some(Fault::Stale), Some(tolerance)) => wish.now.minus(Duration::from_secs(u64::from(tolerance + TOO_OLD_BY))),
+        _ => wish.now,
+    };
+    let (time, id) = (super::preset::now_text(signed_at), format!("msg_{}", wish.number));
     for (origin, value) in [(&signature.timestamp, &time), (&signature.id, &id)] {
         if let Some(Origin::Header(name)) = origin {
             put(&mut posted.headers, name, value);
@@ -139,6 +214,11 @@ pub fn sign(preset: &Preset, secret: &[u8], options: &GatewayOptions, wish: &Wis
     let made = make(preset, signature, secret, options, wish, &posted, &time, &id)
         .ok_or_else(|| wrong("its message cannot be read"))?
         .ok_or_else(|| SimulateError::NoKey(gateway()))?;
+    let made = match wish.fault {
+        Some(Fault::NoSignature) => return Ok(posted),
+        Some(Fault::WrongSignature) => spoilt(&made),
+        _ => made,
+    };
     match &signature.from {
         Origin::Field(_) => {
             let whole = put_signature(&unsigned, &made, is_form);
@@ -158,8 +238,20 @@ pub fn sign(preset: &Preset, secret: &[u8], options: &GatewayOptions, wish: &Wis
     Ok(posted)
 }
 
+/// Another signature of the same length and the same letters.
+fn spoilt(made: &str) -> String {
+    let other = if made.starts_with('0') { "1" } else { "0" };
+    format!("{other}{}", made.get(1..).unwrap_or_default())
+}
+
 /// What the gateway would answer when it is asked about this message; `None` where it is not asked.
 pub fn answer(preset: &Preset, options: &GatewayOptions, wish: &Wish<'_>) -> Option<String> {
+    let case = preset.sample.case.iter().find(|case| case.status == wish.status)?;
+    answer_case(preset, case, options, wish)
+}
+
+/// The same about one of its samples.
+pub fn answer_case(preset: &Preset, case: &Case, options: &GatewayOptions, wish: &Wish<'_>) -> Option<String> {
     let confirm = preset.confirm.as_ref()?;
     if !confirm.is_fetched() {
         return Some(match confirm.yes.first()? {
@@ -170,7 +262,6 @@ pub fn answer(preset: &Preset, options: &GatewayOptions, wish: &Wish<'_>) -> Opt
             Reply::Field(_) => return None,
         });
     }
-    let case = preset.sample.case.iter().find(|case| case.status == wish.status)?;
     let values = values(preset, &case.values, options, wish);
     Some(fill(case.answer.as_deref().unwrap_or(&preset.sample.answer), &values, false))
 }
@@ -262,9 +353,13 @@ fn values(
 ) -> BTreeMap<String, String> {
     let exponent = wish.amount.currency.exponent();
     let factor = 10i64.pow(exponent);
+    let digits = preset.order.amount.as_ref().and_then(|amount| amount.digits.get(wish.amount.currency.code()));
+    let counted = |minor: i64| minor.saturating_mul(10i64.pow(digits.copied().unwrap_or(exponent))).div_euclid(factor);
     let mut values = BTreeMap::from([
         ("reference".to_owned(), wish.reference.to_owned()),
-        ("minor".to_owned(), wish.amount.minor.to_string()),
+        ("minor".to_owned(), counted(wish.amount.minor).to_string()),
+        ("part".to_owned(), counted(wish.amount.minor.div_euclid(2)).to_string()),
+        ("part-decimal".to_owned(), Money { minor: wish.amount.minor.div_euclid(2), ..wish.amount }.decimal()),
         ("decimal".to_owned(), wish.amount.decimal()),
         ("hundredths".to_owned(), wish.amount.minor.saturating_mul(100).div_euclid(factor).to_string()),
         ("currency".to_owned(), wish.amount.currency.code().to_owned()),
@@ -275,6 +370,9 @@ fn values(
         ("id".to_owned(), wish.number.to_string()),
         ("address".to_owned(), wish.address.to_owned()),
     ]);
+    for (name, [live, test]) in &preset.sample.mode {
+        values.insert(name.clone(), if wish.test { test.clone() } else { live.clone() });
+    }
     if let Some(at) = &preset.order.at
         && let Clock::Civil(form) = &at.form
     {
@@ -336,6 +434,7 @@ fn adapted(adapter: Adapter, secret: &[u8], wish: &Wish<'_>) -> Posted {
     let decimal = wish.amount.decimal();
     let total = if wish.status == OrderStatus::Refunded { format!("-{decimal}") } else { decimal };
     let number = wish.number.to_string();
+    let test = if wish.test { "1" } else { "0" };
     let mut form = Form::default();
     let fields: &[(&str, &str)] = match adapter {
         Adapter::TwoCheckout => &[
@@ -351,7 +450,7 @@ fn adapted(adapter: Adapter, secret: &[u8], wish: &Wish<'_>) -> Posted {
             ("IPN_PNAME[]", "Software program"),
             ("MESSAGE_ID", &number),
             ("IPN_TOTALGENERAL", &total),
-            ("TEST_ORDER", "0"),
+            ("TEST_ORDER", test),
             ("IPN_DATE", &date),
         ],
         Adapter::TwoCheckoutLicence => &[
@@ -360,6 +459,7 @@ fn adapted(adapter: Adapter, secret: &[u8], wish: &Wish<'_>) -> Posted {
             ("EMAIL", wish.email),
             ("LICENSE_CODE", wish.reference),
             ("EXPIRATION_DATE", "2027-03-03"),
+            ("TEST", test),
             ("DATE_UPDATED", &date),
             ("STATUS", "ACTIVE"),
             ("DISPATCH_REASON", "LICENCE_CHANGE"),
@@ -371,8 +471,11 @@ fn adapted(adapter: Adapter, secret: &[u8], wish: &Wish<'_>) -> Posted {
     let source = signature::source(&form.fields);
     let mut headers = HeaderMap::new();
     put(&mut headers, "content-type", "application/x-www-form-urlencoded");
-    for algorithm in Algorithm::ALL {
-        form.push(algorithm.field().as_bytes(), signature::sign(algorithm, secret, &source).into_bytes());
+    let signed = if wish.fault == Some(Fault::NoSignature) { &[][..] } else { &Algorithm::ALL };
+    for algorithm in signed {
+        let made = signature::sign(*algorithm, secret, &source);
+        let made = if wish.fault == Some(Fault::WrongSignature) { spoilt(&made) } else { made };
+        form.push(algorithm.field().as_bytes(), made.into_bytes());
     }
     Posted { method: Method::POST, query: String::new(), headers, body: form.encode() }
 }

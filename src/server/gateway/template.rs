@@ -5,8 +5,9 @@
 //! `{merchantId|json}`.
 
 use super::{
-    fields::{Fields, Path, Scope},
-    json::{Json, write_text},
+    fields::{Path, Scope},
+    json::write_text,
+    pairs::Pairs,
 };
 use crate::domain::GatewayOptions;
 use md5::Md5;
@@ -169,6 +170,24 @@ impl Template {
         self.0.iter().any(|part| matches!(part, Part::Place(Place::Url, _)))
     }
 
+    /// Whether all of the body is part of it.
+    pub fn has_body(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Place(Place::Body, _)))
+    }
+
+    /// Whether the number of the message that a header carries is part of it.
+    pub fn has_id(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Place(Place::Id, _)))
+    }
+
+    /// The headers that it takes.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Place(Place::Header(name), _) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether it takes pairs.
     pub fn has_pairs(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Place(Place::Pairs, _)))
@@ -187,7 +206,8 @@ impl Template {
         }
     }
 
-    fn fields(&self) -> impl Iterator<Item = &Path> {
+    /// The fields that it takes.
+    pub fn fields(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().filter_map(|part| match part {
             Part::Place(Place::Field(path), _) => Some(path),
             _ => None,
@@ -273,118 +293,7 @@ fn is_positive(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') && text.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
-/// Names and values in a row.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Pairs {
-    /// The object of a JSON message that they are in; else the whole message.
-    #[serde(default, rename = "in")]
-    within: Option<Path>,
-    /// Only names that begin so.
-    #[serde(default)]
-    only: Vec<String>,
-    /// Not these names.
-    #[serde(default)]
-    without: Vec<String>,
-    /// Pairs without a value count, too.
-    #[serde(default)]
-    keep_empty: bool,
-    #[serde(default)]
-    encode: PairEncoding,
-    /// Between name and value.
-    #[serde(default = "equals")]
-    equals: String,
-    /// Between pairs.
-    #[serde(default = "ampersand")]
-    joiner: String,
-    /// The secret follows each value.
-    #[serde(default)]
-    secret_after_each: bool,
-}
-
-fn equals() -> String {
-    "=".to_owned()
-}
-
-fn ampersand() -> String {
-    "&".to_owned()
-}
-
-/// How names and values are written in pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum PairEncoding {
-    /// Decoded.
-    #[default]
-    None,
-    /// As they came in the query or the form: encoders differ in a few characters.
-    Received,
-    /// Everything but letters, digits and `-._~` with percent signs.
-    Rfc3986,
-}
-
-impl Pairs {
-    fn is_wanted(&self, name: &str) -> bool {
-        (self.only.is_empty() || self.only.iter().any(|only| name.starts_with(only.as_str())))
-            && !self.without.iter().any(|without| name == without)
-    }
-
-    /// Pairs sorted by name, those with the same name in received order.
-    fn write(&self, source: &Source<'_, '_>, out: &mut Vec<u8>) {
-        let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = match (source.scope.fields, self.encode) {
-            (Fields::Form(_), PairEncoding::Received) => {
-                let raw = source.raw.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-                let split = |pair: &[u8]| match pair.iter().position(|byte| *byte == b'=') {
-                    Some(at) => (pair[..at].to_vec(), pair[at + 1..].to_vec()),
-                    None => (pair.to_vec(), Vec::new()),
-                };
-                raw.map(split).collect()
-            }
-            (Fields::Form(form), _) => form.fields.iter().map(|field| (field.name.to_vec(), field.value.to_vec())).collect(),
-            (Fields::Json { root, .. }, _) => {
-                let object = match &self.within {
-                    Some(path) => source.scope.json(path),
-                    None => Some(source.scope.item.unwrap_or(root)),
-                };
-                let Some(Json::Object(members)) = object else { return };
-                members.iter().map(|(name, value)| (name.as_bytes().to_vec(), plain(value))).collect()
-            }
-            (Fields::None, _) => return,
-        };
-        pairs.retain(|(name, value)| self.is_wanted(&String::from_utf8_lossy(name)) && (self.keep_empty || !value.is_empty()));
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        let encoded = |text: &[u8], out: &mut Vec<u8>| match self.encode {
-            PairEncoding::Rfc3986 => percent(text, out),
-            PairEncoding::None | PairEncoding::Received => out.extend_from_slice(text),
-        };
-        for (at, (name, value)) in pairs.iter().enumerate() {
-            if at > 0 {
-                out.extend_from_slice(self.joiner.as_bytes());
-            }
-            encoded(name, out);
-            out.extend_from_slice(self.equals.as_bytes());
-            encoded(value, out);
-            if self.secret_after_each {
-                out.extend_from_slice(source.secret);
-            }
-        }
-    }
-}
-
-/// A value as PayOS writes it between its pairs: nothing for `null`, lists and objects as JSON with their names in order.
-fn plain(value: &Json<'_>) -> Vec<u8> {
-    match value {
-        Json::Text(text) if *text == "null" || *text == "undefined" => Vec::new(),
-        Json::List(_) | Json::Object(_) => {
-            let mut out = Vec::new();
-            value.write(&mut out, true);
-            out
-        }
-        value => value.text().unwrap_or_default().as_bytes().to_vec(),
-    }
-}
-
-fn percent(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn percent(text: &[u8], out: &mut Vec<u8>) {
     for byte in text {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(*byte);
@@ -396,6 +305,7 @@ fn percent(text: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{fields::Fields, json::Json};
     use super::*;
     use crate::server::ipn::Form;
     use proptest::prelude::*;

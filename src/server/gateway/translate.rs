@@ -3,6 +3,7 @@
 use super::{Preset, preset::Reading};
 use crate::domain::{Money, OrderStatus, Timestamp, order::Refund};
 use crate::server::ipn::Form;
+use bytes::Bytes;
 use jiff::fmt::strtime;
 
 /// The word of ours that a merchant's script knows (documentation of 2Checkout: *IPN triggers*).
@@ -66,6 +67,19 @@ pub(super) fn translate(preset: &Preset, reading: &Reading, now: Timestamp) -> V
         form.push(name.as_bytes().to_vec(), value.as_bytes().to_vec());
     }
     form.encode()
+}
+
+/// A form that leaves, with another status.
+pub(super) fn restated(form: &[u8], status: OrderStatus) -> Bytes {
+    let Ok(mut form) = Form::parse(form) else { return Bytes::copy_from_slice(form) };
+    for (name, word) in
+        [("ORDERSTATUS", order_status(status)), ("MESSAGE_TYPE", order_status(status)), ("CANONICAL_STATUS", status.code())]
+    {
+        for field in form.fields.iter_mut().filter(|field| *field.name == *name.as_bytes()) {
+            field.value = word.as_bytes().into();
+        }
+    }
+    form.encode().into()
 }
 
 /// A moment in UTC; empty for one that no calendar has.

@@ -3,8 +3,12 @@
 //! Sources: 2Checkout documentation, *Instant Payment Notification (IPN)*: parameters, triggers, signature, receipt; *License
 //! Change Notification (LCN)*: parameters, read receipt.
 
-use super::{Acknowledgement, Adapter, Credentials, Event, Refused, Request, Verified, reference, shown};
-use crate::domain::{Algorithms, Money, OrderStatus, RefusalReason, Timestamp, money::Currency, order::OrderFacts};
+use super::{Acknowledgement, Adapter, Credentials, Event, PREVIOUS_SECRET, Refused, Request, Verified, reference, shown};
+use crate::domain::{
+    Algorithms, Money, OrderStatus, RefusalReason, Timestamp,
+    money::Currency,
+    order::{OrderFacts, Refund},
+};
 use crate::server::ipn::{
     Form, FormError, ReceiptFacts,
     signature::{self, SignatureCheck},
@@ -19,6 +23,8 @@ use jiff::{
 #[derive(Debug, Clone)]
 pub struct Signed<'a> {
     pub facts: OrderFacts,
+    /// It was signed with the secret before the present one.
+    pub by_previous: bool,
     /// All right.
     pub signatures: Algorithms,
     /// The fields in received order.
@@ -57,11 +63,16 @@ fn verify_as<'a>(
         FormError::Empty => Refused::because(RefusalReason::Malformed),
         FormError::TooManyFields => Refused::because(RefusalReason::TooManyFields),
     })?;
-    let signatures = match signature::check(&form.fields, credentials.secret) {
+    // While the account changes its secret, messages signed with either are taken, as a whole: not one signature by each.
+    let previous = previous(&credentials).map(|previous| signature::check(&form.fields, previous));
+    let by_previous = matches!(previous, Some(SignatureCheck::Right(_)));
+    let checked = previous.filter(|_| by_previous).unwrap_or_else(|| signature::check(&form.fields, credentials.secret));
+    let signatures = match checked {
         SignatureCheck::Right(signatures) => signatures,
         SignatureCheck::Missing => return Err(Refused::because(RefusalReason::NoSignature)),
         SignatureCheck::Wrong(algorithm) => {
-            let detail = format!("{} ({}) is wrong.", algorithm.field(), algorithm.label());
+            let tried = if previous.is_some() { "; neither the secret nor the previous one fits" } else { "" };
+            let detail = format!("{} ({}) is wrong{tried}.", algorithm.field(), algorithm.label());
             return Err(Refused { reason: RefusalReason::WrongSignature, detail });
         }
     };
@@ -70,15 +81,18 @@ fn verify_as<'a>(
         return Err(Refused { reason: RefusalReason::RequiredSignatureMissing, detail });
     }
     let facts = read(&form).ok_or(Refused::because(RefusalReason::FieldMissing))?;
-    Ok(Signed { facts, signatures, form })
+    Ok(Signed { facts, by_previous, signatures, form })
 }
 
-/// The read receipt, in the form of the strongest signature that came.
+/// The secret before the present one, while it is being replaced.
+fn previous<'c>(credentials: &Credentials<'c>) -> Option<&'c [u8]> {
+    credentials.options.get(PREVIOUS_SECRET).map(str::as_bytes).filter(|secret| !secret.is_empty())
+}
+
+/// The read receipt, in the form of the strongest signature that came, with the secret that it was made with.
 pub fn acknowledge(credentials: Credentials<'_>, signed: &Signed<'_>, date: &str) -> Acknowledgement {
-    let receipt = signed
-        .signatures
-        .strongest()
-        .map(|algorithm| ReceiptFacts::of(&signed.form).receipt(algorithm, credentials.secret, date));
+    let secret = previous(&credentials).filter(|_| signed.by_previous).unwrap_or(credentials.secret);
+    let receipt = signed.signatures.strongest().map(|algorithm| ReceiptFacts::of(&signed.form).receipt(algorithm, secret, date));
     Acknowledgement { status: 200, content_type: "text/html; charset=utf-8".into(), body: receipt.unwrap_or_default() }
 }
 
@@ -125,20 +139,25 @@ pub fn facts(form: &Form<'_>) -> Option<OrderFacts> {
     let vendor_status = text("ORDERSTATUS");
     // PayU's word for a test order.
     let vendor_status_is_test = vendor_status.eq_ignore_ascii_case("TEST");
-    let amount =
+    let told =
         Currency::parse(&form.text("CURRENCY")).and_then(|currency| Money::parse(&form.text("IPN_TOTALGENERAL"), currency));
+    // What is given back stands with a minus sign, and is not what the order costs (documentation: *Refunds*).
+    let status = status(&vendor_status);
+    let back = told.filter(|money| money.minor < 0 && status == OrderStatus::Refunded);
+    let refund = back.map(|money| Refund::Part(money.minor.saturating_neg()));
+    let amount = told.filter(|money| money.minor >= 0);
     Some(OrderFacts {
         reference,
         external,
         email: text("CUSTOMEREMAIL").to_lowercase(),
         customer: customer(&text("FIRSTNAME"), &text("LASTNAME"), &text("COMPANY")),
-        status: status(&vendor_status),
+        status,
         vendor_status,
         amount,
         test: form.text("TEST_ORDER") == "1" || vendor_status_is_test,
         event_at: event_time(&form.text("IPN_DATE"), &form.text("TIMEZONE_OFFSET")),
         message_id: text("MESSAGE_ID"),
-        refund: None,
+        refund,
     })
 }
 
@@ -203,13 +222,17 @@ mod tests {
     }
 
     fn signed(fields: &[(&str, &str)], algorithms: &[Algorithm]) -> Vec<u8> {
+        signed_with(KEY, fields, algorithms)
+    }
+
+    fn signed_with(key: &[u8], fields: &[(&str, &str)], algorithms: &[Algorithm]) -> Vec<u8> {
         let mut form = Form::default();
         for (name, value) in fields {
             form.push(name.as_bytes().to_vec(), value.as_bytes().to_vec());
         }
         let source = signature::source(&form.fields);
         for algorithm in algorithms {
-            form.push(algorithm.field().as_bytes(), signature::sign(*algorithm, KEY, &source).into_bytes());
+            form.push(algorithm.field().as_bytes(), signature::sign(*algorithm, key, &source).into_bytes());
         }
         form.encode()
     }
@@ -273,6 +296,58 @@ mod tests {
         assert_eq!(reason(&spoilt, Algorithms::ALL), RefusalReason::WrongSignature);
         let nameless = signed(&ORDER[2..], &[Algorithm::Md5]);
         assert_eq!(reason(&nameless, Algorithms::ALL), RefusalReason::FieldMissing);
+    }
+
+    #[test]
+    fn while_the_secret_is_changed_either_signs_and_gets_its_own_receipt() {
+        let options = GatewayOptions([(PREVIOUS_SECRET.to_owned(), "AABBCCDDEEFF".to_owned())].into());
+        let both = Credentials { secret: b"new", required: Algorithms::ALL, options: &options };
+        let body = signed(&ORDER, &[Algorithm::Md5]);
+        let verified = verify(both, &body).unwrap();
+        let answer = acknowledge(both, &verified, "20050303123434");
+        assert_eq!(answer.body, "<EPAYMENT>20050303123434|7bf97ed39681027d0c45aa45e3ea98f0</EPAYMENT>");
+        let new = Credentials { secret: KEY, ..both };
+        assert!(verify(new, &body).is_ok(), "the present one as well");
+        let neither = verify(both, &signed(&[("REFNO", "1"), ("HASH", &"0".repeat(32))], &[])).unwrap_err();
+        assert_eq!(neither.reason, RefusalReason::WrongSignature);
+        assert!(neither.detail.contains("previous"), "{}", neither.detail);
+        let nothing = GatewayOptions([(PREVIOUS_SECRET.to_owned(), String::new())].into());
+        let with_nothing = Credentials { options: &nothing, ..both };
+        let empty = signed_with(b"", &ORDER, &[Algorithm::Md5]);
+        assert!(verify(with_nothing, &empty).is_err(), "nothing is no secret");
+    }
+
+    /// PayU's words, on the same wire.
+    #[test]
+    fn words_of_payu_liveupdate() {
+        for (word, expected, test) in [
+            ("PAYMENT_AUTHORIZED", OrderStatus::Authorized, false),
+            ("CASH", OrderStatus::Paid, false),
+            ("TEST", OrderStatus::Paid, true),
+            ("WAITING_PAYMENT", OrderStatus::Pending, false),
+            ("IN_PROGRESS", OrderStatus::Pending, false),
+            ("CARD_NOTAUTHORIZED", OrderStatus::Failed, false),
+            ("FRAUD", OrderStatus::Failed, false),
+            ("TIMEOUT", OrderStatus::Cancelled, false),
+        ] {
+            let body = signed(&[("REFNO", "1"), ("ORDERSTATUS", word)], &[Algorithm::Md5]);
+            let facts = verify(credentials(Algorithms::ALL), &body).unwrap().facts;
+            assert_eq!((facts.status, facts.test), (expected, test), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_is_not_what_the_order_costs() {
+        let facts = |status: &str, total: &str| {
+            let fields = [("REFNO", "1"), ("ORDERSTATUS", status), ("IPN_TOTALGENERAL", total), ("CURRENCY", "USD")];
+            verify(credentials(Algorithms::ALL), &signed(&fields, &[Algorithm::Sha2])).unwrap().facts
+        };
+        let refund = facts("REFUND", "-529.00");
+        assert_eq!((refund.amount, refund.refund), (None, Some(Refund::Part(52_900))));
+        let reversed = facts("REVERSED", "-529.00");
+        assert_eq!((reversed.amount, reversed.refund), (None, None));
+        let odd = facts("REFUND", "529.00");
+        assert_eq!((odd.amount.map(|money| money.minor), odd.refund), (Some(52_900), None), "nothing says that it is given back");
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! `/m/{merchant}/deliveries.csv` and `/m/{merchant}/inbound.csv`: the lists as files, by the filters of their pages.
+//! `/m/{merchant}/orders.csv`, `deliveries.csv` and `inbound.csv`: the lists as files, by the filters of their pages.
 
 use super::Panel;
 use crate::{
     domain::{
-        FieldError,
-        pages::{deliveries::DeliveryFilter, inbound::InboundFilter},
+        FieldError, OrderStatus,
+        pages::{deliveries::DeliveryFilter, filter::Reader, inbound::InboundFilter, orders::OrderFilter},
         role::Permission,
     },
     rpc::{CurrentUser, app_error},
@@ -12,6 +12,8 @@ use crate::{
         service::export::{Export, ListFilter},
         store::{Actor, UserRecord},
     },
+    ui::query,
+    words::t,
 };
 use axum::{
     Extension,
@@ -24,6 +26,31 @@ use futures::{StreamExt as _, stream};
 use std::{io, net::SocketAddr};
 
 type Fields = Query<Vec<(String, String)>>;
+
+/// The list of orders.
+pub async fn orders(
+    panel: State<Panel>,
+    Extension(CurrentUser(user)): Extension<CurrentUser>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Path(slug): Path<String>,
+    Query(fields): Fields,
+) -> Response {
+    let filter = OrderFilter { after: None, ..query::read(|name| field(&fields, name)) };
+    let mistakes = mistakes_in_orders(&fields);
+    let query = query::write(&filter);
+    answer(panel, peer, user, &slug, &fields, ListFilter::Orders(filter, query), &mistakes).await
+}
+
+/// What of the filter of orders cannot be read.
+fn mistakes_in_orders(fields: &[(String, String)]) -> Vec<FieldError> {
+    let value = |name: &str| field(fields, name);
+    let mut reader = Reader::new(&value);
+    reader.read("status", t!("Choose a status of the list."), |code| OrderStatus::ALL.into_iter().find(|one| one.code() == code));
+    reader.day("from");
+    reader.day("until");
+    reader.test();
+    reader.mistakes()
+}
 
 /// The list of deliveries.
 pub async fn deliveries(
@@ -77,6 +104,7 @@ async fn answer(
         return (StatusCode::BAD_REQUEST, text).into_response();
     }
     let name = match filter {
+        ListFilter::Orders(..) => "orders",
         ListFilter::Deliveries(_) => "deliveries",
         ListFilter::Inbound(_) => "inbound",
     };

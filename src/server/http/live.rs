@@ -18,8 +18,12 @@ use axum::{
 };
 use futures::stream;
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
+/// So often it is looked whether the session still stands while nothing happens, and as old may be what was seen: together less
+/// than a second.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const SEEN_BEFORE: Duration = Duration::from_millis(400);
 /// So often a comment crosses a quiet connection, so that proxies keep it and the browser notices when it breaks.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -51,19 +55,30 @@ pub async fn events(
     }
     // Sent at once, so that the page knows that it is connected.
     waiting.push_front(sse::Event::default().comment("listening").retry(Duration::from_secs(2)));
-    let state = (receiver, panel, waiting);
-    let stream = stream::unfold(state, move |(mut receiver, mut panel, mut waiting)| async move {
+    let page = panel.sessions.open(session);
+    let state = (receiver, panel, waiting, page);
+    let stream = stream::unfold(state, move |(mut receiver, mut panel, mut waiting, page)| async move {
         loop {
             if let Some(event) = waiting.pop_front() {
-                return Some((Ok::<_, Infallible>(event), (receiver, panel, waiting)));
+                return Some((Ok::<_, Infallible>(event), (receiver, panel, waiting, page)));
             }
             let heard = tokio::select! {
                 _ = panel.ending.wait_for(|ended| *ended) => return None,
-                heard = receiver.recv() => heard,
+                heard = receiver.recv() => Some(heard),
+                () = tokio::time::sleep(LOOK_EVERY) => None,
+            };
+            let Some(heard) = heard else {
+                let since = Instant::now().checked_sub(SEEN_BEFORE).unwrap_or_else(Instant::now);
+                // Where it cannot be told, the page is told nothing, and need not end for that.
+                match page.user(since).await {
+                    Ok(None) => return None,
+                    _ => continue,
+                }
             };
             // Asked anew each time: he may have signed out, or belong to other merchants now. It does not count as a
             // request of his, so a page that is only left open lets the session end.
-            let (user, _) = panel.services.store.session_user(&session, panel.services.clock.now()).await.ok()??;
+            let since = heard.as_ref().map_or_else(|_| Instant::now(), |batch| batch.told_at);
+            let user = page.user(since).await.ok()??;
             match heard {
                 Ok(batch) => waiting.extend(to_event(&panel.services.store.settings(), &panel, &user, &batch)),
                 Err(RecvError::Lagged(_)) => waiting.extend(event(0, &[Event::Everything])),

@@ -14,7 +14,11 @@ mod session;
 mod silent;
 
 use crate::{
-    server::{listener, live::Hub, service::Services},
+    server::{
+        listener,
+        live::{Hub, Sessions},
+        service::Services,
+    },
     words::{speaking, t},
 };
 use axum::{
@@ -42,6 +46,7 @@ const PANEL_TIME: Duration = Duration::from_secs(60);
 pub struct Panel {
     pub services: Services,
     pub hub: Hub,
+    pub sessions: Sessions,
     /// Becomes true when the server ends.
     pub ending: watch::Receiver<bool>,
 }
@@ -53,17 +58,11 @@ pub fn router(panel: Panel) -> Router {
     // Pages spawn what they render. An error means that another server of this process (tests) did it before.
     let _ = any_spawner::Executor::init_tokio();
     let services = &panel.services;
-    let house = listener::House {
-        gateways: services.gateways.clone(),
-        metrics: services.metrics.clone(),
-        base: services.base.trim_end_matches('/').to_owned(),
-        asked: services.asked.clone(),
-        trusted_proxies: services.trusted_proxies.clone(),
-    };
-    let listeners = listener::router_with(services.store.clone(), services.clock.clone(), house);
+    let listeners = listener::router_with(services.store.clone(), services.clock.clone(), services.house());
     let session = middleware::from_fn_with_state(panel.services.clone(), session::current_user);
     let pages = Router::new()
         .route("/rpc/{*function}", any(pages::server_function))
+        .route("/m/{merchant}/orders.csv", get(export::orders))
         .route("/m/{merchant}/deliveries.csv", get(export::deliveries))
         .route("/m/{merchant}/inbound.csv", get(export::inbound))
         .fallback(pages::page)

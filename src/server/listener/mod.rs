@@ -6,18 +6,23 @@
 
 mod inbound;
 mod refusals;
+mod within;
+
+pub use within::{Answered, Became, post as post_within};
 
 use self::{
     inbound::{ReadError, read_body, render_head},
     refusals::Refusals,
+    within::Witness,
 };
 use crate::domain::{
     Gateway, Money, RefusalReason, Timestamp,
     id::{MerchantId, RefusalId},
+    order::KnownOrder,
 };
 use crate::server::{
     clock::Clock,
-    gateway::{self, Acknowledgement, Credentials, Event, Gateways, Outcome, Preset, Refused, Request},
+    gateway::{self, Acknowledgement, Credentials, Event, Gateways, Outcome, Preset, Refused, Request, simulate},
     store::{Acceptance, Listener, NewNotification, NewRefusal, NewVerifying, Store, StoreError},
     telemetry::Metrics,
 };
@@ -61,6 +66,15 @@ pub trait Keeper: Clone + Send + Sync + 'static {
     fn add_verifying(&self, _: NewVerifying) -> impl Future<Output = Result<bool, StoreError>> + Send {
         std::future::ready(Err(StoreError::NotServing))
     }
+    /// What is known of an order.
+    fn known_order(
+        &self,
+        _: MerchantId,
+        _: Gateway,
+        _: &str,
+    ) -> impl Future<Output = Result<Option<KnownOrder>, StoreError>> + Send {
+        std::future::ready(Ok(None))
+    }
     /// The amount of an order, where it is known.
     fn amount_of(&self, _: MerchantId, _: Gateway, _: &str) -> impl Future<Output = Result<Option<Money>, StoreError>> + Send {
         std::future::ready(Ok(None))
@@ -82,6 +96,15 @@ impl Keeper for Store {
 
     fn add_verifying(&self, new: NewVerifying) -> impl Future<Output = Result<bool, StoreError>> + Send {
         Self::add_verifying(self, new)
+    }
+
+    fn known_order(
+        &self,
+        merchant_id: MerchantId,
+        gateway: Gateway,
+        reference: &str,
+    ) -> impl Future<Output = Result<Option<KnownOrder>, StoreError>> + Send {
+        Self::known_order(self, merchant_id, gateway, reference)
     }
 
     fn amount_of(
@@ -171,7 +194,9 @@ async fn receive<K: Keeper>(
     let (parts, body) = request.into_parts();
     let head = || render_head(&parts);
     let client = gateway::access::client(peer, &parts.headers, &state.house.trusted_proxies);
-    let inbound = Inbound { received_at, client, peer: client.to_compact_string() };
+    let witness = Witness::of(&parts);
+    let peer = if witness.is_some() { simulate::marked(&client.to_string()).into() } else { client.to_compact_string() };
+    let inbound = Inbound { received_at, client, peer, witness };
     let listener = state.keeper.listener(&key);
     let is_known = listener.as_ref().is_some_and(|listener| listener.enabled);
     let body = match read_body(body, if is_known { MAX_BODY } else { REFUSED_BODY_KEPT }).await {
@@ -206,6 +231,7 @@ async fn receive<K: Keeper>(
             own(Outcome::Refused(reason)).unwrap_or_else(|| refuse_response(reason))
         }
         Err(NotTaken::NotStored(error)) => {
+            inbound.learn(|| Became::NotStored);
             state.house.metrics.not_stored();
             tracing::error!(%error, "a verified notification could not be stored; the gateway was asked to send it again");
             own(Outcome::NotStored).unwrap_or_else(|| {
@@ -220,7 +246,18 @@ struct Inbound {
     received_at: Timestamp,
     /// Whoever sent it, behind the proxies that are trusted.
     client: IpAddr,
+    /// Told to people.
     peer: CompactString,
+    /// Of a simulated message.
+    witness: Option<Witness>,
+}
+
+impl Inbound {
+    fn learn(&self, became: impl FnOnce() -> Became) {
+        if let Some(witness) = &self.witness {
+            witness.learn(became());
+        }
+    }
 }
 
 enum NotTaken {
@@ -277,14 +314,25 @@ impl<K: Keeper> ListenerState<K> {
                 body: body.clone(),
             };
             let repeated = self.keeper.add_verifying(new).await.map_err(NotTaken::NotStored)?;
+            inbound.learn(|| Became::Verifying { repeated });
             self.house.asked.notify_one();
             let outcome = if repeated { Outcome::Repeated } else { Outcome::Stored };
             let acknowledgement = gateway::answer(preset, outcome).unwrap_or_else(Acknowledgement::plain);
             return Ok((acknowledgement, repeated));
         }
         let (mut differs, mut waiting) = (false, Vec::with_capacity(verified.events.len()));
-        for event in verified.events {
+        for mut event in verified.events {
+            if inbound.witness.is_some() {
+                Witness::mark(&mut event, body);
+            }
             differs |= self.differs(preset, listener, &event).await;
+            if event.tells_part() {
+                // Of a single refund only the order tells whether it was of all.
+                let known = self.keeper.known_order(listener.merchant_id, listener.gateway, &event.facts.reference).await;
+                if let Some(known) = known.map_err(NotTaken::NotStored)? {
+                    event.settle(&known);
+                }
+            }
             let new = NewNotification {
                 merchant_id: listener.merchant_id,
                 listener_id: Some(listener.id),
@@ -303,6 +351,7 @@ impl<K: Keeper> ListenerState<K> {
         // All messages of a request share a commit, or few; the request is answered when the last of them is safe.
         let accepted = join_all(waiting).await.into_iter().collect::<Result<Vec<_>, _>>().map_err(NotTaken::NotStored)?;
         let repeated = !accepted.is_empty() && accepted.iter().all(|one| one.repeated);
+        inbound.learn(|| if accepted.is_empty() { Became::Nothing } else { Became::Accepted(accepted.clone()) });
         // Computed from the message before it was handed over; sent only after it is stored.
         let outcome = match (repeated, differs) {
             (true, _) => Outcome::Repeated,
@@ -336,7 +385,9 @@ impl<K: Keeper> ListenerState<K> {
         let preset = listener.and_then(|listener| self.house.gateways.get(listener.gateway));
         self.house.metrics.refused(refused.reason);
         let listener_id = listener.map(|listener| listener.id);
+        inbound.learn(|| Became::Refused { id: None, reason: refused.reason, detail: refused.detail.clone() });
         let Some(suppressed) = self.refusals.admit(listener_id, inbound.received_at) else { return };
+        let (reason, told) = (refused.reason, inbound.witness.as_ref().map(|_| refused.detail.clone()));
         let new = NewRefusal {
             reference: preset.map(|preset| gateway::named(preset, &body)).unwrap_or_default(),
             merchant_id: listener.map(|listener| listener.merchant_id),
@@ -350,8 +401,9 @@ impl<K: Keeper> ListenerState<K> {
             size,
             suppressed,
         };
-        if let Err(error) = self.keeper.refuse(new).await {
-            tracing::warn!(%error, reason = refused.reason.code(), "a refused message could not be kept");
+        match self.keeper.refuse(new).await {
+            Ok(id) => inbound.learn(|| Became::Refused { id: Some(id), reason, detail: told.unwrap_or_default() }),
+            Err(error) => tracing::warn!(%error, reason = reason.code(), "a refused message could not be kept"),
         }
     }
 }

@@ -4,13 +4,20 @@
 //! Changes are gathered for a moment first: at full speed thousands of orders move in a second, and a page wants to
 //! know once.
 
+mod sessions;
+
+pub use sessions::{OpenPage, Sessions};
+
 use crate::server::store::Change;
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::Instant,
+};
 
 /// How long changes are gathered.
 const GATHER: Duration = Duration::from_millis(60);
@@ -25,6 +32,8 @@ pub struct Batch {
     /// Counts up by one; pages name it when they come back after a break.
     pub sequence: u64,
     pub changes: Vec<Change>,
+    /// When it was told: whoever hears of it must have the right to at this moment or later.
+    pub told_at: Instant,
 }
 
 /// Where pages listen.
@@ -77,7 +86,7 @@ impl Hub {
     fn tell(&self, changes: Vec<Change>) {
         let mut told = self.told();
         told.latest += 1;
-        let batch = Arc::new(Batch { sequence: told.latest, changes });
+        let batch = Arc::new(Batch { sequence: told.latest, changes, told_at: Instant::now() });
         if told.recent.len() == REMEMBERED {
             told.recent.pop_front();
         }

@@ -1,4 +1,4 @@
-//! Finds who has to be written to, and tries what waits, for ever. A mail is made once for a notification: its row is unique,
+//! Finds who has to be written to, and tries what waits, for ever: mails to customers, and alerts that are to be mailed. A mail is made once for a notification: its row is unique,
 //! whichever node makes it, and of several nodes one takes it. After a crash in the middle of a try it is tried again, with
 //! the same Message-ID.
 
@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::server::{
     clock::Clock,
-    store::{MailCandidate, MailJob, MailResult, Merchant, NewMail, Store, StoreError},
+    store::{AlertMailJob, MailCandidate, MailJob, MailResult, Merchant, NewMail, Store, StoreError},
 };
 use futures::future::join_all;
 use std::{collections::HashMap, time::Duration};
@@ -83,7 +83,7 @@ impl Worker {
         }
         loop {
             let is_ending = *ending.borrow();
-            if is_ending || !self.send_some().await? {
+            if is_ending || !(self.send_alerts().await? | self.send_some().await?) {
                 return Ok(());
             }
         }
@@ -168,6 +168,22 @@ impl Worker {
         Ok(is_full)
     }
 
+    /// Tries some alerts; gives whether there may be more.
+    async fn send_alerts(&self) -> Result<bool, StoreError> {
+        let jobs = self.store.take_alert_mails(AT_ONCE, LEASE).await?;
+        let is_full = jobs.len() == AT_ONCE as usize;
+        let send = async |job: &AlertMailJob| {
+            let (id, to) = (format!("quittance-alert-{}", job.id), job.recipient.as_str());
+            let letter = Letter { id: &id, to, from: "", from_name: "Quittance", subject: &job.subject, text: &job.text };
+            self.try_it(&letter, job.attempt).await
+        };
+        let results = join_all(jobs.iter().map(send)).await;
+        for (job, result) in jobs.iter().zip(results) {
+            self.store.finish_alert_mail(job.id, result).await?;
+        }
+        Ok(is_full)
+    }
+
     async fn send(&self, job: &MailJob) -> MailResult {
         let id = format!("quittance-{}", job.id);
         let letter = Letter {
@@ -178,11 +194,15 @@ impl Worker {
             subject: &job.subject,
             text: &job.text,
         };
-        match self.mailer.send(&letter).await {
+        self.try_it(&letter, job.attempt).await
+    }
+
+    async fn try_it(&self, letter: &Letter<'_>, attempt: u32) -> MailResult {
+        match self.mailer.send(letter).await {
             Ok(()) => MailResult::Sent,
             Err(Untaken { cause, note }) => {
-                tracing::info!(mail.id = %job.id, cause = cause.code(), attempt = job.attempt, "a mail was not taken");
-                let next = TRIES.get(job.attempt.saturating_sub(1) as usize).filter(|_| cause.is_worth_another_try());
+                tracing::info!(mail.id = letter.id, cause = cause.code(), attempt, "a mail was not taken");
+                let next = TRIES.get(attempt.saturating_sub(1) as usize).filter(|_| cause.is_worth_another_try());
                 match next {
                     Some(seconds) => {
                         MailResult::Later(self.clock.now().plus(Duration::from_secs(u64::from(*seconds))), cause, note)

@@ -1,7 +1,7 @@
-//! Alerts: a signed JSON message to an address of the merchant's when one of his URLs has failed for too long, when
-//! deliveries to it were given up, and when it takes deliveries again. At most one for a URL and hour.
+//! Alerts: a signed JSON message to an address of the merchant's, and a mail to whom he names, when one of his URLs has failed
+//! for too long, when deliveries to it were given up, and when it takes deliveries again. At most one for a URL and hour.
 //!
-//! Signed as the Standard Webhooks specification describes, with the merchant's secret key as it stands.
+//! The message is signed as the Standard Webhooks specification describes, with the merchant's secret key as it stands.
 
 use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields::Mistakes, merchant_ref, urls::view};
 use crate::server::{
@@ -10,12 +10,14 @@ use crate::server::{
         client::{Outbound, Target},
     },
     ipn::signature,
-    store::{Actor, Alerts, Merchant, NotificationUrl, UrlState, random},
+    mail::{Letter, is_address},
+    store::{Actor, Alerts, Merchant, NewAlertMail, NotificationUrl, UrlState, random},
 };
 use crate::{
     domain::{
         Algorithm, AppError, Cause, Timestamp,
         attempt::bounded_note,
+        mail::on_one_line,
         pages::settings::{ALERT_AFTER, AlertKind, AlertRow, AlertSettings},
     },
     words::t,
@@ -29,6 +31,10 @@ use std::time::Duration;
 const APART: Duration = Duration::from_secs(3_600);
 /// An address that gets alerts must answer within so many seconds.
 const TIMEOUT: u16 = 10;
+/// Most e-mail addresses that get alerts.
+const MOST_MAILS: usize = 10;
+/// As many of the last mails are shown.
+const MAILS_SHOWN: u32 = 10;
 /// Longest time in minutes that a URL may fail before it is told: longer than a day is no alert.
 const MAX_AFTER: u32 = 24 * 60;
 
@@ -41,16 +47,28 @@ impl Services {
             let alert = told.remove(&url.id)?;
             Some((view(url, UrlState::default(), None), alert))
         });
-        let (url, after) = merchant.alerts.clone().map_or((String::new(), ALERT_AFTER), |alerts| (alerts.url, alerts.after));
-        let version = merchant.version;
-        Ok(AlertSettings { merchant: merchant_ref(merchant), url, after, version, told: told.collect(), may_change })
+        let alerts = merchant.alerts.clone().unwrap_or(Alerts { url: String::new(), mails: Vec::new(), after: ALERT_AFTER });
+        let told: Vec<_> = told.collect();
+        Ok(AlertSettings {
+            merchant: merchant_ref(merchant),
+            url: alerts.url,
+            mails: alerts.mails.join(", "),
+            sends_mail: self.mailer.is_some(),
+            mailed: self.store.alert_mails(merchant.id, MAILS_SHOWN).await?,
+            after: alerts.after,
+            version: merchant.version,
+            told,
+            may_change,
+        })
     }
 
-    /// Sets where a merchant is told of trouble; an empty URL: nowhere. `after` is in minutes.
+    /// Sets where a merchant is told of trouble: an address for signed JSON, and e-mail addresses; nobody is told where both are
+    /// empty. `after` is in minutes.
     pub async fn save_alerts(
         &self,
         merchant: &Merchant,
         url: &str,
+        mails: &str,
         after: &str,
         actor: impl Into<Actor> + Send,
     ) -> ServiceResult<()> {
@@ -59,6 +77,7 @@ impl Services {
         if !url.is_empty() {
             mistakes.take("url", Target::parse(url));
         }
+        let mails = mistakes.take("mails", mail_addresses(mails)).unwrap_or_default();
         let minutes = match after.trim() {
             "" => Some(ALERT_AFTER / 60),
             text => text.parse().ok().filter(|minutes| (1..=MAX_AFTER).contains(minutes)),
@@ -68,7 +87,8 @@ impl Services {
         }
         mistakes.end()?;
         let after = minutes.unwrap_or_default() * 60;
-        let alerts = (!url.is_empty()).then(|| Alerts { url: url.to_owned(), after });
+        let is_any = !url.is_empty() || !mails.is_empty();
+        let alerts = is_any.then(|| Alerts { url: url.to_owned(), mails, after });
         let actor = actor.into();
         let seen = actor.seen;
         let saved = self.store.set_alerts(merchant.id, alerts, actor).await;
@@ -76,14 +96,32 @@ impl Services {
     }
 
     /// Sends an alert that says that it is a test; gives what became of it.
-    pub async fn test_alert(&self, merchant: &Merchant) -> ServiceResult<AlertRow> {
+    pub async fn test_alert(&self, merchant: &Merchant) -> ServiceResult<Tested> {
         let alerts = merchant
             .alerts
             .as_ref()
             .ok_or_else(|| AppError::field("url", t!("Enter an address for alerts and save it first.")))?;
         let at = self.clock.now();
         let note = "This is a test. Alerts about your notification URLs look like this.";
-        Ok(self.send_alert(merchant, alerts, AlertKind::Test, at, &json!({ "message": note })).await)
+        let mut tested = Tested::default();
+        if !alerts.url.is_empty() {
+            tested.answer = Some(self.send_alert(merchant, alerts, AlertKind::Test, at, &json!({ "message": note })).await);
+        }
+        let Some(mailer) = &self.mailer else {
+            tested.no_mailer = !alerts.mails.is_empty();
+            return Ok(tested);
+        };
+        let subject = format!("[TEST] Quittance: alerts of {}", on_one_line(&merchant.name));
+        let text = format!("{note}\n\n{}/m/{}/settings/alerts\n", self.base, merchant.slug);
+        for to in &alerts.mails {
+            let id = format!("quittance-test-{}", hex::encode(random::<8>()));
+            let letter = Letter { id: &id, to, from: "", from_name: "Quittance", subject: &subject, text: &text };
+            match mailer.send(&letter).await {
+                Ok(()) => tested.mailed.push(to.clone()),
+                Err(untaken) => tested.not_mailed.push((to.clone(), super::mail::told(&untaken))),
+            }
+        }
+        Ok(tested)
     }
 
     /// Looks at the URLs of all merchants who want to be told, and tells.
@@ -99,7 +137,8 @@ impl Services {
                 let last = told.get(&url.id);
                 let expired = self.expired_since(&merchant, url, state, last).await?;
                 let Some(kind) = kind_of(state, expired, last, now, alerts.after) else { continue };
-                if self.store.claim_alert(url.id, kind, now, now.minus(APART)).await? {
+                let mails = self.mails_about(&merchant, alerts, url, (kind, state, expired), last);
+                if self.store.claim_alert(url.id, kind, now, now.minus(APART), mails).await? && !alerts.url.is_empty() {
                     let row = self.send_alert(&merchant, alerts, kind, now, &self.about(&merchant, url, state, expired)).await;
                     self.store.alert_result(url.id, row.status, row.cause, row.note).await?;
                 }
@@ -123,6 +162,58 @@ impl Services {
             }
             _ => Ok(state.expired),
         }
+    }
+
+    /// The mails that tell of a URL. What is told once more because the address for JSON did not take it was mailed already.
+    fn mails_about(
+        &self,
+        merchant: &Merchant,
+        alerts: &Alerts,
+        url: &NotificationUrl,
+        (kind, state, expired): (AlertKind, &UrlState, u64),
+        last: Option<&AlertRow>,
+    ) -> Vec<NewAlertMail> {
+        let is_again = kind != AlertKind::Expired && last.is_some_and(|last| last.kind == kind && last.cause.is_some());
+        if self.mailer.is_none() || is_again {
+            return Vec::new();
+        }
+        let (name, label) = (on_one_line(&merchant.name), on_one_line(&url.label));
+        let (subject, news) = match kind {
+            AlertKind::Failing => (
+                format!("{name}: {label} is failing"),
+                format!(
+                    "The notification URL {label} has failed since {}.",
+                    state.failing_since.map(rfc3339).unwrap_or_default()
+                ),
+            ),
+            AlertKind::Expired => (
+                format!("{name}: deliveries to {label} expired"),
+                format!("Deliveries to the notification URL {label} were given up."),
+            ),
+            AlertKind::Recovered => (
+                format!("{name}: {label} takes deliveries again"),
+                format!("The notification URL {label} takes deliveries again."),
+            ),
+            AlertKind::Test => return Vec::new(),
+        };
+        let why = state.failing_cause.filter(|_| kind != AlertKind::Recovered);
+        let why = why.map(|cause| format!("{}\nWhat to do: {}\n\n", cause.sentence(), cause.cure())).unwrap_or_default();
+        let given_up = if expired > 0 { format!("Given up: {expired}\n") } else { String::new() };
+        let text = format!(
+            "{news}\n{}\n\n{why}Outstanding: {}\n{given_up}\n{}/m/{}/deliveries?url={}\n",
+            on_one_line(&url.url),
+            state.outstanding(),
+            self.base,
+            merchant.slug,
+            url.id
+        );
+        let mail = |recipient: &String| NewAlertMail {
+            merchant_id: merchant.id,
+            recipient: recipient.clone(),
+            subject: subject.clone(),
+            text: text.clone(),
+        };
+        alerts.mails.iter().map(mail).collect()
     }
 
     fn about(&self, merchant: &Merchant, url: &NotificationUrl, state: &UrlState, expired: u64) -> Value {
@@ -172,6 +263,41 @@ impl Services {
             }
         }
     }
+}
+
+/// What became of a test.
+#[derive(Debug, Clone, Default)]
+pub struct Tested {
+    /// Of the address for JSON, where there is one.
+    pub answer: Option<AlertRow>,
+    /// Whom the mail server took a mail for.
+    pub mailed: Vec<String>,
+    /// Whom not, and why, in words.
+    pub not_mailed: Vec<(String, String)>,
+    /// There are e-mail addresses, and the installation sends no mail.
+    pub no_mailer: bool,
+}
+
+/// Reads e-mail addresses, with commas, semicolons or spaces between them; each stands there once.
+fn mail_addresses(text: &str) -> Result<Vec<String>, String> {
+    let words = text.split(|letter: char| matches!(letter, ',' | ';') || letter.is_whitespace());
+    let mut mails: Vec<String> = Vec::new();
+    for word in words.filter(|word| !word.is_empty()) {
+        if !is_address(word) {
+            let shown: String = word.chars().take(80).collect();
+            return Err(t!(
+                "{address} is no e-mail address; write such as alerts@example.com, with commas between several.",
+                address = shown
+            ));
+        }
+        if !mails.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+            mails.push(word.to_owned());
+        }
+    }
+    if mails.len() > MOST_MAILS {
+        return Err(t!("Enter at most {most} addresses; a list of your own reaches more.", most = MOST_MAILS));
+    }
+    Ok(mails)
 }
 
 /// What is to be told now, if anything.

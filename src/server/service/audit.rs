@@ -5,7 +5,7 @@ use super::{ServiceError, ServiceResult, Services, merchant_ref, shown};
 use crate::domain::{
     AppError,
     audit::FieldChange,
-    id::{DeliveryId, NotificationId, OrderId, RefusalId},
+    id::{DeliveryId, NotificationId, OrderId, RefusalId, VerifyingId},
     pages::audit::{AuditFilter, AuditLog, AuditRow, Conflict},
 };
 use crate::server::store::{Actor, Merchant, Note, StoreError};
@@ -22,7 +22,7 @@ const MOST_NAME: usize = 100;
 /// Which masked value to reveal.
 #[derive(Debug, Clone)]
 pub struct RevealWish {
-    /// `order`, `notification`, `attempt` or `refusal`.
+    /// `order`, `notification`, `attempt` or `answer` (what was sent, and what came back), `refusal` or `verifying`.
     pub of: String,
     pub id: String,
     /// Of the attempt.
@@ -87,6 +87,14 @@ impl Services {
             "attempt" => {
                 let page = self.attempt_page(merchant, id::<DeliveryId>(wish)?, wish.number, false).await?;
                 (format!("attempt {} of order {}", wish.number, page.reference), page.fields)
+            }
+            "answer" => {
+                let page = self.attempt_page(merchant, id::<DeliveryId>(wish)?, wish.number, false).await?;
+                (format!("answer to attempt {} of order {}", wish.number, page.reference), page.answer_fields)
+            }
+            "verifying" => {
+                let stored = self.store.verifying(merchant.id, id::<VerifyingId>(wish)?).await?.ok_or(AppError::NotFound)?;
+                (format!("message being verified {}", wish.id), shown::fields(&stored.body))
             }
             "refusal" => {
                 let stored = self.store.refusal(merchant.id, id::<RefusalId>(wish)?).await?.ok_or(AppError::NotFound)?;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::server::{
     dispatch::{
-        attempt::{KEPT_ANSWER, Numbers, prepared},
+        attempt::{KEPT_ANSWER, Numbers, at_address, prepared},
         format::Material,
     },
     store::{Exchange, Merchant, NotificationUrl, StoryPart},
@@ -23,7 +23,7 @@ use crate::{
     },
     words::{n, t, tell},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// Of messages that are older than bytes are kept.
 const BYTES_REMOVED: &str =
@@ -49,6 +49,8 @@ impl Services {
         let url = self.store.settings().url(delivery.url_id).cloned();
         let material = self.material(url.as_deref(), delivery.notification_id).await?;
         let url_removed = url.is_none();
+        let then = &exchange.detail.url;
+        let moved = !then.is_empty() && url.as_ref().is_some_and(|url| url.url != *then);
         Ok(AttemptPage {
             merchant: merchant_ref(merchant),
             order_id,
@@ -61,9 +63,11 @@ impl Services {
             fields: shown::fields(&exchange.request_body),
             request_body: shown::text(&exchange.request_body),
             answer_head: exchange.answer_head,
+            answer_fields: shown::json_fields(&exchange.answer_body),
             answer_cut: exchange.answer_body.len() >= KEPT_ANSWER,
             answer_body: shown::text(&exchange.answer_body),
             url_removed,
+            moved,
             may_resend: may_resend && !url_removed,
             delivery,
         })
@@ -213,8 +217,10 @@ impl Services {
         let settings = self.store.settings();
         let numbers = Numbers { delivery_id: delivery.id, notification_id: delivery.notification_id, attempt: 1 };
         let url = settings.url(delivery.url_id);
+        let own = |url: &Arc<_>| if delivery.elsewhere { Arc::new(at_address(url, delivery.url.clone())) } else { url.clone() };
+        let url = url.map(own);
         let now = self.clock.now();
-        let request = material.zip(url).map(|(material, url)| prepared(numbers, material, url, merchant, now));
+        let request = material.zip(url.as_deref()).map(|(material, url)| prepared(numbers, material, url, merchant, now));
         let trouble = if delivery.attempts > 0 {
             Some(t!("This exchange was removed, because it is older than exchanges are kept.").to_owned())
         } else if delivery.state == DeliveryState::Cancelled {

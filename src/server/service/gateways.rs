@@ -74,8 +74,12 @@ fn asks(preset: &Preset) -> Vec<Ask> {
         });
     }
     let has_sandbox = preset.confirm.as_ref().is_some_and(|confirm| confirm.test_base.is_some());
-    if preset.adapter.is_none() && (!preset.order.test.is_empty() || has_sandbox) {
-        let hint = if has_sandbox {
+    if preset.adapter.is_none() {
+        let hint = if preset.order.test.is_empty() && !has_sandbox {
+            t!(
+                "Messages of this gateway do not say whether they are tests. Enter test for a listener of its sandbox: all its messages are marked as tests."
+            )
+        } else if has_sandbox {
             t!(
                 "Enter test for the gateway's sandbox: it is asked there, and real messages are refused. Left empty or live, only real ones are taken."
             )
@@ -91,7 +95,7 @@ fn asks(preset: &Preset) -> Vec<Ask> {
             unused: false,
         });
     }
-    if preset.adapter.is_none() && !preset.signatures.is_empty() {
+    if preset.adapter.is_some() || !preset.signatures.is_empty() {
         asks.push(Ask {
             name: PREVIOUS_SECRET.to_owned(),
             label: t!("Previous secret").to_owned(),
@@ -226,6 +230,12 @@ pub(super) fn check_secret(preset: &Preset, secret: &str) -> Result<(), String> 
         .signatures
         .iter()
         .filter(|signature| signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_str())));
+    if preset.is_ambiguous(secret) {
+        return Err(t!(
+            "32 bytes without a prefix may be a signing secret or a public key, and a public key signs nothing: write whsec_ before a secret, whpk_ before a public key."
+        )
+        .to_owned());
+    }
     let mut wrong = None;
     for signature in fits {
         match signature.key_of(secret.as_bytes()) {

@@ -106,7 +106,7 @@ impl Services {
         Ok(stored.listener_id)
     }
 
-    fn find_listener(&self, merchant: &Merchant, id: ListenerId) -> Result<Arc<Listener>, AppError> {
+    pub(super) fn find_listener(&self, merchant: &Merchant, id: ListenerId) -> Result<Arc<Listener>, AppError> {
         let listeners = self.store.settings().listeners_of(merchant.id);
         listeners.into_iter().find(|listener| listener.id == id).ok_or(AppError::NotFound)
     }
@@ -142,7 +142,7 @@ impl Services {
         })
     }
 
-    fn row(&self, listener: &Listener, (received, refused): (Option<Timestamp>, Option<Timestamp>)) -> ListenerRow {
+    pub(super) fn row(&self, listener: &Listener, (received, refused): (Option<Timestamp>, Option<Timestamp>)) -> ListenerRow {
         ListenerRow {
             id: listener.id,
             label: listener.label.clone(),

@@ -177,7 +177,7 @@ impl Services {
     }
 }
 
-fn told(untaken: &Untaken) -> String {
+pub(super) fn told(untaken: &Untaken) -> String {
     let Untaken { cause, note } = untaken;
     let note = if note.is_empty() { String::new() } else { format!(" ({note})") };
     let cure = if *cause == MailCause::BadAddress {

@@ -27,6 +27,7 @@ pub mod people;
 pub mod resend;
 pub mod search;
 pub mod shown;
+pub mod simulate;
 pub mod story;
 pub mod terms;
 pub mod test_order;
@@ -41,6 +42,7 @@ use crate::server::{
     clock::Clock,
     dispatch::{Board, client::Client},
     gateway::Gateways,
+    listener::House,
     mail::Mailer,
     store::{Merchant, Store, StoreError},
     telemetry::Metrics,
@@ -72,6 +74,19 @@ pub struct Services {
     pub asked: Arc<Notify>,
     /// Proxies whose word about a sender's address is believed.
     pub trusted_proxies: Arc<[IpNet]>,
+}
+
+impl Services {
+    /// What listener pages need to know of this server.
+    pub fn house(&self) -> House {
+        House {
+            gateways: self.gateways.clone(),
+            metrics: self.metrics.clone(),
+            base: self.base.trim_end_matches('/').to_owned(),
+            asked: self.asked.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+        }
+    }
 }
 
 /// Why a service did not do what was asked.

@@ -17,11 +17,20 @@ pub fn text(bytes: &[u8]) -> String {
 
 /// A message's fields for people, of JSON with the paths that lead to them; nothing where it is neither that nor a form.
 pub fn fields(body: &[u8]) -> Vec<(String, String)> {
-    if let Some(b'{' | b'[') = body.trim_ascii_start().first() {
-        return gateway::json_fields(body).unwrap_or_default();
+    if is_json(body) {
+        return json_fields(body);
     }
     let Ok(form) = Form::parse(body) else { return Vec::new() };
     form.fields.iter().map(|field| (text(&field.name), text(&field.value))).collect()
+}
+
+fn is_json(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// The fields of JSON, with the paths that lead to them; nothing where it is none, or was cut off.
+pub fn json_fields(body: &[u8]) -> Vec<(String, String)> {
+    if is_json(body) { gateway::json_fields(body).unwrap_or_default() } else { Vec::new() }
 }
 
 #[cfg(test)]

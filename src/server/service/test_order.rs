@@ -25,7 +25,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use crate::domain::pages::simulate::OrderDraft as TestOrderForm;
 
@@ -111,6 +111,7 @@ impl Services {
                     notification_ids: vec![accepted.notification_id],
                     order_id,
                     url_ids: vec![url.id],
+                    addresses: BTreeMap::new(),
                     debug: true,
                     actor: actor.clone(),
                     request_key: hex::encode(random::<8>()),
@@ -306,7 +307,7 @@ impl Services {
         }
         if let Some(id) = to.strip_prefix("listener-") {
             let id: ListenerId = id.parse().ok()?;
-            // A message of ours is signed as 2Checkout signs; other gateways have their own simulator on the command line.
+            // A message of ours is signed as 2Checkout signs; messages of other gateways are made by the listener's simulator.
             let is_it = |listener: &Arc<Listener>| listener.id == id && listener.gateway == Gateway::TwoCheckout;
             return settings.listeners_of(merchant.id).into_iter().find(is_it).map(Way::Listener);
         }
@@ -319,7 +320,7 @@ impl Services {
         Ok(stored.order_id)
     }
 
-    async fn is_real_order(&self, merchant: &Merchant, reference: &str) -> ServiceResult<bool> {
+    pub(super) async fn is_real_order(&self, merchant: &Merchant, reference: &str) -> ServiceResult<bool> {
         let Some(id) = self.store.order_by_reference(merchant.id, reference).await? else { return Ok(false) };
         Ok(self.store.order(merchant.id, id).await?.is_some_and(|order| !order.test))
     }
@@ -428,7 +429,11 @@ mod tests {
             assert!(form.fields.len() > 100);
             let facts = twocheckout::facts(&form).unwrap();
             assert!(facts.test && facts.status != OrderStatus::Unmapped, "{status}");
-            assert_eq!(facts.amount.unwrap().minor.abs(), 4_990);
+            // Of a refund it is what is given back, and not what the order costs.
+            match facts.refund {
+                Some(refund) => assert_eq!((refund, facts.amount), (crate::domain::order::Refund::Part(4_990), None)),
+                None => assert_eq!(facts.amount.unwrap().minor, 4_990),
+            }
             assert_eq!(facts.event_at, Some(at));
         }
     }

@@ -167,6 +167,11 @@ pub struct SessionView {
     pub agent: String,
 }
 
+/// The hash of a session's token, as a column holds it.
+pub(super) fn hash_of(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt("session.token_hash".to_owned()))
+}
+
 /// What became of the key of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormClaim {

@@ -56,9 +56,11 @@ pub(super) fn of_alerts(before: Option<&Merchant>, version: i64, alerts: Option<
     let Some(merchant) = before.filter(|merchant| merchant.version + 1 == version) else { return Vec::new() };
     let url = |alerts: Option<&Alerts>| alerts.map(|alerts| alerts.url.clone()).unwrap_or_default();
     let after = |alerts: Option<&Alerts>| alerts.map(|alerts| alerts.after.to_string()).unwrap_or_default();
+    let mails = |alerts: Option<&Alerts>| alerts.and_then(Alerts::kept_mails).unwrap_or_default();
     let old = merchant.alerts.as_ref();
     Differences::default()
         .field("Address for alerts", url(old), url(alerts))
+        .field("E-mail addresses for alerts", mails(old), mails(alerts))
         .field("Seconds of failures", after(old), after(alerts))
         .end()
 }

@@ -50,10 +50,32 @@ pub struct OldKey {
 /// A merchant's wish to be told of trouble.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alerts {
-    /// Gets the alerts, as signed JSON.
+    /// Gets the alerts, as signed JSON; empty where nobody does.
     pub url: String,
+    /// E-mail addresses that get them.
+    pub mails: Vec<String>,
     /// Seconds that a URL must have failed.
     pub after: u32,
+}
+
+impl Alerts {
+    /// From what the database keeps.
+    pub(super) fn of(url: Option<String>, mails: Option<&str>, after: u32) -> Option<Self> {
+        let mails: Vec<_> =
+            mails.unwrap_or_default().split(',').map(|mail| mail.trim().to_owned()).filter(|mail| !mail.is_empty()).collect();
+        let is_any = url.is_some() || !mails.is_empty();
+        is_any.then(|| Self { url: url.unwrap_or_default(), mails, after })
+    }
+
+    /// The URL as the database keeps it.
+    pub(super) fn kept_url(&self) -> Option<String> {
+        Some(self.url.clone()).filter(|url| !url.is_empty())
+    }
+
+    /// The e-mail addresses as the database keeps them.
+    pub(super) fn kept_mails(&self) -> Option<String> {
+        Some(self.mails.join(", ")).filter(|mails| !mails.is_empty())
+    }
 }
 
 impl Merchant {

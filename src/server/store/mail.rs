@@ -3,7 +3,7 @@
 use crate::domain::{
     Gateway, Money, OrderStatus, Timestamp,
     id::{MailId, MerchantId, NotificationId, OrderId},
-    mail::MailCause,
+    mail::{MailCause, MailState},
 };
 
 /// A notification that a customer may have to be mailed about.
@@ -74,6 +74,38 @@ pub enum MailResult {
     /// Try again then.
     Later(Timestamp, MailCause, String),
     Failed(MailCause, String),
+}
+
+impl MailResult {
+    /// What the database keeps of it: the state, when it is tried again, why, and what the mail server said.
+    pub(super) fn parts(self) -> (MailState, Option<Timestamp>, Option<MailCause>, String) {
+        match self {
+            Self::Sent => (MailState::Sent, None, None, String::new()),
+            Self::Later(at, cause, note) => (MailState::Waiting, Some(at), Some(cause), note),
+            Self::Failed(cause, note) => (MailState::Failed, None, Some(cause), note),
+        }
+    }
+}
+
+/// An alert to mail to somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAlertMail {
+    pub merchant_id: MerchantId,
+    pub recipient: String,
+    pub subject: String,
+    pub text: String,
+}
+
+/// Such a mail, to try now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertMailJob {
+    pub id: MailId,
+    pub merchant_id: MerchantId,
+    pub recipient: String,
+    pub subject: String,
+    pub text: String,
+    /// This one, from 1.
+    pub attempt: u32,
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod pack;
 mod places;
 mod postgres;
 mod records;
+mod resends;
 mod scope;
 mod settle;
 mod slug;
@@ -36,7 +37,7 @@ mod vault;
 mod verifying;
 mod wanted;
 
-pub use crate::domain::pages::settings::{AlertKind, AlertRow};
+pub use crate::domain::pages::settings::{AlertKind, AlertMailRow, AlertRow};
 pub use acts::{Actor, FormClaim, Link, NewUser, Note, SessionRecord, SessionView, UserRecord};
 pub use brake::Brake;
 pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
@@ -44,9 +45,10 @@ pub use directory::{Alerts, Directory, Listener, Merchant, NotificationUrl, OldK
 pub use error::StoreError;
 pub use feed::Feed;
 pub use found::*;
-pub use mail::{MailCandidate, MailJob, MailResult, NewMail};
+pub use mail::{AlertMailJob, MailCandidate, MailJob, MailResult, NewAlertMail, NewMail};
 pub use postgres::PgAddress;
 pub use records::*;
+pub use resends::{NewResend, ResendOutcome, Sending};
 pub use story::{StandingRow, StoryEvent, StoryPart, StoryRows, StoryScope};
 pub use vault::{Secret, random};
 
@@ -57,6 +59,7 @@ use crate::domain::{
         ViewId,
     },
     mail::MailSettings,
+    order::KnownOrder,
     pages::{
         audit::{AuditFilter, AuditRow},
         bulk::{BulkCount, BulkRow, BulkStanding},
@@ -65,7 +68,7 @@ use crate::domain::{
         inbound::InboundFilter,
         listeners::{ReceivedRow, RefusalRow},
         mail::MailRow,
-        orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow},
+        orders::{AttemptRow, DeliveryView, NotificationView, OrderFilter, OrderRow, PAGE_SIZE},
         people::UserFilter,
         story::StoryTurn,
         views::{ListKind, SavedView},
@@ -214,6 +217,15 @@ impl Store {
         acceptance
     }
 
+    /// A page of [`Self::find_some_orders`].
+    pub async fn find_orders(
+        &self,
+        merchant_id: MerchantId,
+        filter: &OrderFilter,
+    ) -> Result<(Vec<OrderRow>, bool, bool), StoreError> {
+        self.find_some_orders(merchant_id, filter, PAGE_SIZE).await
+    }
+
     /// How long acknowledgements wait behind their commit; for whoever delivers.
     pub fn brake(&self) -> &Brake {
         match self {
@@ -303,6 +315,11 @@ forward! {
     pub async fn settled(&self) -> ();
     /// Makes new deliveries of old notifications.
     pub async fn resend(&self, merchant_id: MerchantId, new: NewResend) -> ResendOutcome;
+    /// The address of its own that a delivery goes to; `None` where it goes to its URL as that is set. Only what a person had
+    /// sent again has one.
+    pub async fn address_of(&self, id: DeliveryId) -> Option<String>;
+    /// The last attempts at a notification of a merchant, and where they went; the latest first.
+    pub async fn sendings(&self, merchant_id: MerchantId, id: NotificationId) -> Vec<Sending>;
 
     // Bulk resends.
 
@@ -368,12 +385,21 @@ forward! {
 
     // Alerts.
 
-    /// Takes the right to tell of a URL: `false` where it was told of after `last_before`, by this node or another.
-    pub async fn claim_alert(&self, url_id: UrlId, kind: AlertKind, at: Timestamp, last_before: Timestamp) -> bool;
+    /// Takes the right to tell of a URL: `false` where it was told of after `last_before`, by this node or another. The mails that
+    /// tell of it are made in the same moment.
+    pub async fn claim_alert(
+        &self, url_id: UrlId, kind: AlertKind, at: Timestamp, last_before: Timestamp, mails: Vec<NewAlertMail>
+    ) -> bool;
     /// Notes what became of an alert; without a cause it arrived.
     pub async fn alert_result(&self, url_id: UrlId, status: Option<u16>, cause: Option<Cause>, note: String) -> ();
     /// What was told last of each URL of a merchant.
     pub async fn alerts_of(&self, merchant_id: MerchantId) -> HashMap<UrlId, AlertRow>;
+    /// Takes alerts that are to be mailed now, at most so many. They are due again after a while, should nothing be heard of them.
+    pub async fn take_alert_mails(&self, limit: u32, again_after: Duration) -> Vec<AlertMailJob>;
+    /// Notes what a try came to.
+    pub async fn finish_alert_mail(&self, id: MailId, result: MailResult) -> ();
+    /// What a merchant was mailed last of trouble; the newest first, at most so many.
+    pub async fn alert_mails(&self, merchant_id: MerchantId, limit: u32) -> Vec<AlertMailRow>;
 
     /// Deliveries that a URL's removal would cancel.
     pub async fn outstanding_of(&self, id: UrlId) -> u64;
@@ -399,6 +425,8 @@ forward! {
     pub async fn add_session(&self, session: SessionRecord) -> ();
     /// The user of a session that has not ended, and when the session was last seen.
     pub async fn session_user(&self, token_hash: &[u8; 32], now: Timestamp) -> Option<(UserRecord, Timestamp)>;
+    /// The users of those of some sessions that have not ended.
+    pub async fn session_users(&self, token_hashes: &[[u8; 32]], now: Timestamp) -> HashMap<[u8; 32], UserRecord>;
     pub async fn touch_session(&self, token_hash: [u8; 32], seen_at: Timestamp, expires_at: Timestamp) -> ();
     pub async fn end_session(&self, token_hash: [u8; 32]) -> ();
     /// Keeps the hash of the first-run token, in place of any earlier one.
@@ -415,11 +443,16 @@ forward! {
     pub async fn claim_form(&self, user: UserId, key: String) -> FormClaim;
     /// Keeps the answer to a form, or, where there is none because it failed, lets it be sent again.
     pub async fn answer_form(&self, user: UserId, key: String, answer: Option<Vec<u8>>) -> ();
+    /// The answer that is kept to a form; nothing where there is none, or not any more.
+    pub async fn form_answer(&self, user: UserId, key: String) -> Option<Vec<u8>>;
 
     // What pages read.
 
-    /// Orders that fit a filter: the rows, whether there are more, whether the text fits too many to look at all.
-    pub async fn find_orders(&self, merchant_id: MerchantId, filter: &OrderFilter) -> (Vec<OrderRow>, bool, bool);
+    /// Orders that fit a filter, at most so many: the rows, whether there are more, whether the text fits too many to look at
+    /// all.
+    pub async fn find_some_orders(
+        &self, merchant_id: MerchantId, filter: &OrderFilter, most: u32
+    ) -> (Vec<OrderRow>, bool, bool);
     /// Deliveries that fit a filter, from the newest on, or after or before a place; at most so many.
     pub async fn find_deliveries(&self, merchant_id: MerchantId, filter: &DeliveryFilter, most: u32) -> FoundDeliveries;
     /// How many deliveries fit a filter, up to a limit; all pages of its list together.
@@ -427,6 +460,8 @@ forward! {
     pub async fn order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
     /// The amount of an order, where it is known.
     pub async fn amount_of(&self, merchant_id: MerchantId, gateway: Gateway, reference: &str) -> Option<Money>;
+    /// What is known of an order; `None` where it has no message yet.
+    pub async fn known_order(&self, merchant_id: MerchantId, gateway: Gateway, reference: &str) -> Option<KnownOrder>;
     /// The order without how its deliveries stand.
     pub async fn bare_order(&self, merchant_id: MerchantId, id: OrderId) -> Option<OrderRow>;
     /// How the messages of an order stand at each URL; of one message where one is named.

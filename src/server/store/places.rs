@@ -132,5 +132,9 @@ pub(super) fn content(triggers: Triggers, tags: &Tags) -> String {
 
 /// What a line of the audit log says of where alerts go.
 pub(super) fn alerts(alerts: Option<&Alerts>) -> String {
-    alerts.map_or_else(|| "none".to_owned(), |alerts| format!("{} after {} s", alerts.url, alerts.after))
+    let told = |alerts: &Alerts| {
+        let whom: Vec<_> = alerts.kept_url().into_iter().chain(alerts.kept_mails()).collect();
+        format!("{} after {} s", whom.join(", "), alerts.after)
+    };
+    alerts.map_or_else(|| "none".to_owned(), told)
 }

@@ -4,7 +4,7 @@ use super::{OwnHeader, StoreError, acts::Actor, vault::Secret};
 use crate::domain::{
     Algorithms, Cause, DeliveryState, Gateway, GatewayOptions, OrderStatus, RefusalReason, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
-    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, ResendId, UrlId, VerifyingId},
+    id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId, VerifyingId},
     order::OrderFacts,
     pages::{
         bulk::BulkTarget,
@@ -219,29 +219,6 @@ pub struct First {
     pub delivery_id: DeliveryId,
     /// As work, where it is open and this node's.
     pub job: Option<Job>,
-}
-
-/// A wish to deliver again.
-#[derive(Debug, Clone)]
-pub struct NewResend {
-    pub notification_ids: Vec<NotificationId>,
-    pub order_id: OrderId,
-    pub url_ids: Vec<UrlId>,
-    pub debug: bool,
-    /// Who asks.
-    pub actor: Actor,
-    /// The same wish under the same key is one resend.
-    pub request_key: String,
-    pub at: Timestamp,
-}
-
-/// What a resend made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResendOutcome {
-    pub resend_id: ResendId,
-    pub delivery_ids: Vec<DeliveryId>,
-    /// The request key was known: these are the deliveries of the first time.
-    pub repeated: bool,
 }
 
 /// What to deliver again, and where to.

@@ -1,7 +1,7 @@
 //! What crossed the wire, shown as it was.
 
 use super::{Copy, Masked, Reveal};
-use crate::{domain::personal::kind_of, words::t};
+use crate::{domain::personal::is_masked, words::t};
 use leptos::prelude::*;
 use std::collections::HashMap;
 
@@ -63,14 +63,14 @@ pub fn Fields(
     #[prop(optional_no_strip)] masked: Option<Masked>,
 ) -> impl IntoView {
     let count = fields.len();
-    let is_masked = masked.is_some();
+    let has_masked = masked.is_some();
     (count > 0).then(|| {
         let mut seen: HashMap<String, usize> = HashMap::new();
         let rows: Vec<_> = fields
             .into_iter()
             .map(|(name, value)| {
                 let nth = seen.entry(name.clone()).or_default();
-                let reveal = masked.clone().filter(|_| !value.is_empty() && kind_of(&name).is_some()).map(|masked| {
+                let reveal = masked.clone().filter(|_| is_masked(&value) && !is_masked(&name)).map(|masked| {
                     view! { <Reveal masked field=name.clone() nth=*nth/> }
                 });
                 *nth += 1;
@@ -78,7 +78,7 @@ pub fn Fields(
             })
             .collect();
         view! {
-            <details class="fields" open={open || is_masked}>
+            <details class="fields" open={open || has_masked}>
                 <summary>{t!("{count} fields, decoded", count)}</summary>
                 <table><tbody>{rows}</tbody></table>
             </details>

@@ -8,9 +8,9 @@ use leptos::prelude::*;
 #[derive(Debug, Clone)]
 pub struct Masked {
     pub merchant: String,
-    /// `order`, `notification`, `attempt` or `refusal`.
+    /// `order`, `notification`, `attempt` or `answer` (what was sent, and what came back), `refusal` or `verifying`.
     pub of: &'static str,
-    /// Its id; of an attempt that of its delivery.
+    /// Its id; of an attempt and an answer that of the delivery.
     pub thing: String,
     /// Of the attempt.
     pub number: u32,

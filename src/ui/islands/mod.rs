@@ -10,6 +10,7 @@ pub mod helpers;
 pub mod live;
 #[cfg(feature = "hydrate")]
 mod morph;
+pub mod preview;
 #[cfg(feature = "hydrate")]
 mod reader;
 pub mod search;

@@ -20,7 +20,7 @@ use crate::{
         format::{bytes, span},
         shell::{Frame, Section},
     },
-    words::{reworded, t, tell, tn},
+    words::{reworded, rich, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -49,6 +49,7 @@ pub fn AttemptPage() -> impl IntoView {
             Masked { merchant: slug.clone(), of: "attempt", thing, number: attempt.attempt.number }
         });
         let is_masked = masked.is_some();
+        let answer_masked = masked.clone().map(|masked| Masked { of: "answer", ..masked });
         let actions = attempt.may_resend.then(|| {
             let (merchant, label) = (slug.clone(), delivery.url_label.clone());
             view! { <ResendTo merchant order=attempt.order_id notification=delivery.notification_id url=delivery.url_id label/> }
@@ -64,7 +65,7 @@ pub fn AttemptPage() -> impl IntoView {
                     {facts(&attempt)}
                     {receipt(&attempt)}
                     {request(&attempt, masked)}
-                    {answer(&attempt)}
+                    {answer(&attempt, answer_masked)}
                     {compared(&attempt)}
                     {hand_over(&attempt, is_masked)}
                     {again(&attempt, is_masked)}
@@ -102,7 +103,7 @@ fn request(attempt: &Attempt, masked: Option<Masked>) -> impl IntoView + use<> {
     }
 }
 
-fn answer(attempt: &Attempt) -> impl IntoView + use<> {
+fn answer(attempt: &Attempt, masked: Option<Masked>) -> impl IntoView + use<> {
     view! {
         <section class="panel" aria-labelledby="answer">
             <h2 id="answer">{t!("Answer")}</h2>
@@ -110,6 +111,7 @@ fn answer(attempt: &Attempt) -> impl IntoView + use<> {
             <Octets label=t!("Head") text=attempt.answer_head.clone()/>
             {(!attempt.detail.compression.is_empty()).then(|| view! { <p class="muted">{reworded(&attempt.detail.compression)}</p> })}
             <Octets label=t!("Body") text=attempt.answer_body.clone()/>
+            <Fields fields=attempt.answer_fields.clone() masked/>
             {attempt.answer_cut.then(|| view! { <p class="muted">{t!("Only the first 64 KiB of the answer are kept.")}</p> })}
         </section>
     }
@@ -142,7 +144,12 @@ fn compared(attempt: &Attempt) -> impl IntoView + use<> {
             .into_any()
         }
     };
-    view! { <section class="panel" aria-labelledby="compared"><h2 id="compared">{t!("Then and now")}</h2>{content}</section> }
+    let resend = format!("/m/{}/notifications/{}/resend", attempt.merchant.slug, attempt.delivery.notification_id);
+    let moved = (attempt.moved && attempt.may_resend).then(|| {
+        let link = view! { <a href=resend>{t!("to the address of then")}</a> };
+        view! { <p>{rich!("The URL has another address now. It can also be resent {link}.", link)}</p> }
+    });
+    view! { <section class="panel" aria-labelledby="compared"><h2 id="compared">{t!("Then and now")}</h2>{content}{moved}</section> }
 }
 
 fn line(line: &Compared) -> impl IntoView + use<> {

@@ -82,6 +82,7 @@ fn content(page: &Delivery) -> AnyView {
             {fact(t!("When"), when(delivery))}
             {fact(t!("To"), view! { {delivery.url_label.clone()} {delivery.shadow.then(|| view! { <ShadowBadge/> })} })}
             {wide("URL", view! { <WholeAddress text=delivery.url.clone() what=t!("URL")/> })}
+            {delivery.elsewhere.then(|| wide(t!("Note"), t!("It was resent to the address that the URL had then; its tries go there, whatever the URL is set to now.")))}
             {page.url_removed.then(|| wide(t!("Note"), t!("The URL was removed from the settings; nothing is sent there any more.")))}
             {fact(t!("Status sent"), view! { <span class="code">{page.vendor_status.clone()}</span> })}
             {fact(t!("Created"), view! { <Moment at=delivery.created_at/> {asked_by(delivery)} })}

@@ -232,7 +232,7 @@ fn row(slug: &str, message: &InboundRow, listeners: &[ListenerChoice]) -> AnyVie
             );
             view! {
                 <tr id=id>
-                    <td><div class="url-line"><a href=address><bdi>{shown}</bdi></a><span class="muted">{t!("from {peer}", peer = row.peer)}</span></div></td>
+                    <td><div class="url-line"><a href=address><bdi>{shown}</bdi></a><span class="muted">{t!("from {peer}", peer = reworded(&row.peer))}</span></div></td>
                     <td data-label=t!("Outcome")><span class="badge calm"><Icon name="clock"/>{t!("Verifying")}</span>{asked}</td>
                     <td data-label=t!("What it says")><div class="url-line">{sentence}</div></td>
                     <td data-label=t!("Listener")>{listener}</td>
@@ -248,7 +248,7 @@ fn row(slug: &str, message: &InboundRow, listeners: &[ListenerChoice]) -> AnyVie
             });
             view! {
                 <tr id=id>
-                    <td><div class="url-line"><a href=address>{tell(row.reason.label())}</a><span class="muted">{t!("from {peer}", peer = row.peer)}</span></div></td>
+                    <td><div class="url-line"><a href=address>{tell(row.reason.label())}</a><span class="muted">{t!("from {peer}", peer = reworded(&row.peer))}</span></div></td>
                     <td data-label=t!("Outcome")><span class="badge bad"><Icon name="cross"/>{t!("Refused")}</span>{like}</td>
                     <td data-label=t!("What it says")><div class="url-line"><span>{tell(row.reason.sentence())}</span><span class="muted">{tell(row.reason.cure())}</span></div></td>
                     <td data-label=t!("Listener")>{listener}</td>

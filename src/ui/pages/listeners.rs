@@ -195,6 +195,10 @@ pub fn ListenerPage() -> impl IntoView {
         let form = found.gateway.clone();
         let at = slug.clone();
         let here = format!("/m/{slug}/listeners/{}", found.listener.id);
+        let simulate = format!("{here}/simulate");
+        let actions = viewer
+            .may(Permission::PlaceTestOrder)
+            .then(|| view! { <a class="button" href=simulate><Icon name="flask"/>{t!("Simulate a message")}</a> }.into_any());
         let change = found.may_change.then(|| {
             view! {
                 <details class="panel narrow" open=is_wrong>
@@ -205,7 +209,7 @@ pub fn ListenerPage() -> impl IntoView {
             }
         });
         Ok(view! {
-            <Frame viewer merchant=Some(merchant) section=Section::Listeners title=found.listener.label.clone() crumbs>
+            <Frame viewer merchant=Some(merchant) section=Section::Listeners title=found.listener.label.clone() crumbs actions>
                 <div class="stack">
                     <FormNotes flash=flash.clone()/>
                     <section class="panel" aria-labelledby="address">
@@ -438,7 +442,7 @@ fn refused_row(base: &str, row: &RefusalRow) -> AnyView {
                     {more}
                 </div>
             </td>
-            <td data-label=t!("From") class="code">{row.peer.clone()}</td>
+            <td data-label=t!("From") class="code">{reworded(&row.peer)}</td>
             <td data-label=t!("Size") class="number">{bytes(row.size)}</td>
             <td data-label=t!("Refused")><Ago at=row.at/></td>
         </tr>

@@ -36,6 +36,7 @@ pub mod settings_alerts;
 pub mod settings_content;
 pub mod settings_key;
 pub mod settings_mail;
+pub mod simulate;
 mod story;
 pub mod strays;
 pub mod test_order;

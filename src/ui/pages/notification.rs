@@ -11,7 +11,7 @@ use crate::{
         format::bytes,
         shell::{Frame, Section},
     },
-    words::t,
+    words::{reworded, t},
 };
 use leptos::prelude::*;
 
@@ -50,7 +50,7 @@ pub fn NotificationPage() -> impl IntoView {
                         {fact(t!("Gateway's word"), view! { <span class="code">{notification.vendor_status.clone()}</span> })}
                         {fact(t!("Received"), view! { <Moment at=notification.received_at/> })}
                         {fact(t!("By"), source)}
-                        {fact(t!("From"), notification.peer.clone())}
+                        {fact(t!("From"), reworded(&notification.peer))}
                         {(!notification.signatures.is_empty()).then(|| fact(t!("Signed with"), notification.signatures.labels()))}
                         {fact(t!("Size"), bytes(notification.size))}
                         {fact(t!("Message id"), view! { <span class="code">{notification.message_id.clone()}</span> })}

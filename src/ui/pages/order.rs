@@ -314,6 +314,8 @@ pub fn asked_by(delivery: &DeliveryView) -> AnyView {
 pub fn asked(delivery: &DeliveryView) -> Option<String> {
     let what = match delivery.origin {
         Origin::Arrival => return None,
+        Origin::Resend if delivery.elsewhere => t!("Resent to the address of then"),
+        Origin::Debug if delivery.elsewhere => t!("Resent for debug to the address of then"),
         Origin::Resend => t!("Resent"),
         Origin::Debug => t!("Resent for debug"),
         Origin::Bulk => t!("Resent in bulk"),

@@ -1,6 +1,11 @@
 //! *Orders & Reports*: the list.
 
-use super::{any_flash, deliveries::ReportTabs, page, param, query as field, viewer_at, views::views};
+use super::{
+    any_flash,
+    deliveries::ReportTabs,
+    page, param, query as field, viewer_at,
+    views::{export, views},
+};
 use crate::{
     domain::{
         pages::{
@@ -71,6 +76,8 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
         };
     }
     let rows: Vec<_> = list.rows.iter().map(|order| row(base, order)).collect();
+    let whole = query::write(&OrderFilter { after: None, ..filter.clone() });
+    let slug = base.trim_start_matches("/m/");
     let older = list.rows.last().filter(|_| list.more).map(|last| {
         let next = OrderFilter { after: Some(last.id), ..filter.clone() };
         view! { <a class="button" rel="next" href=format!("{base}/orders{}", query::write(&next))>{t!("Older orders")}</a> }
@@ -84,6 +91,7 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
     });
     view! {
         {truncated}
+        <div class="list-head"><p></p>{export(slug, ListKind::Orders, &whole)}</div>
         <div class="table">
             <table class="stacking rows orders compact">
                 <thead>

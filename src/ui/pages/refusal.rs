@@ -45,7 +45,7 @@ pub fn RefusalPage() -> impl IntoView {
                     </Notice>
                     <dl class="facts panel">
                         {fact(t!("Refused"), view! { <Moment at=row.at/> })}
-                        {fact(t!("From"), row.peer.clone())}
+                        {fact(t!("From"), reworded(&row.peer))}
                         {fact(t!("Answered with"), row.reason.status().to_string())}
                         {fact(t!("Size"), bytes(row.size))}
                         {fact(t!("Like it, not kept"), row.suppressed.to_string())}

@@ -8,7 +8,7 @@ use crate::{
         pages::{
             flash::Flash,
             orders::DeliveryView,
-            story::{ResendChoice, ResendPage as Choices},
+            story::{AddressOfThen, ResendChoice, ResendPage as Choices},
         },
     },
     rpc::orders::{read_resend, request_key},
@@ -18,7 +18,7 @@ use crate::{
         },
         shell::{Frame, Section},
     },
-    words::{t, tell, tn},
+    words::{rich, t, tell, tn},
 };
 use leptos::prelude::*;
 
@@ -109,8 +109,10 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
         // The URLs of then; where none of them is left, the only one there is.
         None => choice.then.is_some() || (went == 0 && found.choices.len() == 1),
     };
-    let group = |title: &'static str, part: &[&ResendChoice]| {
-        let rows: Vec<_> = part.iter().map(|choice| row(choice, is_ticked(choice))).collect();
+    let to: Vec<_> = flash.value("to").map(|to| to.split(' ').map(str::to_owned).collect()).unwrap_or_default();
+    let group = |title: &'static str, part: &[&ResendChoice], first: usize| {
+        let row = |(at, choice): (usize, &&ResendChoice)| row(choice, is_ticked(choice), first + at, &to);
+        let rows: Vec<_> = part.iter().enumerate().map(row).collect();
         (!rows.is_empty()).then(|| view! { <fieldset class="choices"><legend>{title}</legend>{rows}</fieldset> })
     };
     view! {
@@ -119,8 +121,8 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
             <Hidden name="order" value=found.order.id.to_string()/>
             <Hidden name="notification" value=found.notification.id.to_string()/>
             <Hidden name="request_key" value=request_key()/>
-            {group(t!("The URLs of then, as they are set now"), &choices[..went])}
-            {group(if went == 0 { t!("The URLs of now") } else { t!("Other URLs of now") }, &choices[went..])}
+            {group(t!("The URLs of then"), &choices[..went], 0)}
+            {group(if went == 0 { t!("The URLs of now") } else { t!("Other URLs of now") }, &choices[went..], went)}
             <Notice tone=Tone::Warn title=t!("The script may act twice")>
                 <p>{t!("It gets the notification again, with the same fields and a new signature. A script that does not check whether it knows the message may ship or book a second time.")}</p>
             </Notice>
@@ -137,21 +139,50 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
     .into_any()
 }
 
-fn row(choice: &ResendChoice, checked: bool) -> impl IntoView + use<> {
+fn row(choice: &ResendChoice, checked: bool, place: usize, to: &[String]) -> impl IntoView + use<> {
     let then = choice.then.as_ref().map(|delivery| {
         let tries = tn!("after {count} attempt", "after {count} attempts", u64::from(delivery.attempts));
         view! { <span class="then"><DeliveryBadge state=delivery.state/>" "{tries}{delivery.shadow.then(|| view! { " "<ShadowBadge/> })}</span> }
     });
     view! {
-        <label class="check">
-            <input type="checkbox" name="urls[]" value=choice.id.to_string() checked=checked/>
-            <span>
-                <bdi>{choice.label.clone()}</bdi>
-                <span class="hint url">{choice.url.clone()}</span>
-                {choice.held.then(|| view! { <span class="hint">{t!("On hold: it is kept until the URL is released; for debug it is sent all the same.")}</span> })}
-                {then}
-            </span>
-        </label>
+        <div class="resend-choice">
+            <label class="check">
+                <input type="checkbox" name="urls[]" value=choice.id.to_string() checked=checked/>
+                <span>
+                    <bdi>{choice.label.clone()}</bdi>
+                    {choice.before.is_none().then(|| view! { <span class="hint url">{choice.url.clone()}</span> })}
+                    {choice.held.then(|| view! { <span class="hint">{t!("On hold: it is kept until the URL is released; for debug it is sent all the same.")}</span> })}
+                    {then}
+                </span>
+            </label>
+            {choice.before.as_ref().map(|before| whither(choice, before, place, to))}
+        </div>
+    }
+}
+
+/// For a URL whose address was changed since: to the one of now, or to the one of then.
+fn whither(choice: &ResendChoice, before: &AddressOfThen, place: usize, to: &[String]) -> impl IntoView + use<> {
+    let name = format!("to[{place}]");
+    let then = format!("{}.{}", choice.id, before.attempt);
+    let is_then = to.contains(&then);
+    view! {
+        <fieldset class="whither">
+            <legend class="visually-hidden">{t!("Which address of {label}", label = choice.label)}</legend>
+            <p class="hint">{t!("Its address was changed since it went there.")}</p>
+            <label class="check">
+                <input type="radio" name=name.clone() value="now" checked=!is_then/>
+                <span>{t!("To its address of now")}<span class="hint url">{choice.url.clone()}</span></span>
+            </label>
+            <label class="check">
+                <input type="radio" name=name value=then checked=is_then/>
+                <span>
+                    {t!("To its address of then")}
+                    <span class="hint url">{before.address.clone()}</span>
+                    <span class="hint">{rich!("last sent there {time}", time = view! { <Moment at=before.at/> })}</span>
+                    {before.without_secrets.then(|| view! { <span class="hint">{t!("It is another server: headers of this URL that carry secrets are not sent there.")}</span> })}
+                </span>
+            </label>
+        </fieldset>
     }
 }
 

@@ -2,10 +2,16 @@
 
 use super::{any_flash, flash_of, form_key, page, param, settings::Tabs, viewer_at};
 use crate::{
-    domain::pages::{flash::Flash, settings::AlertSettings},
+    domain::{
+        mail::MailState,
+        pages::{
+            flash::Flash,
+            settings::{AlertMailRow, AlertSettings},
+        },
+    },
     rpc::settings::read_alerts,
     ui::{
-        components::{Ago, ConflictNote, Empty, FormNotes, Hidden, Icon, TextField, Version, save_label},
+        components::{Ago, ConflictNote, Empty, FormNotes, Hidden, Icon, Notice, TextField, Tone, Version, save_label},
         shell::{Frame, Section},
     },
     words::{reworded, rich, t, tell, tn},
@@ -26,10 +32,12 @@ pub fn AlertsPage() -> impl IntoView {
                     <FormNotes flash=any_flash()/>
                     <section class="panel stack" aria-labelledby="alerts">
                         <h2 id="alerts">{t!("Alerts")}</h2>
-                        <p>{t!("A signed JSON message to an address of yours, when one of your notification URLs has failed for too long, when deliveries to it expired, and when it takes them again. At most one for a URL and hour.")}</p>
+                        <p>{t!("A signed JSON message to an address of yours, a mail, or both, when one of your notification URLs has failed for too long, when deliveries to it expired, and when it takes them again. At most one for a URL and hour.")}</p>
+                        {not_set_up(&alerts)}
                         {if alerts.may_change { form(&slug, &alerts) } else { read_only(&alerts) }}
                     </section>
                     {told(&alerts)}
+                    {mailed(&alerts)}
                     <section class="panel stack" aria-labelledby="format">
                         <h2 id="format">{t!("What is sent")}</h2>
                         <p>{rich!(
@@ -50,17 +58,38 @@ pub fn AlertsPage() -> impl IntoView {
     })
 }
 
+/// Mails need a mail server, which only the operator can name.
+fn not_set_up(alerts: &AlertSettings) -> impl IntoView + use<> {
+    (!alerts.sends_mail).then(|| {
+        let waits = if alerts.mails.is_empty() {
+            t!("Alerts go to an address for JSON alone.")
+        } else {
+            t!("Nobody is mailed, although addresses are entered below.")
+        };
+        view! {
+            <Notice tone=if alerts.mails.is_empty() { Tone::Calm } else { Tone::Warn } title=t!("This installation sends no mail yet")>
+                <p>{waits}" "{rich!(
+                    "The operator starts the server with {smtp} and {from}.",
+                    smtp = view! { <span class="code">"--smtp-url smtp://user:password@host:587"</span> },
+                    from = view! { <span class="code nowrap">"--mail-from"</span> }
+                )}</p>
+            </Notice>
+        }
+    })
+}
+
 fn read_only(alerts: &AlertSettings) -> AnyView {
-    match alerts.url.as_str() {
+    let whom: Vec<_> = [&alerts.url, &alerts.mails].into_iter().filter(|text| !text.is_empty()).cloned().collect();
+    match whom.join(", ").as_str() {
         "" => view! { <p class="muted">{t!("Nobody is alerted.")}</p> }.into_any(),
-        url => view! { <p class="code">{url.to_owned()}</p><p class="muted">{tn!("After {count} minutes of failures.", "After {count} minutes of failures.", u64::from(alerts.after) / 60)}</p> }.into_any(),
+        whom => view! { <p class="code wrap">{whom.to_owned()}</p><p class="muted">{tn!("After {count} minutes of failures.", "After {count} minutes of failures.", u64::from(alerts.after) / 60)}</p> }.into_any(),
     }
 }
 
 fn form(slug: &str, alerts: &AlertSettings) -> AnyView {
     let flash = flash_of("alerts");
     let slug = slug.to_owned();
-    let test = (!alerts.url.is_empty()).then(|| {
+    let test = (!alerts.url.is_empty() || !alerts.mails.is_empty()).then(|| {
         view! {
             <form method="post" action="/rpc/settings/alerts/test">
                 <Hidden name="merchant" value=slug.clone()/>
@@ -77,7 +106,11 @@ fn form(slug: &str, alerts: &AlertSettings) -> AnyView {
             {form_key()}
             <TextField
                 flash=flash.clone() name="url" label=t!("Address for alerts") kind="url" value=alerts.url.clone()
-                placeholder="https://alerts.example.com/quittance" hint=t!("Left empty, nobody is alerted.")
+                placeholder="https://alerts.example.com/quittance" hint=t!("It gets signed JSON. Left empty, nothing does.")
+            />
+            <TextField
+                flash=flash.clone() name="mails" label=t!("E-mail addresses for alerts") value=alerts.mails.clone()
+                placeholder="ops@example.com, shop@example.com" hint=t!("With commas between several. Left empty, nobody is mailed.")
             />
             <TextField
                 flash=Flash { notice: None, ..flash } name="after" label=t!("Minutes of failures") kind="number" value=(alerts.after / 60).to_string()
@@ -100,6 +133,7 @@ fn told(alerts: &AlertSettings) -> AnyView {
             let (tone, icon, word) = match (alert.cause, alert.status) {
                 (Some(cause), _) => ("bad", "alert", tell(cause.label()).to_owned()),
                 (None, Some(status)) => ("good", "check", t!("Arrived ({status})", status)),
+                (None, None) if alerts.url.is_empty() => ("quiet", "send", t!("By mail").to_owned()),
                 (None, None) => ("quiet", "clock", t!("On its way").to_owned()),
             };
             view! {
@@ -118,4 +152,44 @@ fn told(alerts: &AlertSettings) -> AnyView {
         </table></div>
     }
     .into_any()
+}
+
+/// What was mailed last, and what became of it.
+fn mailed(alerts: &AlertSettings) -> Option<AnyView> {
+    if alerts.mailed.is_empty() {
+        return None;
+    }
+    let rows: Vec<_> = alerts.mailed.iter().map(mail_row).collect();
+    Some(
+        view! {
+            <div class="table"><table class="stacking">
+                <thead><tr><th scope="col">{t!("Mailed to")}</th><th scope="col">{t!("Told")}</th><th scope="col">{t!("Result")}</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table></div>
+        }
+        .into_any(),
+    )
+}
+
+fn mail_row(row: &AlertMailRow) -> impl IntoView + use<> {
+    let (tone, icon, word) = match (row.state, row.cause) {
+        (MailState::Sent, _) => ("good", "check", t!("Sent")),
+        (MailState::Waiting, None) => ("quiet", "clock", t!("On its way")),
+        (MailState::Waiting, Some(_)) => ("warn", "retry", t!("Trying again")),
+        (MailState::Failed, cause) => ("bad", "alert", cause.map_or(t!("Given up"), |cause| tell(cause.label()))),
+    };
+    let cause = row.cause.filter(|_| row.state != MailState::Sent);
+    let next = (row.state == MailState::Waiting && cause.is_some()).then_some(row.due_at);
+    let next =
+        next.map(|at| view! { <span class="muted">{rich!("It is tried again {time}.", time = view! { <Ago at/> })}</span> });
+    let note =
+        (cause.is_some() && !row.note.is_empty()).then(|| view! { <span class="muted"><bdi>{row.note.clone()}</bdi></span> });
+    let cure = cause.map(|cause| view! { <span>{tell(cause.cure())}</span> });
+    view! {
+        <tr>
+            <td><bdi>{row.recipient.clone()}</bdi></td>
+            <td data-label=t!("Told")><div class="url-line"><bdi>{row.subject.clone()}</bdi><span class="muted"><Ago at=row.told_at/></span></div></td>
+            <td data-label=t!("Result")><div class="url-line"><span class=format!("badge {tone}")><Icon name=icon/>{word}</span>{note}{cure}{next}</div></td>
+        </tr>
+    }
 }

@@ -17,11 +17,15 @@ use crate::{
             Ago, Check, ConflictNote, Empty, FormNotes, Hidden, Icon, Notice, Octets, TextArea, TextField, Tone, Version,
             save_label,
         },
+        islands::preview::Preview,
         shell::{Frame, Section},
     },
     words::{rich, t, tell, tn},
 };
 use leptos::prelude::*;
+
+/// The form of a template; what is written there is shown beside it.
+const TEMPLATE_FORM: &str = "mail-template";
 
 /// `/m/{merchant}/settings/mail`
 #[component]
@@ -132,22 +136,19 @@ fn template(slug: &str, mail: &Mail, flash: Flash, enabled: Option<bool>, is_dra
     let draft_note = is_draft.then(|| {
         view! { <Notice tone=Tone::Calm title=t!("Not saved yet")><p>{t!("The preview shows what is written here. Save it to have it mailed.")}</p></Notice> }
     });
-    let unknown = (!mail.unknown.is_empty()).then(|| {
-        let names: Vec<_> = mail.unknown.iter().map(|name| format!("{{{name}}}")).collect();
-        view! { <Notice tone=Tone::Warn title=t!("Something in it stands for nothing")><p>{t!("{names} would stand in the mail as written.", names = names.join(", "))}</p></Notice> }
-    });
     let lost = flash.value("text_lost").is_some().then(|| {
         view! { <Notice tone=Tone::Warn title=t!("Write the text again")><p>{t!("It was too long to be kept while the form came back. Your browser may still have it, one page back.")}</p></Notice> }
     });
     let form = mail.may_change.then(|| template_form(slug, mail, flash, enabled));
+    let preview = preview(mail);
     view! {
         <section class="panel stack" aria-labelledby="template">
             <h2 id="template">{t!("Mail for the status {status}", status = tell(mail.template.status.label()))}</h2>
             <nav class="tabs wrap" aria-label=t!("Statuses")>{links}</nav>
-            {draft_note}{unknown}{lost}
+            {draft_note}{lost}
             <div class="side-by-side">
                 {form}
-                {preview(mail)}
+                <Preview form=TEMPLATE_FORM.to_owned()>{preview}</Preview>
             </div>
         </section>
     }
@@ -176,7 +177,7 @@ fn template_form(slug: &str, mail: &Mail, flash: Flash, enabled: Option<bool>) -
     view! {
         <div class="stack">
             <ConflictNote flash=flash.clone() page=page.clone()/>
-            <form method="post" action="/rpc/settings/mail/template" class="stack">
+            <form id=TEMPLATE_FORM method="post" action="/rpc/settings/mail/template" class="stack">
                 <Hidden name="merchant" value=slug.to_owned()/>
                 <Hidden name="status" value=code/>
                 <Version flash=flash.clone() version/>
@@ -201,10 +202,15 @@ fn template_form(slug: &str, mail: &Mail, flash: Flash, enabled: Option<bool>) -
 
 /// How the mail would look, as text: nothing of it becomes a part of the page.
 fn preview(mail: &Mail) -> impl IntoView + use<> {
+    let unknown = (!mail.unknown.is_empty()).then(|| {
+        let names: Vec<_> = mail.unknown.iter().map(|name| format!("{{{name}}}")).collect();
+        view! { <Notice tone=Tone::Warn title=t!("Something in it stands for nothing")><p>{t!("{names} would stand in the mail as written.", names = names.join(", "))}</p></Notice> }
+    });
     view! {
         <section class="stack" aria-labelledby="preview">
             <h3 id="preview">{t!("Preview")}</h3>
             <p class="muted">{t!("With values of a made-up order.")}</p>
+            {unknown}
             <dl class="facts"><div class="fact wide"><dt>{t!("Subject")}</dt><dd><bdi>{mail.preview.subject.clone()}</bdi></dd></div></dl>
             <Octets label=t!("Text") text=mail.preview.text.clone()/>
             <details><summary>{t!("HTML form")}</summary><Octets label=t!("HTML") text=html(&mail.preview.text)/></details>

@@ -86,7 +86,7 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
             let body = view! {
                 <p class="event-title">{rich!("A message that names this order was refused: {reason}", reason = view! { <a href=address>{tell(reason.label())}</a> })}</p>
                 <p>{tell(reason.sentence())}" "<bdi>{detail}</bdi></p>
-                <p class="muted">{t!("From {peer}. Nobody has proved that the gateway sent it.", peer)}</p>
+                <p class="muted">{t!("From {peer}. Nobody has proved that the gateway sent it.", peer = reworded(peer))}</p>
             };
             ("bad", "shield", format!("refused-{id}"), body.into_any())
         }
@@ -98,7 +98,7 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
             let body = view! {
                 <p class="event-title">{rich!("A message that names this order is {link}", link = view! { <a href=format!("/m/{slug}/verifying/{id}")>{t!("being verified")}</a> })}</p>
                 <p>{t!("It is acknowledged, and {gateway} is asked whether it is true. Until then it changes nothing.{asked}", gateway = story.gateway, asked)}</p>
-                <p class="muted">{t!("From {peer}. Nobody has proved yet that the gateway sent it.", peer)}</p>
+                <p class="muted">{t!("From {peer}. Nobody has proved yet that the gateway sent it.", peer = reworded(peer))}</p>
             };
             ("calm", "clock", format!("verifying-{id}"), body.into_any())
         }
@@ -162,7 +162,7 @@ fn received(story: &Story, notification: &NotificationView, before: Option<Order
         Some((id, label)) => rich!(
             "Verified; by {listener} from {peer}",
             listener = view! { <a href=format!("/m/{slug}/listeners/{id}")><bdi>{label.clone()}</bdi></a> };
-            peer = notification.peer
+            peer = reworded(&notification.peer)
         )
         .into_any(),
         None => t!("Placed here as a TEST order").into_any(),

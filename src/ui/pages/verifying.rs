@@ -5,7 +5,7 @@ use crate::{
     domain::{pages::inbound::VerifyingRow, role::Permission},
     rpc::lists::read_verifying,
     ui::{
-        components::{Ago, Fields, FormNotes, Hidden, MaskedNote, Moment, Notice, Octets, Tone, fact},
+        components::{Ago, Fields, FormNotes, Hidden, Masked, MaskedNote, Moment, Notice, Octets, Revealed, Tone, fact},
         format::bytes,
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -28,7 +28,13 @@ pub fn VerifyingPage() -> impl IntoView {
             (t!("Listeners").to_owned(), format!("/m/{slug}/listeners")),
             (found.listener.label.clone(), format!("/m/{slug}/listeners/{}", found.listener.id)),
         ];
-        let is_masked = !viewer.may(Permission::SeePersonalData);
+        let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
+            merchant: slug.clone(),
+            of: "verifying",
+            thing: row.id.to_string(),
+            number: 0,
+        });
+        let is_masked = masked.is_some();
         let subject = Subject::Listener(slug.clone(), found.listener.id);
         let ask = found.may_ask.then(|| {
             view! {
@@ -51,6 +57,7 @@ pub fn VerifyingPage() -> impl IntoView {
             <Frame viewer merchant=Some(merchant) section=Section::Listeners title=t!("Message being verified") crumbs>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
+                    <Revealed flash=any_flash()/>
                     <Live subject>
                         <Notice tone=Tone::Calm title=t!("Verifying")>
                             <p>{t!("The message is kept and acknowledged. {gateway} is asked whether it is true; until it has said so, nothing of it counts and nothing is delivered.", gateway)}</p>
@@ -58,7 +65,7 @@ pub fn VerifyingPage() -> impl IntoView {
                         </Notice>
                         <dl class="facts panel">
                             {fact(t!("Received"), view! { <Moment at=row.received_at/> })}
-                            {fact(t!("From"), row.peer.clone())}
+                            {fact(t!("From"), reworded(&row.peer))}
                             {fact(t!("Asked at"), found.asked_at.clone())}
                             {order}
                             {fact(t!("Size"), bytes(row.size))}
@@ -70,7 +77,7 @@ pub fn VerifyingPage() -> impl IntoView {
                         {is_masked.then(|| view! { <MaskedNote/> })}
                         <Octets label=t!("Head") text=found.head.clone()/>
                         <Octets label=t!("Body") text=found.body.clone()/>
-                        <Fields fields=found.fields masked=None/>
+                        <Fields fields=found.fields masked/>
                     </section>
                 </div>
             </Frame>

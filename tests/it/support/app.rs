@@ -24,7 +24,14 @@ use quittance::{
     },
 };
 use rustls::pki_types::CertificateDer;
-use std::{collections::HashMap, net::IpAddr, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    ops::Deref,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -346,6 +353,7 @@ impl Shop {
             order_id: order,
             notification_id: None,
             url_ids: url.into_iter().collect(),
+            then: BTreeMap::new(),
             debug: origin == Origin::Debug,
             request_key: key.to_owned(),
         };

@@ -393,6 +393,10 @@ impl Table for SimTable {
         self.read(move |world| world.rows.get(&id).is_some_and(Row::is_open)).await
     }
 
+    async fn address_of(&self, _: DeliveryId) -> Result<Option<String>, StoreError> {
+        self.read(|_| None).await
+    }
+
     async fn unsettled_urls(&self) -> Result<Vec<(UrlId, bool, bool)>, StoreError> {
         self.read(|world| {
             let of = |id: UrlId, fits: fn(&Row) -> bool| world.rows.values().any(|row| row.job.url_id == id && fits(row));

@@ -1,6 +1,8 @@
 //! Whether a description makes sense, before a listener depends on it.
 
-use super::{ADDRESS, BodyForm, CONFIRM_AUTHORITY, CONFIRM_BASE, Clock, MODE, PREVIOUS_SECRET, Preset, confirm};
+use super::{
+    ADDRESS, BodyForm, CONFIRM_AUTHORITY, CONFIRM_BASE, Clock, Confirm, MODE, PREVIOUS_SECRET, Preset, Scale, confirm, signed,
+};
 use crate::domain::money::Currency;
 use crate::server::gateway::access;
 use jiff::tz::Offset;
@@ -50,6 +52,7 @@ pub(super) fn check(preset: &Preset) -> Result<(), String> {
     signatures(preset, known)?;
     confirm::check(preset, known)?;
     order(preset)?;
+    signed::check(preset)?;
     answers(preset)
 }
 
@@ -97,6 +100,24 @@ fn order(preset: &Preset) -> Result<(), String> {
         {
             return Err(format!("order.amount.always: {always:?} is no code of three letters"));
         }
+        if let Some((code, digits)) = amount.digits.iter().find(|(code, digits)| Currency::parse(code).is_none() || **digits > 4)
+        {
+            return Err(format!("order.amount.digits: {code} = {digits} must be a code of three letters and 0 to 4 digits"));
+        }
+        if !amount.digits.is_empty() && amount.scale != Scale::Minor {
+            return Err("order.amount.digits: only amounts with scale = \"minor\" are counted in digits".to_owned());
+        }
+    }
+    if preset.order.refund.is_empty() && !preset.order.undone.is_empty() {
+        return Err("order.undone: say where the money of a refund stands, in refund".to_owned());
+    }
+    if let Some(at) = &preset.order.at
+        && (at.form == Clock::Asked) != at.from.is_empty()
+    {
+        return Err("order.at.from: say where the time stands; only form = \"asked\" takes it from nowhere".to_owned());
+    }
+    if preset.tells_states() && !preset.confirm.as_ref().is_some_and(Confirm::is_fetched) {
+        return Err("order.at.form: only what is fetched tells how things stand when it is asked; see confirm.ring".to_owned());
     }
     if let Some(at) = &preset.order.at
         && let Some(offset) = &at.offset

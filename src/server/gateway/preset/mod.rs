@@ -2,12 +2,13 @@
 //! means which status, what each outcome is answered with, and what people must enter where. The built-in ones lie in
 //! `presets/`; whoever runs the server may add files of the same form. `docs/GATEWAYS.md` explains the form.
 //!
-//! `check` proves a file before it is used, `verify` checks messages, `order` reads them. Must not live here: anything
+//! `check` proves a file before it is used, `signed` that it reads what is signed; `verify` checks messages, `order` reads them. Must not live here: anything
 //! that is true of one gateway only.
 
 mod check;
 mod confirm;
 mod order;
+mod signed;
 mod verify;
 
 pub use check::offset;
@@ -18,7 +19,8 @@ pub use verify::now_text;
 use super::{
     crypto::{Encoding, KeyForm, Method},
     fields::Path,
-    template::{Pairs, Template},
+    pairs::Pairs,
+    template::Template,
 };
 use crate::domain::{Gateway, OrderStatus};
 use serde::{
@@ -57,6 +59,10 @@ pub struct Preset {
     pub options: Vec<Ask>,
     #[serde(default, rename = "signature")]
     pub signatures: Vec<Signature>,
+    /// What is read although it is not signed: a forger can change it in a message that is genuine otherwise. Fields, or
+    /// `@header.NAME`.
+    #[serde(default)]
+    pub unsigned: Vec<Origin>,
     /// The gateway is asked back before a message counts.
     #[serde(default)]
     pub confirm: Option<Confirm>,
@@ -258,6 +264,9 @@ fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) 
 pub struct Check {
     pub field: Path,
     pub option: String,
+    /// Only of messages that have the field.
+    #[serde(default)]
+    pub where_told: bool,
 }
 
 /// Where things about the order stand; of several places the first that holds something counts.
@@ -274,8 +283,12 @@ pub struct Order {
     pub product_id: Vec<Path>,
     pub payment_method: Vec<Path>,
     pub amount: Option<Amount>,
+    /// Messages whose amount is not that of the order, such as of a dispute: it leaves, and the order keeps its own.
+    pub apart: Vec<Condition>,
     /// Money given back by this message alone.
     pub refund: Vec<Path>,
+    /// Messages that take such a refund back: it failed after it had been told.
+    pub undone: Vec<Condition>,
     /// Money given back so far.
     pub refunded: Vec<Path>,
     pub at: Option<At>,
@@ -302,6 +315,9 @@ pub struct Amount {
     #[serde(default)]
     pub option: Option<String>,
     pub scale: Scale,
+    /// For `minor`: digits after the point of currencies that the gateway counts otherwise than ISO 4217.
+    #[serde(default)]
+    pub digits: BTreeMap<String, u32>,
 }
 
 /// What an amount counts.
@@ -320,6 +336,7 @@ pub enum Scale {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct At {
+    #[serde(default)]
     pub from: Vec<Path>,
     pub form: Clock,
     /// The offset of a civil time, such as `+07:00`; else UTC.
@@ -338,6 +355,8 @@ pub enum Clock {
     Iso,
     /// A form of `strptime`.
     Civil(String),
+    /// When the gateway was asked: what it answers is how things stand then.
+    Asked,
 }
 
 impl<'de> Deserialize<'de> for Clock {
@@ -347,10 +366,11 @@ impl<'de> Deserialize<'de> for Clock {
             "unix" => Self::Unix,
             "unix-millis" => Self::UnixMillis,
             "iso" => Self::Iso,
+            "asked" => Self::Asked,
             form if form.contains('%') => Self::Civil(text),
             _ => {
                 return Err(D::Error::custom(format!(
-                    "{text:?} is no form of a time: unix, unix-millis, iso, or such as %Y%m%d%H%M%S"
+                    "{text:?} is no form of a time: unix, unix-millis, iso, asked, or such as %Y%m%d%H%M%S"
                 )));
             }
         })
@@ -456,7 +476,8 @@ pub struct Guide {
     pub unconfirmed: Vec<String>,
 }
 
-/// A message as the gateway would send it, for `quittance simulate` and for tests. `%name%` is replaced.
+/// A message as the gateway would send it, for `quittance simulate`, the panel's simulator and
+/// tests. `%name%` is replaced.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Sample {
@@ -467,6 +488,8 @@ pub struct Sample {
     pub headers: BTreeMap<String, String>,
     /// The currency of a message where nobody says another.
     pub currency: String,
+    /// What is replaced by something else in a real message and in a test: `[real, test]`.
+    pub mode: BTreeMap<String, [String; 2]>,
     pub case: Vec<Case>,
 }
 
@@ -491,6 +514,11 @@ impl Preset {
         let preset: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         check::check(&preset)?;
         Ok(preset)
+    }
+
+    /// Whether its messages are states as they stood when it was asked, and not things that happened.
+    pub fn tells_states(&self) -> bool {
+        self.order.at.as_ref().is_some_and(|at| at.form == Clock::Asked)
     }
 
     /// Names of the ways it signs.

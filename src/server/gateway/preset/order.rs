@@ -1,10 +1,10 @@
 //! What a proved message says.
 
-use super::{Amount, Clock, Origin, Preset, Scale, check::offset};
+use super::{Amount, Clock, Condition, Origin, Preset, Scale, check::offset};
 use crate::domain::{
     Money, OrderStatus, Timestamp,
     money::Currency,
-    order::{OrderFacts, Refund},
+    order::{OrderFacts, Refund, Refunds},
 };
 use crate::server::gateway::{fields::Path, reference, shown, template::Source};
 use jiff::{
@@ -33,8 +33,8 @@ impl Preset {
         })
     }
 
-    /// Reads a message; `None` where it names no order.
-    pub fn read_order(&self, source: &Source<'_, '_>) -> Option<Reading> {
+    /// Reads a message; `None` where it names no order. What was fetched says how things stood at `asked_at`.
+    pub fn read_order(&self, source: &Source<'_, '_>, asked_at: Timestamp) -> Option<Reading> {
         let scope = source.scope;
         let order = &self.order;
         let first = |paths: &[Path]| scope.first(paths);
@@ -45,13 +45,22 @@ impl Preset {
             return None;
         }
         let (status, vendor_status) = self.status(source);
-        let amount = order.amount.as_ref().and_then(|amount| read_amount(amount, &amount.value, source));
+        let told = order.amount.as_ref().and_then(|amount| read_amount(amount, &amount.value, source));
         let is_refund = matches!(status, OrderStatus::Refunded | OrderStatus::PartiallyRefunded);
+        let is_undone = status == OrderStatus::Paid && holds_any(&order.undone, source);
         let read = |paths: &[Path]| order.amount.as_ref().and_then(|amount| read_amount(amount, paths, source));
-        let given_back = read(&order.refund).filter(|_| is_refund);
+        let given_back = read(&order.refund).filter(|_| is_refund || is_undone);
         let size = |money: Money| money.minor.saturating_abs();
-        let part = given_back.map(|money| Refund::Part(size(money)));
+        let part = given_back.map(|money| Refund::Part(if is_undone { -size(money) } else { size(money) }));
         let refund = read(&order.refunded).map(|money| Refund::Total(size(money))).or(part);
+        // The amount of a refund, of a dispute, or below zero is not that of the order.
+        let is_apart = matches!(refund, Some(Refund::Part(_))) || holds_any(&order.apart, source);
+        let amount = told.filter(|money| !is_apart && money.minor >= 0);
+        // Where a message tells what was given back in all and what was paid, it leaves as what it is.
+        let status = match refund {
+            Some(Refund::Total(_)) => Refunds::default().and(refund).settle(status, amount.map(|money| money.minor)),
+            _ => status,
+        };
         // Without the number that it begins with it would be the same for many messages; then the bytes tell.
         let numbered = order.message.iter().find(|template| template.is_led(source));
         let message_id = numbered.map(|template| reference(&template.text(source))).unwrap_or_default();
@@ -60,7 +69,7 @@ impl Preset {
             product: shown(&first(&order.product)).into(),
             product_id: shown(&first(&order.product_id)).into(),
             payment_method: shown(&first(&order.payment_method)).into(),
-            told: amount.or(given_back),
+            told: told.or(given_back),
             facts: OrderFacts {
                 reference: named,
                 external,
@@ -68,18 +77,12 @@ impl Preset {
                 customer,
                 status,
                 vendor_status,
-                // The amount of a refund is not that of the order.
-                amount: amount.filter(|_| !matches!(refund, Some(Refund::Part(_)))),
-                test: order.test.iter().any(|condition| {
-                    let told = match &condition.origin {
-                        Origin::Header(name) => {
-                            source.headers.get(name.as_str()).map(|value| String::from_utf8_lossy(value.as_bytes()))
-                        }
-                        Origin::Field(path) => scope.text(path),
-                    };
-                    told.is_some_and(|text| text.trim().eq_ignore_ascii_case(&condition.value))
+                amount,
+                test: holds_any(&order.test, source),
+                event_at: order.at.as_ref().and_then(|at| match at.form {
+                    Clock::Asked => Some(asked_at),
+                    _ => moment(&first(&at.from), &at.form, at.offset.as_deref()),
                 }),
-                event_at: order.at.as_ref().and_then(|at| moment(&first(&at.from), &at.form, at.offset.as_deref())),
                 message_id,
                 refund,
             },
@@ -101,27 +104,39 @@ impl Preset {
     }
 }
 
+/// Whether one of several conditions is met.
+fn holds_any(conditions: &[Condition], source: &Source<'_, '_>) -> bool {
+    conditions.iter().any(|condition| {
+        let told = match &condition.origin {
+            Origin::Header(name) => source.headers.get(name.as_str()).map(|value| String::from_utf8_lossy(value.as_bytes())),
+            Origin::Field(path) => source.scope.text(path),
+        };
+        told.is_some_and(|text| text.trim().eq_ignore_ascii_case(&condition.value))
+    })
+}
+
 fn read_amount(amount: &Amount, paths: &[Path], source: &Source<'_, '_>) -> Option<Money> {
     let chosen = amount.option.as_ref().and_then(|name| source.options.get(name)).or(amount.always.as_deref());
     let currency = match chosen {
         Some(code) => Currency::parse(code),
         None => Currency::parse(&source.scope.first(&amount.currency)),
     }?;
-    amount_of(&source.scope.first(paths), currency, amount.scale)
+    amount_of(&source.scope.first(paths), currency, amount.scale, amount.digits.get(currency.code()).copied())
 }
 
-/// An amount as a gateway counts it.
-fn amount_of(text: &str, currency: Currency, scale: Scale) -> Option<Money> {
+/// An amount as a gateway counts it; `digits` where it counts this currency otherwise than ISO 4217.
+fn amount_of(text: &str, currency: Currency, scale: Scale, digits: Option<u32>) -> Option<Money> {
     let text = text.trim();
+    // Of so many digits after the point as many as the currency has; what would need rounding is no amount.
+    let from = |digits: u32| {
+        let scaled = text.parse::<i64>().ok()?.checked_mul(10i64.pow(currency.exponent()))?;
+        let unit = 10i64.pow(digits);
+        (scaled % unit == 0).then_some(Money { minor: scaled / unit, currency })
+    };
     match scale {
         Scale::Decimal => Money::parse(text, currency),
-        Scale::Minor => text.parse().ok().map(|minor| Money { minor, currency }),
-        Scale::Hundredths => {
-            let hundredths: i64 = text.parse().ok()?;
-            let factor = 10i64.pow(currency.exponent());
-            let scaled = hundredths.checked_mul(factor)?;
-            (scaled % 100 == 0).then_some(Money { minor: scaled / 100, currency })
-        }
+        Scale::Minor => from(digits.unwrap_or_else(|| currency.exponent())),
+        Scale::Hundredths => from(2),
     }
 }
 
@@ -133,6 +148,7 @@ fn moment(text: &str, form: &Clock, told_offset: Option<&str>) -> Option<Timesta
         Some(Timestamp(zoned.timestamp().as_microsecond()))
     };
     match form {
+        Clock::Asked => None,
         Clock::Unix => text.parse::<i64>().ok()?.checked_mul(1_000_000).map(Timestamp),
         Clock::UnixMillis => text.parse::<i64>().ok()?.checked_mul(1_000).map(Timestamp),
         Clock::Iso => {
@@ -176,12 +192,20 @@ mod tests {
     #[test]
     fn amounts_by_scale() {
         let vnd = Currency::parse("VND").unwrap();
-        let minor = |text: &str, currency, scale| amount_of(text, currency, scale).map(|money| money.minor);
+        let minor = |text: &str, currency, scale| amount_of(text, currency, scale, None).map(|money| money.minor);
         assert_eq!(minor("1000000", vnd, Scale::Hundredths), Some(10_000));
         assert_eq!(minor("1000050", vnd, Scale::Hundredths), None, "half a dong");
         assert_eq!(minor("1050", usd(), Scale::Hundredths), Some(1_050));
         assert_eq!(minor("10000", vnd, Scale::Minor), Some(10_000));
         assert_eq!(minor("49.95", usd(), Scale::Decimal), Some(4_995));
+        let counted = |text: &str, code: &str, digits| {
+            let currency = Currency::parse(code).unwrap();
+            amount_of(text, currency, Scale::Minor, Some(digits)).map(|money| (money.minor, money.decimal()))
+        };
+        assert_eq!(counted("100000", "CLP", 2), Some((1_000, "1000".to_owned())));
+        assert_eq!(counted("100050", "CLP", 2), None, "half a peso");
+        assert_eq!(counted("1000", "CVE", 0), Some((100_000, "1000.00".to_owned())));
+        assert_eq!(counted("9223372036854775807", "CVE", 0), None);
         for wrong in ["", "NaN", "1e9", "9223372036854775808", "12.345", "0x1", "true"] {
             for scale in [Scale::Minor, Scale::Decimal, Scale::Hundredths] {
                 assert_eq!(minor(wrong, usd(), scale), None, "{wrong} {scale:?}");
@@ -216,7 +240,7 @@ mod tests {
         #[test]
         fn no_text_makes_an_amount_or_a_moment_panic(text in "\\PC{0,24}") {
             for scale in [Scale::Minor, Scale::Decimal, Scale::Hundredths] {
-                let _ = amount_of(&text, usd(), scale);
+                let _ = amount_of(&text, usd(), scale, None);
             }
             for form in [Clock::Unix, Clock::UnixMillis, Clock::Iso, Clock::Civil("%Y-%m-%d %H:%M:%S".to_owned())] {
                 let _ = moment(&text, &form, Some("+07:00"));

@@ -4,13 +4,14 @@ use super::{ADDRESS, BodyForm, Confirm, List, MODE, Origin, PREVIOUS_SECRET, Pre
 use crate::domain::{RefusalReason, Timestamp, order::OrderFacts};
 use crate::server::gateway::{
     Credentials, Refused, Request,
+    crypto::Method,
     fields::{Fields, Scope},
     json::{Json, JsonError},
     template::Source,
 };
 use crate::server::ipn::{Form, FormError};
 use encoding_rs::Encoding;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Most secrets or signatures that are tried with each other.
 const MAX_CANDIDATES: usize = 8;
@@ -48,6 +49,9 @@ impl Preset {
                     FormError::Empty => malformed("It is empty; a form was expected.".to_owned()),
                     FormError::TooManyFields => Refused::because(RefusalReason::TooManyFields),
                 })?;
+                if let Some(name) = twice(&form) {
+                    return Err(malformed(format!("{} comes twice.", String::from_utf8_lossy(name))));
+                }
                 Fields::Form(self.decoded(form))
             }
             BodyForm::Json => {
@@ -157,7 +161,8 @@ impl Preset {
             let id = signature.id.as_ref().and_then(|origin| find(origin, scope, request)).unwrap_or_default();
             let source = Source {
                 scope,
-                body: request.body,
+                // Where the fields are read from: a GET may carry a signed body beside its query.
+                body: raw,
                 timestamp: time.as_deref().unwrap_or_default(),
                 id: &id,
                 secret: &[],
@@ -196,6 +201,16 @@ impl Preset {
         })
     }
 
+    /// Whether a secret without a prefix is as long as a public key, of a gateway that takes either: used as a secret, the
+    /// sender's public key, which everybody may know, would let everybody sign.
+    pub fn is_ambiguous(&self, secret: &str) -> bool {
+        let takes_public = self.signatures.iter().any(|one| one.only_with.is_some() && one.method.contains(&Method::Ed25519));
+        let known = self.signatures.iter().map(|one| one.key_prefix.as_str()).filter(|prefix| !prefix.is_empty());
+        let is_named = known.into_iter().any(|prefix| secret.starts_with(prefix));
+        let is_long = self.signatures.iter().any(|one| one.key.read(secret.as_bytes()).is_ok_and(|key| key.len() == 32));
+        takes_public && !is_named && is_long
+    }
+
     /// Whether each message of a request is signed by itself.
     pub fn signs_each_item(&self) -> bool {
         self.signatures.iter().any(|signature| matches!(signature.from, Origin::Field(_)))
@@ -224,6 +239,9 @@ impl Preset {
         for check in &self.checks {
             let Some(expected) = credentials.options.get(&check.option) else { continue };
             let found = scope.text(&check.field).unwrap_or_default();
+            if check.where_told && found.trim().is_empty() {
+                continue;
+            }
             if !found.trim().eq_ignore_ascii_case(expected.trim()) {
                 let detail = format!("{} is not what this listener expects ({}).", check.field, check.option);
                 return Err(Refused { reason: RefusalReason::WrongMerchant, detail });
@@ -264,6 +282,14 @@ impl Signature {
 fn secrets<'a>(credentials: &Credentials<'a>) -> Vec<&'a [u8]> {
     let previous = credentials.options.get(PREVIOUS_SECRET).map(str::as_bytes);
     std::iter::once(credentials.secret).chain(previous).collect()
+}
+
+/// A field's name that comes twice: a signature may run over one of the two, and the other be read. Items of a list
+/// (`name[]`) share theirs, and nothing is ever read of them.
+fn twice<'f>(form: &'f Form<'_>) -> Option<&'f [u8]> {
+    let mut seen = HashSet::with_capacity(form.fields.len());
+    let mut names = form.fields.iter().map(|field| &*field.name).filter(|name| !name.ends_with(b"[]"));
+    names.find(|name| !seen.insert(*name))
 }
 
 fn find<'s>(origin: &Origin, scope: Scope<'s, '_>, request: &Request<'s>) -> Option<Cow<'s, [u8]>> {

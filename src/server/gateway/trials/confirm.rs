@@ -24,7 +24,7 @@ pub fn confirmed_by(
     answer: &str,
 ) -> Result<Verified, Refused> {
     let credentials = Credentials { secret: secret.as_bytes(), required: Algorithms::ALL, options };
-    confirmed(preset, credentials, &request(posted, &posted.body), answer.as_bytes())
+    confirmed(preset, credentials, &request(posted, &posted.body), answer.as_bytes(), NOW)
 }
 
 fn asked(name: &str, secret: &str, options: &GatewayOptions, body: &[u8], token: Option<&str>) -> Result<Step, Refused> {
@@ -177,7 +177,8 @@ fn refunds_and_chargebacks_at_mollie_are_seen() {
     let paid = facts(&payment(""));
     assert_eq!((paid.status, paid.test, paid.message_id.as_str()), (OrderStatus::Paid, true, "tr_1 paid"));
     let part = facts(&payment(r#","amountRefunded":{"value":"2.50","currency":"EUR"}"#));
-    assert_eq!((part.status, part.refund), (OrderStatus::Refunded, Some(Refund::Total(250))));
+    assert_eq!((part.status, part.refund), (OrderStatus::PartiallyRefunded, Some(Refund::Total(250))));
+    assert_eq!(part.event_at, Some(NOW), "how it stands when it is asked");
     let more = facts(&payment(r#","amountRefunded":{"value":"5.00","currency":"EUR"}"#));
     assert_ne!(part.message_id, more.message_id, "a further refund is news");
     let back = facts(&payment(
@@ -253,5 +254,21 @@ fn a_confirm_step_that_is_wrong_says_where_and_what() {
         ("body = \"form\"", "body = \"json\"", "charset"),
     ] {
         assert!(told(from, to).contains(expected), "{from}: {}", told(from, to));
+    }
+}
+
+/// Whatever becomes of a payment reaches it: all of its messages bear the number of the capture.
+#[test]
+fn refunds_and_disputes_at_paypal_reach_their_payment() {
+    let preset = preset("paypal-webhooks");
+    let (secret, options) = (simulate::trial_secret(&preset), simulate::trial_options(&preset));
+    for case in &preset.sample.case {
+        let wish = wish(&preset, case.status);
+        let posted = simulate::sign_case(&preset, case, secret.as_bytes(), &options, &wish).unwrap();
+        let answer = simulate::answer_case(&preset, case, &options, &wish).unwrap();
+        let facts = confirmed_by(&preset, &secret, &options, &posted, &answer).unwrap().events.remove(0).facts;
+        assert_eq!(facts.reference, "CAP100200300", "{:?} {}", case.status, facts.vendor_status);
+        let is_apart = matches!(case.status, OrderStatus::Refunded | OrderStatus::Reversed) || answer.contains("dispute_amount");
+        assert_eq!(facts.amount.is_none(), is_apart, "{:?}: {facts:?}", case.status);
     }
 }

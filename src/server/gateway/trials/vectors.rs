@@ -157,15 +157,6 @@ fn adyen() {
     }
 }
 
-// paddle-python-sdk, its own tests.
-#[test]
-fn paddle() {
-    let secret = "pdl_ntf_01hbpjmytsa32fhr36nqgc3kgb_WvRO0eL4Bj9rgYYIBZY6wZhG4EHy9jzh";
-    let preset = preset("paddle");
-    let message = preset.signatures[0].method[0].sign(secret.as_bytes(), b"1696195954:hello-world").unwrap();
-    assert_eq!(hex::encode(message), "d96299976a6eb066f484d7fde011ac56fc32b38fc9940bc419d6e537fdc6ef02");
-}
-
 /// Computed from the described algorithms, with invented keys.
 #[test]
 fn presets_with_computed_values() {

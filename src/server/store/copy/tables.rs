@@ -32,7 +32,7 @@ pub(super) struct Table {
 use Kind::{Bytes, Flag, Integer, Node, Page, Rank, Sealed, Text};
 
 /// Everything that is copied row by row.
-pub(super) const TABLES: [Table; 25] = [
+pub(super) const TABLES: [Table; 26] = [
     Table {
         name: "merchant",
         target: "merchant",
@@ -48,6 +48,7 @@ pub(super) const TABLES: [Table; 25] = [
             ("tags", Text),
             ("alert_url", Text),
             ("alert_after", Integer),
+            ("alert_mail", Text),
             ("mail", Text),
             ("time_zone", Text),
             ("created_at", Integer),
@@ -291,6 +292,7 @@ pub(super) const TABLES: [Table; 25] = [
             ("created_at", Integer),
             ("finished_at", Integer),
             ("cancel_id", Integer),
+            ("address", Text),
         ],
     },
     Table {
@@ -416,6 +418,25 @@ pub(super) const TABLES: [Table; 25] = [
             ("attempts", Integer),
             ("due_at", Integer),
             ("created_at", Integer),
+            ("finished_at", Integer),
+            ("cause", Text),
+            ("note", Text),
+        ],
+    },
+    Table {
+        name: "alert_mail",
+        target: "alert_mail",
+        columns: &[
+            ("id", Integer),
+            ("merchant_id", Integer),
+            ("url_id", Integer),
+            ("told_at", Integer),
+            ("recipient", Text),
+            ("subject", Text),
+            ("text", Text),
+            ("state", Integer),
+            ("attempts", Integer),
+            ("due_at", Integer),
             ("finished_at", Integer),
             ("cause", Text),
             ("note", Text),

@@ -253,6 +253,13 @@ impl Draft {
                          THEN CASE WHEN ", given_back!(), " >= (CASE WHEN ", newer!(), " THEN
                                  coalesce(excluded.amount, orders.amount) ELSE orders.amount END)
                              THEN 'refunded' ELSE 'partially-refunded' END
+                         WHEN (CASE WHEN ", newer!(), " THEN excluded.status ELSE orders.status END) = 'paid'
+                             AND orders.refunded + excluded.refunded > 0
+                             AND (CASE WHEN ", newer!(), " THEN coalesce(excluded.amount, orders.amount)
+                                 ELSE orders.amount END) > 0
+                         THEN CASE WHEN orders.refunded + excluded.refunded >= (CASE WHEN ", newer!(), " THEN
+                                 coalesce(excluded.amount, orders.amount) ELSE orders.amount END)
+                             THEN 'refunded' ELSE 'partially-refunded' END
                          WHEN ", newer!(), " THEN excluded.status ELSE orders.status END,
                      vendor_status = CASE WHEN ", newer!(), "
                          THEN excluded.vendor_status ELSE orders.vendor_status END,

@@ -5,7 +5,7 @@ use crate::domain::{
     Cause, Timestamp,
     id::{MerchantId, UrlId},
 };
-use crate::server::store::{AlertKind, AlertRow, StoreError};
+use crate::server::store::{AlertKind, AlertRow, NewAlertMail, StoreError};
 use sqlx::Row as _;
 use std::collections::HashMap;
 
@@ -16,7 +16,9 @@ impl Core {
         kind: AlertKind,
         at: Timestamp,
         last_before: Timestamp,
+        mails: Vec<NewAlertMail>,
     ) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
         let claimed = sqlx::query(
             "INSERT INTO url_alert (url_id, kind, told_at, note) VALUES ($1, $2, $3, '')
              ON CONFLICT (url_id) DO UPDATE SET kind = $2, told_at = $3, status = NULL, cause = NULL, note = ''
@@ -26,9 +28,14 @@ impl Core {
         .bind(kind.code())
         .bind(at.0)
         .bind(last_before.0)
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        Ok(claimed.rows_affected() > 0)
+        let is_claimed = claimed.rows_affected() > 0;
+        if is_claimed {
+            self.add_alert_mails(&mut tx, url_id, at, &mails).await?;
+        }
+        tx.commit().await?;
+        Ok(is_claimed)
     }
 
     pub(in crate::server::store) async fn alert_result(

@@ -101,6 +101,17 @@ impl Core {
         Ok(answer.flatten().map_or(FormClaim::UnderWay, FormClaim::Answered))
     }
 
+    pub(in crate::server::store) async fn form_answer(&self, user: UserId, key: String) -> Result<Option<Vec<u8>>, StoreError> {
+        let answer: Option<Option<Vec<u8>>> =
+            sqlx::query_scalar("SELECT answer FROM form_key WHERE user_id = $1 AND key = $2 AND at >= $3")
+                .bind(user.0)
+                .bind(text(&key).into_owned())
+                .bind(self.clock.now().minus(KEYS_KEPT).0)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(answer.flatten())
+    }
+
     /// Keeps the answer to a form, or, where there is none because it failed, lets it be sent again.
     pub(in crate::server::store) async fn answer_form(
         &self,

@@ -113,17 +113,13 @@ impl Core {
     }
 
     pub(in crate::server::store) async fn finish_mail(&self, id: MailId, result: MailResult) -> Result<(), StoreError> {
-        let (state, due, cause, note) = match result {
-            MailResult::Sent => (MailState::Sent, None, None, String::new()),
-            MailResult::Later(at, cause, note) => (MailState::Waiting, Some(at.0), Some(cause), note),
-            MailResult::Failed(cause, note) => (MailState::Failed, None, Some(cause), note),
-        };
+        let (state, due, cause, note) = result.parts();
         sqlx::query(
             "UPDATE mail SET state = $1, due_at = coalesce($2, due_at), cause = $3, note = $4, finished_at = $5
              WHERE id = $6 AND state = 0",
         )
         .bind(state.code())
-        .bind(due)
+        .bind(due.map(|at| at.0))
         .bind(cause.map(MailCause::code))
         .bind(text(&note))
         .bind((state != MailState::Waiting).then_some(self.clock.now().0))
@@ -167,7 +163,14 @@ impl Core {
                 .bind(IdSource::floor(before.millis()))
                 .execute(&self.pool)
                 .await?;
-        Ok(done.rows_affected())
+        let alerts = sqlx::query(
+            "DELETE FROM alert_mail
+             WHERE id IN (SELECT id FROM alert_mail WHERE id < $1 AND state <> 0 ORDER BY id LIMIT 2000)",
+        )
+        .bind(IdSource::floor(before.millis()))
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() + alerts.rows_affected())
     }
 }
 

@@ -146,13 +146,15 @@ impl Core {
         let mut tx = self.pool.begin().await?;
         check_seen(&mut tx, merchant_id, &actor).await?;
         let changed: Option<(String, i64)> = sqlx::query_as(
-            "UPDATE merchant SET alert_url = $1, alert_after = coalesce($2, alert_after), updated_at = $3, version = version + 1
+            "UPDATE merchant SET alert_url = $1, alert_after = coalesce($2, alert_after), updated_at = $3, version = version + 1,
+                 alert_mail = $5
              WHERE id = $4 RETURNING name, version",
         )
-        .bind(alerts.as_ref().map(|alerts| text(&alerts.url).into_owned()))
+        .bind(alerts.as_ref().and_then(Alerts::kept_url).map(|url| text(&url).into_owned()))
         .bind(alerts.as_ref().map(|alerts| i64::from(alerts.after)))
         .bind(self.clock.now().0)
         .bind(merchant_id.0)
+        .bind(alerts.as_ref().and_then(Alerts::kept_mails).map(|mails| text(&mails).into_owned()))
         .fetch_optional(&mut *tx)
         .await?;
         let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;

@@ -14,6 +14,7 @@
 mod accept;
 mod accounts;
 mod activity;
+mod alert_mail;
 mod alerts;
 mod audit;
 mod balance;

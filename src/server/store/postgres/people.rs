@@ -9,8 +9,9 @@ use crate::domain::{
     Timestamp,
     id::{MerchantId, UserId},
 };
-use crate::server::store::{Actor, NewUser, SessionRecord, StoreError, UserRecord};
+use crate::server::store::{Actor, NewUser, SessionRecord, StoreError, UserRecord, acts::hash_of};
 use sqlx::{Row as _, postgres::PgRow};
+use std::collections::HashMap;
 
 /// The columns of a user, in the order that [`user`] reads.
 macro_rules! user_columns {
@@ -141,6 +142,27 @@ impl Core {
         .fetch_optional(&self.pool)
         .await?;
         row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(10)?)))).transpose()
+    }
+
+    /// The users of those of some sessions that have not ended.
+    pub(in crate::server::store) async fn session_users(
+        &self,
+        token_hashes: &[[u8; 32]],
+        now: Timestamp,
+    ) -> Result<HashMap<[u8; 32], UserRecord>, StoreError> {
+        let wanted: Vec<Vec<u8>> = token_hashes.iter().map(|hash| hash.to_vec()).collect();
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            ", token_hash FROM session JOIN account ON account.id = session.user_id
+             WHERE token_hash = ANY($1) AND expires_at > $2 AND disabled_at IS NULL"
+        ))
+        .bind(wanted)
+        .bind(now.0)
+        .fetch_all(&self.pool)
+        .await?;
+        let of = |row: &PgRow| Ok((hash_of(row.try_get(10)?)?, user(row)?));
+        rows.iter().map(of).collect()
     }
 
     /// Notes that a session is in use, and lets it live until then.

@@ -1,12 +1,14 @@
 //! Whether the statements that must stay quick are planned with indexes. The statements are the ones that run.
 
-use super::{accept, activity, balance, connect::MIGRATOR, inbound, leases, mail, orders, overview, queue, search, story};
+use super::{
+    accept, activity, alert_mail, balance, connect::MIGRATOR, inbound, leases, mail, orders, overview, queue, search, story,
+};
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// What is asked for, the statement, and how many parameters it has.
-const HOT: [(&str, &str, usize); 30] = [
+const HOT: [(&str, &str, usize); 32] = [
     ("recognising a repeat", accept::LOOK_UP, 4),
     ("what URLs have outstanding", queue::LANES, 1),
     ("open deliveries of a URL", queue::LANE, 7),
@@ -32,6 +34,8 @@ const HOT: [(&str, &str, usize); 30] = [
     ("whom to mail", mail::CANDIDATES, 4),
     ("mails that are due", mail::DUE, 2),
     ("mails that were given up", mail::FAILED, 3),
+    ("alerts that are due by mail", alert_mail::DUE, 2),
+    ("alerts that were mailed", alert_mail::LAST, 2),
     ("what was refused lately", activity::REFUSED_LATELY, 3),
     ("listeners that never got anything", activity::SILENT, 1),
     ("searching everything", search::ORDERS, 6),

@@ -3,16 +3,16 @@
 use super::{
     Core,
     accept::is_exclusive,
-    rows::{json, text},
+    rows::{json, small, text},
     settings::Audit,
 };
 use crate::domain::{
-    DeliveryState,
-    attempt::Origin,
-    id::{DeliveryId, MerchantId, NotificationId, ResendId},
+    DeliveryState, Timestamp,
+    attempt::{Origin, VerdictDetail},
+    id::{DeliveryId, MerchantId, NotificationId, ResendId, UrlId},
 };
-use crate::server::store::{Change, Commit, Job, NewResend, ResendOutcome, StoreError};
-use sqlx::PgConnection;
+use crate::server::store::{Change, Commit, Job, NewResend, ResendOutcome, Sending, StoreError, resends::MOST_SENDINGS};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::HashSet;
 
 impl Core {
@@ -75,8 +75,8 @@ impl Core {
             let delivery_ids: Vec<i64> = ids.iter().map(|_| self.ids.next()).collect();
             sqlx::query(
                 "INSERT INTO delivery (id, notification_id, url_id, order_id, merchant_id, origin, resend_id, node_id, state, due_at,
-                     created_at)
-                 SELECT d.id, d.notification_id, $3, $4, $5, $6, $7, $8, $9, $10, $11
+                     created_at, address)
+                 SELECT d.id, d.notification_id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
                  FROM unnest($1::bigint[], $2::bigint[]) AS d (id, notification_id)",
             )
             .bind(&delivery_ids)
@@ -90,6 +90,7 @@ impl Core {
             .bind(state.code())
             .bind((!held).then_some(new.at.0))
             .bind(new.at.0)
+            .bind(new.addresses.get(url_id).map(|address| text(address)))
             .execute(&mut *tx)
             .await?;
             sqlx::query(
@@ -122,7 +123,7 @@ impl Core {
             }
         }
         let action = if new.debug { "order.resend-debug" } else { "order.resend" };
-        let detail = json(&outcome.delivery_ids)?;
+        let detail = new.told(json(&outcome.delivery_ids)?);
         let entry = Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject: reference, detail, change: None };
         self.audit(&mut tx, entry).await?;
         // Nodes that hear of it look for what nobody serves yet.
@@ -136,6 +137,43 @@ impl Core {
             self.adopt().await?;
         }
         Ok(outcome)
+    }
+
+    /// The address of its own that a delivery goes to; `None` where it goes to its URL as it is set.
+    pub(in crate::server::store) async fn address_of(&self, id: DeliveryId) -> Result<Option<String>, StoreError> {
+        let found: Option<Option<String>> =
+            sqlx::query_scalar("SELECT address FROM delivery WHERE id = $1").bind(id.0).fetch_optional(&self.pool).await?;
+        Ok(found.flatten())
+    }
+
+    /// The last attempts at a notification of a merchant, the latest delivery first.
+    pub(in crate::server::store) async fn sendings(
+        &self,
+        merchant_id: MerchantId,
+        id: NotificationId,
+    ) -> Result<Vec<Sending>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT url_id, delivery_id, number, started_at, detail
+             FROM delivery JOIN attempt ON attempt.delivery_id = delivery.id
+             WHERE delivery.notification_id = $1 AND delivery.merchant_id = $2
+             ORDER BY delivery.id DESC, number DESC LIMIT $3",
+        )
+        .bind(id.0)
+        .bind(merchant_id.0)
+        .bind(MOST_SENDINGS)
+        .fetch_all(&self.pool)
+        .await?;
+        let sending = |row: &PgRow| -> Result<Sending, StoreError> {
+            let detail: VerdictDetail = serde_json::from_str(row.try_get(4)?).unwrap_or_default();
+            Ok(Sending {
+                url_id: UrlId(row.try_get(0)?),
+                delivery_id: DeliveryId(row.try_get(1)?),
+                number: small(row, 2)?,
+                at: Timestamp(row.try_get(3)?),
+                address: detail.url,
+            })
+        };
+        rows.iter().map(sending).collect()
     }
 }
 

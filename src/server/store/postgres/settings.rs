@@ -29,7 +29,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     let mut merchants = Vec::new();
     let query = sqlx::query(
         "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone,
-             cancelled_before, mail
+             cancelled_before, mail, alert_mail
          FROM merchant",
     );
     for row in query.fetch_all(&mut *tx).await? {
@@ -46,7 +46,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             old_key: old.transpose()?.map(|key| OldKey { key, until }),
             triggers: row.try_get::<Option<i64>, _>(6)?.map_or(Triggers::ALL, Triggers::from_bits),
             tags: row.try_get::<Option<&str>, _>(7)?.map_or(Tags::All, Tags::only),
-            alerts: alert_url.map(|url| Alerts { url, after }),
+            alerts: Alerts::of(alert_url, row.try_get(14)?, after),
             version: row.try_get(10)?,
             // A zone that this machine does not know does not keep the server from starting.
             zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),

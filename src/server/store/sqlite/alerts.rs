@@ -5,7 +5,7 @@ use crate::domain::{
     Cause, Timestamp,
     id::{MerchantId, UrlId},
 };
-use crate::server::store::{AlertKind, AlertRow, StoreError};
+use crate::server::store::{AlertKind, AlertRow, NewAlertMail, StoreError};
 use sqlx::Row as _;
 use std::collections::HashMap;
 
@@ -16,7 +16,9 @@ impl SqliteStore {
         kind: AlertKind,
         at: Timestamp,
         last_before: Timestamp,
+        mails: Vec<NewAlertMail>,
     ) -> Result<bool, StoreError> {
+        let store = self.clone();
         self.change(move |conn| {
             Box::pin(async move {
                 let claimed = sqlx::query(
@@ -28,9 +30,13 @@ impl SqliteStore {
                 .bind(kind.code())
                 .bind(at.0)
                 .bind(last_before.0)
-                .execute(conn)
+                .execute(&mut *conn)
                 .await?;
-                Ok((claimed.rows_affected() > 0, Default::default()))
+                let is_claimed = claimed.rows_affected() > 0;
+                if is_claimed {
+                    store.add_alert_mails(conn, url_id, at, &mails).await?;
+                }
+                Ok((is_claimed, Default::default()))
             })
         })
         .await

@@ -138,6 +138,17 @@ impl SqliteStore {
         .await
     }
 
+    pub(in crate::server::store) async fn form_answer(&self, user: UserId, key: String) -> Result<Option<Vec<u8>>, StoreError> {
+        let answer: Option<Option<Vec<u8>>> =
+            sqlx::query_scalar("SELECT answer FROM form_key WHERE user_id = ? AND key = ? AND at >= ?")
+                .bind(user.0)
+                .bind(key)
+                .bind(self.0.clock.now().minus(KEYS_KEPT).0)
+                .fetch_optional(&self.0.readers)
+                .await?;
+        Ok(answer.flatten())
+    }
+
     /// Keeps the answer to a form, or, where there is none because it failed, lets it be sent again.
     pub(in crate::server::store) async fn answer_form(
         &self,

@@ -129,16 +129,12 @@ impl SqliteStore {
         self.change(move |conn| {
             Box::pin(async move {
                 let now = store.0.clock.now().0;
-                let (state, due, cause, note) = match result {
-                    MailResult::Sent => (MailState::Sent, None, None, String::new()),
-                    MailResult::Later(at, cause, note) => (MailState::Waiting, Some(at.0), Some(cause), note),
-                    MailResult::Failed(cause, note) => (MailState::Failed, None, Some(cause), note),
-                };
+                let (state, due, cause, note) = result.parts();
                 sqlx::query(
                     "UPDATE mail SET state = ?, due_at = coalesce(?, due_at), cause = ?, note = ?, finished_at = ? WHERE id = ? AND state = 0",
                 )
                 .bind(state.code())
-                .bind(due)
+                .bind(due.map(|at| at.0))
                 .bind(cause.map(MailCause::code))
                 .bind(note)
                 .bind((state != MailState::Waiting).then_some(now))
@@ -188,13 +184,21 @@ impl SqliteStore {
     pub(in crate::server::store) async fn forget_mails(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.change(move |conn| {
             Box::pin(async move {
+                let before = IdSource::floor(before.millis());
                 let done = sqlx::query(
                     "DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE id < ? AND state <> 0 ORDER BY id LIMIT 2000)",
                 )
-                .bind(IdSource::floor(before.millis()))
+                .bind(before)
+                .execute(&mut *conn)
+                .await?;
+                let alerts = sqlx::query(
+                    "DELETE FROM alert_mail
+                     WHERE id IN (SELECT id FROM alert_mail WHERE id < ? AND state <> 0 ORDER BY id LIMIT 2000)",
+                )
+                .bind(before)
                 .execute(conn)
                 .await?;
-                Ok((done.rows_affected(), Default::default()))
+                Ok((done.rows_affected() + alerts.rows_affected(), Default::default()))
             })
         })
         .await

@@ -175,10 +175,11 @@ impl SqliteStore {
             Box::pin(async move {
                 check_seen(conn, merchant_id, &actor).await?;
                 let changed: Option<(String, i64)> = sqlx::query_as(
-                    "UPDATE merchant SET alert_url = ?, alert_after = coalesce(?, alert_after), updated_at = ?, version = version + 1
+                    "UPDATE merchant SET alert_url = ?, alert_mail = ?, alert_after = coalesce(?, alert_after), updated_at = ?, version = version + 1
                      WHERE id = ? RETURNING name, version",
                 )
-                .bind(alerts.as_ref().map(|alerts| alerts.url.clone()))
+                .bind(alerts.as_ref().and_then(Alerts::kept_url))
+                .bind(alerts.as_ref().and_then(Alerts::kept_mails))
                 .bind(alerts.as_ref().map(|alerts| alerts.after))
                 .bind(store.0.clock.now().0)
                 .bind(merchant_id.0)

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod activity;
+mod alert_mail;
 mod alerts;
 mod audit;
 mod backup;

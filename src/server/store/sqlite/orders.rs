@@ -9,7 +9,8 @@ use crate::domain::{
     Algorithms, Cause, Gateway, Money, OrderStatus, Timestamp, Zone,
     attempt::Origin,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
-    pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow, PAGE_SIZE},
+    order::{KnownOrder, Refunds},
+    pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow},
 };
 use crate::server::store::{
     Exchange, StoreError, StoredNotification,
@@ -52,9 +53,9 @@ pub(super) fn order_row(row: &SqliteRow) -> Result<OrderRow, StoreError> {
 macro_rules! select_delivery {
     ($condition:literal) => {
         concat!(
-            "SELECT delivery.id, notification_id, url_id, notification_url.label, notification_url.url, origin,
+            "SELECT delivery.id, notification_id, url_id, notification_url.label, coalesce(delivery.address, notification_url.url), origin,
                  coalesce(resend.actor, bulk_job.actor), delivery.state, attempts, due_at, last_attempt_at, last_cause,
-                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor
+                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor, delivery.address IS NOT NULL
              FROM delivery
              JOIN notification_url ON notification_url.id = url_id
              LEFT JOIN resend ON resend.id = resend_id
@@ -84,6 +85,7 @@ pub(super) fn delivery_view(row: &SqliteRow) -> Result<DeliveryView, StoreError>
         finished_at: row.try_get::<Option<i64>, _>(13)?.map(Timestamp),
         shadow: row.try_get(14)?,
         cancelled_by: row.try_get(15)?,
+        elsewhere: row.try_get(16)?,
     })
 }
 
@@ -170,26 +172,32 @@ fn id_range(filter: &OrderFilter, zone: &Zone) -> (i64, i64) {
 }
 
 impl SqliteStore {
-    /// Orders of one merchant that fit a filter, the newest first: the rows, whether there are more, and whether the
+    /// Orders of one merchant that fit a filter, the newest first, at most so many: the rows, whether there are more, and whether the
     /// text fits too many to have looked at all.
-    pub(in crate::server::store) async fn find_orders(
+    pub(in crate::server::store) async fn find_some_orders(
         &self,
         merchant_id: MerchantId,
         filter: &OrderFilter,
+        limit: u32,
     ) -> Result<(Vec<OrderRow>, bool, bool), StoreError> {
         let text = filter.text.trim();
         let (mut rows, truncated) = if text.is_empty() {
-            (self.newest_orders(merchant_id, filter).await?, false)
+            (self.newest_orders(merchant_id, filter, limit).await?, false)
         } else {
-            self.orders_by_text(merchant_id, text, filter).await?
+            self.orders_by_text(merchant_id, text, filter, limit).await?
         };
-        let more = rows.len() > PAGE_SIZE as usize;
-        rows.truncate(PAGE_SIZE as usize);
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
         self.add_summaries(&mut rows).await?;
         Ok((rows, more, truncated))
     }
 
-    async fn newest_orders(&self, merchant_id: MerchantId, filter: &OrderFilter) -> Result<Vec<OrderRow>, StoreError> {
+    async fn newest_orders(
+        &self,
+        merchant_id: MerchantId,
+        filter: &OrderFilter,
+        limit: u32,
+    ) -> Result<Vec<OrderRow>, StoreError> {
         let (from, until) = id_range(filter, &self.settings().zone_of(merchant_id));
         // One statement for each index that can serve the list; the planner cannot choose behind `OR … IS NULL`.
         let query = match (filter.status, filter.test) {
@@ -204,7 +212,7 @@ impl SqliteStore {
             .bind(until)
             .bind(filter.status.map(OrderStatus::code))
             .bind(filter.test)
-            .bind(PAGE_SIZE + 1)
+            .bind(limit + 1)
             .fetch_all(&self.0.readers)
             .await?;
         rows.iter().map(order_row).collect()
@@ -215,6 +223,7 @@ impl SqliteStore {
         merchant_id: MerchantId,
         text: &str,
         filter: &OrderFilter,
+        limit: u32,
     ) -> Result<(Vec<OrderRow>, bool), StoreError> {
         let end = |text: &str| format!("{text}\u{10ffff}");
         let lower = text.to_lowercase();
@@ -242,7 +251,7 @@ impl SqliteStore {
         .bind(json(&ids)?)
         .bind(filter.status.map(OrderStatus::code))
         .bind(filter.test)
-        .bind(PAGE_SIZE + 1)
+        .bind(limit + 1)
         .fetch_all(&self.0.readers)
         .await?;
         Ok((rows.iter().map(order_row).collect::<Result<_, _>>()?, truncated))
@@ -311,6 +320,27 @@ impl SqliteStore {
             .fetch_optional(&self.0.readers)
             .await?;
         Ok(row.and_then(|(minor, currency)| money(minor, currency.as_deref())))
+    }
+
+    /// What is known of an order.
+    pub(in crate::server::store) async fn known_order(
+        &self,
+        merchant_id: MerchantId,
+        gateway: Gateway,
+        reference: &str,
+    ) -> Result<Option<KnownOrder>, StoreError> {
+        let query = "SELECT status, vendor_status, amount, currency, refunded, refunded_total FROM orders
+             WHERE merchant_id = ? AND reference = ? AND gateway = ?";
+        let row =
+            sqlx::query(query).bind(merchant_id.0).bind(reference).bind(gateway.name()).fetch_optional(&self.0.readers).await?;
+        let Some(row) = row else { return Ok(None) };
+        let currency: Option<String> = row.try_get(3)?;
+        Ok(Some(KnownOrder {
+            status: OrderStatus::from_code(row.try_get(0)?),
+            vendor_status: row.try_get(1)?,
+            amount: money(row.try_get(2)?, currency.as_deref()),
+            refunds: Refunds { parts: row.try_get(4)?, total: row.try_get(5)? },
+        }))
     }
 
     /// The notifications of an order with their deliveries, the newest first.

@@ -1,12 +1,13 @@
 //! Users, sessions and the first-run token.
 
-use super::{SqliteStore, rows::word, settings::Audit};
+use super::{SqliteStore, journal::json, rows::word, settings::Audit};
 use crate::domain::{
     Timestamp,
     id::{MerchantId, UserId},
 };
-use crate::server::store::{Actor, Commit, NewUser, SessionRecord, StoreError, UserRecord};
+use crate::server::store::{Actor, Commit, NewUser, SessionRecord, StoreError, UserRecord, acts::hash_of};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use std::collections::HashMap;
 
 /// The columns of a user, in the order that [`user`] reads.
 macro_rules! user_columns {
@@ -154,6 +155,27 @@ impl SqliteStore {
         .fetch_optional(&self.0.readers)
         .await?;
         row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(10)?)))).transpose()
+    }
+
+    /// The users of those of some sessions that have not ended.
+    pub(in crate::server::store) async fn session_users(
+        &self,
+        token_hashes: &[[u8; 32]],
+        now: Timestamp,
+    ) -> Result<HashMap<[u8; 32], UserRecord>, StoreError> {
+        let wanted: Vec<String> = token_hashes.iter().map(hex::encode).collect();
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            ", token_hash FROM session JOIN user ON user.id = session.user_id
+             WHERE token_hash IN (SELECT unhex(value) FROM json_each(?)) AND expires_at > ? AND disabled_at IS NULL"
+        ))
+        .bind(json(&wanted)?)
+        .bind(now.0)
+        .fetch_all(&self.0.readers)
+        .await?;
+        let of = |row: &SqliteRow| Ok((hash_of(row.try_get(10)?)?, user(row)?));
+        rows.iter().map(of).collect()
     }
 
     /// Notes that a session is in use, and lets it live until then.

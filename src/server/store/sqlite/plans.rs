@@ -1,11 +1,11 @@
 //! Whether the statements that must stay quick are planned with their indexes. The statements are the ones that run.
 
-use super::{MIGRATOR, activity, balance, inbound, intake, mail, orders, overview, queue, search, story, upkeep};
+use super::{MIGRATOR, activity, alert_mail, balance, inbound, intake, mail, orders, overview, queue, search, story, upkeep};
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 /// What is asked for, the statement, and every index that its plan must name.
-const HOT: [(&str, &str, &[&str]); 31] = [
+const HOT: [(&str, &str, &[&str]); 33] = [
     ("recognising a repeat", intake::SAME_MESSAGE, &["notification_once"]),
     ("finding the order of a message", intake::SAME_ORDER, &["orders_reference"]),
     ("what URLs have outstanding", queue::LANES, &["delivery_fresh", "delivery_again"]),
@@ -45,6 +45,8 @@ const HOT: [(&str, &str, &[&str]); 31] = [
     ("whom to mail", mail::CANDIDATES, &["notification_newest", "notification_of_order"]),
     ("mails that are due", mail::DUE, &["mail_due"]),
     ("mails that were given up", mail::FAILED, &["mail_failed"]),
+    ("alerts that are due by mail", alert_mail::DUE, &["alert_mail_due"]),
+    ("alerts that were mailed", alert_mail::LAST, &["alert_mail_of_merchant"]),
     ("what was refused lately", activity::REFUSED_LATELY, &["refusal_of_listener"]),
     ("searching everything", search::ORDERS, &["orders_reference", "orders_external", "orders_email"]),
     ("searching messages", search::BY_MESSAGE, &["notification_message"]),

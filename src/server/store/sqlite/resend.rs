@@ -1,13 +1,13 @@
 //! Resends: new deliveries of old notifications, asked for by a person.
 
 use super::{SqliteStore, journal::json, settings::Audit};
-use crate::domain::attempt::Origin;
 use crate::domain::{
-    DeliveryState,
+    DeliveryState, Timestamp,
+    attempt::{Origin, VerdictDetail},
     id::{DeliveryId, MerchantId, NotificationId, ResendId, UrlId},
 };
-use crate::server::store::{Change, Commit, Job, NewResend, ResendOutcome, StoreError};
-use sqlx::{Row as _, SqliteConnection};
+use crate::server::store::{Change, Commit, Job, NewResend, ResendOutcome, Sending, StoreError, resends::MOST_SENDINGS};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 impl SqliteStore {
     /// Makes the deliveries of a resend. The same request key gives the deliveries of the first time.
@@ -59,8 +59,8 @@ impl SqliteStore {
                 let delivery_id = DeliveryId(self.0.ids.next());
                 let inserted = sqlx::query(
                     "INSERT INTO delivery (id, notification_id, url_id, order_id, merchant_id, origin, resend_id, node_id, state,
-                         due_at, created_at)
-                     SELECT ?, id, ?, order_id, merchant_id, ?, ?, ?, ?, ?, ? FROM notification WHERE id = ? AND order_id = ?",
+                         due_at, created_at, address)
+                     SELECT ?, id, ?, order_id, merchant_id, ?, ?, ?, ?, ?, ?, ? FROM notification WHERE id = ? AND order_id = ?",
                 )
                 .bind(delivery_id.0)
                 .bind(url_id.0)
@@ -70,6 +70,7 @@ impl SqliteStore {
                 .bind(state.code())
                 .bind((!held).then_some(new.at.0))
                 .bind(new.at.0)
+                .bind(new.addresses.get(url_id))
                 .bind(notification_id.0)
                 .bind(new.order_id.0)
                 .execute(&mut *conn)
@@ -97,10 +98,47 @@ impl SqliteStore {
             .await?;
         }
         let action = if new.debug { "order.resend-debug" } else { "order.resend" };
-        let detail = json(&outcome.delivery_ids)?;
+        let detail = new.told(json(&outcome.delivery_ids)?);
         let entry = Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject: reference, detail, change: None };
         self.audit(conn, entry).await?;
         Ok((outcome, commit))
+    }
+
+    /// The address of its own that a delivery goes to; `None` where it goes to its URL as it is set.
+    pub(in crate::server::store) async fn address_of(&self, id: DeliveryId) -> Result<Option<String>, StoreError> {
+        let found: Option<Option<String>> =
+            sqlx::query_scalar("SELECT address FROM delivery WHERE id = ?").bind(id.0).fetch_optional(&self.0.readers).await?;
+        Ok(found.flatten())
+    }
+
+    /// The last attempts at a notification of a merchant, the latest delivery first.
+    pub(in crate::server::store) async fn sendings(
+        &self,
+        merchant_id: MerchantId,
+        id: NotificationId,
+    ) -> Result<Vec<Sending>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT url_id, delivery_id, number, started_at, detail
+             FROM delivery JOIN attempt ON attempt.delivery_id = delivery.id
+             WHERE delivery.notification_id = ? AND delivery.merchant_id = ?
+             ORDER BY delivery.id DESC, number DESC LIMIT ?",
+        )
+        .bind(id.0)
+        .bind(merchant_id.0)
+        .bind(MOST_SENDINGS)
+        .fetch_all(&self.0.readers)
+        .await?;
+        let sending = |row: &SqliteRow| -> Result<Sending, StoreError> {
+            let detail: VerdictDetail = serde_json::from_str(row.try_get(4)?).unwrap_or_default();
+            Ok(Sending {
+                url_id: UrlId(row.try_get(0)?),
+                delivery_id: DeliveryId(row.try_get(1)?),
+                number: row.try_get(2)?,
+                at: Timestamp(row.try_get(3)?),
+                address: detail.url,
+            })
+        };
+        rows.iter().map(sending).collect()
     }
 }
 

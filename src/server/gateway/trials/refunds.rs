@@ -1,0 +1,170 @@
+//! Money given back and disputes: what a message says of them, and what it must not say of the order.
+
+use super::*;
+use crate::domain::order::{Refunds, Standing};
+
+fn facts_of(name: &str, body: &str) -> OrderFacts {
+    events_of(name, body, &[]).remove(0).facts
+}
+
+/// What a message says that is signed with the gateway's own first way.
+fn events_of(name: &str, body: &str, options_of: &[(&str, &str)]) -> Vec<Event> {
+    let mut preset = (*preset(name)).clone();
+    let (secret, options) = (simulate::trial_secret(&preset), options(options_of));
+    preset.sample.case[0].body = Some(body.to_owned());
+    let case = preset.sample.case[0].clone();
+    let posted = simulate::sign_case(&preset, &case, secret.as_bytes(), &options, &wish(&preset, case.status)).unwrap();
+    take(&preset, &secret, &options, &posted).unwrap().events
+}
+
+/// The status of an order after some messages.
+fn after(messages: &[OrderFacts]) -> OrderStatus {
+    let (mut standing, mut refunds, mut amount): (Option<Standing>, _, _) = (None, Refunds::default(), None);
+    for facts in messages {
+        let said = Standing::of(facts, NOW);
+        refunds = refunds.and(facts.refund);
+        if standing.is_none_or(|known| known.is_replaced_by(said)) {
+            standing = Some(standing.map_or(said, |known| known.after(said)));
+            amount = facts.amount.map(|money| money.minor).or(amount);
+        }
+    }
+    refunds.settle(standing.unwrap().status, amount)
+}
+
+#[test]
+fn a_payment_refunded_at_square_stays_refunded() {
+    let payment = |second: u8, refunded: &str| {
+        facts_of(
+            "square",
+            &format!(
+                r#"{{"type":"payment.updated","event_id":"e{second}","created_at":"2026-03-01T12:00:{second:02}Z","data":{{"object":{{"payment":{{"id":"P1","status":"COMPLETED","amount_money":{{"amount":100,"currency":"USD"}}{refunded}}}}}}}}}"#
+            ),
+        )
+    };
+    let refund = |second: u8, word: &str, amount: u32| {
+        facts_of(
+            "square",
+            &format!(
+                r#"{{"type":"refund.updated","event_id":"r{second}","created_at":"2026-03-01T12:00:{second:02}Z","data":{{"object":{{"refund":{{"id":"R1","status":"{word}","payment_id":"P1","amount_money":{{"amount":{amount},"currency":"USD"}},"created_at":"2026-03-01T12:00:05Z"}}}}}}}}"#
+            ),
+        )
+    };
+    let back = |amount: u32| format!(r#","refunded_money":{{"amount":{amount},"currency":"USD"}}"#);
+    assert_eq!(after(&[payment(1, ""), refund(6, "COMPLETED", 100)]), OrderStatus::Refunded, "all of it");
+    assert_eq!(after(&[payment(1, ""), refund(6, "COMPLETED", 40)]), OrderStatus::PartiallyRefunded);
+    let whole = [payment(1, ""), refund(6, "COMPLETED", 100), payment(9, &back(100))];
+    assert_eq!(after(&whole), OrderStatus::Refunded, "the payment says COMPLETED, and is refunded");
+    assert_eq!(payment(9, &back(40)).status, OrderStatus::PartiallyRefunded, "what leaves says so, too");
+    let (first, again) = (refund(6, "COMPLETED", 40), refund(8, "COMPLETED", 40));
+    assert_eq!((first.message_id, first.event_at), (again.message_id, again.event_at), "written anew, and the same refund");
+    assert_eq!(refund(6, "PENDING", 40).status, OrderStatus::Unmapped);
+}
+
+#[test]
+fn a_refund_that_failed_at_adyen_is_taken_back() {
+    let item = |event: &str, amount: u32, second: u8| {
+        facts_of(
+            "adyen",
+            &format!(
+                r#"{{"live":"true","notificationItems":[{{"NotificationRequestItem":{{"additionalData":{{"hmacSignature":"%signature%"}},"amount":{{"currency":"EUR","value":{amount}}},"eventCode":"{event}","eventDate":"2026-03-01T12:00:{second:02}Z","merchantAccountCode":"M","merchantReference":"R","originalReference":"PSP1","pspReference":"E{second}","success":"true"}}}}]}}"#
+            ),
+        )
+    };
+    let paid = item("CAPTURE", 100, 1);
+    assert_eq!(after(&[paid.clone(), item("REFUND", 100, 2)]), OrderStatus::Refunded);
+    assert_eq!(after(&[paid.clone(), item("REFUND", 100, 2), item("REFUND_FAILED", 100, 3)]), OrderStatus::Paid);
+    let two = [paid.clone(), item("REFUND", 40, 2), item("REFUND", 60, 3), item("REFUND_FAILED", 60, 4)];
+    assert_eq!(after(&two), OrderStatus::PartiallyRefunded, "the first one stands");
+    let then = [paid.clone(), item("REFUND", 100, 2), item("REFUND_FAILED", 100, 3), item("REFUND", 30, 4)];
+    assert_eq!(after(&then), OrderStatus::PartiallyRefunded, "what failed is not counted any more");
+    let charged = item("CHARGEBACK", 30, 5);
+    assert_eq!((charged.status, charged.amount), (OrderStatus::Reversed, None), "what is disputed is not what the order costs");
+}
+
+#[test]
+fn an_inquiry_at_stripe_changes_nothing() {
+    let dispute = |kind: &str, status: &str| {
+        facts_of(
+            "stripe",
+            &format!(
+                r#"{{"id":"evt_1","created":1772366400,"livemode":true,"type":"charge.dispute.{kind}","data":{{"object":{{"id":"dp_1","object":"dispute","payment_intent":"pi_1","amount":30,"currency":"usd","status":"{status}"}}}}}}"#
+            ),
+        )
+    };
+    for (kind, status, expected) in [
+        ("created", "warning_needs_response", OrderStatus::Unmapped),
+        ("closed", "warning_closed", OrderStatus::Unmapped),
+        ("created", "needs_response", OrderStatus::Reversed),
+        ("funds_withdrawn", "needs_response", OrderStatus::Reversed),
+        ("closed", "lost", OrderStatus::Reversed),
+        ("closed", "won", OrderStatus::Paid),
+        ("funds_reinstated", "won", OrderStatus::Paid),
+    ] {
+        let facts = dispute(kind, status);
+        assert_eq!((facts.status, facts.amount), (expected, None), "{kind} {status}");
+    }
+    let events = events_of(
+        "stripe",
+        r#"{"id":"evt_1","created":1,"type":"charge.dispute.created","data":{"object":{"id":"dp_1","object":"dispute","payment_intent":"pi_1","amount":30,"currency":"usd","status":"lost"}}}"#,
+        &[],
+    );
+    let form = Form::parse(events[0].outgoing.as_deref().unwrap()).unwrap();
+    assert_eq!(form.text("IPN_TOTALGENERAL"), "0.30", "it leaves all the same");
+}
+
+/// docs.adyen.com/development-resources/currency-codes and docs.stripe.com/currencies: not everybody counts as ISO 4217 does.
+#[test]
+fn amounts_are_counted_as_the_gateway_counts() {
+    let adyen = |currency: &str, value: u64| {
+        facts_of(
+            "adyen",
+            &format!(
+                r#"{{"live":"true","notificationItems":[{{"NotificationRequestItem":{{"additionalData":{{"hmacSignature":"%signature%"}},"amount":{{"currency":"{currency}","value":{value}}},"eventCode":"CAPTURE","merchantReference":"R","pspReference":"P","success":"true"}}}}]}}"#
+            ),
+        )
+    };
+    let stripe = |currency: &str, value: u64| {
+        let body = format!(
+            r#"{{"id":"evt_1","created":1,"type":"payment_intent.succeeded","data":{{"object":{{"id":"pi_1","amount":{value},"currency":"{currency}"}}}}}}"#
+        );
+        facts_of("stripe", &body)
+    };
+    let decimal = |facts: OrderFacts| facts.amount.map(|money| money.decimal());
+    for (facts, expected) in [
+        (adyen("CLP", 150_000), Some("1500")),
+        (adyen("CLP", 150_050), None),
+        (adyen("CVE", 1_500), Some("1500.00")),
+        (adyen("IDR", 1_500), Some("1500.00")),
+        (adyen("ISK", 150_000), Some("1500")),
+        (adyen("JPY", 1_500), Some("1500")),
+        (adyen("EUR", 1_500), Some("15.00")),
+        (adyen("KWD", 1_500), Some("1.500")),
+        (stripe("isk", 150_000), Some("1500")),
+        (stripe("ugx", 150_000), Some("1500")),
+        (stripe("huf", 150_000), Some("1500.00")),
+        (stripe("twd", 150_000), Some("1500.00")),
+        (stripe("vnd", 1_500), Some("1500")),
+        (stripe("usd", 1_500), Some("15.00")),
+    ] {
+        assert_eq!(decimal(facts.clone()).as_deref(), expected, "{facts:?}");
+    }
+}
+
+#[test]
+fn what_was_given_back_is_not_what_the_order_costs() {
+    let body =
+        "txn_id=R1&parent_txn_id=P1&payment_status=Reversed&mc_gross=-5.00&mc_currency=USD&receiver_email=me%40shop.example";
+    let told = options(&[("receiver", "me@shop.example")]);
+    let facts = attempt("paypal", &Try { options: told, body, ..Try::default() }).unwrap().events.remove(0).facts;
+    assert_eq!((facts.status, facts.amount), (OrderStatus::Reversed, None));
+    let partial = |kind: &str| {
+        facts_of(
+            "paddle",
+            &format!(
+                r#"{{"event_id":"e","event_type":"adjustment.updated","occurred_at":"2026-03-01T12:00:00Z","data":{{"id":"adj_1","action":"refund","type":"{kind}","transaction_id":"txn_1","status":"approved","currency_code":"USD","totals":{{"total":"30"}}}}}}"#
+            ),
+        )
+    };
+    assert_eq!((partial("partial").status, partial("full").status), (OrderStatus::PartiallyRefunded, OrderStatus::Refunded));
+    assert_eq!((partial("partial").amount, partial("partial").refund), (None, Some(Refund::Part(30))));
+}
