@@ -142,7 +142,7 @@ pub fn answer(data: &[u8]) {
             now: NOW,
             date: "",
         };
-        let _ = confirmed(preset, credentials, &request, body);
+        let _ = confirmed(preset, credentials, &request, body, NOW);
         if let Ok(Step::Word(asking) | Step::Token(asking)) = preset.asking(credentials, &request, Some("token")) {
             let base = preset.confirm.as_ref().map(|confirm| confirm.base.as_str()).unwrap_or_default();
             let path = asking.url.strip_prefix(base).expect("nothing but the gateway is asked");

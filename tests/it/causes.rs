@@ -127,6 +127,34 @@ async fn a_server_that_does_not_accept() {
     assert_eq!(cause_at(Setup::default(), &format!("http://{address}/")).await, Some(Cause::ConnectTimeout));
 }
 
+#[tokio::test]
+async fn the_time_out_of_a_url_holds_while_it_is_connected_to() {
+    // Only the limit of the whole can end these.
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let full = TcpSocket::new_v4().unwrap();
+    full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = full.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let _held: Vec<_> = (0..8).map(|_| tokio::spawn(TcpStream::connect(address))).collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let limits = Limits { resolve: HOUR, connect: HOUR, tls: HOUR, ..Limits::default() };
+    let app = TestApp::start_as(Setup { resolver: Some(name_server(None).await), limits, ..Setup::default() }).await;
+    let shop = app.shop("Shop").await;
+    let mut urls = Vec::new();
+    for (url, cause) in [
+        ("http://shop.example.com/".to_owned(), Cause::NameServerSilent),
+        (format!("http://{address}/"), Cause::ConnectTimeout),
+        (format!("https://{}/", silent.local_addr().unwrap()), Cause::TlsHandshake),
+    ] {
+        urls.push((shop.url_as(&url, |url| url.terms.timeout = Some(1)).await, cause));
+    }
+    let order = shop.order("1").await;
+    for (url, cause) in urls {
+        assert_eq!(shop.first_attempt(order, url).await.attempt.cause, Some(cause));
+    }
+}
+
 fn certificate(host: &str, expired: bool) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     let mut parameters = CertificateParams::new([host.to_owned()]).unwrap();
     if expired {
@@ -336,7 +364,7 @@ async fn a_redirect_into_the_operators_network_is_not_followed() {
 }
 
 /// A name server that gives each of these addresses once, and then the last of them.
-async fn changing_name_server(addresses: Vec<[u8; 4]>) -> Resolver {
+pub async fn changing_name_server(addresses: Vec<[u8; 4]>) -> Resolver {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {

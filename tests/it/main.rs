@@ -43,5 +43,6 @@ mod store;
 mod story;
 mod story_store;
 mod support;
+mod troubled;
 mod wire;
 mod words;

@@ -70,6 +70,8 @@ on_every_engine! {
 on_sqlite! {
     a_second_server_is_refused,
     the_file_can_shrink,
+    the_file_shrinks_when_what_is_old_goes,
+    an_event_that_cannot_be_applied_takes_no_other_with_it,
     its_files_are_its_owners_alone,
     what_cannot_be_read_does_not_stop_the_start,
     a_crash_after_long_answers_loses_nothing,
@@ -767,11 +769,67 @@ async fn texts_with_zero_characters_are_stored(mut test: TestStore) {
     assert_healthy(&test).await;
 }
 
+async fn an_event_that_cannot_be_applied_takes_no_other_with_it(test: TestStore) {
+    let shop = shop(&test).await;
+    test.sql("CREATE TRIGGER refuse BEFORE INSERT ON orders WHEN NEW.reference = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .await;
+    let new = |reference: &str| notification(shop.merchant, shop.listener, facts(reference, OrderStatus::Paid, 100));
+    // So many at once that most of them share an entry of the journal.
+    let references: Vec<String> =
+        (0..60).map(|number| if number == 30 { "bad".to_owned() } else { number.to_string() }).collect();
+    let accepted = futures::future::join_all(references.iter().map(|reference| test.store.accept(new(reference)))).await;
+    assert!(accepted.iter().all(Result::is_ok));
+    test.store.settled().await.unwrap();
+    for reference in &references {
+        let found = test.store.order_by_reference(shop.merchant, reference).await.unwrap();
+        assert_eq!(found.is_some(), reference != "bad", "{reference}");
+    }
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join("quittance.db"));
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM journal_stuck").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(kept, 1);
+}
+
 async fn the_file_can_shrink(test: TestStore) {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join("quittance.db"));
     let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
     let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut conn).await.unwrap();
     assert_eq!(mode, 2, "incremental, so that retention can give pages back");
+}
+
+async fn the_file_shrinks_when_what_is_old_goes(mut test: TestStore) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let shop = shop(&test).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(test.folder.path().join("quittance.db"));
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let mut pages = async || -> (i64, i64) {
+        let count = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut conn).await.unwrap();
+        (count, sqlx::query_scalar("PRAGMA freelist_count").fetch_one(&mut conn).await.unwrap())
+    };
+    let (empty, _) = pages().await;
+    for number in 0..40 {
+        let job = shop.accept(&mut test, &number.to_string()).await;
+        let mut done = attempt(&job, Next::Confirmed);
+        // Nothing that could be packed.
+        let mut state = 88_172_645_463_325_252_u64 + number;
+        let mut noise = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        done.answer_body = (0..8_000).flat_map(|_| noise()).collect::<Vec<u8>>().into();
+        test.record(vec![done]).await;
+    }
+    let (full, _) = pages().await;
+    assert!(full > empty + 300, "{full} pages after {empty}");
+    test.hand.advance(DAY * 100);
+    let now = test.clock.now();
+    let horizon = Horizon { bytes_before: now.minus(DAY * 90), ledger_before: now.minus(DAY * 400) };
+    assert!(retention::once(&test.store, horizon).await.unwrap().segments > 0);
+    let (left, free) = pages().await;
+    assert!(left < empty + (full - empty) / 3 && free == 0, "{left} pages of {full}, {free} of them free");
+    assert_healthy(&test).await;
 }
 
 async fn what_is_old_goes_and_what_is_waited_for_stays(mut test: TestStore) {
@@ -1014,10 +1072,28 @@ async fn an_order_waits_for_what_was_held_in_the_middle_of_it(mut test: TestStor
     let shop = shop(&test).await;
     let job = shop.accept(&mut test, "1001").await;
     test.record(vec![attempt(&job, Next::Retry(START.plus(Duration::from_secs(150))))]).await;
-    assert_eq!(test.store.unfinished(shop.url).await.unwrap(), [(job.order_id, job.delivery_id)]);
+    // A later message of the order, and another order.
+    let later = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Refunded, 200));
+    test.accept(later).await;
+    let other = shop.accept(&mut test, "1002").await;
+    let orders = [job.order_id, other.order_id, OrderId(1)];
+    let firsts = async |test: &TestStore| {
+        let mut firsts = test.store.firsts(shop.url, &orders).await.unwrap();
+        firsts.sort_by_key(|first| first.delivery_id);
+        firsts.into_iter().map(|first| (first.order_id, first.delivery_id, first.job.map(|job| job.attempts))).collect::<Vec<_>>()
+    };
+    let of_other = (other.order_id, other.delivery_id, Some(0));
+    assert_eq!(firsts(&test).await, [(job.order_id, job.delivery_id, Some(1)), of_other]);
     let mut draft = url_draft(shop.merchant, "https://shop.example.com/ipn");
     draft.held = true;
     test.store.update_url(shop.url, draft, "test".to_owned()).await.unwrap();
-    test.store.hold_open(shop.url).await.unwrap();
-    assert_eq!(test.store.unfinished(shop.url).await.unwrap(), [(job.order_id, job.delivery_id)]);
+    while test.store.hold_open(shop.url).await.unwrap() > 0 {}
+    let held = [(job.order_id, job.delivery_id, None), (other.order_id, other.delivery_id, None)];
+    assert_eq!(firsts(&test).await, held, "it is waited for, and is no work");
+    assert!(test.store.firsts(UrlId(1), &orders).await.unwrap().is_empty());
+    test.store.update_url(shop.url, url_draft(shop.merchant, "https://shop.example.com/ipn"), "test".to_owned()).await.unwrap();
+    while test.store.release_held(shop.url).await.unwrap() > 0 {}
+    test.record(vec![attempt(&job, Next::Confirmed), attempt(&other, Next::Expired)]).await;
+    let left = firsts(&test).await;
+    assert!(matches!(left[..], [(order, id, Some(0))] if order == job.order_id && id > job.delivery_id), "{left:?}");
 }

@@ -4,7 +4,7 @@ use crate::support::{
     app::{GATEWAY_KEY, MERCHANT_KEY, Shop, TestApp},
     browser::Browser,
     gateway::Reply,
-    merchant::{Answer, FakeMerchant, receipt},
+    merchant::{Answer, FakeMerchant, Visit, receipt},
     message::Message,
     until,
 };
@@ -365,6 +365,44 @@ async fn the_message_for_the_developer_says_all_and_no_secret() {
     );
     assert!(!message.contains("hush") && !message.contains(MERCHANT_KEY), "{message}");
     assert!(message.to_lowercase().contains("set-cookie: (left out)"), "{message}");
+}
+
+/// A text as it stood before it was put into a page.
+fn unescaped(html: &str) -> String {
+    let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#39;", "'"), ("&amp;", "&")];
+    named.iter().fold(html.replace("<!>", ""), |text, (name, sign)| text.replace(name, sign))
+}
+
+#[tokio::test]
+async fn the_command_line_sends_the_same_bytes_again() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let merchant = FakeMerchant::start(|_| Answer::text("OK")).await;
+    let url = shop.url(&format!("{}?shop[]={{1}}&name=x", merchant.url())).await;
+    let mut message = Message::full("1001", "COMPLETE");
+    message.set("IPN_PNAME[]", "O'Brien & \"Co\" $(false) `false` \\ %41 é 🎈");
+    let order = shop.accepted(&message).await;
+    let delivery = shop.wait_for_attempts(order, url, 1).await;
+    let mut browser = admin(&app).await;
+    let html = browser.get(&format!("/m/shop/deliveries/{}/1", delivery.id)).await.text();
+    let section = html.split("id=\"again\"").nth(1).unwrap();
+    let command = section.split("<pre").nth(1).and_then(|rest| rest.split_once('>')).unwrap().1.split("</pre>").next().unwrap();
+    let command = unescaped(command);
+    assert!(command.trim_start().starts_with("curl "), "{command}");
+    let run = move || std::process::Command::new("sh").arg("-c").arg(&command).output().unwrap();
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).ends_with("OK"), "curl is needed: {told}");
+    let visits = merchant.visits();
+    let [sent, again] = &visits[..] else { panic!("{} visits", visits.len()) };
+    assert_eq!((&again.method, &again.path), (&sent.method, &sent.path));
+    assert_eq!(String::from_utf8_lossy(&again.body), String::from_utf8_lossy(&sent.body));
+    let headers = |visit: &Visit| {
+        let mut headers: Vec<_> = visit.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect();
+        headers.sort();
+        headers
+    };
+    assert_eq!(headers(again), headers(sent));
 }
 
 async fn choose(browser: &mut Browser, order: OrderId, notification: &str, urls: &[UrlId], debug: bool, key: &str) -> Reply {

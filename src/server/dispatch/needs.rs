@@ -6,7 +6,7 @@ use crate::domain::{
     Cause, Timestamp,
     id::{DeliveryId, NotificationId, OrderId, UrlId},
 };
-use crate::server::store::{AttemptRecord, Backlog, Brake, Directory, Job, LaneDepth, Original, Store, StoreError};
+use crate::server::store::{AttemptRecord, Backlog, Brake, Directory, First, Job, LaneDepth, Original, Store, StoreError};
 use bytes::Bytes;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -58,8 +58,8 @@ table! {
     ) -> Vec<Job>;
     /// When the first open delivery of a URL after a place in the order is due.
     fn next_due(&self, url_id: UrlId, backlog: Backlog, after: (Timestamp, DeliveryId)) -> Option<Timestamp>;
-    /// Open and held deliveries of a URL with an attempt behind them.
-    fn unfinished(&self, url_id: UrlId) -> Vec<(OrderId, DeliveryId)>;
+    /// The first unfinished delivery of each of these orders to a URL, held ones and those of other nodes too.
+    fn firsts(&self, url_id: UrlId, orders: &[OrderId]) -> Vec<First>;
     /// The received bodies of notifications.
     fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
     /// A notification as it came, and what is sent on of it.

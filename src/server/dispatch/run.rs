@@ -6,15 +6,19 @@ use super::{
     board::Board,
     keep_up::keep_up,
     needs::{Courier, Table},
-    schedule::{Ended, Lanes, Load, MAX_IN_FLIGHT, Signal},
+    schedule::{Ended, Lanes, Load, MAX_IN_FLIGHT, Question, Read, Signal},
 };
 use crate::domain::{
     Cause, Timestamp,
     attempt::Origin,
     id::{DeliveryId, OrderId, UrlId},
 };
-use crate::server::store::{AttemptRecord, Backlog, Directory, Job, LaneDepth, Next, NotificationUrl, StoreError};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use crate::server::store::{AttemptRecord, Backlog, Directory, First, Job, LaneDepth, Next, NotificationUrl, StoreError};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{Id, JoinError, JoinSet},
@@ -80,12 +84,11 @@ enum Event {
     Lanes(Vec<LaneDepth>),
     /// Open deliveries of a URL on hold.
     Strays(Vec<Job>),
-    Order(UrlId, Vec<(OrderId, DeliveryId)>),
-    Loaded(Load, Vec<Job>, Option<Timestamp>),
+    /// The answer to the question of a number.
+    Firsts(UrlId, u64, Vec<First>),
+    Loaded(Load, Read),
     LoadFailed(Load),
     Recorded(Vec<Recorded>),
-    /// Deliveries fit the settings of this number, except for those of some URLs.
-    Settled(u64, Vec<UrlId>),
 }
 
 /// A result that is in the store.
@@ -134,7 +137,7 @@ async fn run<T: Table, C: Courier>(
     let recorder = tokio::spawn(record(workshop.store.clone(), to_record, events.clone()));
     let mut settings = workshop.store.directory();
     let unsettled = watch::Sender::new(0);
-    let sweeper = tokio::spawn(settle_urls(workshop.store.clone(), unsettled.subscribe(), events.clone()));
+    let sweeper = tokio::spawn(settle_urls(workshop.store.clone(), unsettled.subscribe()));
     let mut looper = Loop {
         lanes: Lanes::default(),
         directory: settings.borrow_and_update().clone(),
@@ -232,15 +235,19 @@ impl<T: Table, C: Courier> Loop<T, C> {
     }
 
     fn configure(&mut self) {
-        let number = *self.unsettled.borrow();
-        self.lanes.configure(&self.directory, number);
+        self.lanes.configure(&self.directory);
     }
 
-    fn restore_order(&self, url_id: UrlId) {
+    fn ask(&self, question: Question) {
         let (store, events) = (self.workshop.store.clone(), self.events.clone());
         tokio::spawn(async move {
-            let unfinished = until_answered("unfinished deliveries", || unfinished(&store, url_id)).await;
-            let _ = events.send(Event::Order(url_id, unfinished));
+            let Question { url_id, number, orders } = question;
+            let read = async || {
+                store.settled().await?;
+                store.firsts(url_id, &orders).await
+            };
+            let firsts = until_answered("what orders wait for", read).await;
+            let _ = events.send(Event::Firsts(url_id, number, firsts));
         });
     }
 
@@ -273,8 +280,8 @@ impl<T: Table, C: Courier> Loop<T, C> {
 
     /// Reads what is due, and starts what may start.
     fn start_due(&mut self) {
-        for url_id in self.lanes.to_restore() {
-            self.restore_order(url_id);
+        for question in self.lanes.to_ask() {
+            self.ask(question);
         }
         for wanted in self.lanes.to_load() {
             self.load(wanted);
@@ -294,7 +301,7 @@ impl<T: Table, C: Courier> Loop<T, C> {
         let (store, events, now) = (self.workshop.store.clone(), self.events.clone(), self.workshop.clock.now());
         tokio::spawn(async move {
             let event = match load(&store, wanted, now).await {
-                Ok((jobs, rest)) => Event::Loaded(wanted, jobs, rest),
+                Ok(read) => Event::Loaded(wanted, read),
                 Err(error) => {
                     tracing::warn!(%error, url.id = %wanted.url_id, "due deliveries could not be read; trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
@@ -318,12 +325,11 @@ impl<T: Table, C: Courier> Loop<T, C> {
                 }
             }
             Event::Strays(jobs) => jobs.into_iter().for_each(|job| self.lanes.push(job)),
-            Event::Order(url_id, unfinished) => self.lanes.restore_order(url_id, unfinished),
-            Event::Loaded(Load { url_id, backlog, .. }, jobs, rest) => self.lanes.loaded(url_id, backlog, jobs, rest),
+            Event::Firsts(url_id, number, firsts) => self.lanes.answered(url_id, number, firsts),
+            Event::Loaded(Load { url_id, backlog, .. }, read) => self.lanes.loaded(url_id, backlog, read),
             Event::LoadFailed(Load { url_id, backlog, .. }) => {
-                self.lanes.loaded(url_id, backlog, Vec::new(), Some(Timestamp::default()));
+                self.lanes.loaded(url_id, backlog, Read { rest: Some(Timestamp::default()), ..Read::default() });
             }
-            Event::Settled(number, except) => self.lanes.settled(number, &except),
             Event::Recorded(recorded) => {
                 self.unrecorded -= recorded.len();
                 for Recorded { url_id, order_id, delivery_id, next } in recorded {
@@ -372,7 +378,7 @@ impl<T: Table, C: Courier> Loop<T, C> {
             // Gone, on hold, or lost. Where it is still open it is read from the table again.
             Turn::Passed => {
                 let again = self.workshop.clock.now().plus(AGAIN_AFTER);
-                self.lanes.put_back(job.url_id, job.delivery_id, again);
+                self.lanes.put_back(job.url_id, job.order_id, job.delivery_id, again);
             }
             Turn::Withdrawn => self.lanes.recorded(job.url_id, job.order_id, job.delivery_id, Next::Closed),
         }
@@ -405,30 +411,45 @@ impl<T: Table, C: Courier> Loop<T, C> {
     }
 }
 
-/// Deliveries of a URL that later ones of their order wait for.
-async fn unfinished(store: &impl Table, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
-    store.settled().await?;
-    store.unfinished(url_id).await
-}
-
 /// Deliveries of a URL that are due, with their bodies, and when the first of the rest is due.
 ///
 /// The table may be a moment behind what the store has taken. What was recorded before is waited for, or it would be
 /// read as if it were still to be done; what is recorded meanwhile the lanes know themselves.
-async fn load(store: &impl Table, wanted: Load, now: Timestamp) -> Result<(Vec<Job>, Option<Timestamp>), StoreError> {
-    let Load { url_id, backlog, limit } = wanted;
+async fn load(store: &impl Table, wanted: Load, now: Timestamp) -> Result<Read, StoreError> {
+    let Load { url_id, backlog, limit, after, in_order } = wanted;
     store.settled().await?;
     // A first try is due whatever it says: it may have come while the clock was ahead.
     let until = if backlog == Backlog::Fresh { Timestamp(i64::MAX) } else { now };
-    let mut jobs = store.lane(url_id, backlog, None, until, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
+    let mut jobs = store.lane(url_id, backlog, after, until, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
     let rest =
         if jobs.len() == limit { Some(now) } else { store.next_due(url_id, backlog, (until, DeliveryId(i64::MAX))).await? };
+    let read_to = jobs.last().map(|job| (job.due_at, job.delivery_id));
+    let waiting = if in_order { leave_waiting(store, url_id, &mut jobs).await? } else { Vec::new() };
     let ids: Vec<_> = jobs.iter().map(|job| job.notification_id).collect();
     let bodies = store.bodies(&ids).await?;
     for job in &mut jobs {
         job.body = bodies.get(&job.notification_id).cloned();
     }
-    Ok((jobs, rest))
+    Ok(Read { jobs, rest, read_to, waiting })
+}
+
+/// Leaves out what is not the first of its order; gives those orders, each with the delivery that is.
+async fn leave_waiting(store: &impl Table, url_id: UrlId, jobs: &mut Vec<Job>) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
+    let orders: BTreeSet<OrderId> = jobs.iter().map(|job| job.order_id).collect();
+    let firsts = store.firsts(url_id, &Vec::from_iter(orders)).await?;
+    let firsts: HashMap<OrderId, DeliveryId> = firsts.into_iter().map(|first| (first.order_id, first.delivery_id)).collect();
+    let mut waiting = Vec::new();
+    jobs.retain(|job| match firsts.get(&job.order_id) {
+        _ if job.origin == Origin::Debug => true,
+        Some(first) if *first == job.delivery_id => true,
+        Some(first) => {
+            waiting.push((job.order_id, *first));
+            false
+        }
+        // It has come to its end meanwhile.
+        None => false,
+    });
+    Ok(waiting)
 }
 
 /// Records results in batches; what the store refuses is offered again until it takes it.
@@ -455,10 +476,10 @@ async fn record(store: impl Table, mut results: mpsc::UnboundedReceiver<AttemptR
 
 /// Brings deliveries in line with their URL's setting, some at a time: held, released or cancelled. At the start, and
 /// whenever it is told.
-async fn settle_urls(store: impl Table, mut unsettled: watch::Receiver<u64>, events: mpsc::UnboundedSender<Event>) {
+async fn settle_urls(store: impl Table, mut unsettled: watch::Receiver<u64>) {
     loop {
-        let number = *unsettled.borrow_and_update();
-        while let Err(error) = settle_once(&store, number, &events).await {
+        unsettled.mark_unchanged();
+        while let Err(error) = settle_once(&store).await {
             tracing::warn!(%error, "deliveries could not be held, released or cancelled; trying again");
             tokio::time::sleep(RETRY_PAUSE).await;
         }
@@ -468,13 +489,10 @@ async fn settle_urls(store: impl Table, mut unsettled: watch::Receiver<u64>, eve
     }
 }
 
-async fn settle_once(store: &impl Table, number: u64, events: &mpsc::UnboundedSender<Event>) -> Result<(), StoreError> {
+async fn settle_once(store: &impl Table) -> Result<(), StoreError> {
     // What was accepted by the setting before may not be in the table yet.
     store.settled().await?;
-    let urls = store.unsettled_urls().await?;
-    let mut left: Vec<UrlId> = urls.iter().map(|(url_id, ..)| *url_id).collect();
-    let _ = events.send(Event::Settled(number, left.clone()));
-    for (url_id, held, removed) in urls {
+    for (url_id, held, removed) in store.unsettled_urls().await? {
         loop {
             let moved = match (held, removed) {
                 (_, true) => store.cancel_open(url_id).await?,
@@ -485,8 +503,6 @@ async fn settle_once(store: &impl Table, number: u64, events: &mpsc::UnboundedSe
                 break;
             }
         }
-        left.retain(|other| *other != url_id);
-        let _ = events.send(Event::Settled(number, left.clone()));
     }
     Ok(())
 }

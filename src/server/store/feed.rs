@@ -13,7 +13,8 @@ pub struct Feed {
     pub jobs: Option<mpsc::UnboundedSender<Vec<Job>>>,
     /// What open pages may want to read again.
     pub changes: Option<mpsc::UnboundedSender<Vec<Change>>>,
-    /// URLs of which the table holds open deliveries that were not announced one by one, and when the first is due.
+    /// URLs of which the table holds open deliveries that were not announced one by one, and a moment before which none of
+    /// these is due.
     pub due: Option<mpsc::UnboundedSender<Vec<(UrlId, Timestamp)>>>,
     /// What comes back from whoever delivers.
     pub brake: Brake,

@@ -355,8 +355,9 @@ forward! {
     ) -> Vec<Job>;
     /// When the first open delivery of a URL, of one kind, after a place in the order is due.
     pub async fn next_due(&self, url_id: UrlId, backlog: Backlog, after: (Timestamp, DeliveryId)) -> Option<Timestamp>;
-    /// Open and held deliveries of a URL with an attempt behind them: what later ones of their order wait for.
-    pub async fn unfinished(&self, url_id: UrlId) -> Vec<(OrderId, DeliveryId)>;
+    /// The first unfinished delivery of each of these orders to a URL, held ones and those of other nodes too: what the others of
+    /// the order wait for. Those for debug are left out.
+    pub async fn firsts(&self, url_id: UrlId, orders: &[OrderId]) -> Vec<First>;
     /// What is sent on of notifications: the received bodies, or what was made of them.
     pub async fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
     /// A notification as it came, and what is sent on of it; what retention has removed is empty.

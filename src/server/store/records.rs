@@ -212,6 +212,15 @@ pub struct LaneDepth {
     pub again_due: Option<Timestamp>,
 }
 
+/// The first unfinished delivery of an order to a URL. Where the URL keeps orders in order, the others wait for it.
+#[derive(Debug, Clone)]
+pub struct First {
+    pub order_id: OrderId,
+    pub delivery_id: DeliveryId,
+    /// As work, where it is open and this node's.
+    pub job: Option<Job>,
+}
+
 /// What to deliver again, and where to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BulkOrder {

@@ -163,3 +163,133 @@ async fn a_node_that_comes_back_first_keeps_its_place() {
     assert_eq!(nodes, 1);
     node.assert_healthy().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_were_without_the_database_for_long_do_not_bury_each_other() {
+    let installation = Installation::new().await;
+    let port = tokio::task::spawn_blocking(postgres::port).await.unwrap();
+    let proxy = Proxy::to(port).await;
+    let (one, two) = (installation.node_through(proxy.port).await, installation.node_through(proxy.port).await);
+    let merchant = FakeMerchant::confirming().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = gate.clone();
+    merchant.answer(move |visit| Answer::Gated(held.clone(), Box::new(Answer::receipt("md5", visit))));
+    let shop = one.shop("Shop").await;
+    shop.url_as(&merchant.url(), concurrent).await;
+    let other = at(&shop, &two).await;
+    for number in 0..10 {
+        assert_eq!(post(if number % 2 == 0 { &shop } else { &other }, &number.to_string()).await, 200);
+    }
+    until("all to be on their way", || async { (merchant.visits().len() == 10).then_some(()) }).await;
+    let mut conn = installation.connection().await;
+    let runs = "SELECT run FROM node WHERE ended_at IS NULL ORDER BY run";
+    let before: Vec<i64> = sqlx::query_scalar(runs).fetch_all(&mut conn).await.unwrap();
+    proxy.cut();
+    gate.add_permits(1_000);
+    // Longer than a silent node is given.
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    proxy.mend();
+    wait_until_confirmed(&mut conn, 10, Duration::from_secs(20)).await;
+    assert_eq!(post(&other, "later").await, 200);
+    wait_until_confirmed(&mut conn, 11, Duration::from_secs(10)).await;
+    // As long as the one that buries looks at others' silence.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let after: Vec<i64> = sqlx::query_scalar(runs).fetch_all(&mut conn).await.unwrap();
+    assert_eq!(after, before, "both have kept their places");
+    assert_eq!(merchant.visits().len(), 11, "nothing is sent twice");
+    one.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_with_a_place_is_announced_although_the_database_fails_at_that_moment() {
+    let installation = Installation::new().await;
+    let node = installation.node().await;
+    let merchant = FakeMerchant::confirming().await;
+    let shop = node.shop("Shop").await;
+    shop.url_as(&merchant.url(), concurrent).await;
+    assert_eq!(post(&shop, "1").await, 200);
+    let mut conn = installation.connection().await;
+    wait_until_confirmed(&mut conn, 1, Duration::from_secs(5)).await;
+    // A first try that nobody has announced.
+    sqlx::raw_sql(
+        "UPDATE delivery SET state = 0, due_at = created_at, attempts = 0, window_from = NULL, finished_at = NULL;
+         DELETE FROM attempt;
+         UPDATE url_books SET queued = queued + 1, confirmed = confirmed - 1 WHERE confirmed > 0",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    // The node finds itself dead while nobody can read what URLs have outstanding.
+    let mut aside = installation.connection().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE url_books IN ACCESS EXCLUSIVE MODE").execute(&mut aside).await.unwrap();
+    sqlx::raw_sql("UPDATE line SET open = false; UPDATE node SET ended_at = clock_timestamp()").execute(&mut conn).await.unwrap();
+    until("a new place", || async {
+        let alive: i64 = sqlx::query_scalar("SELECT count(*) FROM node WHERE ended_at IS NULL")
+            .fetch_one(&mut installation.connection().await)
+            .await
+            .unwrap();
+        (alive == 1).then_some(())
+    })
+    .await;
+    // Longer than a statement waits for a lock.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(merchant.visits().len(), 1);
+    sqlx::raw_sql("ROLLBACK").execute(&mut aside).await.unwrap();
+    wait_until_confirmed(&mut conn, 1, Duration::from_secs(10)).await;
+    assert_eq!(merchant.visits().len(), 2);
+}
+
+/// Attempts are refused that fit a condition.
+async fn refuse_attempts(conn: &mut PgConnection, condition: &str) {
+    let statement = format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF {condition} THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON attempt FOR EACH ROW EXECUTE FUNCTION refuse()"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(conn).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_the_database_refuses_keeps_no_other_from_being_written() {
+    let installation = Installation::new().await;
+    let node = installation.node().await;
+    let merchant = FakeMerchant::start(|visit| match visit.field("REFNO").as_str() {
+        "bad" => Answer::status(418, "no"),
+        _ => Answer::receipt("md5", visit),
+    })
+    .await;
+    let shop = node.shop("Shop").await;
+    shop.url_as(&merchant.url(), concurrent).await;
+    let mut conn = installation.connection().await;
+    refuse_attempts(&mut conn, "NEW.status = 418").await;
+    for reference in ["1", "bad", "2"] {
+        assert_eq!(post(&shop, reference).await, 200);
+    }
+    wait_until_confirmed(&mut conn, 2, Duration::from_secs(10)).await;
+    until("the refused one to be set aside", || async {
+        let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM journal_stuck")
+            .fetch_one(&mut installation.connection().await)
+            .await
+            .unwrap();
+        (kept == 1).then_some(())
+    })
+    .await;
+    assert_eq!(post(&shop, "3").await, 200);
+    wait_until_confirmed(&mut conn, 3, Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_the_database_refuses_do_not_make_a_delivery_be_sent_again() {
+    let installation = Installation::new().await;
+    let node = installation.node().await;
+    let merchant = FakeMerchant::confirming().await;
+    let shop = node.shop("Shop").await;
+    shop.url_as(&merchant.url(), concurrent).await;
+    let mut conn = installation.connection().await;
+    refuse_attempts(&mut conn, "NEW.address IS NOT NULL").await;
+    assert_eq!(post(&shop, "1").await, 200);
+    wait_until_confirmed(&mut conn, 1, Duration::from_secs(10)).await;
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM journal_stuck").fetch_one(&mut conn).await.unwrap();
+    assert_eq!((kept, merchant.visits().len()), (0, 1));
+    node.assert_healthy().await;
+}

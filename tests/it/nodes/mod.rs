@@ -2,6 +2,7 @@
 
 mod database;
 mod killed;
+mod order;
 
 use crate::{
     live::Page,
@@ -250,6 +251,39 @@ async fn a_session_is_valid_at_every_node_and_its_pages_are_live() {
     let listener = at(&shop, &two).await;
     assert_eq!(gateway::post(one.address, &listener.path(), "REFNO=1&HASH=00").await.status, 403);
     page.until("refusal").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_of_one_node_is_posted_to_another() {
+    let installation = Installation::new().await;
+    let (one, two) = (installation.node().await, installation.node().await);
+    one.user("admin@example.com", Role::Admin, &[]).await;
+    let mut browser = Browser::signed_in(one.address, "admin@example.com").await;
+    let form = browser.get("/merchants").await.text();
+    let key = form.split("name=\"form_key\"").nth(1).and_then(|rest| rest.split("value=\"").nth(1)).unwrap();
+    let key = key.split('"').next().unwrap().to_owned();
+    let fields = [("form_key", key.as_str()), ("name", "Garden"), ("secret_key", "shown-by-another")];
+    browser.address = two.address;
+    let mut evil = browser.clone();
+    evil.headers.push(("sec-fetch-site", "cross-site".to_owned()));
+    assert_eq!(evil.form("/rpc/merchants/add", &fields).await.status, 403);
+    browser.headers.push(("sec-fetch-site", "same-origin".to_owned()));
+    let added = browser.form("/rpc/merchants/add", &fields).await;
+    assert_eq!(added.status, 302, "{added:?}");
+    // What the next page has to say was sealed by the node that did it, and is shown by the other.
+    browser.address = one.address;
+    assert!(browser.get(added.header("location")).await.text().contains("shown-by-another"));
+    // The same form again, at the other node: it is done once.
+    let again = browser.form("/rpc/merchants/add", &fields).await;
+    assert_eq!(again.header("location"), added.header("location"));
+    let merchants: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM merchant").fetch_one(&mut installation.connection().await).await.unwrap();
+    assert_eq!(merchants, 1);
+    // Signed out at one, signed out at all.
+    assert_eq!(browser.form("/rpc/sign-out", &[]).await.status, 302);
+    let mut left = browser.clone();
+    left.address = two.address;
+    assert_ne!(left.get("/merchants").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -244,28 +244,36 @@ impl Client {
                 Err(failure)
                     if failure.cause == Cause::Reset
                         && exchange.answer.status == 0
-                        && shared.is_none_or(|shared| shared.is_closed()) =>
+                        && shared.is_none_or(|shared| shared.is_closed())
+                        && Instant::now() < deadline =>
                 {
                     exchange.timings = Timings::default();
                 }
                 outcome => return outcome,
             }
         }
-        let (sender, address) = self.connect(outbound, exchange).await?;
+        let (sender, address) = self.connect(outbound, deadline, exchange).await?;
         if let Sender::Many(many) = &sender {
             self.pool.share(&key, many, address);
         }
         self.converse(&key, sender, address, outbound, deadline, exchange).await
     }
 
-    /// Resolves, vets, dials and shakes hands.
-    async fn connect(&self, outbound: &Outbound<'_>, exchange: &mut Exchange) -> Result<(Sender, SocketAddr), Failure> {
+    /// Resolves, vets, dials and shakes hands; each within its own limit and that of the whole.
+    async fn connect(
+        &self,
+        outbound: &Outbound<'_>,
+        deadline: Instant,
+        exchange: &mut Exchange,
+    ) -> Result<(Sender, SocketAddr), Failure> {
         let target = outbound.target;
         let begun = Instant::now();
+        let by = |begun: Instant, limit: Duration| tokio::time::Instant::from_std(deadline.min(begun + limit));
         let addresses = match target.address {
             Some(address) => vec![address],
             None => {
-                let looked_up = tokio::time::timeout(self.limits.resolve, self.resolver.look_up(&target.host)).await;
+                let looking_up = self.resolver.look_up(&target.host);
+                let looked_up = tokio::time::timeout_at(by(begun, self.limits.resolve), looking_up).await;
                 exchange.timings.resolve = Some(micros(begun.elapsed()));
                 looked_up.unwrap_or_else(|_| Err(Failure::of(Cause::NameServerSilent, "")))?
             }
@@ -280,7 +288,7 @@ impl Client {
             let found: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             return Err(Failure::of(Cause::AddressForbidden, format!("{} leads to {}.", target.host, found.join(", "))));
         }
-        let (stream, address) = self.dial(&permitted, exchange).await?;
+        let (stream, address) = self.dial(&permitted, deadline, exchange).await?;
         if !target.tls {
             return Ok((Sender::One(handshake(stream).await?), address));
         }
@@ -288,7 +296,7 @@ impl Client {
         let name = ServerName::try_from(target.host.clone())
             .map_err(|_| Failure::of(Cause::UrlInvalid, format!("{} cannot be named in a certificate.", target.host)))?;
         let connector = self.trust.connector(outbound.authority)?;
-        let shaken = tokio::time::timeout(self.limits.tls, connector.connect(name, stream)).await;
+        let shaken = tokio::time::timeout_at(by(begun, self.limits.tls), connector.connect(name, stream)).await;
         exchange.timings.tls = Some(micros(begun.elapsed()));
         if let Ok(Ok(stream)) = &shaken {
             exchange.certificate_ends_at = tls::ends_at(stream.get_ref().1.peer_certificates());
@@ -304,9 +312,15 @@ impl Client {
     }
 
     /// Connects to the first of some addresses that lets us.
-    async fn dial(&self, addresses: &[SocketAddr], exchange: &mut Exchange) -> Result<(TcpStream, SocketAddr), Failure> {
+    async fn dial(
+        &self,
+        addresses: &[SocketAddr],
+        deadline: Instant,
+        exchange: &mut Exchange,
+    ) -> Result<(TcpStream, SocketAddr), Failure> {
         let begun = Instant::now();
-        let share = self.limits.connect / u32::try_from(addresses.len()).unwrap_or(1);
+        let left = self.limits.connect.min(deadline.saturating_duration_since(begun));
+        let share = left / u32::try_from(addresses.len()).unwrap_or(1);
         let mut failed = None;
         for address in addresses {
             exchange.address = Some(*address);

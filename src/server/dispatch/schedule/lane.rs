@@ -1,20 +1,19 @@
 //! The lane of one URL: what waits for it in memory, what it knows of the table, and what may start now.
 
-use super::{breaker::Breaker, pace::Pace};
+use super::{breaker::Breaker, order::Orders, pace::Pace};
 use crate::domain::{
     Timestamp,
     attempt::Origin,
-    id::{DeliveryId, MerchantId, OrderId},
+    id::{DeliveryId, MerchantId},
 };
 use crate::server::store::{Backlog, Job, NotificationUrl};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 /// Deliveries that one queue of a lane holds in memory at most.
 pub const QUEUE_CAPACITY: usize = 10_000;
 /// The same while only single requests go out: more would only lie about.
 pub const PROBED_CAPACITY: usize = 16;
-/// Parked, on their way, back but not recorded: so many deliveries of one kind a lane knows before it reads no more of the
-/// table.
+/// On their way, or back but not recorded: so many deliveries of one kind a lane knows before it reads no more of the table.
 const KNOWN_CAPACITY: usize = 2_000;
 /// Of four that start at least one was not asked for by a person.
 const ASKED_IN_A_ROW: u32 = 3;
@@ -31,14 +30,60 @@ pub struct Queue {
     pub table: Option<Timestamp>,
     /// The table is being read for so many.
     pub loading: Option<usize>,
-    /// What is being read is of the time before its order was known.
+    /// What is being read is of the time before order within orders was switched on or off.
     pub is_stale: bool,
+    /// In order within orders the table is read on from here: what lies before it waits for others of its order, or is known.
+    pub read_to: Option<(Timestamp, DeliveryId)>,
+    /// While it is read: what is due from then on is to be read again.
+    rewound: Option<Timestamp>,
+    /// So many that wait were passed since it was read from its beginning.
+    pub passed: usize,
+    /// When it is to be read from its beginning again.
+    pub read_anew_at: Option<Timestamp>,
     /// Recorded while the table was read for this queue: what is read may be older than that. What is read later is not.
     pub recorded: HashSet<DeliveryId>,
-    /// Open in the table, and not to be taken from it again: ready, parked, on its way, or back but not recorded yet.
+    /// Open in the table, and not to be taken from it again: ready, asked about, on its way, or back but not recorded yet.
     pub known: HashSet<DeliveryId>,
     /// Where it stands among the wake-ups.
     pub wakeup: Option<Timestamp>,
+}
+
+impl Queue {
+    /// The table holds something more, due from a moment on.
+    pub fn promised(&mut self, due: Timestamp) {
+        let place = (due, DeliveryId(i64::MIN));
+        self.read_to = self.read_to.map(|read_to| read_to.min(place));
+        if self.loading.is_some() {
+            self.rewound = Some(self.rewound.map_or(due, |rewound| rewound.min(due)));
+        }
+    }
+
+    /// Everything in the table is looked at again.
+    pub fn from_the_beginning(&mut self) {
+        self.promised(Timestamp(i64::MIN));
+        (self.read_to, self.read_anew_at, self.passed) = (None, None, 0);
+    }
+
+    /// It is read from its beginning at a moment at the latest.
+    pub fn read_anew(&mut self, at: Timestamp) {
+        self.read_anew_at.get_or_insert(at);
+    }
+
+    /// It begins to be read, for so many.
+    pub fn load(&mut self, batch: usize, now: Timestamp) {
+        if self.read_anew_at.is_some_and(|at| at <= now) {
+            self.from_the_beginning();
+        }
+        (self.loading, self.table, self.rewound) = (Some(batch), None, None);
+    }
+
+    /// It was read up to a place.
+    pub fn loaded(&mut self, read_to: Option<(Timestamp, DeliveryId)>) {
+        self.read_to = read_to.or(self.read_to);
+        if let Some(due) = self.rewound.take() {
+            self.promised(due);
+        }
+    }
 }
 
 /// Whether a lane may start something.
@@ -76,20 +121,13 @@ pub struct Lane {
     /// Announced while it was known. The table may hold it as open again when its result is recorded: it was on its way
     /// when its URL was put on hold, and has been released.
     pub announced: HashSet<DeliveryId>,
-    /// What later deliveries of an order wait for is still to be read.
-    pub restoring: bool,
+    /// Order within orders was switched on, and what was on its way before that is not recorded yet.
+    pub draining: bool,
     /// The merchant's mark of the last list that was cancelled, as far as it was heeded.
     pub cancelled_before: Option<DeliveryId>,
-    /// What was held is still being released; the number of the settings that released it.
-    pub releasing: Option<u64>,
     pub in_flight: usize,
-    /// In order within an order: the unfinished delivery that others of its order wait for.
-    active: HashMap<OrderId, DeliveryId>,
-    /// Further ones that have been tried, of the time before order within orders was switched on. They come before what
-    /// was not tried.
-    tried: HashMap<OrderId, BTreeSet<DeliveryId>>,
-    /// Those that wait.
-    parked: HashMap<OrderId, BTreeMap<DeliveryId, Job>>,
+    /// What it knows of orders, where it keeps them in order.
+    pub orders: Orders,
     /// Stands in its merchant's row of lanes that take turns.
     pub in_turn: bool,
     /// The moment it waits for among the timers.
@@ -117,13 +155,13 @@ impl Lane {
         }
     }
 
-    const fn is_off(&self) -> bool {
+    pub const fn is_off(&self) -> bool {
         self.held || self.removed
     }
 
-    /// In which order its deliveries came is not known yet, so none may start, nor be kept in memory.
+    /// What is on its way may be several of an order, so none may start, nor be kept in memory.
     pub const fn is_unsure(&self) -> bool {
-        self.in_order && (self.restoring || self.releasing.is_some())
+        self.in_order && self.draining
     }
 
     /// How many deliveries a queue may hold.
@@ -148,9 +186,9 @@ impl Lane {
     pub fn wanted(&mut self, backlog: Backlog) -> Option<Timestamp> {
         let is_off = self.is_off() || self.is_unsure();
         let queue = self.queue(backlog);
-        // What waits for an earlier one of its order counts: a dead URL must not gather everything in memory.
         let has_room = queue.ready.is_empty() && queue.known.len() < KNOWN_CAPACITY;
-        queue.table.filter(|_| !is_off && has_room && queue.loading.is_none())
+        let wanted = queue.table.into_iter().chain(queue.read_anew_at).min();
+        wanted.filter(|_| !is_off && has_room && queue.loading.is_none())
     }
 
     /// Whether a person asked for this delivery and it has not been tried. In order within an order nothing overtakes.
@@ -176,10 +214,11 @@ impl Lane {
             return self.bulk.len() < capacity;
         }
         let backlog = Backlog::of(job);
+        let asked_about = self.orders.waiting();
         let queue = self.queue(backlog);
         let is_behind = queue.loading.is_some() || queue.table.is_some_and(|due| due <= now);
         let is_due = backlog == Backlog::Fresh || job.due_at <= now;
-        !is_behind && is_due && queue.ready.len() < capacity
+        !is_behind && is_due && queue.ready.len() + asked_about < capacity
     }
 
     /// Keeps a delivery in memory.
@@ -195,7 +234,7 @@ impl Lane {
     }
 
     /// The next delivery by the turns of the queues.
-    fn pick(&mut self) -> Option<Job> {
+    pub fn pick(&mut self) -> Option<Job> {
         let others_wait = !(self.bulk.is_empty() && self.fresh.ready.is_empty() && self.again.ready.is_empty());
         if !self.asked.is_empty() && (self.asked_in_a_row < ASKED_IN_A_ROW || !others_wait) {
             self.asked_in_a_row += 1;
@@ -217,71 +256,6 @@ impl Lane {
         if again { self.again.ready.pop_front() } else { self.fresh.ready.pop_front() }
     }
 
-    /// Takes the next delivery out that may start; those that must wait for an earlier one of their order are parked.
-    pub fn start(&mut self, now: Timestamp) -> Option<Job> {
-        if self.gate(now) != Gate::Open {
-            return None;
-        }
-        let job = loop {
-            let job = self.pick()?;
-            if self.in_order {
-                let first = *self.active.entry(job.order_id).or_insert(job.delivery_id);
-                if first != job.delivery_id {
-                    self.parked.entry(job.order_id).or_default().insert(job.delivery_id, job);
-                    continue;
-                }
-            }
-            break job;
-        };
-        self.in_flight += 1;
-        self.breaker.started();
-        self.pace.take(now);
-        Some(job)
-    }
-
-    /// What others of their orders wait for: everything unfinished that has been tried.
-    pub fn restore(&mut self, mut unfinished: Vec<(OrderId, DeliveryId)>) {
-        self.restoring = false;
-        self.active.clear();
-        self.tried.clear();
-        unfinished.sort_unstable();
-        for (order, delivery) in unfinished {
-            if *self.active.entry(order).or_insert(delivery) != delivery {
-                self.tried.entry(order).or_default().insert(delivery);
-            }
-        }
-    }
-
-    /// Nothing of an order waits for this delivery any more; the next of the order goes to the head of its queue,
-    /// because it has waited longest.
-    pub fn unpark(&mut self, order_id: OrderId, delivery_id: DeliveryId) {
-        let further = self.tried.get_mut(&order_id);
-        if self.active.get(&order_id) != Some(&delivery_id) {
-            further.map(|further| further.remove(&delivery_id));
-            return;
-        }
-        let next = further.and_then(BTreeSet::pop_first);
-        match next {
-            Some(next) => self.active.insert(order_id, next),
-            None => {
-                self.tried.remove(&order_id);
-                self.active.remove(&order_id)
-            }
-        };
-        let Some(parked) = self.parked.get_mut(&order_id) else { return };
-        let job = match next {
-            // Where it is not here it comes from the table.
-            Some(next) => parked.remove(&next),
-            None => parked.pop_first().map(|(_, job)| job),
-        };
-        if parked.is_empty() {
-            self.parked.remove(&order_id);
-        }
-        if let Some(job) = job {
-            self.queue(Backlog::of(&job)).ready.push_front(job);
-        }
-    }
-
     /// Leaves what waits to the table, but for the first so many of each queue; gives what it dropped.
     pub fn spill(&mut self, keep: usize) -> Vec<Job> {
         let mut dropped: Vec<Job> = Vec::new();
@@ -290,15 +264,14 @@ impl Lane {
         dropped.extend(tail(&mut self.bulk));
         dropped.extend(tail(&mut self.fresh.ready));
         dropped.extend(tail(&mut self.again.ready));
-        if keep == 0 {
-            dropped.extend(self.parked.drain().flat_map(|(_, parked)| parked.into_values()));
-        }
+        dropped.extend(self.orders.spill(keep == 0));
         for job in &dropped {
             let queue = self.queue(Backlog::of(job));
             queue.known.remove(&job.delivery_id);
             self.announced.remove(&job.delivery_id);
             let queue = self.queue(Backlog::of(job));
             queue.table = Some(queue.table.map_or(job.due_at, |table| table.min(job.due_at)));
+            queue.promised(job.due_at);
         }
         dropped
     }
@@ -326,6 +299,7 @@ impl Lane {
                 queue.recorded.insert(id);
             }
         }
+        self.orders.recorded(id);
         self.announced.remove(&id)
     }
 
@@ -340,8 +314,7 @@ impl Lane {
 impl Lane {
     /// Deliveries that wait in memory.
     pub fn waiting(&self) -> usize {
-        let parked: usize = self.parked.values().map(BTreeMap::len).sum();
-        self.asked.len() + self.fresh.ready.len() + self.again.ready.len() + parked
+        self.asked.len() + self.fresh.ready.len() + self.again.ready.len() + self.orders.waiting()
     }
 
     /// Reads of the table for it that are under way.
@@ -353,11 +326,12 @@ impl Lane {
     pub fn assert_bounded(&self, id: crate::domain::id::UrlId) {
         for queue in [&self.fresh, &self.again] {
             assert!(queue.loading.is_some() || queue.recorded.is_empty(), "{id}: records are remembered without need");
-            // Those that waited for others of their orders come on top.
+            // What came while the table was read comes on top.
             assert!(queue.ready.len() <= KNOWN_CAPACITY + QUEUE_CAPACITY, "{id}: {} ready", queue.ready.len());
             assert!(queue.known.len() <= KNOWN_CAPACITY + QUEUE_CAPACITY + self.in_flight, "{id}: {} known", queue.known.len());
         }
         assert!(self.asked.len() <= QUEUE_CAPACITY);
+        self.orders.assert_bounded();
         assert!(self.announced.iter().all(|known| self.knows(*known)), "{id}: announcements are remembered without need");
         assert!(self.waiting() <= self.fresh.known.len() + self.again.known.len(), "{id}: what waits is known");
     }

@@ -8,6 +8,7 @@
 
 mod breaker;
 mod lane;
+mod order;
 mod pace;
 mod table;
 #[cfg(test)]
@@ -16,12 +17,13 @@ mod tests;
 pub use tests::url as test_url;
 
 pub use breaker::Signal;
-pub use table::Load;
+pub use order::Question;
+pub use table::{Load, Read};
 
 use crate::domain::{
     Timestamp,
     attempt::Origin,
-    id::{DeliveryId, MerchantId, OrderId, UrlId},
+    id::{MerchantId, UrlId},
     pages::dashboard::Pause,
 };
 use crate::server::store::{Backlog, Directory, Job};
@@ -33,8 +35,13 @@ use table::MAX_LOADS;
 pub const MAX_IN_FLIGHT: usize = 1_000;
 /// From so many on, the places that are left are for merchants that have few.
 const SHARED_IN_FLIGHT: usize = 750;
-/// So many are few.
+/// Up to here they are for URLs that have next to nothing on their way, too: a few wide ones must not stop the others of
+/// their merchant.
+const SHARED_BY_URLS: usize = 875;
+/// So many of a merchant are few.
 const FEW_IN_FLIGHT: usize = 16;
+/// So many of a URL are next to nothing.
+const FEW_OF_URL: usize = 4;
 /// Deliveries that all lanes together hold in memory. Each lane may hold a few beyond that, or a full memory of one
 /// would be the standstill of another.
 const CAPACITY: usize = 50_000;
@@ -71,10 +78,9 @@ pub struct Lanes {
     wakeups: BTreeSet<(Timestamp, UrlId, Backlog)>,
     /// Lanes that may start something from a moment on.
     timers: BTreeSet<(Timestamp, UrlId)>,
-    /// URLs that wait for what orders wait for.
-    restores: BTreeSet<UrlId>,
-    /// URLs that wait until what was held is released.
-    releasing: BTreeSet<UrlId>,
+    /// Lanes that want to ask which of an order is first, in turn.
+    askers: VecDeque<UrlId>,
+    questions: usize,
     /// Somebody waits for these; they go before all others.
     express: VecDeque<Job>,
     loads: usize,
@@ -105,43 +111,32 @@ impl Lanes {
         }
     }
 
-    /// Takes over the settings of the URLs; `number` grows with each, and [`Self::settled`] is told it again.
-    pub fn configure(&mut self, directory: &Directory, number: u64) {
+    /// Takes over the settings of the URLs.
+    pub fn configure(&mut self, directory: &Directory) {
         let mut urls: Vec<_> = directory.urls().collect();
         urls.sort_unstable_by_key(|url| url.id);
         for url in urls {
             let lane = self.lanes.entry(url.id).or_default();
-            if lane.held && !url.held {
-                // Whatever was announced while it was on hold was left to the table.
+            let mark = directory.merchant(url.merchant_id).map(|merchant| merchant.cancelled_before);
+            // What others of its order wait for may have been cancelled.
+            let has_lost = std::mem::replace(&mut lane.cancelled_before, mark) != mark && lane.in_order;
+            // Whatever was announced while it was on hold was left to the table, and so was what waited for another of its order.
+            let goes_free = lane.in_order && !url.order_in_order;
+            if (lane.held && !url.held) || has_lost || goes_free {
                 for backlog in Backlog::ALL {
                     lane.queue(backlog).table = Some(Timestamp::default());
+                    lane.queue(backlog).from_the_beginning();
                 }
             }
-            let mark = directory.merchant(url.merchant_id).map(|merchant| merchant.cancelled_before);
-            let has_lost = std::mem::replace(&mut lane.cancelled_before, mark) != mark && lane.in_order;
-            // What others of its order wait for may have been cancelled: that is read anew, too.
-            let becomes_ordered = url.order_in_order && (!lane.in_order || has_lost);
-            if lane.in_order && !url.order_in_order {
-                // Nothing waits for another any more.
-                lane.restore(Vec::new());
-                self.restores.remove(&url.id);
-                self.spill(url.id, 0);
-            }
-            let lane = self.lanes.entry(url.id).or_default();
-            if becomes_ordered {
-                lane.restoring = true;
-                self.restores.insert(url.id);
-            }
-            if becomes_ordered || (url.order_in_order && lane.held && !url.held) {
-                // What came while it was on hold was there before what comes now.
-                lane.releasing = Some(number);
-                self.releasing.insert(url.id);
+            if lane.in_order != url.order_in_order {
                 for backlog in Backlog::ALL {
                     let queue = lane.queue(backlog);
                     queue.is_stale = queue.loading.is_some();
                 }
-                // In the order of the table nothing overtakes.
                 self.spill(url.id, 0);
+                let lane = self.lane(url.id);
+                lane.orders.forget();
+                lane.draining = url.order_in_order && !lane.knows_nothing();
             }
             self.lane(url.id).set(url);
         }
@@ -152,45 +147,13 @@ impl Lanes {
                 // The sweep moves them in the table; released ones are announced again.
                 self.spill(id, 0);
                 for backlog in Backlog::ALL {
-                    self.lane(id).queue(backlog).table = None;
+                    let queue = self.lane(id).queue(backlog);
+                    (queue.table, queue.read_anew_at) = (None, None);
                 }
             }
             self.refresh(id);
         }
         self.lanes.retain(|_, lane| !lane.is_done());
-    }
-
-    /// URLs whose order within an order has to be restored from the table: those whose setting was just switched on, when
-    /// everything that was on its way before is recorded.
-    pub fn to_restore(&mut self) -> Vec<UrlId> {
-        let is_ready = |id: &UrlId| self.lanes.get(id).is_none_or(lane::Lane::knows_nothing);
-        let ready: Vec<UrlId> = self.restores.iter().copied().filter(is_ready).collect();
-        for id in &ready {
-            self.restores.remove(id);
-        }
-        ready
-    }
-
-    /// Deliveries have been brought in line with the settings up to this number; except for these URLs.
-    pub fn settled(&mut self, number: u64, except: &[UrlId]) {
-        let ids: Vec<UrlId> = self.releasing.iter().copied().filter(|id| !except.contains(id)).collect();
-        for id in ids {
-            let lane = self.lane(id);
-            if lane.releasing.is_some_and(|since| since <= number) {
-                lane.releasing = None;
-                self.releasing.remove(&id);
-                self.refresh(id);
-            }
-        }
-    }
-
-    /// Restores what later deliveries of an order wait for: unfinished deliveries with an attempt behind them.
-    pub fn restore_order(&mut self, url_id: UrlId, unfinished: Vec<(OrderId, DeliveryId)>) {
-        // Where it was switched off and on meanwhile, this is not the answer that is waited for.
-        if !self.restores.contains(&url_id) {
-            self.lane(url_id).restore(unfinished);
-            self.refresh(url_id);
-        }
     }
 
     /// An open delivery was committed. It goes to memory where there is room and nothing due waits before it.
@@ -211,6 +174,9 @@ impl Lanes {
         }
         if !lane.takes(&job, now, room) {
             return self.promise(job.url_id, Backlog::of(&job), job.due_at);
+        }
+        if lane.in_order {
+            return self.ask_about(job);
         }
         let url_id = job.url_id;
         self.keep(job);
@@ -237,12 +203,17 @@ impl Lanes {
         for _ in 0..self.turn.len() {
             let merchant = self.turn.pop_front()?;
             let share = self.shares.entry(merchant).or_default();
-            if self.in_flight >= SHARED_IN_FLIGHT && share.in_flight >= FEW_IN_FLIGHT {
-                self.turn.push_back(merchant);
-                continue;
-            }
+            let most = match share.in_flight {
+                ..FEW_IN_FLIGHT => usize::MAX,
+                _ if self.in_flight < SHARED_IN_FLIGHT => usize::MAX,
+                _ if self.in_flight < SHARED_BY_URLS => FEW_OF_URL,
+                _ => {
+                    self.turn.push_back(merchant);
+                    continue;
+                }
+            };
             share.in_turn = false;
-            let job = self.start_of(merchant);
+            let job = self.start_of(merchant, most);
             let share = self.shares.entry(merchant).or_default();
             share.in_flight += usize::from(job.is_some());
             if !share.lanes.is_empty() && !share.in_turn {
@@ -257,13 +228,21 @@ impl Lanes {
         None
     }
 
-    /// The next delivery of a merchant.
-    fn start_of(&mut self, merchant: MerchantId) -> Option<Job> {
+    /// The next delivery of a merchant, of URLs that have fewer than so many on their way.
+    fn start_of(&mut self, merchant: MerchantId, most: usize) -> Option<Job> {
         let now = self.now;
-        while let Some(url_id) = self.shares.get_mut(&merchant).and_then(|share| share.lanes.pop_front()) {
+        let lanes = self.shares.get(&merchant).map_or(0, |share| share.lanes.len());
+        for _ in 0..lanes {
+            let Some(share) = self.shares.get_mut(&merchant) else { break };
+            let Some(url_id) = share.lanes.pop_front() else { break };
+            if self.lanes.get(&url_id).is_some_and(|lane| lane.in_flight >= most) {
+                share.lanes.push_back(url_id);
+                continue;
+            }
             let lane = self.lane(url_id);
             lane.in_turn = false;
-            let job = lane.start(now);
+            let (job, aside) = lane.start(now);
+            self.set_aside(url_id, aside);
             self.refresh(url_id);
             if let Some(job) = job {
                 self.lose(&job);
@@ -340,7 +319,13 @@ impl Lanes {
         self.lanes.entry(url_id).or_default()
     }
 
-    fn keep(&mut self, mut job: Job) {
+    fn keep(&mut self, job: Job) {
+        let job = self.hold(job);
+        self.lane(job.url_id).keep(job);
+    }
+
+    /// A delivery comes into memory.
+    fn hold(&mut self, mut job: Job) -> Job {
         self.in_memory += 1;
         let size = job.body.as_ref().map_or(0, bytes::Bytes::len);
         if self.body_bytes + size > BODY_CAPACITY {
@@ -348,7 +333,7 @@ impl Lanes {
         } else {
             self.body_bytes += size;
         }
-        self.lane(job.url_id).keep(job);
+        job
     }
 
     /// A delivery has left the memory.
@@ -398,6 +383,10 @@ impl Lanes {
                 self.wakeups.extend(wanted.map(|due| (due, url_id, backlog)));
                 queue.wakeup = wanted;
             }
+        }
+        if lane.may_ask() && lane.orders.wants_to_ask() && !lane.orders.queued {
+            lane.orders.queued = true;
+            self.askers.push_back(url_id);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::server::{
     dispatch::needs::Table,
-    store::{AttemptRecord, Backlog, Brake, Directory, Job, LaneDepth, Original, StoreError},
+    store::{AttemptRecord, Backlog, Brake, Directory, First, Job, LaneDepth, Original, StoreError},
 };
 use bytes::Bytes;
 use std::{
@@ -238,14 +238,17 @@ impl SimTable {
         let table = self.clone();
         self.change(Box::new(move |world, now| {
             let mut moved = 0;
-            let mut jobs = Vec::new();
+            let mut is_open = false;
             for row in world.rows.values_mut().filter(|row| row.job.url_id == url_id && fits(row)).take(SWEEP) {
                 to(row, now);
                 moved += 1;
-                jobs.extend(row.is_open().then(|| row.to_job()));
+                is_open |= row.is_open();
             }
             world.note(format_args!("url {} sweeps {moved}", url_id.0));
-            table.announce(world, jobs);
+            // As a URL: the result of an attempt that was on its way may lie behind this.
+            if is_open {
+                let _ = table.0.due.send(vec![(url_id, Timestamp::default())]);
+            }
             let _ = count.send(moved);
         }))
         .await?;
@@ -357,13 +360,16 @@ impl Table for SimTable {
         self.read(move |world| after(world, url_id, backlog, place).first().map(|job| job.due_at)).await
     }
 
-    async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
+    async fn firsts(&self, url_id: UrlId, orders: &[OrderId]) -> Result<Vec<First>, StoreError> {
+        let orders = orders.to_vec();
         self.read(move |world| {
-            let waits = |row: &&Row| {
-                row.job.url_id == url_id
-                    && (row.state == DeliveryState::Retrying || (row.state == DeliveryState::Held && row.job.attempts > 0))
+            let first = |order: &OrderId| {
+                let ids = world.of_order.get(&(url_id, *order))?;
+                let row = ids.iter().filter_map(|id| world.rows.get(id)).find(|row| !row.state.is_final())?;
+                let job = row.is_open().then(|| row.to_job());
+                Some(First { order_id: *order, delivery_id: row.job.delivery_id, job })
             };
-            world.rows.values().filter(waits).map(|row| (row.job.order_id, row.job.delivery_id)).collect()
+            orders.iter().filter_map(first).collect()
         })
         .await
     }

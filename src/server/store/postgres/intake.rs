@@ -6,7 +6,7 @@ use super::{
     accept::{Draft, MessageKey, Prepared, Written, count_repeats, look_up},
     line::{Failed, Line, Work},
 };
-use crate::domain::id::NotificationId;
+use crate::domain::{Timestamp, id::NotificationId};
 use crate::server::store::{Acceptance, NewNotification, StoreError};
 use sqlx::PgConnection;
 use std::{
@@ -214,13 +214,29 @@ impl Batch {
         }
         for number in 0..draft.messages().len() {
             offer.only = Some(number);
-            match line.write(&offer).await {
-                Ok(outcome) => drop(outcome.answer(&core, &draft, &mut waiting)),
-                Err(Failed::Surely(error) | Failed::Perhaps(error)) => {
-                    if let Some(reply) = waiting.remove(&draft.messages()[number].id) {
-                        let _ = reply.send(Err(error.into()));
+            let mut doubtful = false;
+            loop {
+                match line.write(&offer).await {
+                    Ok(outcome) => {
+                        drop(outcome.answer(&core, &draft, &mut waiting));
+                        break;
+                    }
+                    Err(Failed::Perhaps(error)) => {
+                        tracing::warn!(%error, "it is not known whether a message was stored; asking the database");
+                        doubtful = true;
+                    }
+                    Err(Failed::Surely(error)) => {
+                        let error = StoreError::from(error);
+                        if !(doubtful && error.is_temporary()) {
+                            if let Some(reply) = waiting.remove(&draft.messages()[number].id) {
+                                let _ = reply.send(Err(error));
+                            }
+                            break;
+                        }
                     }
                 }
+                turn_away(queue);
+                tokio::time::sleep(DOUBT_PAUSE).await;
             }
         }
         refuse(waiting, again, &unavailable("the message was not stored"));
@@ -314,7 +330,7 @@ impl Outcome {
         // Stored by a try of which nobody heard the end: the table knows which deliveries there are.
         let resumed: Vec<NotificationId> =
             places.iter().filter(|(id, found)| id == found && !written.fresh.contains_key(id)).map(|(id, _)| *id).collect();
-        core.feed.announce_due(draft.urls_of(&resumed).map(|url| (url, core.clock.now())).collect());
+        core.feed.announce_due(draft.urls_of(&resumed).map(|url| (url, Timestamp::default())).collect());
         core.tell_accepted(draft, written);
         for (id, found) in &places {
             if let Some(reply) = waiting.remove(id) {

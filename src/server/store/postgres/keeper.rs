@@ -108,6 +108,7 @@ async fn look_once(core: &Core) -> Result<(), StoreError> {
     }
     core.set_alone(row.try_get(3)?);
     core.forget_others();
+    core.announce_inherited().await?;
     if row.try_get(2)? {
         core.run_errands().await?;
     }

@@ -6,9 +6,10 @@ use super::{
     Core, PgStore,
     accept::is_exclusive,
     line::PAGES,
-    nodes::{DOUBT_AFTER, Place},
+    nodes::{CLOCKS_APART, DOUBT_AFTER, Place},
 };
 use crate::domain::{
+    Timestamp,
     attempt::Origin,
     id::{MerchantId, OrderId, UrlId},
 };
@@ -129,7 +130,7 @@ impl Core {
         for url in urls {
             let owner = self.leases().get(&url).copied();
             match owner {
-                Some(owner) if owner == place.node => now_mine.push((url, self.clock.now())),
+                Some(owner) if owner == place.node => now_mine.push((url, Timestamp::default())),
                 Some(owner) => {
                     while self.hand_over(&mut conn, place, url, owner).await? == CHUNK as u64 {}
                     owners.insert(owner);
@@ -233,7 +234,7 @@ impl Core {
                 }
                 changes.push(Change::Order(MerchantId(row.try_get(2)?), OrderId(row.try_get(3)?)));
             }
-            self.feed.announce_due(mine.into_iter().map(|url| (url, self.clock.now())).collect());
+            self.feed.announce_due(mine.into_iter().map(|url| (url, Timestamp::default())).collect());
             self.bus.errands(&owners.into_iter().collect::<Vec<_>>());
             self.announce(Commit { jobs: Vec::new(), changes });
             if found.len() < CHUNK as usize {
@@ -244,15 +245,18 @@ impl Core {
 
     /// Announces what other nodes stored for this one.
     pub(super) async fn run_errands(&self) -> Result<(), StoreError> {
-        let urls: Vec<i64> = sqlx::query_scalar(
+        let urls: Vec<(i64, i64)> = sqlx::query_as(
             "DELETE FROM errand WHERE (url_id, page) IN
                  (SELECT url_id, page FROM errand WHERE node_id = $1 FOR UPDATE SKIP LOCKED)
-             RETURNING url_id",
+             RETURNING url_id, page",
         )
         .bind(self.present().node)
         .fetch_all(&self.pool)
         .await?;
-        self.feed.announce_due(urls.into_iter().map(|url| (UrlId(url), self.clock.now())).collect());
+        // What another node accepted is due since then; what it handed over may be of any age.
+        let lately = self.clock.now().minus(CLOCKS_APART);
+        let due = |page| if page % PAGES == PAGES - 1 { Timestamp::default() } else { lately };
+        self.feed.announce_due(urls.into_iter().map(|(url, page)| (UrlId(url), due(page))).collect());
         Ok(())
     }
 }

@@ -132,6 +132,10 @@ pub struct Core {
     place: watch::Sender<Place>,
     /// When the last heartbeat was sent that the database took; none in a command, and when the store is closed.
     beat: watch::Sender<Option<Instant>>,
+    /// Since when heartbeats have come without a gap.
+    steady_since: Mutex<Option<Instant>>,
+    /// The place was taken by a node that runs, and what lies under it is not announced yet.
+    inherits: AtomicBool,
     /// Deliveries with ids below this may have been taken over by others while this node was thought dead.
     fence: AtomicI64,
     /// Which node serves a URL that one node at a time serves, as far as it is known.
@@ -163,7 +167,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Waits for a call, with patience: a network that swallows everything must not hold a page for ever.
 pub(super) async fn patiently<T>(name: &str, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    if matches!(name, "record" | "verify") {
+    if matches!(name, "record" | "verify" | "retain") {
         return call.await;
     }
     match tokio::time::timeout(CALL_PATIENCE, call).await {
@@ -207,6 +211,8 @@ impl PgStore {
             bus,
             place: watch::channel(Place::default()).0,
             beat: watch::channel(None).0,
+            steady_since: Mutex::default(),
+            inherits: AtomicBool::new(false),
             fence: AtomicI64::new(0),
             leases: Mutex::default(),
             kick: Notify::new(),

@@ -6,7 +6,7 @@ use super::{Core, intake, line::PAGES, results};
 use crate::server::store::{LaneDepth, StoreError};
 use sqlx::{Connection as _, PgConnection};
 use std::{
-    sync::atomic::Ordering,
+    sync::{PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ pub(super) const DEAD_AFTER: Duration = Duration::from_secs(8);
 /// The difference to [`DEAD_AFTER`] is more than a heartbeat's way to the database may take.
 pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(4);
 /// What a message made before this span from now may carry as an id, with the clocks of the machines apart.
-const CLOCKS_APART: Duration = Duration::from_secs(60);
+pub(super) const CLOCKS_APART: Duration = Duration::from_secs(60);
 /// Closed lines are kept for so many runs, for who asks what became of his last batch.
 const RUNS_KEPT: i64 = 100;
 
@@ -31,9 +31,10 @@ impl Core {
     /// Takes a place: that of a node which has ended or died, with all that it left, or else a new one.
     pub(super) async fn take_place(&self, conn: &mut PgConnection) -> Result<Place, StoreError> {
         let mut tx = conn.begin().await?;
-        // Whoever takes deliveries from the node at this moment has its row locked.
+        // Whoever takes deliveries from the node at this moment has its row locked. While the database was down nobody was heard.
         let left: Option<i64> = sqlx::query_scalar(
-            "SELECT id FROM node WHERE ended_at IS NOT NULL OR seen_at < clock_timestamp() - make_interval(secs => $1)
+            "SELECT id FROM node WHERE ended_at IS NOT NULL OR (seen_at < clock_timestamp() - make_interval(secs => $1)
+                 AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1))
              ORDER BY EXISTS (SELECT 1 FROM delivery WHERE node_id = node.id AND state IN (0, 2)) DESC, id
              LIMIT 1 FOR UPDATE SKIP LOCKED",
         )
@@ -80,7 +81,7 @@ impl Core {
         let place = Place { node, run };
         self.ids.set_mark(run);
         self.leases().clear();
-        self.beat.send_replace(Some(started));
+        self.has_beaten(started);
         self.place.send_replace(place);
         tracing::info!(node.id = node, node.run = run, taken_over = left.is_some(), "this process is a node of the installation");
         Ok(place)
@@ -98,9 +99,28 @@ impl Core {
             .rows_affected()
             == 1;
         if alive {
-            self.beat.send_replace(Some(started));
+            self.has_beaten(started);
         }
         Ok(alive)
+    }
+
+    /// A heartbeat that was sent then has arrived.
+    fn has_beaten(&self, sent: Instant) {
+        let last = self.beat.send_replace(Some(sent));
+        let mut since = self.steady_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.is_none() || last.is_none_or(|last| sent.duration_since(last) >= DOUBT_AFTER) {
+            *since = Some(sent);
+        }
+    }
+
+    /// Whether this node has been heard for as long as others are given. Where it was not, the database may have been gone, and
+    /// their silence says nothing of them.
+    fn may_bury(&self) -> bool {
+        let now = Instant::now();
+        let since = *self.steady_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self.beat.borrow();
+        last.is_some_and(|last| now.duration_since(last) < DOUBT_AFTER)
+            && since.is_some_and(|since| now.duration_since(since) >= DEAD_AFTER)
     }
 
     /// Stops to serve what the node had, and takes a new place.
@@ -111,8 +131,25 @@ impl Core {
         self.fence.store(known, Ordering::SeqCst);
         self.leases().clear();
         self.take_place(conn).await?;
+        self.inherits.store(true, Ordering::SeqCst);
+        self.wake_keeper();
+        Ok(())
+    }
+
+    /// Announces what came with a place that was taken anew. What fails is done again: nobody else would tell of it.
+    pub(super) async fn announce_inherited(&self) -> Result<(), StoreError> {
+        if !self.inherits.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let announced = self.announce_lanes().await;
+        if announced.is_err() {
+            self.inherits.store(true, Ordering::SeqCst);
+        }
+        announced
+    }
+
+    async fn announce_lanes(&self) -> Result<(), StoreError> {
         self.settle_leases().await?;
-        // What came with the place.
         let lanes = self.lanes().await?;
         let due = |lane: &LaneDepth| Some((lane.url_id, lane.fresh_due.into_iter().chain(lane.again_due).min()?));
         self.feed.announce_due(lanes.iter().filter_map(due).collect());
@@ -139,6 +176,9 @@ impl Core {
 
     /// Declares nodes dead of which nothing is heard any more. Waits for the commits that they have under way.
     pub(super) async fn bury(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
+        if !self.may_bury() {
+            return Ok(());
+        }
         let mut tx = conn.begin().await?;
         let dead: Vec<i64> = sqlx::query_scalar(
             "UPDATE node SET ended_at = clock_timestamp() WHERE id IN (

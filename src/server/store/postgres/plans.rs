@@ -13,7 +13,7 @@ const HOT: [(&str, &str, usize); 32] = [
     ("what URLs have outstanding", queue::LANES, 1),
     ("open deliveries of a URL", queue::LANE, 7),
     ("the next delivery of a URL", queue::NEXT_DUE, 5),
-    ("what an order waits for", queue::UNFINISHED, 2),
+    ("what an order waits for", queue::FIRSTS, 2),
     ("what dead nodes left", leases::LEFT_BEHIND, 2),
     ("counting against the books", balance::COUNT_INDEXED, 1),
     ("the list of orders", orders::NEWEST, 5),

@@ -9,7 +9,7 @@ use crate::domain::{
     DeliveryState, OrderStatus, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
 };
-use crate::server::store::{Backlog, Job, LaneDepth, Original, StoreError};
+use crate::server::store::{Backlog, First, Job, LaneDepth, Original, StoreError};
 use bytes::Bytes;
 use sqlx::{Row as _, postgres::PgRow};
 use std::collections::HashMap;
@@ -35,9 +35,16 @@ pub(super) const LANE: &str = "SELECT id, notification_id, order_id, merchant_id
 pub(super) const NEXT_DUE: &str = "SELECT due_at FROM delivery
              WHERE node_id = $1 AND url_id = $2 AND state = $5 AND state IN (0, 2) AND (due_at, id) > ($3, $4)
              ORDER BY due_at, id LIMIT 1";
-/// What later deliveries of an order wait for.
-pub(super) const UNFINISHED: &str = "SELECT order_id, id FROM delivery WHERE node_id = $1 AND url_id = $2 AND state = 2
-             UNION ALL SELECT order_id, id FROM delivery WHERE url_id = $2 AND state = 3 AND attempts > 0";
+/// The first unfinished delivery of each order, whoever serves it: what its others wait for. An order has few messages, which
+/// are all looked at; by the sum no plan walks along the primary key instead.
+pub(super) const FIRSTS: &str =
+    "SELECT id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at,
+                 state, node_id
+             FROM unnest($1::bigint[]) AS asked (wanted) CROSS JOIN LATERAL (
+                 SELECT delivery.* FROM notification JOIN delivery ON delivery.notification_id = notification.id
+                 WHERE notification.order_id = wanted AND delivery.url_id = $2 AND delivery.state IN (0, 2, 3)
+                     AND delivery.origin <> 2
+                 ORDER BY delivery.id + 0 LIMIT 1) AS first";
 
 fn job(row: &PgRow) -> Result<Job, StoreError> {
     Ok(Job {
@@ -118,12 +125,19 @@ impl Core {
         Ok(due.map(Timestamp))
     }
 
-    /// Deliveries of a URL with an attempt behind them that are not finished, held ones too: what later ones of their
-    /// order wait for.
-    pub(in crate::server::store) async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
-        let rows: Vec<(i64, i64)> =
-            sqlx::query_as(UNFINISHED).bind(self.present().node).bind(url_id.0).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(|(order, delivery)| (OrderId(order), DeliveryId(delivery))).collect())
+    /// The first unfinished delivery of each of these orders to a URL, held ones and those of other nodes too.
+    pub(in crate::server::store) async fn firsts(&self, url_id: UrlId, orders: &[OrderId]) -> Result<Vec<First>, StoreError> {
+        let orders: Vec<i64> = orders.iter().map(|order| order.0).collect();
+        let rows = sqlx::query(FIRSTS).bind(orders).bind(url_id.0).fetch_all(&self.pool).await?;
+        let me = self.present().node;
+        rows.iter()
+            .map(|row| {
+                let job = job(row)?;
+                let (state, node): (i64, i64) = (row.try_get(9)?, row.try_get(10)?);
+                let is_mine = node == me && state != DeliveryState::Held.code();
+                Ok(First { order_id: job.order_id, delivery_id: job.delivery_id, job: is_mine.then_some(job) })
+            })
+            .collect()
     }
 
     /// What is sent on of notifications: the received bodies, or what was made of them.

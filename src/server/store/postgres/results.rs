@@ -2,18 +2,20 @@
 //! until it is known to be written: who hands results over never hears of a failure that might not have been one.
 
 use super::{
-    PgStore, Place,
+    Core, PgStore, Place,
     line::{Failed, Line, Work},
     rows::{json, state, text},
     segments::Segments,
 };
 use crate::domain::{
     DeliveryState,
+    attempt::VerdictDetail,
     id::{DeliveryId, MerchantId},
 };
 use crate::server::store::{
     AttemptRecord, Change, Commit, Next, StoreError,
     activity::bucket,
+    pack::pack,
     settle::{has_ended, settle},
 };
 use bytes::Bytes;
@@ -63,15 +65,72 @@ async fn run(mut line: Line, mut queue: mpsc::Receiver<Call>) {
             records.extend(some);
             replies.push(reply);
         }
-        let result = write(&mut line, records).await.map_err(|error| error.to_string());
+        keep(&mut line, records).await;
         for reply in replies {
-            let _ = reply.send(result.clone().map_err(StoreError::Corrupt));
+            let _ = reply.send(Ok(()));
         }
     }
 }
 
+/// Writes results, whatever the database says of single ones: one that it refuses must not stop all others. What is refused
+/// among others is written alone, what is refused alone without its texts, and then it is set aside.
+async fn keep(line: &mut Line, records: Vec<AttemptRecord>) {
+    if write(line, &records).await.is_ok() {
+        return;
+    }
+    tracing::error!(count = records.len(), "results of attempts cannot be written together; trying them one by one");
+    for record in records {
+        let delivery_id = record.delivery_id;
+        if write(line, std::slice::from_ref(&record)).await.is_ok() {
+            continue;
+        }
+        if write(line, &[without_texts(record.clone())]).await.is_ok() {
+            tracing::error!(delivery.id = %delivery_id, "the texts of an attempt are refused by the database and were left out");
+            continue;
+        }
+        while let Err(error) = set_aside(&line.core, &record).await {
+            tracing::error!(%error, delivery.id = %delivery_id, "the result of an attempt cannot be set aside; trying again");
+            tokio::time::sleep(PAUSE).await;
+        }
+        tracing::error!(delivery.id = %delivery_id, "the result of an attempt is refused by the database and was set aside");
+    }
+}
+
+/// What an attempt came to, without anything that others wrote.
+fn without_texts(record: AttemptRecord) -> AttemptRecord {
+    AttemptRecord {
+        address: None,
+        detail: VerdictDetail::default(),
+        request_head: String::new(),
+        request_body: Bytes::new(),
+        answer_head: String::new(),
+        answer_body: Bytes::new(),
+        ..record
+    }
+}
+
+/// Keeps what is needed to put a delivery right by hand; `quittance doctor` tells of it.
+async fn set_aside(core: &Core, record: &AttemptRecord) -> Result<(), StoreError> {
+    let (next, due_at) = match record.next {
+        Next::Confirmed => ("confirmed", None),
+        Next::Retry(due_at) => ("retry", Some(due_at.0)),
+        Next::Expired => ("expired", None),
+        Next::Closed => ("closed", None),
+    };
+    let event = serde_json::json!({
+        "delivery": record.delivery_id.0, "started_at": record.started_at.0, "finished_at": record.finished_at.0,
+        "status": record.status, "cause": record.cause.map(|cause| cause.code()), "next": next, "due_at": due_at,
+    });
+    sqlx::query("INSERT INTO journal_stuck (id, events) VALUES ($1, $2)")
+        .bind(core.ids.next())
+        .bind(pack(&[event.to_string().as_bytes()]))
+        .execute(&core.pool)
+        .await?;
+    Ok(())
+}
+
 /// Writes a batch as often as it takes. An error means that the database will never take it.
-async fn write(line: &mut Line, records: Vec<AttemptRecord>) -> Result<(), sqlx::Error> {
+async fn write(line: &mut Line, records: &[AttemptRecord]) -> Result<(), sqlx::Error> {
     let core = line.core.clone();
     let mut segments = Segments::default();
     let places = records
@@ -95,7 +154,7 @@ async fn write(line: &mut Line, records: Vec<AttemptRecord>) -> Result<(), sqlx:
                 let error = StoreError::from(error);
                 if !error.is_temporary() {
                     tracing::error!(%error, "results of attempts were refused by the database");
-                    return Err(sqlx::Error::Protocol("the database refused results of attempts".to_owned()));
+                    return Err(sqlx::Error::Protocol(error.to_string()));
                 }
             }
             Err(Failed::Perhaps(error)) => {
@@ -112,9 +171,9 @@ async fn write(line: &mut Line, records: Vec<AttemptRecord>) -> Result<(), sqlx:
 }
 
 /// Results with where their bytes lie.
-struct Batch {
+struct Batch<'a> {
     number: i64,
-    records: Vec<AttemptRecord>,
+    records: &'a [AttemptRecord],
     places: Vec<(i64, i64)>,
     segments: (Vec<i64>, Vec<Vec<u8>>),
     /// Pages under which it may have been written already.
@@ -149,7 +208,7 @@ type Answers = BTreeMap<(i64, i64, i64), (i64, i64)>;
 /// What the batch counts in an hour: confirmed, failed, expired.
 type Hour = [i64; 3];
 
-impl Work for Batch {
+impl Work for Batch<'_> {
     type Output = ();
 
     async fn run(&self, conn: &mut PgConnection, _place: Place, page: i64) -> Result<Option<()>, sqlx::Error> {
@@ -190,7 +249,7 @@ impl Work for Batch {
     }
 }
 
-impl Batch {
+impl Batch<'_> {
     async fn write(
         &self,
         conn: &mut PgConnection,

@@ -2,14 +2,22 @@
 //!
 //! Ids grow with time, so what is older than a moment is what has a smaller id; every step takes the next few from the
 //! beginning and is one short transaction. What somebody still waits for stays: an open or held delivery keeps its
-//! notification and its bytes. The place of what went is used again by PostgreSQL's own cleaning.
+//! notification and its bytes.
+//!
+//! At the end the tables are vacuumed where much went: PostgreSQL's own cleaning begins when a fifth of a table is dead, and until
+//! then the tables grow although as much goes as comes. The place of what went is used again; files hardly shrink, because what is
+//! old lies at their beginning.
 
 use super::Core;
 use crate::domain::Timestamp;
 use crate::server::store::{Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, activity::kept_from, ids::IdSource};
-use sqlx::{PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _};
 use std::time::Duration;
 
+/// Tables that retention removes rows of.
+const EMPTIED: [&str; 5] = ["segment", "attempt", "delivery", "notification", "orders"];
+/// So many dead rows, and a hundredth of a table, are worth cleaning up.
+const DEAD: i64 = 1_000;
 /// Rows that one step looks at: short enough that nobody waits long for them.
 const SEGMENTS: i64 = 32;
 const DELIVERIES: i64 = 500;
@@ -33,6 +41,10 @@ impl Core {
         cursor: RetentionCursor,
     ) -> Result<(Removed, Option<RetentionCursor>), StoreError> {
         let mut removed = Removed::default();
+        if cursor.phase == RetentionPhase::Shrink {
+            self.clean_up().await?;
+            return Ok((removed, None));
+        }
         let mut tx = self.pool.begin().await?;
         let mine: bool =
             sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('quittance retention'))").fetch_one(&mut *tx).await?;
@@ -55,6 +67,36 @@ impl Core {
             None => cursor.phase.next().map(|phase| RetentionCursor { phase, after: 0 }),
         };
         Ok((removed, next))
+    }
+}
+
+impl Core {
+    /// Lets the place of what went be used again, in tables of which much went. On a connection of its own: it takes longer
+    /// than any statement may, and works with pauses, so that it disturbs nobody.
+    async fn clean_up(&self) -> Result<(), StoreError> {
+        let mut conn = self.address.options()?.connect().await?;
+        sqlx::raw_sql("SET statement_timeout = 0; SET idle_session_timeout = 0; SET vacuum_cost_delay = 2")
+            .execute(&mut conn)
+            .await?;
+        let mine: bool =
+            sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('quittance clean-up'))").fetch_one(&mut conn).await?;
+        if !mine {
+            return Ok(());
+        }
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT pg_class.relname::text FROM pg_stat_user_tables AS seen JOIN pg_class ON pg_class.oid = seen.relid
+             WHERE pg_class.relname = ANY($1) AND relnamespace = current_schema()::regnamespace
+                 AND n_dead_tup > $2 + greatest(reltuples, 0) * 0.01",
+        )
+        .bind(&EMPTIED[..])
+        .bind(DEAD)
+        .fetch_all(&mut conn)
+        .await?;
+        for table in tables {
+            sqlx::raw_sql(AssertSqlSafe(format!("VACUUM (SKIP_LOCKED) {table}"))).execute(&mut conn).await?;
+        }
+        conn.close().await?;
+        Ok(())
     }
 }
 

@@ -47,7 +47,7 @@ impl Core {
 const COUNTED: [(&str, &str, &str); 15] = [
     (
         "what was promised is in the ledger",
-        "entries of the journal of an earlier database that could not be read or applied",
+        "results of attempts, or entries of the journal of an earlier database, that could not be read or written",
         "SELECT count(*) FROM journal_stuck",
     ),
     (

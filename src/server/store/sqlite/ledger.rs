@@ -66,15 +66,7 @@ impl Ledger {
         let tx = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut chunk = Chunk::default();
         for event in entries.iter().flat_map(|entry| &entry.events) {
-            match event {
-                Event::Accepted(accepted) => chunk.accepted(&tx, accepted, None)?,
-                Event::Translated(Translated { accepted, refund }) => {
-                    chunk.translated.insert(accepted.id);
-                    chunk.accepted(&tx, accepted, *refund)?;
-                }
-                Event::Repeated(repeated) => chunk.repeated(repeated),
-                Event::Attempted(attempted) => chunk.attempted(&tx, attempted)?,
-            }
+            chunk.add(&tx, event)?;
         }
         chunk.write(&tx)?;
         write_segments(&tx, entries)?;
@@ -82,16 +74,39 @@ impl Ledger {
         Ok(chunk.changed.into_iter().collect())
     }
 
-    /// Keeps an entry whose events cannot be applied for a person to look at, and notes that it was dealt with.
-    pub fn set_aside(&mut self, entry: &Entry, events: &[u8]) -> Result<(), StoreError> {
+    /// Applies an entry event by event, in one transaction. Those that cannot be applied are kept for a person to look at, as
+    /// `pack` makes bytes of them; gives what changed, and how many those are.
+    pub fn apply_singly(
+        &mut self,
+        entry: &Entry,
+        pack: impl Fn(&[&Event]) -> Result<Vec<u8>, StoreError>,
+    ) -> Result<(Vec<Change>, usize), StoreError> {
         let tx = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tx.execute(
-            "INSERT INTO journal_stuck (id, events) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
-            params![entry.id, events],
-        )?;
+        let mut changed = Vec::new();
+        let mut refused = Vec::new();
+        for event in &entry.events {
+            tx.execute_batch("SAVEPOINT event")?;
+            let mut chunk = Chunk::default();
+            match chunk.add(&tx, event).and_then(|()| chunk.write(&tx)) {
+                Ok(()) => changed.extend(chunk.changed),
+                Err(error) if error.is_temporary() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, journal.id = entry.id, "an event of the journal cannot be applied and is set aside");
+                    tx.execute_batch("ROLLBACK TO event")?;
+                    refused.push(event);
+                }
+            }
+            tx.execute_batch("RELEASE event")?;
+        }
+        if !refused.is_empty() {
+            tx.execute(
+                "INSERT INTO journal_stuck (id, events) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
+                params![entry.id, pack(&refused)?],
+            )?;
+        }
         write_segments(&tx, std::slice::from_ref(entry))?;
         tx.commit()?;
-        Ok(())
+        Ok((changed, refused.len()))
     }
 
     /// Keeps a row of the journal that cannot be read, with its bytes, and notes that it was dealt with.
@@ -220,6 +235,19 @@ impl<'a> Chunk<'a> {
                 }))
             }
         })
+    }
+
+    fn add(&mut self, tx: &Transaction<'_>, event: &'a Event) -> Result<(), StoreError> {
+        match event {
+            Event::Accepted(accepted) => self.accepted(tx, accepted, None)?,
+            Event::Translated(Translated { accepted, refund }) => {
+                self.translated.insert(accepted.id);
+                self.accepted(tx, accepted, *refund)?;
+            }
+            Event::Repeated(repeated) => self.repeated(repeated),
+            Event::Attempted(attempted) => self.attempted(tx, attempted)?,
+        }
+        Ok(())
     }
 
     fn accepted(&mut self, tx: &Transaction<'_>, event: &'a Accepted, refund: Option<Refund>) -> Result<(), StoreError> {

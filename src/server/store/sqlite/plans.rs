@@ -13,7 +13,7 @@ const HOT: [(&str, &str, &[&str]); 33] = [
     ("further tries of a URL", queue::AGAIN_LANE, &["delivery_again"]),
     ("the next first try", queue::FRESH_DUE, &["delivery_fresh"]),
     ("the next further try", queue::AGAIN_DUE, &["delivery_again"]),
-    ("what an order waits for", queue::UNFINISHED, &["delivery_held"]),
+    ("what an order waits for", queue::FIRSTS, &["notification_of_order", "delivery_of_notification"]),
     ("what commands left to do", upkeep::LOOK, &["delivery_orphan"]),
     ("counting against the books", balance::COUNT_INDEXED, &["delivery_fresh", "delivery_held", "delivery_expired"]),
     ("the list of orders", orders::NEWEST, &["orders_newest"]),

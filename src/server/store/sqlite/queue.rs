@@ -4,10 +4,10 @@
 use super::{SqliteStore, journal::json, rows::word};
 use crate::domain::attempt::Origin;
 use crate::domain::{
-    OrderStatus, Timestamp,
+    DeliveryState, OrderStatus, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
 };
-use crate::server::store::{Backlog, Change, Commit, Job, LaneDepth, Original, StoreError};
+use crate::server::store::{Backlog, Change, Commit, First, Job, LaneDepth, Original, StoreError};
 use bytes::Bytes;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use std::collections::HashMap;
@@ -37,9 +37,13 @@ pub(super) const FRESH_DUE: &str =
 pub(super) const AGAIN_DUE: &str =
     "SELECT due_at FROM delivery WHERE url_id = ? AND state = 2 AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT 1";
 
-/// What later deliveries of an order wait for.
-pub(super) const UNFINISHED: &str = "SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 2
-                 UNION ALL SELECT order_id, id FROM delivery WHERE url_id = ?1 AND state = 3 AND attempts > 0";
+/// The first unfinished delivery of each order: what its others wait for. An order has few messages.
+pub(super) const FIRSTS: &str =
+    "SELECT delivery.id, notification_id, order_id, merchant_id, url_id, origin, attempts, window_from, due_at, state
+                 FROM json_each(?1) AS asked CROSS JOIN delivery ON delivery.id = (
+                     SELECT min(each.id) FROM notification CROSS JOIN delivery AS each ON each.notification_id = notification.id
+                     WHERE notification.order_id = asked.value AND each.url_id = ?2 AND each.state IN (0, 2, 3)
+                         AND each.origin <> 2)";
 
 fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     let origin: i64 = row.try_get(5)?;
@@ -123,12 +127,18 @@ impl SqliteStore {
         Ok(due.map(Timestamp))
     }
 
-    /// Deliveries of a URL with an attempt behind them that are not finished, held ones too: what later ones of their
-    /// order wait for.
-    pub(in crate::server::store) async fn unfinished(&self, url_id: UrlId) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
+    /// The first unfinished delivery of each of these orders to a URL, held ones too.
+    pub(in crate::server::store) async fn firsts(&self, url_id: UrlId, orders: &[OrderId]) -> Result<Vec<First>, StoreError> {
         self.settled().await?;
-        let rows: Vec<(i64, i64)> = sqlx::query_as(UNFINISHED).bind(url_id.0).fetch_all(&self.0.readers).await?;
-        Ok(rows.into_iter().map(|(order, delivery)| (OrderId(order), DeliveryId(delivery))).collect())
+        let orders: Vec<i64> = orders.iter().map(|order| order.0).collect();
+        let rows = sqlx::query(FIRSTS).bind(json(&orders)?).bind(url_id.0).fetch_all(&self.0.readers).await?;
+        rows.iter()
+            .map(|row| {
+                let job = job(row)?;
+                let is_open = row.try_get::<i64, _>(9)? != DeliveryState::Held.code();
+                Ok(First { order_id: job.order_id, delivery_id: job.delivery_id, job: is_open.then_some(job) })
+            })
+            .collect()
     }
 
     /// What is sent on of notifications: the received bodies, or what was made of them.
@@ -228,7 +238,7 @@ impl SqliteStore {
     pub(in crate::server::store) async fn release_held(&self, url_id: UrlId) -> Result<u64, StoreError> {
         let now = self.0.clock.now().0;
         let node = self.0.node;
-        self.change(move |conn| {
+        let change = self.change(move |conn| {
             Box::pin(async move {
                 let rows = sqlx::query(
                     "UPDATE delivery SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END,
@@ -255,10 +265,15 @@ impl SqliteStore {
                 .await?;
                 let moved = jobs.len() as u64;
                 let changes = changes(jobs.iter().map(|job| (job.merchant_id, job.order_id)));
-                Ok((moved, Commit { jobs: if node.is_some() { jobs } else { Vec::new() }, changes }))
+                Ok((moved, Commit { jobs: Vec::new(), changes }))
             })
-        })
-        .await
+        });
+        let moved = change.await?;
+        // Not delivery by delivery: the result of an attempt that was on its way may lie in the journal behind this.
+        if node.is_some() && moved > 0 {
+            self.0.feed.announce_due(vec![(url_id, Timestamp::default())]);
+        }
+        Ok(moved)
     }
 
     /// Cancels the next open deliveries of a removed URL; gives how many it cancelled.

@@ -9,7 +9,7 @@ use super::{
     ledger::Ledger,
     thread,
 };
-use crate::server::store::{Commit, StoreError, feed::Feed, pack::pack};
+use crate::server::store::{self, Commit, StoreError, feed::Feed, pack::pack};
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use std::{
@@ -223,9 +223,10 @@ impl Writer {
                     return;
                 }
                 Err(error) => {
-                    tracing::error!(%error, journal.id = entries[0].id, "an entry of the journal cannot be applied and was set aside");
-                    self.set_aside(&entries).await;
-                    return self.done(&entries);
+                    tracing::error!(%error, journal.id = entries[0].id, "an entry of the journal cannot be applied; trying its events one by one");
+                    let changes = self.apply_singly(&entries).await;
+                    self.done(&entries);
+                    return self.feed.announce(Commit { jobs: Vec::new(), changes });
                 }
             }
         }
@@ -246,16 +247,17 @@ impl Writer {
         }
     }
 
-    /// Keeps an entry that the tables do not take for a person to look at; `quittance doctor` tells of it.
-    async fn set_aside(&mut self, entries: &Arc<Vec<Entry>>) {
+    /// Applies what can be of an entry, and keeps the rest for a person to look at; `quittance doctor` tells of it.
+    async fn apply_singly(&mut self, entries: &Arc<Vec<Entry>>) -> Vec<store::Change> {
         loop {
             let shared = entries.clone();
-            let kept = self.on_ledger(move |ledger| {
-                let events = pack(&[json(&shared[0].events)?.as_bytes()]);
-                ledger.set_aside(&shared[0], &events)
-            });
-            match kept.await {
-                Ok(()) => return,
+            let applied =
+                self.on_ledger(move |ledger| ledger.apply_singly(&shared[0], |events| Ok(pack(&[json(&events)?.as_bytes()]))));
+            match applied.await {
+                Ok((changes, refused)) => {
+                    tracing::error!(refused, journal.id = entries[0].id, "events of the journal were set aside");
+                    return changes;
+                }
                 Err(error) => {
                     tracing::error!(%error, journal.id = entries[0].id, "it cannot be set aside either; trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;

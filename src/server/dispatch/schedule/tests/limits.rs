@@ -81,7 +81,7 @@ fn a_url_that_fails_again_and_again_gets_single_probes_and_then_its_backlog_step
         // What memory has no more of comes from the table.
         for Load { backlog, limit, .. } in lanes.to_load() {
             assert_eq!((backlog, limit), (Backlog::Fresh, REFILL + started.len()));
-            lanes.loaded(UrlId(1), backlog, (73..300).map(|id| job(1, id, id)).collect(), None);
+            loaded(&mut lanes, UrlId(1), backlog, (73..300).map(|id| job(1, id, id)).collect(), None);
         }
         started.extend(all(&mut lanes));
         assert_eq!(started, expected);

@@ -26,9 +26,7 @@ impl World {
             .collect();
         let mut lanes = Lanes::default();
         lanes.tick(NOW);
-        for url_id in configure(&mut lanes, urls) {
-            lanes.restore_order(url_id, Vec::new());
-        }
+        configure(&mut lanes, urls);
         Self { lanes, table: Vec::new(), flying: Vec::new(), now: NOW, starts: Vec::new() }
     }
 
@@ -59,14 +57,13 @@ impl World {
     }
 
     fn load(&mut self) {
-        for Load { url_id, backlog, limit } in self.lanes.to_load() {
-            let mut open: Vec<Job> =
-                self.table.iter().filter(|job| job.url_id == url_id && Backlog::of(job) == backlog).cloned().collect();
-            open.sort_by_key(|job| (job.due_at, job.delivery_id));
-            let due = open.iter().filter(|job| job.due_at <= self.now).count().min(limit);
-            let rest = open.get(due).map(|job| job.due_at);
-            open.truncate(due);
-            self.lanes.loaded(url_id, backlog, open, rest);
+        for question in self.lanes.to_ask() {
+            let firsts = firsts(&self.table, &question);
+            self.lanes.answered(question.url_id, question.number, firsts);
+        }
+        for load in self.lanes.to_load() {
+            let read = read(&self.table, &load, self.now);
+            self.lanes.loaded(load.url_id, load.backlog, read);
         }
     }
 

@@ -9,7 +9,7 @@ fn a_released_url_reads_the_table() {
     assert_eq!((next(&mut lanes), lanes.wake_at()), (None, None));
     configure(&mut lanes, vec![url(1)]);
     assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh), (UrlId(1), Backlog::Again)]);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
+    loaded(&mut lanes, UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
     assert_eq!(next(&mut lanes), Some(1));
 }
 
@@ -22,14 +22,20 @@ fn a_retry_waits_in_the_table_until_it_is_due() {
     assert_eq!(lanes.wake_at(), Some(LATER));
     assert!(load(&mut lanes).is_empty());
     lanes.tick(LATER);
-    assert_eq!(lanes.to_load(), [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL }]);
+    assert_eq!(
+        lanes.to_load(),
+        [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL, after: None, in_order: false }]
+    );
     assert!(load(&mut lanes).is_empty(), "it is being read");
-    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 1, 1)], None);
+    loaded(&mut lanes, UrlId(1), Backlog::Again, vec![again(1, 1, 1)], None);
     assert_eq!(next(&mut lanes), Some(1));
     // It is read a second time while it is on its way.
     lanes.promise(UrlId(1), Backlog::Again, LATER);
-    assert_eq!(lanes.to_load(), [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL + 1 }]);
-    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 1, 1), again(1, 2, 2)], None);
+    assert_eq!(
+        lanes.to_load(),
+        [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL + 1, after: None, in_order: false }]
+    );
+    loaded(&mut lanes, UrlId(1), Backlog::Again, vec![again(1, 1, 1), again(1, 2, 2)], None);
     end(&mut lanes, 1, 1, 1, Next::Confirmed);
     assert_eq!(all(&mut lanes), [2], "what is known is not taken twice");
 }
@@ -41,7 +47,7 @@ fn what_arrives_while_the_table_is_read_stays_in_it() {
     load(&mut lanes);
     lanes.push(job(1, 2, 2));
     assert_eq!(next(&mut lanes), None);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
+    loaded(&mut lanes, UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
     assert_eq!(next(&mut lanes), Some(1));
     assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
 }
@@ -54,7 +60,7 @@ fn a_result_that_is_not_recorded_yet_is_not_taken_from_the_table_again() {
     lanes.finished(UrlId(1), Origin::Arrival, signal(Signal::Alive));
     lanes.promise(UrlId(1), Backlog::Fresh, NOW);
     load(&mut lanes);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
+    loaded(&mut lanes, UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
     assert_eq!(next(&mut lanes), None);
     lanes.recorded(UrlId(1), OrderId(1), DeliveryId(1), Next::Confirmed);
     assert_eq!(next(&mut lanes), None);
@@ -72,11 +78,11 @@ fn a_result_that_was_recorded_while_the_table_was_read_is_not_taken_from_it_agai
     // It was read before this came to the table, and is heard of after.
     end(&mut lanes, 1, 1, 1, Next::Confirmed);
     end(&mut lanes, 1, 2, 2, Next::Retry(LATER));
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1), job(1, 2, 2), job(1, 3, 3)], None);
+    loaded(&mut lanes, UrlId(1), Backlog::Fresh, vec![job(1, 1, 1), job(1, 2, 2), job(1, 3, 3)], None);
     assert_eq!(all(&mut lanes), [3]);
     lanes.tick(LATER);
     assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Again)]);
-    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 2, 2)], None);
+    loaded(&mut lanes, UrlId(1), Backlog::Again, vec![again(1, 2, 2)], None);
     assert_eq!(next(&mut lanes), Some(2), "its next attempt");
 }
 
@@ -86,11 +92,11 @@ fn an_attempt_that_was_not_made_is_made_later() {
     lanes.push(job(1, 1, 1));
     next(&mut lanes);
     lanes.finished(UrlId(1), Origin::Arrival, signal(Signal::Unknown));
-    lanes.put_back(UrlId(1), DeliveryId(1), LATER);
+    lanes.put_back(UrlId(1), OrderId(1), DeliveryId(1), LATER);
     assert_eq!((next(&mut lanes), lanes.wake_at()), (None, Some(LATER)));
     lanes.tick(LATER);
     load(&mut lanes);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
+    loaded(&mut lanes, UrlId(1), Backlog::Fresh, vec![job(1, 1, 1)], None);
     assert_eq!(next(&mut lanes), Some(1));
 }
 
@@ -109,7 +115,7 @@ fn a_url_on_hold_starts_nothing_and_a_released_one_goes_on() {
     lanes.push(job(1, 2, 2));
     assert_eq!(next(&mut lanes), None, "the table may hold what is due before it");
     assert_eq!(load(&mut lanes).len(), 2);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 2, 2), job(1, 3, 3)], Some(LATER));
+    loaded(&mut lanes, UrlId(1), Backlog::Fresh, vec![job(1, 2, 2), job(1, 3, 3)], Some(LATER));
     assert_eq!(next(&mut lanes), Some(2));
 }
 
@@ -143,7 +149,7 @@ fn a_full_memory_leaves_every_lane_a_few() {
         for Load { url_id, limit, .. } in loads {
             limits.push(limit);
             let jobs = (0..limit as i64).map(|place| job(url_id.0, place, url_id.0 * 1_000 + place)).collect();
-            lanes.loaded(url_id, Backlog::Fresh, jobs, Some(NOW));
+            loaded(&mut lanes, url_id, Backlog::Fresh, jobs, Some(NOW));
         }
     }
     assert_eq!(limits.len(), 200);
@@ -173,7 +179,7 @@ fn what_is_due_again_is_read_although_it_was_recorded_while_the_other_queue_was(
     assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
     end(&mut lanes, 1, 1, 1, Next::Retry(NOW));
     assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Again)], "while the first is still being read");
-    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 1, 1)], None);
+    loaded(&mut lanes, UrlId(1), Backlog::Again, vec![again(1, 1, 1)], None);
     assert_eq!(next(&mut lanes), Some(1));
 }
 

@@ -1,4 +1,4 @@
-//! Who goes next: merchants, URLs, first and further tries, orders.
+//! Who goes next: merchants, URLs, first and further tries.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn a_resend_for_debug_goes_beside_its_lane_and_leaves_no_trace_in_it() {
     // The table is read while it is under way; and after a restart it comes from there.
     lanes.promise(UrlId(1), Backlog::Fresh, NOW);
     assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 1), debug(2), debug(3)], None);
+    loaded(&mut lanes, UrlId(1), Backlog::Fresh, vec![job(1, 1, 1), debug(2), debug(3)], None);
     assert_eq!(all(&mut lanes), [3], "not the second one again");
     for id in [2, 3] {
         lanes.finished(UrlId(1), Origin::Debug, signal(Signal::Down));
@@ -22,21 +22,6 @@ fn a_resend_for_debug_goes_beside_its_lane_and_leaves_no_trace_in_it() {
     assert_eq!(next(&mut lanes), None, "the first is still on its way");
     end(&mut lanes, 1, 1, 1, Next::Confirmed);
     assert_eq!(next(&mut lanes), Some(4));
-}
-
-#[test]
-fn nothing_starts_in_order_before_the_order_is_known() {
-    let mut lanes = lanes(Vec::new());
-    assert_eq!(configure(&mut lanes, vec![NotificationUrl { order_in_order: true, ..url(1) }]), [UrlId(1)]);
-    lanes.push(job(1, 1, 2));
-    assert_eq!(next(&mut lanes), None);
-    assert_eq!(load(&mut lanes), [], "what is in the table neither");
-    lanes.restore_order(UrlId(1), vec![(OrderId(1), DeliveryId(1))]);
-    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh)]);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 1, 2)], None);
-    assert_eq!(next(&mut lanes), None, "an earlier one of its order is not confirmed");
-    lanes.push(job(1, 2, 3));
-    assert_eq!(next(&mut lanes), Some(3), "another order goes on");
 }
 
 #[test]
@@ -61,13 +46,41 @@ fn a_merchant_with_a_thousand_urls_leaves_room_for_one_with_a_single_one() {
     for id in 1..=1_000 {
         lanes.push(job(id, id, id));
     }
-    assert_eq!(all(&mut lanes).len(), SHARED_IN_FLIGHT);
+    assert_eq!(all(&mut lanes).len(), SHARED_BY_URLS);
     lanes.push(Job { merchant_id: MerchantId(2), ..job(2_000, 1, 5_000) });
     assert_eq!(all(&mut lanes), [5_000], "although none of the others has ended");
     let url = lanes.lanes.iter().find(|(id, lane)| id.0 < 2_000 && lane.in_flight == 1).map(|(id, _)| id.0).unwrap();
     end(&mut lanes, url, url, url, Next::Confirmed);
     end(&mut lanes, 2_000, 1, 5_000, Next::Confirmed);
     assert_eq!(all(&mut lanes).len(), 1, "the place that became free");
+}
+
+#[test]
+fn a_few_wide_urls_leave_room_for_the_others_of_their_merchant() {
+    let terms = |max_in_flight| Terms { max_in_flight, ..Terms::default() };
+    let wide = |id| NotificationUrl { concurrent: true, terms: terms(256), ..url(id) };
+    let mut lanes = lanes(vec![wide(1), wide(2), wide(3), wide(4), url(5)]);
+    for url in 1..=3 {
+        for id in 0..300 {
+            lanes.push(job(url, id, url * 1_000 + id));
+        }
+    }
+    assert_eq!(all(&mut lanes).len(), SHARED_IN_FLIGHT);
+    for id in 0..300 {
+        lanes.push(job(4, id, 4_000 + id));
+    }
+    lanes.push(job(5, 1, 5_000));
+    lanes.push(Job { merchant_id: MerchantId(2), ..job(6, 1, 6_000) });
+    let started = all(&mut lanes);
+    assert!(started.contains(&5_000) && started.contains(&6_000), "{started:?}");
+    assert_eq!(started.iter().filter(|id| **id / 1_000 == 4).count(), FEW_OF_URL, "{started:?}");
+    assert_eq!(started.len(), FEW_OF_URL + 2);
+    // When they have ended, the others go on.
+    for id in 0..100 {
+        end(&mut lanes, 1, id, 1_000 + id, Next::Confirmed);
+    }
+    assert_eq!(lanes.in_flight(), SHARED_IN_FLIGHT + FEW_OF_URL + 2 - 100);
+    assert_eq!(all(&mut lanes).len(), 100 - FEW_OF_URL - 2);
 }
 
 #[test]
@@ -78,7 +91,7 @@ fn first_tries_and_further_ones_take_turns_and_what_a_person_asked_for_goes_firs
     }
     lanes.promise(UrlId(1), Backlog::Again, NOW);
     assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Again)], "although the first tries fill the memory");
-    lanes.loaded(UrlId(1), Backlog::Again, (11..=16).map(|id| again(1, id, id)).collect(), None);
+    loaded(&mut lanes, UrlId(1), Backlog::Again, (11..=16).map(|id| again(1, id, id)).collect(), None);
     for id in 21..=25 {
         lanes.push(Job { origin: Origin::Resend, ..job(1, id, id) });
     }
@@ -101,7 +114,7 @@ fn a_bulk_resend_goes_behind_first_tries_and_is_not_forgotten_for_them() {
     // A backlog in the table neither hides news nor is hidden by it.
     lanes.promise(UrlId(1), Backlog::Fresh, NOW);
     load(&mut lanes);
-    lanes.loaded(UrlId(1), Backlog::Fresh, (201..=203).map(bulk).chain([job(1, 30, 30)]).collect(), None);
+    loaded(&mut lanes, UrlId(1), Backlog::Fresh, (201..=203).map(bulk).chain([job(1, 30, 30)]).collect(), None);
     assert_eq!(all(&mut lanes), [30, 201, 202, 203]);
     // What is tried again takes turns with it.
     for id in 301..=303 {
@@ -109,21 +122,6 @@ fn a_bulk_resend_goes_behind_first_tries_and_is_not_forgotten_for_them() {
         lanes.push(again(1, id, 100 + id));
     }
     assert_eq!(all(&mut lanes), [401, 301, 402, 302, 403, 303]);
-}
-
-#[test]
-fn a_bulk_resend_overtakes_nothing_where_orders_go_in_order() {
-    let mut lanes = lanes(Vec::new());
-    let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
-    configure(&mut lanes, vec![in_order]);
-    lanes.restore_order(UrlId(1), Vec::new());
-    lanes.push(Job { origin: Origin::Bulk, ..job(1, 7, 1) });
-    lanes.push(job(1, 7, 2));
-    assert_eq!(all(&mut lanes), [1], "the later message of its order waits for it");
-    // It was cancelled while it stood in memory.
-    lanes.finished(UrlId(1), Origin::Bulk, signal(Signal::Unknown));
-    lanes.recorded(UrlId(1), OrderId(7), DeliveryId(1), Next::Closed);
-    assert_eq!(all(&mut lanes), [2]);
 }
 
 #[test]
@@ -137,102 +135,6 @@ fn a_resend_does_not_wait_behind_a_backlog_in_the_table() {
 }
 
 #[test]
-fn order_begins_when_what_was_on_its_way_before_is_recorded() {
-    let mut lanes = lanes(vec![url(1)]);
-    lanes.push(job(1, 7, 1));
-    assert_eq!(next(&mut lanes), Some(1));
-    let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
-    assert_eq!(configure(&mut lanes, vec![in_order]), [], "the first may come to be tried again");
-    lanes.push(job(1, 7, 2));
-    assert_eq!(next(&mut lanes), None);
-    end(&mut lanes, 1, 7, 1, Next::Retry(LATER));
-    assert_eq!(lanes.to_restore(), [UrlId(1)]);
-    lanes.restore_order(UrlId(1), vec![(OrderId(7), DeliveryId(1))]);
-    load(&mut lanes);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 7, 2)], None);
-    assert_eq!(next(&mut lanes), None, "2 waits for 1");
-}
-
-#[test]
-fn what_was_tried_before_order_was_switched_on_comes_in_its_order() {
-    let mut lanes = lanes(Vec::new());
-    let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
-    configure(&mut lanes, vec![in_order]);
-    lanes.restore_order(UrlId(1), [3, 1, 2].map(|id| (OrderId(7), DeliveryId(id))).into());
-    lanes.push(job(1, 7, 9));
-    lanes.tick(LATER);
-    lanes.promise(UrlId(1), Backlog::Again, LATER);
-    load(&mut lanes);
-    lanes.loaded(UrlId(1), Backlog::Again, [3, 1, 2].map(|id| again(1, 7, id)).into(), None);
-    for id in [1, 2, 3, 9] {
-        assert_eq!(all(&mut lanes), [id]);
-        end(&mut lanes, 1, 7, id, Next::Confirmed);
-    }
-}
-
-#[test]
-fn nothing_waits_any_more_when_order_is_switched_off() {
-    let mut lanes = lanes(Vec::new());
-    let url = |order_in_order| NotificationUrl { concurrent: true, order_in_order, ..url(1) };
-    configure(&mut lanes, vec![url(true)]);
-    lanes.restore_order(UrlId(1), Vec::new());
-    lanes.push(job(1, 7, 1));
-    lanes.push(job(1, 7, 2));
-    assert_eq!(all(&mut lanes), [1]);
-    end(&mut lanes, 1, 7, 1, Next::Retry(LATER));
-    configure(&mut lanes, vec![url(false)]);
-    load(&mut lanes);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 7, 2)], None);
-    assert_eq!(all(&mut lanes), [2]);
-}
-
-#[test]
-fn what_was_held_is_released_before_order_goes_on() {
-    let mut lanes = lanes(Vec::new());
-    let url = |held| NotificationUrl { order_in_order: true, held, ..url(1) };
-    configure(&mut lanes, vec![url(true)]);
-    lanes.restore_order(UrlId(1), Vec::new());
-    lanes.configure(&directory(vec![url(false)]), 1);
-    lanes.push(job(1, 7, 2));
-    lanes.settled(0, &[]);
-    lanes.settled(1, &[UrlId(1)]);
-    assert_eq!((load(&mut lanes), next(&mut lanes)), (Vec::new(), None), "others of its order may be held");
-    lanes.settled(1, &[]);
-    load(&mut lanes);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 7, 1), job(1, 7, 2)], None);
-    assert_eq!(next(&mut lanes), Some(1));
-}
-
-#[test]
-fn what_waits_for_a_delivery_that_is_cancelled_goes_on() {
-    let settings = |mark| {
-        let mut merchant = Merchant::new(MerchantId(1), String::new(), String::new(), Secret::new("key"));
-        merchant.cancelled_before = DeliveryId(mark);
-        let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
-        Directory::new(1, vec![merchant], Vec::new(), vec![in_order])
-    };
-    let mut lanes = lanes(Vec::new());
-    lanes.configure(&settings(0), 0);
-    lanes.settled(0, &[]);
-    assert_eq!(lanes.to_restore(), [UrlId(1)]);
-    lanes.restore_order(UrlId(1), Vec::new());
-    lanes.push(job(1, 7, 1));
-    lanes.push(job(1, 7, 2));
-    assert_eq!(all(&mut lanes), [1]);
-    end(&mut lanes, 1, 7, 1, Next::Retry(LATER));
-    lanes.configure(&settings(0), 1);
-    assert_eq!((lanes.to_restore(), next(&mut lanes)), (Vec::new(), None), "it is tried again, and the other waits");
-    // A list was cancelled, and the first with it.
-    lanes.configure(&settings(9), 2);
-    lanes.settled(2, &[]);
-    assert_eq!(lanes.to_restore(), [UrlId(1)]);
-    lanes.restore_order(UrlId(1), Vec::new());
-    load(&mut lanes);
-    lanes.loaded(UrlId(1), Backlog::Fresh, vec![job(1, 7, 2)], None);
-    assert_eq!(next(&mut lanes), Some(2));
-}
-
-#[test]
 fn what_is_announced_again_before_it_is_recorded_is_not_forgotten() {
     let mut lanes = lanes(vec![url(1)]);
     lanes.push(job(1, 7, 1));
@@ -241,30 +143,6 @@ fn what_is_announced_again_before_it_is_recorded_is_not_forgotten() {
     lanes.push(again(1, 7, 1));
     end(&mut lanes, 1, 7, 1, Next::Expired);
     assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh), (UrlId(1), Backlog::Again)]);
-}
-
-#[test]
-fn within_an_order_the_later_waits_for_the_earlier() {
-    let mut lanes = lanes(Vec::new());
-    let in_order = NotificationUrl { concurrent: true, order_in_order: true, ..url(1) };
-    assert_eq!(configure(&mut lanes, vec![in_order]), [UrlId(1)]);
-    lanes.restore_order(UrlId(1), vec![(OrderId(9), DeliveryId(90))]);
-    for (order, id) in [(7, 1), (7, 2), (8, 3), (9, 4)] {
-        lanes.push(job(1, order, id));
-    }
-    lanes.push(Job { origin: Origin::Resend, ..job(1, 7, 5) });
-    assert_eq!(all(&mut lanes), [1, 3], "2 and the resend wait for 1, 4 for one that a restart left behind");
-    end(&mut lanes, 1, 7, 1, Next::Retry(LATER));
-    assert_eq!(next(&mut lanes), None, "still unfinished");
-    lanes.tick(LATER);
-    load(&mut lanes);
-    lanes.loaded(UrlId(1), Backlog::Again, vec![again(1, 7, 1), again(1, 9, 90)], None);
-    assert_eq!(all(&mut lanes), [1, 90]);
-    end(&mut lanes, 1, 7, 1, Next::Confirmed);
-    end(&mut lanes, 1, 9, 90, Next::Expired);
-    assert_eq!(all(&mut lanes), [4, 2]);
-    end(&mut lanes, 1, 7, 2, Next::Confirmed);
-    assert_eq!(all(&mut lanes), [5]);
 }
 
 #[test]
