@@ -110,6 +110,11 @@ impl<T: Table, C: Courier> Workshop<T, C> {
             return None;
         }
         let address = self.own_address(job).await?;
+        // To read that may have taken its time, and somebody may have put the URL on hold meanwhile.
+        let is_off = || self.store.directory().borrow().url(job.url_id).is_none_or(|url| url.held);
+        if job.origin == Origin::Resend && is_off() {
+            return None;
+        }
         if !self.store.serves(job).await {
             return None;
         }
