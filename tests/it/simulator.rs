@@ -232,7 +232,7 @@ async fn what_a_listener_is_narrowed_to_counts() {
     assert_eq!(reason(of(SimulatorForm { as_test: true, ..draft.clone() }).await), Some(RefusalReason::WrongMode));
     // All mistakes at once, each at its field.
     let wrong = SimulatorForm {
-        status: "unmapped".to_owned(),
+        status: "perhaps".to_owned(),
         amount: "0".to_owned(),
         currency: "EUR".to_owned(),
         reference: "A-1".to_owned(),
