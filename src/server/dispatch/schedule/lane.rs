@@ -59,7 +59,7 @@ impl Queue {
     }
 
     /// Everything in the table is looked at again.
-    pub fn from_the_beginning(&mut self) {
+    pub fn rewind(&mut self) {
         self.promised(Timestamp(i64::MIN));
         (self.read_to, self.read_anew_at, self.passed) = (None, None, 0);
     }
@@ -72,7 +72,7 @@ impl Queue {
     /// It begins to be read, for so many.
     pub fn load(&mut self, batch: usize, now: Timestamp) {
         if self.read_anew_at.is_some_and(|at| at <= now) {
-            self.from_the_beginning();
+            self.rewind();
         }
         (self.loading, self.table, self.rewound) = (Some(batch), None, None);
     }

@@ -125,7 +125,7 @@ impl Lanes {
             if (lane.held && !url.held) || has_lost || goes_free {
                 for backlog in Backlog::ALL {
                     lane.queue(backlog).table = Some(Timestamp::default());
-                    lane.queue(backlog).from_the_beginning();
+                    lane.queue(backlog).rewind();
                 }
             }
             if lane.in_order != url.order_in_order {

@@ -90,7 +90,7 @@ impl Lanes {
         // Whatever it was announced for: it is read again then.
         self.ended(url_id, order_id, delivery_id, false);
         for backlog in Backlog::ALL {
-            self.lane(url_id).queue(backlog).from_the_beginning();
+            self.lane(url_id).queue(backlog).rewind();
             self.look_at(url_id, backlog, due);
         }
     }

@@ -75,7 +75,7 @@ fn a_refund_that_failed_at_adyen_is_taken_back() {
     assert_eq!(after(&[paid.clone(), item("REFUND", 100, 2), item("REFUND_FAILED", 100, 3)]), OrderStatus::Paid);
     let two = [paid.clone(), item("REFUND", 40, 2), item("REFUND", 60, 3), item("REFUND_FAILED", 60, 4)];
     assert_eq!(after(&two), OrderStatus::PartiallyRefunded, "the first one stands");
-    let then = [paid.clone(), item("REFUND", 100, 2), item("REFUND_FAILED", 100, 3), item("REFUND", 30, 4)];
+    let then = [paid, item("REFUND", 100, 2), item("REFUND_FAILED", 100, 3), item("REFUND", 30, 4)];
     assert_eq!(after(&then), OrderStatus::PartiallyRefunded, "what failed is not counted any more");
     let charged = item("CHARGEBACK", 30, 5);
     assert_eq!((charged.status, charged.amount), (OrderStatus::Reversed, None), "what is disputed is not what the order costs");
