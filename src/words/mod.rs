@@ -3,7 +3,7 @@
 //! The English sentence in the source is the key: `t!("Save")`. What is said instead stands in `locales/<code>.po`. Templates
 //! have named gaps, `t!("{count} fields, decoded", count)`; numbers decide between two of them with `tn!`; where a link or a
 //! badge stands in the middle of a sentence, `rich!` puts views into the gaps. What has its words in a table (the label of a
-//! state, the sentence of a cause) is told with [`tell`].
+//! state, the sentence of a cause) is told with `tell`.
 //!
 //! The language is that of the request, from its context; where there is no request (command line, log, deliveries) it is
 //! English. The browser's half has no catalogue: islands are handed their few words by the page.

@@ -250,7 +250,8 @@ mod browser {
     fn resend() -> bool {
         let of_focus = document().active_element().and_then(|active| active.closest("tr, .event").ok().flatten());
         let of_focus = of_focus.and_then(|row| row.query_selector("[data-resend]").ok().flatten()?.dyn_into().ok());
-        let id = |link: &HtmlElement| link.get_attribute("data-resend").and_then(|id| id.parse::<i64>().ok());
+        // All are of one length, and those of later messages sort behind.
+        let id = |link: &HtmlElement| link.get_attribute("data-resend");
         let link: Option<HtmlElement> = of_focus.or_else(|| all("[data-resend]").into_iter().max_by_key(id));
         link.is_some_and(|link| {
             let _ = link.focus();
