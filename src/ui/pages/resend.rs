@@ -43,7 +43,11 @@ pub fn ResendPage() -> impl IntoView {
             (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
             (t!("Order {reference}", reference = found.order.reference), format!("/m/{slug}/orders/{}", found.order.id)),
         ];
-        let flash = any_flash();
+        let mut flash = any_flash();
+        if found.bytes_removed || found.choices.is_empty() {
+            // There is nothing left that could be marked.
+            flash.errors.iter_mut().for_each(|error| error.field.clear());
+        }
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Resend a notification") crumbs>
                 <div class="stack narrow">
@@ -110,7 +114,8 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
         None => choice.then.is_some() || (went == 0 && found.choices.len() == 1),
     };
     let to: Vec<_> = flash.value("to").map(|to| to.split(' ').map(str::to_owned).collect()).unwrap_or_default();
-    let mistake = flash.error("urls").or_else(|| flash.error("to")).map(str::to_owned);
+    // Whatever was wrong is wrong with what was chosen.
+    let mistake = flash.errors.iter().find(|error| !error.field.is_empty()).map(|error| error.message.clone());
     let group = |title: &'static str, part: &[&ResendChoice], first: usize| {
         let row = |(at, choice): (usize, &&ResendChoice)| {
             let place = first + at;
