@@ -30,13 +30,13 @@ pub fn Long(#[prop(into)] text: String) -> impl IntoView {
 #[component]
 pub fn Octets(label: &'static str, #[prop(into)] text: String) -> impl IntoView {
     if text.is_empty() {
-        return view! { <div class="octets"><h4>{label}</h4><p class="muted">{t!("Empty")}</p></div> }.into_any();
+        return view! { <div class="octets"><p class="octets-head">{label}</p><p class="muted">{t!("Empty")}</p></div> }.into_any();
     }
     let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= SHOWN).unwrap_or(text.len());
     let rest = text.len() - end;
     view! {
         <div class="octets">
-            <h4>{label}<Copy text=text.clone() what=label.to_lowercase()/></h4>
+            <p class="octets-head">{label}<Copy text=text.clone() what=label.to_lowercase()/></p>
             // Browsers drop a line break that directly follows the opening tag.
             <pre tabindex="0">"\n"{text[..end].to_owned()}</pre>
             {(rest > 0).then(|| {
