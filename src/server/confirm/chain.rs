@@ -180,7 +180,9 @@ fn checked(file: &[u8], signed: &Signed, roots: &RootCertStore, at: Timestamp) -
 fn unusable(error: &Error) -> Refused {
     let Error::InvalidCertificate(certificate) = error else { return wrong(format!("Its certificate cannot be used: {error}.")) };
     wrong(match certificate {
-        CertificateError::UnknownIssuer => "Its certificate was issued by nobody who is trusted here.".to_owned(),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "Its certificate was issued by nobody who is trusted here.".to_owned()
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "Its certificate, or one that issued it, had ended when the message came.".to_owned()
         }
@@ -209,4 +211,49 @@ fn names<'c>(certificate: &'c X509Certificate<'_>) -> Vec<&'c str> {
 fn is_named(name: &str, wanted: &str) -> bool {
     let (name, wanted) = (name.to_ascii_lowercase(), wanted.to_ascii_lowercase());
     if wanted.starts_with('.') { name.len() > wanted.len() && name.ends_with(&wanted) } else { name == wanted }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_certificates_are_kept_and_no_more() {
+        let certificates = Certificates::default();
+        let key = |number: usize| (format!("https://a.example/{number}"), ".a.example".to_owned(), String::new());
+        let signer = |until: usize| Signer {
+            key: Arc::from([1u8]),
+            from: Timestamp::from_seconds(10),
+            until: Timestamp::from_seconds(i64::try_from(until).unwrap()),
+        };
+        for number in 0..=KEPT {
+            certificates.keep(key(number), signer(1_000 + number));
+        }
+        let at = Timestamp::from_seconds(500);
+        assert!(certificates.get(&key(0), at).is_none(), "the first that ends makes room");
+        assert!((1..=KEPT).all(|number| certificates.get(&key(number), at).is_some()));
+        certificates.keep(key(1), signer(5_000));
+        assert!(certificates.get(&key(2), at).is_some(), "one that is there already takes nobody's place");
+        for (at, expected) in [(9, false), (10, true), (4_999, true), (5_000, false)] {
+            assert_eq!(certificates.get(&key(1), Timestamp::from_seconds(at)).is_some(), expected, "{at}");
+        }
+        let other = ("https://a.example/1".to_owned(), ".a.example".to_owned(), "another authority".to_owned());
+        assert!(certificates.get(&other, at).is_none());
+    }
+
+    #[test]
+    fn names_end_as_wanted_or_are_it() {
+        for (name, wanted, expected) in [
+            ("messageverificationcerts.paypal.com", ".paypal.com", true),
+            ("A.PayPal.Com", ".paypal.com", true),
+            ("paypal.com", ".paypal.com", false),
+            (".paypal.com", ".paypal.com", false),
+            ("evilpaypal.com", ".paypal.com", false),
+            ("a.paypal.com.evil.example", ".paypal.com", false),
+            ("a.example", "a.example", true),
+            ("b.a.example", "a.example", false),
+        ] {
+            assert_eq!(is_named(name, wanted), expected, "{name} {wanted}");
+        }
+    }
 }

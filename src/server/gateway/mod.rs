@@ -21,8 +21,8 @@ mod trials;
 pub mod twocheckout;
 
 pub use preset::{
-    ADDRESS, Adapter, Ask, Asking, CERTIFICATE_HOSTS, CONFIRM_AUTHORITY, CONFIRM_BASE, Case, Confirm, MODE, PREVIOUS_SECRET,
-    Preset, Signed, Step, Word,
+    ADDRESS, Adapter, Ask, Asking, BodyForm, CERTIFICATE_HOSTS, CONFIRM_AUTHORITY, CONFIRM_BASE, Case, Confirm, MODE, Origin,
+    PREVIOUS_SECRET, Preset, Signed, Step, Word,
 };
 pub use registry::{Gateways, PresetError};
 
