@@ -282,7 +282,7 @@ fn certificate_hosts(text: &str) -> Result<String, String> {
         if target.authority.eq_ignore_ascii_case(host) {
             Ok(target.authority)
         } else {
-            Err(t!("{host} is no host: write names such as api.example.com, with commas between them.", host).to_owned())
+            Err(t!("{host} is no host: write names such as api.example.com, with commas between them.", host))
         }
     });
     Ok(hosts.collect::<Result<Vec<_>, String>>()?.join(", "))
