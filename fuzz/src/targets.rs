@@ -101,7 +101,7 @@ fn signed(preset: &Preset, text: &[u8], secret: &[u8], options: &GatewayOptions)
             method: Method::POST,
             query: String::new(),
             headers: HeaderMap::new(),
-            body: form.encode().into(),
+            body: form.encode(),
         });
     }
     // The inputs have zeros where the signature belongs.
