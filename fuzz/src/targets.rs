@@ -97,12 +97,7 @@ fn signed(preset: &Preset, text: &[u8], secret: &[u8], options: &GatewayOptions)
         for algorithm in Algorithm::ALL {
             form.push(algorithm.field().as_bytes(), signature::sign(algorithm, secret, &source).into_bytes());
         }
-        return Some(Posted {
-            method: Method::POST,
-            query: String::new(),
-            headers: HeaderMap::new(),
-            body: form.encode(),
-        });
+        return Some(Posted { method: Method::POST, query: String::new(), headers: HeaderMap::new(), body: form.encode() });
     }
     // The inputs have zeros where the signature belongs.
     let zeros = "0".repeat(32);

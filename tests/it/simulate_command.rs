@@ -34,6 +34,9 @@ fn messages_of_several_gateways_are_posted_and_their_acknowledgements_told() {
     let path = program.shop(&merchant.url());
     let stripe = listener(&program, "stripe", &["--secret", "whsec_key"]);
     let vnpay = listener(&program, "vnpay", &["--secret", "key", "--option", "terminal=DEMO"]);
+    let options = ["client-id=me", "webhook-id=W", "confirm-base=http://127.0.0.1:9", "certificate-hosts=127.0.0.1:9"];
+    let options: Vec<_> = options.into_iter().flat_map(|option| ["--option", option]).collect();
+    let paypal = listener(&program, "paypal-webhooks", &[&["--secret", "key"], &options[..]].concat());
     let server = program.serve();
     let run = |gateway: &str, path: &str, more: &[&str]| simulate(&program, &server, gateway, path, more);
 
@@ -66,6 +69,13 @@ fn messages_of_several_gateways_are_posted_and_their_acknowledgements_told() {
     // For people: the request, and what came back.
     let text = run("stripe", &stripe, &["--status", "paid", "--order", "4714"]).done();
     assert!(text.starts_with(&format!("POST http://{}{stripe}\n", server.address)) && text.contains("\n200\nOK\n"), "{text}");
+
+    // One that its gateway would have to confirm, and that only the gateway could sign.
+    let text = run("paypal-webhooks", &paypal, &["--status", "paid"]).done();
+    assert!(
+        text.contains("\n200\n") && text.contains("http://127.0.0.1:9 is asked") && text.contains("its signature is checked"),
+        "{text}"
+    );
 
     // All of it left for the merchant's script.
     let visits = runtime.block_on(merchant.wait_for(5));
