@@ -5,10 +5,10 @@ use divan::Bencher;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
 use quittance::{
-    domain::{Algorithms, GatewayOptions, Money, OrderStatus, Timestamp, money::Currency},
+    domain::{Algorithms, GatewayOptions, Money, OrderStatus, Timestamp, money::Currency, order::OrderFacts},
     server::{
         gateway::{
-            Credentials, Gateways, Preset, Request,
+            Credentials, Event, Gateways, Preset, Request,
             simulate::{self, Posted, Wish},
             verify,
         },
@@ -88,7 +88,7 @@ mod by_hand {
     use subtle::ConstantTimeEq as _;
 
     #[derive(Deserialize)]
-    struct Event<'a> {
+    struct Body<'a> {
         id: Cow<'a, str>,
         #[serde(rename = "type")]
         kind: Cow<'a, str>,
@@ -113,8 +113,8 @@ mod by_hand {
         metadata: Option<serde_json::Map<String, serde_json::Value>>,
     }
 
-    /// The form that leaves, and how many events it was.
-    pub fn verify(headers: &HeaderMap, body: &[u8], secret: &[u8], now: Timestamp) -> Option<(Vec<u8>, OrderStatus)> {
+    /// What the message tells.
+    pub fn verify(headers: &HeaderMap, body: &[u8], secret: &[u8], now: Timestamp) -> Option<Event> {
         let header = headers.get("stripe-signature")?.to_str().ok()?;
         let (mut time, mut given) = (None, Vec::new());
         for part in header.split(',') {
@@ -135,7 +135,7 @@ mod by_hand {
         if !is_right || age.abs() > 300 {
             return None;
         }
-        let event: Event<'_> = serde_json::from_slice(body).ok()?;
+        let event: Body<'_> = serde_json::from_slice(body).ok()?;
         let object = &event.data.object;
         let status = match event.kind.to_lowercase().as_str() {
             "payment_intent.succeeded" => OrderStatus::Paid,
@@ -148,23 +148,26 @@ mod by_hand {
         let currency = Currency::parse(object.currency.as_deref().unwrap_or_default());
         let amount = object.amount.zip(currency).map(|(minor, currency)| Money { minor, currency });
         let at = jiff::Timestamp::from_second(event.created).ok()?;
-        let date = |form| jiff::fmt::strtime::format(form, at).unwrap_or_default();
+        let sold_at = jiff::fmt::strtime::format("%Y-%m-%d %H:%M:%S", at).unwrap_or_default();
+        let dated: String = sold_at.chars().filter(char::is_ascii_digit).collect();
         let external = object.metadata.as_ref().and_then(|metadata| metadata.get("order_id")).and_then(|value| value.as_str());
         let total = amount.map(|amount| amount.decimal()).unwrap_or_default();
+        let product = format!("Order {}", object.id);
+        let email = object.receipt_email.as_deref().unwrap_or_default();
         let mut form = Form::default();
         for (name, value) in [
-            ("SALEDATE", date("%Y-%m-%d %H:%M:%S").as_str()),
+            ("SALEDATE", sold_at.as_str()),
             ("REFNO", &object.id),
             ("REFNOEXT", external.unwrap_or_default()),
             ("ORDERSTATUS", "COMPLETE"),
             ("PAYMETHOD", "Stripe"),
             ("FIRSTNAME", ""),
             ("LASTNAME", ""),
-            ("CUSTOMEREMAIL", object.receipt_email.as_deref().unwrap_or_default()),
+            ("CUSTOMEREMAIL", email),
             ("TIMEZONE_OFFSET", "GMT+00:00"),
             ("CURRENCY", currency.as_ref().map_or("", |currency| currency.code())),
             ("IPN_PID[]", "1"),
-            ("IPN_PNAME[]", &format!("Order {}", object.id)),
+            ("IPN_PNAME[]", &product),
             ("IPN_QTY[]", "1"),
             ("IPN_PRICE[]", &total),
             ("IPN_TOTAL[]", &total),
@@ -172,14 +175,27 @@ mod by_hand {
             ("MESSAGE_ID", &event.id),
             ("MESSAGE_TYPE", "COMPLETE"),
             ("TEST_ORDER", if event.livemode { "0" } else { "1" }),
-            ("IPN_DATE", &date("%Y%m%d%H%M%S")),
+            ("IPN_DATE", &dated),
             ("GATEWAY", "stripe"),
             ("GATEWAY_STATUS", &event.kind),
             ("CANONICAL_STATUS", status.code()),
         ] {
-            form.push(name.as_bytes().to_vec(), value.as_bytes().to_vec());
+            form.push(name.as_bytes(), value.as_bytes());
         }
-        Some((form.encode(), status))
+        let facts = OrderFacts {
+            reference: object.id.as_ref().into(),
+            external: external.unwrap_or_default().into(),
+            email: email.to_lowercase().into(),
+            customer: "".into(),
+            status,
+            vendor_status: event.kind.as_ref().into(),
+            amount,
+            test: !event.livemode,
+            event_at: Some(Timestamp::from_seconds(event.created)),
+            message_id: event.id.as_ref().into(),
+            refund: None,
+        };
+        Some(Event { facts, outgoing: Some(form.encode().into()) })
     }
 }
 

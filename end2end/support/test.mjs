@@ -171,7 +171,6 @@ export const shifts = (page) =>
 
 const told = ({ violations }) =>
     violations
-        .filter(({ impact }) => ["serious", "critical"].includes(impact))
         .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`);
 
 /** Nobody is shut out, in light and in dark; the colours of a phone are those of a desk. */

@@ -228,6 +228,8 @@ test.describe("with two scripts", () => {
         await choice("Second script").uncheck();
         await page.getByRole("button", { name: "Resend for debug" }).click();
         await expect(page.getByText("Choose at least one URL to resend to.")).toBeVisible();
+        await expect(page.locator("fieldset.choices").first()).toHaveAccessibleDescription("Choose at least one URL to resend to.");
+        await expect(page.getByRole("checkbox").first()).toBeFocused();
         await sound();
         await choice("First script").check();
         await choice("Second script").check();

@@ -59,6 +59,13 @@ test.describe("with scripts", () => {
         await page.locator(`.event:has([data-resend="${older}"]) a`).first().focus();
         await page.keyboard.press("r");
         await expect(page).toHaveURL(new RegExp(`/notifications/${older}/resend$`));
+        // From an attempt to the form of its message, where there are more choices than its own two buttons.
+        await page.goBack();
+        await page.getByRole("link", { name: "Attempt 1" }).first().click();
+        await expect(page.getByRole("heading", { name: /^Attempt 1/ })).toBeVisible();
+        await expect(page.locator("body")).toHaveAttribute("data-awake", "");
+        await page.keyboard.press("r");
+        await expect(page).toHaveURL(/\/notifications\/[^/]+\/resend$/);
     });
 
     test("keys lead through the orders: f filters, j and k choose, Enter opens, r resends, Escape closes", async ({ page, open, arrives, shop }) => {

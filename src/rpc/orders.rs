@@ -23,7 +23,6 @@ use {
         once,
     },
     crate::domain::{
-        FieldError,
         id::UrlId,
         pages::story::{AttemptRef, MOST_WATCHED, StoryTurn, watched_ids},
         role::Permission,
@@ -165,13 +164,7 @@ pub async fn resend(
         let notice = if count == 1 { t!("Resent to one URL.").to_owned() } else { t!("Resent to {count} URLs.", count) };
         Ok(Done::at(format!("/m/{}/orders/{order}", merchant.slug), notice))
     };
-    // There is no single field that could be marked: what is wrong is said at the top of the form.
-    sent.end(result.await.map_err(|error| match error {
-        AppError::Invalid(errors) => {
-            AppError::Invalid(errors.into_iter().map(|error| FieldError { field: String::new(), ..error }).collect())
-        }
-        other => other,
-    }))
+    sent.end(result.await)
 }
 
 /// Places a TEST order.

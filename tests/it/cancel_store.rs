@@ -12,6 +12,7 @@ use quittance::{
         pages::{
             bulk::{BulkRow, BulkStanding, BulkState, BulkTarget},
             deliveries::{DeliveryFilter, StateFilter},
+            via::Via,
         },
     },
     server::{
@@ -159,7 +160,7 @@ async fn only_what_fits_is_cancelled(test: TestStore) {
     assert_eq!(count(DeliveryFilter { url: Some(shop.urls[0]), ..of() }).await, 4);
     assert_eq!(count(DeliveryFilter { cause: Some(Cause::ServerError), ..of() }).await, 1);
     assert_eq!(count(DeliveryFilter { test: Some(true), ..of() }).await, 0);
-    assert_eq!(count(DeliveryFilter { listener: Some(shop.listener), ..of() }).await, 10);
+    assert_eq!(count(DeliveryFilter { via: Some(Via::Listener(shop.listener)), ..of() }).await, 10);
     assert_eq!(count(DeliveryFilter { from: Some(START.plus(Duration::from_secs(3 * 86_400))), ..of() }).await, 0);
     assert_eq!(count(state(StateFilter::Expired)).await, 0);
     assert_eq!(test.store.count_bulk(other, &order(of())).await.unwrap().made, 0);

@@ -3,7 +3,7 @@
 use crate::support::stores::{START, TestStore, on_every_engine, received};
 use quittance::{
     domain::{
-        Cause, RefusalReason, Role, Timestamp, Zone,
+        Cause, Gateway, RefusalReason, Role, Timestamp, Zone,
         attempt::Timings,
         id::{ListenerId, MerchantId, NotificationId, OrderId, UrlId},
         pages::{
@@ -12,6 +12,7 @@ use quittance::{
             inbound::{InboundFilter, InboundMessage, Outcome},
             orders::OrderFilter,
             search::Found,
+            via::Via,
             views::ListKind,
         },
         time::parse_moment,
@@ -203,8 +204,10 @@ async fn what_came_in_is_one_sequence(mut test: TestStore) {
         (InboundFilter { text: "m101".to_owned(), ..none() }, vec![second]),
         (InboundFilter { test: Some(true), ..none() }, vec![]),
         (InboundFilter { test: Some(false), ..none() }, vec![second, first]),
-        (InboundFilter { listener: Some(shop.listener), ..none() }, places.clone()),
-        (InboundFilter { listener: Some(other.listener), ..none() }, vec![]),
+        (InboundFilter { via: Some(Via::Listener(shop.listener)), ..none() }, places.clone()),
+        (InboundFilter { via: Some(Via::Listener(other.listener)), ..none() }, vec![]),
+        (InboundFilter { via: Some(Via::Gateway(Gateway::TwoCheckout)), ..none() }, places.clone()),
+        (InboundFilter { via: Some(Via::Gateway("stripe".parse().unwrap())), ..none() }, vec![]),
         (InboundFilter { until: Some(START.start_of_day()), ..none() }, vec![]),
         (InboundFilter { from: Some(START.start_of_day()), ..none() }, places.clone()),
     ] {
@@ -279,10 +282,14 @@ async fn lists_turn_both_ways(mut test: TestStore) {
     assert_eq!((rows.as_slice(), previous, next), (&all[..3], None, Some(all[2])));
     let (rows, previous, _) = page(DeliveryFilter { before: Some(all[6]), text: "20".to_owned(), ..none() }).await;
     assert_eq!((rows.as_slice(), previous), (&all[3..6], Some(all[3])), "of some orders");
-    let of = |listener| DeliveryFilter { listener: Some(listener), ..none() };
-    assert_eq!(page(of(shop.listener)).await.0, all[..3]);
-    assert_eq!(page(of(ListenerId(1))).await.0, []);
-    assert_eq!(test.store.count_deliveries(shop.merchant, &of(shop.listener)).await.unwrap().number, 7);
+    let of = |via| DeliveryFilter { via: Some(via), ..none() };
+    for via in [Via::Listener(shop.listener), Via::Gateway(Gateway::TwoCheckout)] {
+        assert_eq!(page(of(via)).await.0, all[..3]);
+        assert_eq!(test.store.count_deliveries(shop.merchant, &of(via)).await.unwrap().number, 7);
+    }
+    for via in [Via::Listener(ListenerId(1)), Via::Gateway("stripe".parse().unwrap())] {
+        assert_eq!(page(of(via)).await.0, []);
+    }
 }
 
 async fn a_search_finds_every_kind_and_only_what_is_ours(mut test: TestStore) {

@@ -4,11 +4,12 @@ use super::{
     filter::{Reader, write_query},
     inbound::ListenerChoice,
     orders::{DeliveryView, UrlChoice},
+    via::Via,
 };
 use crate::{
     domain::{
         Cause, DeliveryState, FieldError, Timestamp,
-        id::{DeliveryId, ListenerId, OrderId, UrlId},
+        id::{DeliveryId, OrderId, UrlId},
         time::{date, iso},
     },
     words::t,
@@ -97,7 +98,9 @@ pub struct DeliveryFilter {
     pub url: Option<UrlId>,
     /// Where the notification came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listener: Option<ListenerId>,
+    /// At which listener, or through which gateway. Lists that were made before gateways could be chosen say `listener`.
+    #[serde(alias = "listener")]
+    pub via: Option<Via>,
     /// The first day on which it was made, as its midnight in UTC; the day itself is the merchant's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
@@ -127,7 +130,7 @@ impl DeliveryFilter {
             state: reader.read("state", t!("There is no such state; choose one of the list."), StateFilter::from_code),
             cause: reader.read("cause", t!("There is no such cause; choose one of the list."), Cause::from_code),
             url: reader.read("url", t!("This is no notification URL; choose one of the list."), |id| id.parse().ok()),
-            listener: reader.read("via", t!("This is no listener; choose one of the list."), |id| id.parse().ok()),
+            via: reader.read("via", t!("This is no listener; choose one of the list."), |via| via.parse().ok()),
             from: reader.day("from"),
             // The last day is meant to be part of it.
             until: reader.day("until").map(|day| day.plus(DAY)),
@@ -146,7 +149,7 @@ impl DeliveryFilter {
             ("state", self.state.map(|state| state.code().to_owned()).unwrap_or_default()),
             ("cause", self.cause.map(|cause| cause.code().to_owned()).unwrap_or_default()),
             ("url", self.url.map(|url| url.to_string()).unwrap_or_default()),
-            ("via", self.listener.map(|id| id.to_string()).unwrap_or_default()),
+            ("via", self.via.map(|via| via.to_string()).unwrap_or_default()),
             ("from", self.from.map(date).unwrap_or_default()),
             ("until", self.until.map(|until| date(until.minus(DAY))).unwrap_or_default()),
             ("since", self.since.map(iso).unwrap_or_default()),
@@ -210,7 +213,7 @@ pub struct DeliveryRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::parse_moment;
+    use crate::domain::{id::ListenerId, time::parse_moment};
 
     #[test]
     fn a_filter_survives_the_address() {
@@ -219,7 +222,7 @@ mod tests {
             state: Some(StateFilter::Failed),
             cause: Some(Cause::ServerError),
             url: Some(UrlId(5)),
-            listener: Some(ListenerId(6)),
+            via: Some(Via::Listener(ListenerId(6))),
             from: parse_moment("2026-11-01"),
             until: parse_moment("2026-11-22"),
             since: parse_moment("2026-11-20T09:04:07"),

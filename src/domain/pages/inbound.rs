@@ -4,10 +4,11 @@ use super::{
     dashboard::MerchantRef,
     filter::{Reader, write_query},
     listeners::{ListenerRow, ReceivedRow, RefusalRow},
+    via::Via,
 };
 use crate::{
     domain::{
-        FieldError, RefusalReason, Timestamp,
+        FieldError, Gateway, RefusalReason, Timestamp,
         id::{ListenerId, NotificationId, VerifyingId},
         time::date,
     },
@@ -69,7 +70,8 @@ pub struct InboundFilter {
     pub outcome: Option<Outcome>,
     /// Why it was refused; what was accepted does not fit.
     pub reason: Option<RefusalReason>,
-    pub listener: Option<ListenerId>,
+    /// At which listener, or through which gateway.
+    pub via: Option<Via>,
     /// The first day, as its midnight in UTC; the day itself is the merchant's.
     pub from: Option<Timestamp>,
     /// The day after the last.
@@ -91,7 +93,7 @@ impl InboundFilter {
             text: reader.text("text").unwrap_or_default(),
             outcome: reader.read("outcome", unknown, Outcome::from_code),
             reason: reader.read("reason", unknown, RefusalReason::from_code),
-            listener: reader.read("listener", t!("This is no listener; choose one of the list."), |id| id.parse().ok()),
+            via: reader.read("listener", t!("This is no listener; choose one of the list."), |via| via.parse().ok()),
             from: reader.day("from"),
             // The last day is meant to be part of it.
             until: reader.day("until").map(|day| day.plus(DAY)),
@@ -108,7 +110,7 @@ impl InboundFilter {
             ("text", self.text.clone()),
             ("outcome", self.outcome.map_or("", Outcome::code).to_owned()),
             ("reason", self.reason.map_or("", RefusalReason::code).to_owned()),
-            ("listener", self.listener.map(|id| id.to_string()).unwrap_or_default()),
+            ("listener", self.via.map(|via| via.to_string()).unwrap_or_default()),
             ("from", self.from.map(date).unwrap_or_default()),
             ("until", self.until.map(|until| date(until.minus(DAY))).unwrap_or_default()),
             ("test", self.test.map_or("", |test| if test { "only" } else { "none" }).to_owned()),
@@ -212,6 +214,9 @@ impl InboundRow {
 pub struct ListenerChoice {
     pub id: ListenerId,
     pub label: String,
+    pub gateway: Gateway,
+    /// The gateway's name for people.
+    pub gateway_label: String,
 }
 
 /// One page of found messages, the newest first.
@@ -257,7 +262,7 @@ mod tests {
             text: "a b&".to_owned(),
             outcome: Some(Outcome::Refused),
             reason: Some(RefusalReason::WrongSignature),
-            listener: Some(ListenerId(9)),
+            via: Some(Via::Gateway(Gateway::TwoCheckout)),
             from: parse_moment("2026-11-01"),
             until: parse_moment("2026-11-22"),
             test: Some(true),

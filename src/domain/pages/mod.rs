@@ -21,6 +21,7 @@ pub mod settings;
 pub mod simulate;
 pub mod simulator;
 pub mod story;
+pub mod via;
 pub mod views;
 
 /// A value as the query of an address carries it.

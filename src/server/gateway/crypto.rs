@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use std::borrow::Cow;
 use subtle::ConstantTimeEq as _;
 
 /// Base64 as gateways write it, with or without the signs at the end.
@@ -145,11 +146,13 @@ pub enum KeyForm {
 
 impl KeyForm {
     /// The key, or what is wrong with what was entered.
-    pub fn read(self, secret: &[u8]) -> Result<Vec<u8>, &'static str> {
+    pub fn read(self, secret: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
         match self {
-            Self::Text => Ok(secret.to_vec()),
-            Self::Hex => hex::decode(secret).map_err(|_| "it must be hexadecimal digits (0-9, a-f), an even number of them"),
-            Self::Base64 => BASE64.decode(secret).map_err(|_| "it must be Base64 (letters, digits, + and /)"),
+            Self::Text => Ok(secret.into()),
+            Self::Hex => hex::decode(secret)
+                .map(Cow::Owned)
+                .map_err(|_| "it must be hexadecimal digits (0-9, a-f), an even number of them"),
+            Self::Base64 => BASE64.decode(secret).map(Cow::Owned).map_err(|_| "it must be Base64 (letters, digits, + and /)"),
         }
     }
 }

@@ -10,6 +10,8 @@ use std::{borrow::Cow, collections::HashSet};
 const MAX_VALUES: usize = 20_000;
 /// How deep values may lie within each other.
 const MAX_DEPTH: usize = 32;
+/// So many names an object has as a rule.
+const USUAL_NAMES: usize = 12;
 /// From so many names on they are compared by their hashes.
 const MANY_NAMES: usize = 16;
 
@@ -54,7 +56,7 @@ impl<'a> Json<'a> {
     /// A member of an object.
     pub fn member(&self, name: &str) -> Option<&Self> {
         match self {
-            Self::Object(members) => members.iter().find(|(known, _)| known == name).map(|(_, value)| value),
+            Self::Object(members) => members.iter().find(|(known, _)| is_same(known, name)).map(|(_, value)| value),
             _ => None,
         }
     }
@@ -120,6 +122,11 @@ impl<'a> Json<'a> {
             }
         }
     }
+}
+
+/// Whether two names are the same. Most differ in what is looked at first, which is quicker than a whole comparison.
+fn is_same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.as_bytes().first() == b.as_bytes().first() && a == b
 }
 
 /// Writes a text as JSON, with slashes and letters of all scripts as they are.
@@ -212,18 +219,18 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         self.at += 1;
-        let mut members: Vec<(Cow<'a, str>, Json<'a>)> = Vec::new();
         self.space();
         if self.take("}") {
-            return Ok(Json::Object(members));
+            return Ok(Json::Object(Vec::new()));
         }
+        let mut members: Vec<(Cow<'a, str>, Json<'a>)> = Vec::with_capacity(USUAL_NAMES);
         loop {
             self.space();
             if self.peek() != Some(b'"') {
                 return self.wrong();
             }
             let name = self.string()?;
-            if members.len() < MANY_NAMES && members.iter().any(|(known, _)| *known == name) {
+            if members.len() < MANY_NAMES && members.iter().any(|(known, _)| is_same(known, &name)) {
                 return Err(JsonError::NameTwice(self.at));
             }
             self.space();
@@ -282,16 +289,15 @@ impl<'a> Reader<'a> {
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.at += 1;
         let from = self.at;
-        loop {
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(&self.text[from..self.at - 1]));
-                }
-                Some(b'\\') => break,
-                Some(0..=0x1f) | None => return self.wrong(),
-                Some(_) => self.at += 1,
+        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        self.at += self.text.as_bytes()[from..].iter().position(ends).unwrap_or(self.text.len() - from);
+        match self.peek() {
+            Some(b'"') => {
+                self.at += 1;
+                return Ok(Cow::Borrowed(&self.text[from..self.at - 1]));
             }
+            Some(b'\\') => {}
+            _ => return self.wrong(),
         }
         let mut out = String::with_capacity(self.at - from + 32);
         out.push_str(&self.text[from..self.at]);

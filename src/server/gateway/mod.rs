@@ -315,7 +315,17 @@ fn place_id(body: &[u8], number: usize) -> CompactString {
 
 /// A text as lists show it.
 fn shown(text: &str) -> CompactString {
-    text.trim().chars().filter(|letter| !letter.is_control()).take(SHOWN_CHARS).collect()
+    let text = text.trim();
+    // As nearly all are.
+    if text.len() <= SHOWN_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.into();
+    }
+    text.chars().filter(|letter| !letter.is_control()).take(SHOWN_CHARS).collect()
+}
+
+/// A text in lower case; nothing is copied where it is already.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) { text.into() } else { text.to_lowercase().into() }
 }
 
 /// What things are told apart by: where it is too long to show, its beginning and a digest of all of it.

@@ -12,7 +12,7 @@ use super::{
 use crate::domain::GatewayOptions;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 /// A text with places in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,7 +221,7 @@ impl Template {
 
     /// The text; what is not there is empty.
     pub fn fill(&self, source: &Source<'_, '_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(source.body.len() + 64);
+        let mut out = Vec::with_capacity(if self.has_body() { source.body.len() + 64 } else { 64 });
         for part in &self.0 {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
@@ -232,8 +232,14 @@ impl Template {
     }
 
     /// The text for people.
-    pub fn text(&self, source: &Source<'_, '_>) -> String {
-        String::from_utf8_lossy(&self.fill(source)).into_owned()
+    pub fn text<'s>(&self, source: &Source<'s, '_>) -> Cow<'s, str> {
+        match &self.0[..] {
+            [Part::Place(Place::Field(path), changes)] if changes.is_empty() => source.scope.text(path).unwrap_or_default(),
+            _ => match String::from_utf8(self.fill(source)) {
+                Ok(text) => text.into(),
+                Err(bytes) => String::from_utf8_lossy(bytes.as_bytes()).into_owned().into(),
+            },
+        }
     }
 }
 
@@ -315,7 +321,7 @@ mod tests {
         let pairs: Pairs = toml::from_str(pairs).unwrap();
         let options = GatewayOptions([("access-key".to_owned(), "AK".to_owned())].into());
         let headers = http::HeaderMap::from_iter([(http::HeaderName::from_static("x-a"), http::HeaderValue::from_static("h"))]);
-        template.text(&Source {
+        let text = template.text(&Source {
             scope: Scope { fields, item: None },
             body,
             timestamp: b"17",
@@ -328,7 +334,8 @@ mod tests {
             raw: body,
             token: b"T",
             digest: b"D",
-        })
+        });
+        text.into_owned()
     }
 
     #[test]

@@ -36,10 +36,12 @@ pub(super) fn translate(preset: &Preset, reading: &Reading, now: Timestamp) -> V
     let product = if reading.product.is_empty() { format!("Order {}", facts.reference) } else { reading.product.clone() };
     let product_id = if reading.product_id.is_empty() { "1" } else { &reading.product_id };
     let method = if reading.payment_method.is_empty() { &preset.label } else { &reading.payment_method };
+    let sold_at = moment(at, "%Y-%m-%d %H:%M:%S");
+    let dated: String = sold_at.chars().filter(char::is_ascii_digit).collect();
     let (first, last) = facts.customer.rsplit_once(' ').unwrap_or(("", &facts.customer));
     let mut form = Form::default();
     for (name, value) in [
-        ("SALEDATE", moment(at, "%Y-%m-%d %H:%M:%S").as_str()),
+        ("SALEDATE", sold_at.as_str()),
         ("REFNO", &facts.reference),
         ("REFNOEXT", &facts.external),
         ("ORDERSTATUS", order_status(facts.status)),
@@ -58,13 +60,13 @@ pub(super) fn translate(preset: &Preset, reading: &Reading, now: Timestamp) -> V
         ("MESSAGE_ID", &facts.message_id),
         ("MESSAGE_TYPE", order_status(facts.status)),
         ("TEST_ORDER", if facts.test { "1" } else { "0" }),
-        ("IPN_DATE", &moment(at, "%Y%m%d%H%M%S")),
+        ("IPN_DATE", &dated),
         // Of our own: whose words they were.
         ("GATEWAY", preset.id.name()),
         ("GATEWAY_STATUS", &facts.vendor_status),
         ("CANONICAL_STATUS", facts.status.code()),
     ] {
-        form.push(name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        form.push(name.as_bytes(), value.as_bytes());
     }
     form.encode()
 }

@@ -125,12 +125,17 @@ fn decode(raw: &[u8]) -> Cow<'_, [u8]> {
 
 fn encode(raw: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in raw {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(byte),
-            b' ' => out.push(b'+'),
-            _ => out.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+    let stands_for_itself = |byte: &u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    let mut rest = raw;
+    while !rest.is_empty() {
+        let plain = rest.iter().position(|byte| !stands_for_itself(byte)).unwrap_or(rest.len());
+        out.extend_from_slice(&rest[..plain]);
+        match rest.get(plain) {
+            Some(b' ') => out.push(b'+'),
+            Some(byte) => out.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+            None => return,
         }
+        rest = &rest[plain + 1..];
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{ServiceResult, Services, shown};
 use crate::domain::{
-    AppError,
+    AppError, Gateway,
     id::{NotificationId, RefusalId},
     pages::{
         deliveries::{DeliveryFilter, DeliveryList},
@@ -10,7 +10,8 @@ use crate::domain::{
         orders::{PAGE_SIZE, UrlChoice},
     },
 };
-use crate::server::store::Merchant;
+use crate::server::store::{Listener, Merchant};
+use std::sync::Arc;
 
 impl Services {
     /// Searches deliveries.
@@ -83,6 +84,14 @@ impl Services {
     pub(super) fn listener_choices(&self, merchant: &Merchant) -> Vec<ListenerChoice> {
         let settings = self.store.settings();
         let listeners = settings.listeners_of(merchant.id);
-        listeners.iter().map(|listener| ListenerChoice { id: listener.id, label: listener.label.clone() }).collect()
+        let name =
+            |gateway: Gateway| self.gateways.get(gateway).map_or_else(|| gateway.to_string(), |preset| preset.label.clone());
+        let choice = |listener: &Arc<Listener>| ListenerChoice {
+            id: listener.id,
+            label: listener.label.clone(),
+            gateway: listener.gateway,
+            gateway_label: name(listener.gateway),
+        };
+        listeners.iter().map(choice).collect()
     }
 }

@@ -254,8 +254,13 @@ mod browser {
         let id = |link: &HtmlElement| link.get_attribute("data-resend");
         let link: Option<HtmlElement> = of_focus.or_else(|| all("[data-resend]").into_iter().max_by_key(id));
         link.is_some_and(|link| {
-            let _ = link.focus();
-            link.click();
+            match link.get_attribute("data-more") {
+                Some(form) => return window().location().assign(&form).is_ok(),
+                None => {
+                    let _ = link.focus();
+                    link.click();
+                }
+            }
             true
         })
     }

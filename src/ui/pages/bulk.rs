@@ -11,6 +11,7 @@ use crate::{
         deliveries::{DeliveryFilter, StateFilter},
         inbound::ListenerChoice,
         orders::UrlChoice,
+        via::Via,
     },
     rpc::bulk::{list_bulk, read_bulk},
     ui::{
@@ -38,10 +39,18 @@ pub fn in_words(filter: &DeliveryFilter, urls: &[UrlChoice], listeners: &[Listen
         words = t!("{deliveries} to {url}", deliveries = words, url = label);
     }
     let mut more: Vec<String> = Vec::new();
-    if let Some(id) = filter.listener {
-        let label = listeners.iter().find(|listener| listener.id == id);
-        let label = label.map_or(t!("a listener that was removed"), |listener| listener.label.as_str());
-        more.push(t!("that came in at {listener}", listener = label));
+    match filter.via {
+        Some(Via::Listener(id)) => {
+            let label = listeners.iter().find(|listener| listener.id == id);
+            let label = label.map_or(t!("a listener that was removed"), |listener| listener.label.as_str());
+            more.push(t!("that came in at {listener}", listener = label));
+        }
+        Some(Via::Gateway(gateway)) => {
+            let label = listeners.iter().find(|listener| listener.gateway == gateway);
+            let label = label.map_or_else(|| gateway.to_string(), |listener| listener.gateway_label.clone());
+            more.push(t!("that came in from {gateway}", gateway = label));
+        }
+        None => {}
     }
     if let Some(since) = filter.since {
         more.push(t!("ended since {time} UTC", time = date_time(since)));

@@ -7,6 +7,7 @@ use crate::{
             dashboard::{Matter, MerchantRef, UrlRef},
             deliveries::{DeliveryFilter, StateFilter},
             inbound::{InboundFilter, Outcome},
+            via::Via,
         },
     },
     ui::components::{Ago, Icon, now},
@@ -82,7 +83,11 @@ fn row(matter: &Matter, shows_merchant: bool) -> AnyView {
             ("pause", "quiet", &url.merchant, sentence.into_any(), address, t!("Show them"))
         }
         Matter::Refusing { merchant, listener, label, reason, count, before } => {
-            let filter = InboundFilter { outcome: Some(Outcome::Refused), listener: Some(*listener), ..InboundFilter::default() };
+            let filter = InboundFilter {
+                outcome: Some(Outcome::Refused),
+                via: Some(Via::Listener(*listener)),
+                ..InboundFilter::default()
+            };
             let address = format!("/m/{}/inbound{}", merchant.slug, filter.query());
             let messages = tn!("{count} message", "{count} messages", *count);
             let before = if *before > 0 {
@@ -101,8 +106,11 @@ fn row(matter: &Matter, shows_merchant: bool) -> AnyView {
             ("alert", "warn", merchant, sentence.into_any(), address, t!("Show them"))
         }
         Matter::Unconfirmed { merchant, listener, label, count, since, note } => {
-            let filter =
-                InboundFilter { outcome: Some(Outcome::Verifying), listener: Some(*listener), ..InboundFilter::default() };
+            let filter = InboundFilter {
+                outcome: Some(Outcome::Verifying),
+                via: Some(Via::Listener(*listener)),
+                ..InboundFilter::default()
+            };
             let address = format!("/m/{}/inbound{}", merchant.slug, filter.query());
             let waiting = tn!("{count} message waits", "{count} messages wait", *count);
             let sentence = rich!(

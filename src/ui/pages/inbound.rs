@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     domain::{
-        RefusalReason,
-        id::ListenerId,
+        Gateway, RefusalReason,
         pages::{
             inbound::{InboundFilter, InboundList, InboundMessage, InboundRow, ListenerChoice, Outcome},
+            via::Via,
             views::ListKind,
         },
     },
@@ -25,6 +25,7 @@ use crate::{
     words::{reworded, rich, t, tell, tn},
 };
 use leptos::prelude::*;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -61,18 +62,26 @@ pub fn InboundPage() -> impl IntoView {
     })
 }
 
-fn listener_options(listeners: &[ListenerChoice], chosen: Option<ListenerId>) -> AnyView {
-    let mut choices: Vec<_> = listeners.iter().map(|listener| (listener.id.to_string(), listener.label.clone())).collect();
-    if let Some(gone) = chosen.filter(|id| listeners.iter().all(|listener| listener.id != *id)) {
-        choices.push((gone.to_string(), t!("A listener that is not there").to_owned()));
+fn listener_options(listeners: &[ListenerChoice], chosen: Option<Via>) -> AnyView {
+    let mut gateways: BTreeMap<&str, Gateway> = BTreeMap::new();
+    gateways.extend(listeners.iter().map(|listener| (listener.gateway_label.as_str(), listener.gateway)));
+    // Of a single gateway all listeners are any.
+    let is_one = gateways.len() < 2;
+    let all = gateways.into_iter().filter(|(_, gateway)| !is_one || chosen == Some(Via::Gateway(*gateway)));
+    let mut choices: Vec<(String, String)> =
+        all.map(|(gateway, id)| (Via::Gateway(id).to_string(), t!("All of {gateway}", gateway))).collect();
+    choices.extend(listeners.iter().map(|listener| (Via::Listener(listener.id).to_string(), listener.label.clone())));
+    let chosen = chosen.map(|via| via.to_string()).unwrap_or_default();
+    if !chosen.is_empty() && choices.iter().all(|(value, _)| *value != chosen) {
+        choices.push((chosen.clone(), t!("A listener that is not there").to_owned()));
     }
-    options(t!("Any"), choices, &chosen.map(|id| id.to_string()).unwrap_or_default())
+    options(t!("Any"), choices, &chosen)
 }
 
-/// The choice of a listener.
-pub fn listener_field(name: &'static str, listeners: &[ListenerChoice], chosen: Option<ListenerId>) -> AnyView {
+/// The choice of a gateway or a listener.
+pub fn listener_field(name: &'static str, listeners: &[ListenerChoice], chosen: Option<Via>) -> AnyView {
     view! {
-        <div class="field"><label for=name>{t!("Listener")}</label><select id=name name=name>{listener_options(listeners, chosen)}</select></div>
+        <div class="field"><label for=name>{t!("Gateway or listener")}</label><select id=name name=name>{listener_options(listeners, chosen)}</select></div>
     }
     .into_any()
 }
@@ -98,7 +107,7 @@ fn filter_line(slug: &str, filter: &InboundFilter, listeners: &[ListenerChoice])
             </div>
             <div class="field"><label for="outcome">{t!("Outcome")}</label><select id="outcome" name="outcome">{options(t!("Any"), outcomes, filter.outcome.map_or("", Outcome::code))}</select></div>
             <div class="field"><label for="reason">{t!("Refused because")}</label><select id="reason" name="reason">{options(t!("Any"), reasons, filter.reason.map_or("", RefusalReason::code))}</select></div>
-            {listener_field("listener", listeners, filter.listener)}
+            {listener_field("listener", listeners, filter.via)}
             <div class="field"><label for="from">{t!("From")}</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
             <div class="field"><label for="until">{t!("To")}</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
             <div class="field"><label for="test">{t!("Kind")}</label><select id="test" name="test">{options(t!("TEST and real"), tests, test)}</select></div>

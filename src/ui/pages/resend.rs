@@ -43,7 +43,11 @@ pub fn ResendPage() -> impl IntoView {
             (t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders")),
             (t!("Order {reference}", reference = found.order.reference), format!("/m/{slug}/orders/{}", found.order.id)),
         ];
-        let flash = any_flash();
+        let mut flash = any_flash();
+        if found.bytes_removed || found.choices.is_empty() {
+            // There is nothing left that could be marked.
+            flash.errors.iter_mut().for_each(|error| error.field.clear());
+        }
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Orders title=t!("Resend a notification") crumbs>
                 <div class="stack narrow">
@@ -110,10 +114,23 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
         None => choice.then.is_some() || (went == 0 && found.choices.len() == 1),
     };
     let to: Vec<_> = flash.value("to").map(|to| to.split(' ').map(str::to_owned).collect()).unwrap_or_default();
+    // Whatever was wrong is wrong with what was chosen.
+    let mistake = flash.errors.iter().find(|error| !error.field.is_empty()).map(|error| error.message.clone());
     let group = |title: &'static str, part: &[&ResendChoice], first: usize| {
-        let row = |(at, choice): (usize, &&ResendChoice)| row(choice, is_ticked(choice), first + at, &to);
+        let row = |(at, choice): (usize, &&ResendChoice)| {
+            let place = first + at;
+            row(choice, is_ticked(choice), place, &to, mistake.is_some() && place == 0)
+        };
         let rows: Vec<_> = part.iter().enumerate().map(row).collect();
-        (!rows.is_empty()).then(|| view! { <fieldset class="choices"><legend>{title}</legend>{rows}</fieldset> })
+        // Said once, where the choices begin.
+        let told = mistake
+            .clone()
+            .filter(|_| first == 0)
+            .map(|told| view! { <p class="error" id="urls-error"><Icon name="alert"/>{told}</p> });
+        let described = mistake.is_some().then_some("urls-error");
+        (!rows.is_empty()).then(
+            || view! { <fieldset class="choices" aria-describedby=described><legend>{title}</legend>{told}{rows}</fieldset> },
+        )
     };
     view! {
         <form method="post" action="/rpc/orders/resend" class="stack panel">
@@ -139,7 +156,7 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
     .into_any()
 }
 
-fn row(choice: &ResendChoice, checked: bool, place: usize, to: &[String]) -> impl IntoView + use<> {
+fn row(choice: &ResendChoice, checked: bool, place: usize, to: &[String], is_wrong: bool) -> impl IntoView + use<> {
     let then = choice.then.as_ref().map(|delivery| {
         let tries = tn!("after {count} attempt", "after {count} attempts", u64::from(delivery.attempts));
         view! { <span class="then"><DeliveryBadge state=delivery.state/>" "{tries}{delivery.shadow.then(|| view! { " "<ShadowBadge/> })}</span> }
@@ -147,7 +164,7 @@ fn row(choice: &ResendChoice, checked: bool, place: usize, to: &[String]) -> imp
     view! {
         <div class="resend-choice">
             <label class="check">
-                <input type="checkbox" name="urls[]" value=choice.id.to_string() checked=checked/>
+                <input type="checkbox" name="urls[]" value=choice.id.to_string() checked=checked autofocus=is_wrong aria-invalid=is_wrong.then_some("true")/>
                 <span>
                     <bdi>{choice.label.clone()}</bdi>
                     {choice.before.is_none().then(|| view! { <span class="hint url">{choice.url.clone()}</span> })}
@@ -207,11 +224,12 @@ fn gone(found: &Choices) -> impl IntoView + use<> {
     })
 }
 
-/// Resends to the one URL of a delivery: two small buttons.
+/// Resends to the one URL of a delivery: two small buttons. The key `r` leads to the form, where there are more choices.
 #[component]
 pub fn ResendTo(merchant: String, order: OrderId, notification: NotificationId, url: UrlId, label: String) -> impl IntoView {
+    let more = format!("/m/{merchant}/notifications/{notification}/resend");
     view! {
-        <form class="row-actions" method="post" action="/rpc/orders/resend">
+        <form class="row-actions" method="post" action="/rpc/orders/resend" data-resend=notification.to_string() data-more=more>
             <Hidden name="merchant" value=merchant/>
             <Hidden name="order" value=order.to_string()/>
             <Hidden name="notification" value=notification.to_string()/>

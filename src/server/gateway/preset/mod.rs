@@ -413,16 +413,20 @@ fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, 
     Ok(map.into_iter().map(|(word, status)| (word.trim().to_lowercase(), status)).collect())
 }
 
+fn lowered<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Vec::<String>::deserialize(deserializer)?.into_iter().map(|word| word.to_lowercase()).collect())
+}
+
 /// Messages that are acknowledged and about no payment.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Ignore {
     pub word: Template,
-    /// These.
-    #[serde(default)]
+    /// These, in lower case.
+    #[serde(default, deserialize_with = "lowered")]
     pub words: Vec<String>,
-    /// All but those that begin so.
-    #[serde(default)]
+    /// All but those that begin so, in lower case.
+    #[serde(default, deserialize_with = "lowered")]
     pub unless: Vec<String>,
     /// They are not signed.
     #[serde(default)]

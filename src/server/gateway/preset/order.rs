@@ -6,12 +6,13 @@ use crate::domain::{
     money::Currency,
     order::{OrderFacts, Refund, Refunds},
 };
-use crate::server::gateway::{fields::Path, reference, shown, template::Source};
+use crate::server::gateway::{fields::Path, lower, reference, shown, template::Source};
 use jiff::{
     civil::DateTime,
     fmt::temporal::DateTimeParser,
     tz::{Offset, TimeZone},
 };
+use std::borrow::Cow;
 
 /// What was read of a message.
 pub struct Reading {
@@ -27,9 +28,10 @@ impl Preset {
     /// Whether a message is about no payment and only wants an answer.
     pub fn is_ignored(&self, source: &Source<'_, '_>) -> bool {
         self.ignore.as_ref().is_some_and(|ignore| {
-            let word = ignore.word.text(source).trim().to_lowercase();
-            ignore.words.iter().any(|known| known.to_lowercase() == word)
-                || !ignore.unless.is_empty() && !ignore.unless.iter().any(|begin| word.starts_with(&begin.to_lowercase()))
+            let word = ignore.word.text(source);
+            let word = lower(word.trim());
+            ignore.words.iter().any(|known| *known == word)
+                || !ignore.unless.is_empty() && !ignore.unless.iter().any(|begin| word.starts_with(begin.as_str()))
         })
     }
 
@@ -73,7 +75,7 @@ impl Preset {
             facts: OrderFacts {
                 reference: named,
                 external,
-                email: shown(&first(&order.email)).to_lowercase(),
+                email: lower(&shown(&first(&order.email))).into(),
                 customer,
                 status,
                 vendor_status,
@@ -91,11 +93,11 @@ impl Preset {
 
     /// Our word, and the gateway's.
     fn status(&self, source: &Source<'_, '_>) -> (OrderStatus, compact_str::CompactString) {
-        let mut told = String::new();
+        let mut told = Cow::Borrowed("");
         for table in &self.statuses {
             told = table.word.text(source);
-            let word = told.trim().to_lowercase();
-            let found = table.map.get(&word).or_else(|| table.map.get("*").filter(|_| !word.is_empty()));
+            let word = lower(told.trim());
+            let found = table.map.get(&*word).or_else(|| table.map.get("*").filter(|_| !word.is_empty()));
             if let Some(status) = found {
                 return (*status, shown(&told));
             }
@@ -116,12 +118,16 @@ fn holds_any(conditions: &[Condition], source: &Source<'_, '_>) -> bool {
 }
 
 fn read_amount(amount: &Amount, paths: &[Path], source: &Source<'_, '_>) -> Option<Money> {
+    let text = source.scope.first(paths);
+    if text.is_empty() {
+        return None;
+    }
     let chosen = amount.option.as_ref().and_then(|name| source.options.get(name)).or(amount.always.as_deref());
     let currency = match chosen {
         Some(code) => Currency::parse(code),
         None => Currency::parse(&source.scope.first(&amount.currency)),
     }?;
-    amount_of(&source.scope.first(paths), currency, amount.scale, amount.digits.get(currency.code()).copied())
+    amount_of(&text, currency, amount.scale, amount.digits.get(currency.code()).copied())
 }
 
 /// An amount as a gateway counts it; `digits` where it counts this currency otherwise than ISO 4217.

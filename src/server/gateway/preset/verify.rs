@@ -144,8 +144,9 @@ impl Preset {
         for signature in &self.signatures {
             let allowed =
                 |secret: &&[u8]| signature.only_with.as_ref().is_none_or(|prefix| secret.starts_with(prefix.as_bytes()));
-            let secrets: Vec<&[u8]> = secrets.iter().copied().filter(allowed).collect();
-            if secrets.is_empty() {
+            let secrets = secrets.iter().flatten().copied().filter(allowed);
+            let tried = secrets.clone().count();
+            if tried == 0 {
                 continue;
             }
             let Some(text) = find(&signature.from, scope, request) else { continue };
@@ -155,8 +156,8 @@ impl Preset {
                 continue;
             }
             let time = match &signature.timestamp {
-                Some(origin) => find(origin, scope, request).map(Cow::into_owned),
-                None => time,
+                Some(origin) => find(origin, scope, request),
+                None => time.map(Cow::Borrowed),
             };
             let id = signature.id.as_ref().and_then(|origin| find(origin, scope, request)).unwrap_or_default();
             let source = Source {
@@ -176,14 +177,14 @@ impl Preset {
             };
             // No early end: the time taken tells nothing about which of several was right.
             let mut right = false;
-            for secret in &secrets {
+            for secret in secrets {
                 let message = signature.message.fill(&Source { secret, ..source });
                 for given in &candidates {
                     right |= signature.is_right(secret, &message, given);
                 }
             }
             if !right {
-                return Err(Refused { reason: RefusalReason::WrongSignature, detail: signature.told(secrets.len()) });
+                return Err(Refused { reason: RefusalReason::WrongSignature, detail: signature.told(tried) });
             }
             if let Some(tolerance) = signature.tolerance {
                 fresh(time.as_deref(), tolerance, request.now)?;
@@ -260,7 +261,7 @@ impl Signature {
     }
 
     /// The key that a secret stands for.
-    pub fn key_of(&self, secret: &[u8]) -> Result<Vec<u8>, &'static str> {
+    pub fn key_of<'s>(&self, secret: &'s [u8]) -> Result<Cow<'s, [u8]>, &'static str> {
         self.key.read(secret.strip_prefix(self.key_prefix.as_bytes()).unwrap_or(secret))
     }
 
@@ -279,9 +280,8 @@ impl Signature {
 }
 
 /// The secret, and the one before it while it is being replaced.
-fn secrets<'a>(credentials: &Credentials<'a>) -> Vec<&'a [u8]> {
-    let previous = credentials.options.get(PREVIOUS_SECRET).map(str::as_bytes);
-    std::iter::once(credentials.secret).chain(previous).collect()
+fn secrets<'a>(credentials: &Credentials<'a>) -> [Option<&'a [u8]>; 2] {
+    [Some(credentials.secret), credentials.options.get(PREVIOUS_SECRET).map(str::as_bytes)]
 }
 
 /// A field's name that comes twice: a signature may run over one of the two, and the other be read. Items of a list
@@ -302,7 +302,7 @@ fn find<'s>(origin: &Origin, scope: Scope<'s, '_>, request: &Request<'s>) -> Opt
 
 struct Found<'t> {
     candidates: Vec<&'t [u8]>,
-    time: Option<Vec<u8>>,
+    time: Option<&'t [u8]>,
 }
 
 fn pick<'t>(signature: &Signature, text: &'t [u8]) -> Found<'t> {
@@ -322,7 +322,7 @@ fn pick<'t>(signature: &Signature, text: &'t [u8]) -> Found<'t> {
         if key == name.as_bytes() && found.candidates.len() < MAX_CANDIDATES {
             found.candidates.extend(unprefixed(value));
         } else if time.as_ref().is_some_and(|time| key == time.as_bytes()) {
-            found.time = Some(value.to_vec());
+            found.time = Some(value);
         }
     }
     found

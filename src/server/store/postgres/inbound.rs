@@ -12,6 +12,7 @@ use crate::domain::{
     pages::{
         inbound::{InboundFilter, InboundMessage, InboundRow, Outcome},
         listeners::{ReceivedRow, RefusalRow},
+        via::Via,
     },
 };
 use crate::server::store::{
@@ -34,6 +35,7 @@ macro_rules! fits {
     () => {
         " JOIN orders ON orders.id = n.order_id
          WHERE n.merchant_id = $1 AND n.id >= $2 AND n.id < $3 AND ($4::bigint IS NULL OR n.listener_id = $4)
+             AND ($8::text IS NULL OR n.listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $8))
              AND ($5::boolean IS NULL OR n.test = $5) AND (NOT $6::boolean OR n.repeats > 0) "
     };
 }
@@ -41,8 +43,8 @@ macro_rules! fits {
 /// Accepted messages, the newest first.
 pub(super) const NEWEST: &str = concat!(accepted!(), fits!(), "ORDER BY n.id DESC LIMIT $7");
 const OLDEST: &str = concat!(accepted!(), fits!(), "ORDER BY n.id LIMIT $7");
-const NEWEST_OF: &str = concat!(accepted!(), fits!(), "AND n.id = ANY($8) ORDER BY n.id DESC LIMIT $7");
-const OLDEST_OF: &str = concat!(accepted!(), fits!(), "AND n.id = ANY($8) ORDER BY n.id LIMIT $7");
+const NEWEST_OF: &str = concat!(accepted!(), fits!(), "AND n.id = ANY($9) ORDER BY n.id DESC LIMIT $7");
+const OLDEST_OF: &str = concat!(accepted!(), fits!(), "AND n.id = ANY($9) ORDER BY n.id LIMIT $7");
 /// Messages by what people know of them.
 pub(super) const BY_TEXT: &str = "SELECT id FROM notification WHERE order_id IN
                  (SELECT * FROM (SELECT id FROM orders WHERE merchant_id = $1 AND reference >= $2 AND reference < $3
@@ -53,10 +55,12 @@ pub(super) const BY_TEXT: &str = "SELECT id FROM notification WHERE order_id IN
                  LIMIT $4) AS c";
 /// Refused messages, the newest first.
 pub(super) const NEWEST_REFUSED: &str = "SELECT id, at, reason, detail, peer, size, suppressed, listener_id FROM refusal
-             WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($4::bigint IS NULL OR listener_id = $4) AND ($5::text IS NULL OR reason = $5)
+             WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($4::bigint IS NULL OR listener_id = $4)
+             AND ($7::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $7)) AND ($5::text IS NULL OR reason = $5)
              ORDER BY id DESC LIMIT $6";
 const OLDEST_REFUSED: &str = "SELECT id, at, reason, detail, peer, size, suppressed, listener_id FROM refusal
-             WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($4::bigint IS NULL OR listener_id = $4) AND ($5::text IS NULL OR reason = $5)
+             WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($4::bigint IS NULL OR listener_id = $4)
+             AND ($7::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $7)) AND ($5::text IS NULL OR reason = $5)
              ORDER BY id LIMIT $6";
 
 fn accepted(row: &PgRow) -> Result<InboundRow, StoreError> {
@@ -116,7 +120,8 @@ impl Core {
         let (mut from, mut until) = turned_to(days(filter.from, filter.until, &zone), after, before);
         let limit = i64::from(most) + 1;
         let text = text_of(filter.text.trim());
-        let (text, listener) = (text.as_ref(), filter.listener.map(|id| id.0));
+        let gateway = filter.via.and_then(Via::gateway).map(|gateway| gateway.to_string());
+        let (text, listener) = (text.as_ref(), filter.via.and_then(Via::listener).map(|id| id.0));
         let mut conn = self.pool.acquire().await?;
         let mut rows = Vec::new();
         let (mut rest, mut truncated) = (None, false);
@@ -144,7 +149,7 @@ impl Core {
                 if direction == Direction::NewestFirst { NEWEST_OF } else { OLDEST_OF }
             };
             let query = sqlx::query(query).bind(merchant_id.0).bind(from).bind(until).bind(listener).bind(filter.test);
-            let query = query.bind(filter.outcome == Some(Outcome::Repeated)).bind(limit);
+            let query = query.bind(filter.outcome == Some(Outcome::Repeated)).bind(limit).bind(&gateway);
             let query = if text.is_empty() { query } else { query.bind(ids) };
             rows = query.fetch_all(&mut *conn).await?.iter().map(accepted).collect::<Result<_, _>>()?;
         }
@@ -157,6 +162,7 @@ impl Core {
                 .bind(listener)
                 .bind(filter.reason.map(|reason| reason.code()))
                 .bind(limit)
+                .bind(&gateway)
                 .fetch_all(&mut *conn)
                 .await?;
             for row in &found {
@@ -165,7 +171,7 @@ impl Core {
         }
         if filter.wants_verifying() {
             let query = if direction == Direction::NewestFirst { NEWEST_VERIFYING } else { OLDEST_VERIFYING };
-            let query = sqlx::query(query).bind(merchant_id.0).bind(from).bind(until).bind(listener).bind(limit);
+            let query = sqlx::query(query).bind(merchant_id.0).bind(from).bind(until).bind(listener).bind(limit).bind(&gateway);
             for row in &query.fetch_all(&mut *conn).await? {
                 let listener = Some(ListenerId(row.try_get(10)?));
                 rows.push(InboundRow { listener, message: InboundMessage::Verifying(verifying_row(row)?) });

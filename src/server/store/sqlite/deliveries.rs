@@ -6,7 +6,10 @@
 use super::{SqliteStore, journal::json};
 use crate::domain::{
     id::{DeliveryId, MerchantId, UrlId},
-    pages::deliveries::{Counted, DeliveryFilter, DeliveryRow, StateFilter},
+    pages::{
+        deliveries::{Counted, DeliveryFilter, DeliveryRow, StateFilter},
+        via::Via,
+    },
 };
 use crate::server::store::{
     FoundDeliveries, StoreError,
@@ -36,7 +39,8 @@ macro_rules! fits {
          WHERE d.merchant_id = ?1 AND d.id >= ?2 AND d.id < ?3 AND (?4 IS NULL OR d.url_id = ?4) AND (?5 IS NULL OR d.state = ?5)
              AND (?6 = 0 OR d.state = 5 OR d.origin = 2) AND (?7 IS NULL OR d.last_cause = ?7)
              AND (?8 IS NULL OR d.finished_at >= ?8) AND (?9 IS NULL OR n.test = ?9) AND ?11 IS NOT NULL
-             AND (?12 IS NULL OR n.listener_id = ?12) "
+             AND (?12 IS NULL OR n.listener_id = ?12)
+             AND (?13 IS NULL OR n.listener_id IN (SELECT id FROM listener WHERE merchant_id = ?1 AND gateway = ?13)) "
     };
 }
 
@@ -162,7 +166,8 @@ impl Wish<'_> {
             .bind(self.filter.test)
             .bind(limit)
             .bind(self.orders)
-            .bind(self.filter.listener.map(|id| id.0))
+            .bind(self.filter.via.and_then(Via::listener).map(|id| id.0))
+            .bind(self.filter.via.and_then(Via::gateway).map(|gateway| gateway.to_string()))
             .fetch_all(conn)
             .await?;
         rows.iter().map(source).collect()
@@ -181,7 +186,8 @@ impl Wish<'_> {
             .bind(self.filter.test)
             .bind(limit)
             .bind(self.orders)
-            .bind(self.filter.listener.map(|id| id.0))
+            .bind(self.filter.via.and_then(Via::listener).map(|id| id.0))
+            .bind(self.filter.via.and_then(Via::gateway).map(|gateway| gateway.to_string()))
             .fetch_one(conn)
             .await?;
         Ok(count)

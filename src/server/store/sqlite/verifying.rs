@@ -31,11 +31,13 @@ macro_rules! line {
 }
 pub(super) const NEWEST_VERIFYING: &str = concat!(
     line!(),
-    " FROM verifying WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND (?4 IS NULL OR listener_id = ?4) ORDER BY id DESC LIMIT ?5"
+    " FROM verifying WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND (?4 IS NULL OR listener_id = ?4)
+         AND (?6 IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = ?1 AND gateway = ?6)) ORDER BY id DESC LIMIT ?5"
 );
 pub(super) const OLDEST_VERIFYING: &str = concat!(
     line!(),
-    " FROM verifying WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND (?4 IS NULL OR listener_id = ?4) ORDER BY id LIMIT ?5"
+    " FROM verifying WHERE merchant_id = ?1 AND id >= ?2 AND id < ?3 AND (?4 IS NULL OR listener_id = ?4)
+         AND (?6 IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = ?1 AND gateway = ?6)) ORDER BY id LIMIT ?5"
 );
 const ONE: &str = concat!(line!(), ", bytes FROM verifying WHERE merchant_id = ? AND id = ?");
 
