@@ -93,6 +93,7 @@ _lint:
 	@cargo clippy --features ssr --all-targets -- -D warnings
 	@cargo clippy --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --features ssr --no-deps --document-private-items
+	@cd fuzz && cargo check --quiet --target-dir ../target/fuzz
 
 _bench_verify:
 	@$(SITE) cargo bench --features ssr --bench verify

@@ -4,3 +4,4 @@
 #[path = "../../src/domain/mod.rs"]
 pub mod domain;
 pub mod server;
+pub mod words;

@@ -144,6 +144,7 @@ impl App {
             clock: services.clock.clone(),
             base: services.base.trim_end_matches('/').to_owned(),
             asked: services.asked.clone(),
+            certificates: Arc::default(),
         };
         let confirm = tokio::spawn(confirmer.run());
         let panel = Panel { services: services.clone(), hub, sessions: sessions(&services), ending: ending.clone() };

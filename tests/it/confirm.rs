@@ -5,6 +5,7 @@ use crate::support::{
     browser::Browser,
     gateway,
     merchant::{Answer, FakeMerchant, Visit, closed_port},
+    signer::{self, Signer},
     stores::START,
     until,
 };
@@ -234,8 +235,9 @@ async fn a_ring_during_a_question_is_not_lost(setup: Setup) {
 }
 
 async fn every_status_of_every_gateway_that_is_asked(setup: Setup) {
-    let app = TestApp::start_as(setup).await;
+    let app = TestApp::start_as(Setup { names: Signer::names(), ..setup }).await;
     let shop = app.shop("Shop").await;
+    let signer = Signer::start().await;
     let merchant = FakeMerchant::confirming().await;
     let url = shop.url_as(&merchant.url(), |url| url.concurrent = true).await;
     let answers: Arc<Mutex<HashMap<&str, String>>> = Arc::default();
@@ -253,6 +255,9 @@ async fn every_status_of_every_gateway_that_is_asked(setup: Setup) {
     for preset in app.services.gateways.all().iter().filter(|preset| preset.confirm.is_some()) {
         let mut options = simulate::trial_options(preset).0;
         options.insert("confirm-base".to_owned(), base(&asked));
+        if preset.chain.is_some() {
+            options.extend(signer.options());
+        }
         let form = ListenerForm {
             gateway: preset.id,
             secret: simulate::trial_secret(preset),
@@ -280,7 +285,11 @@ async fn every_status_of_every_gateway_that_is_asked(setup: Setup) {
             let answer = simulate::answer(preset, &listener.options, &wish).unwrap();
             answers.lock().unwrap().insert("now", answer);
             let posted = simulate::sign(preset, listener.secret.reveal(), &listener.options, &wish).unwrap();
-            let reply = gateway::post(app.address, &path(&listener), posted.body.clone()).await;
+            let mut request = http::Request::post(path(&listener));
+            for (name, value) in signer.sign(&posted.body, signer::WEBHOOK).into_iter().filter(|_| preset.chain.is_some()) {
+                request = request.header(name, value);
+            }
+            let reply = gateway::send(app.address, request.body(posted.body.clone().into()).unwrap()).await;
             let stored = preset.answers.stored.as_ref().unwrap();
             assert_eq!((reply.status, reply.text()), (stored.status, stored.body.clone()), "{} {status:?}", preset.id);
             until_none_waits(&shop).await;

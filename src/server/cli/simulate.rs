@@ -72,6 +72,12 @@ async fn run_with(services: &Services, args: &SimulateArgs) -> Result<Report, Cl
             "{base} is asked whether this is true, and the gateway itself does not know it. The option {CONFIRM_BASE} of the listener names a stand-in.\n"
         ));
     }
+    if preset.chain.is_some() {
+        text.push_str(&format!(
+            "Before that its signature is checked, and only {} can make one that is right: what is simulated here is refused. The panel's simulator goes on to the question.\n",
+            preset.label
+        ));
+    }
     let json = json!({
         "gateway": listener.gateway, "order": reference, "status": args.status.code(), "sent": message,
         "answer": { "status": status, "body": shown },

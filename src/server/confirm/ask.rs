@@ -1,6 +1,6 @@
 //! One question, and what follows from its answer.
 
-use super::{Confirmer, plan};
+use super::{Confirmer, chain::Unproved, plan};
 use crate::domain::RefusalReason;
 use crate::server::{
     dispatch::client::{Outbound, Target},
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Of a refused message as much is kept as tells what it was, as at the listener.
 const REFUSED_BODY_KEPT: usize = 16 << 10;
 /// Whom gateways see asking; PayPal wants to see somebody.
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("Quittance/", env!("CARGO_PKG_VERSION")));
+pub(super) const AGENT: HeaderValue = HeaderValue::from_static(concat!("Quittance/", env!("CARGO_PKG_VERSION")));
 
 /// What has become of a question.
 enum Answer {
@@ -87,6 +87,14 @@ impl Confirmer {
         };
         let credentials =
             Credentials { secret: listener.secret.reveal(), required: listener.required, options: &listener.options };
+        // Only the gateway can sign so. What was simulated here is marked, as nothing from outside can be, and counts as a test.
+        if !simulate::is_marked(&message.peer) {
+            match self.prove(&preset, credentials, &request, message.received_at).await {
+                Ok(()) => {}
+                Err(Unproved::Refused(refused)) => return self.refuse(&listener, message, refused).await,
+                Err(Unproved::Unclear(note)) => return self.postpone(&message, note).await,
+            }
+        }
         let asked_at = self.clock.now();
         let outcome = match self.ask(&preset, credentials, &request).await {
             Answer::Yes(answer) => match gateway::confirmed(&preset, credentials, &request, &answer, asked_at) {

@@ -1,11 +1,15 @@
 //! Asking gateways back: messages that were acknowledged wait in the store until their gateway has said whether they are true, and
 //! only then are accepted like any other. A message that waits survives a crash; on PostgreSQL any node asks.
 //!
-//! Lives here: when to ask (`plan`), one question with what follows from its answer (`ask`), and how many at once. Must not live
+//! Lives here: when to ask (`plan`), the certificates that messages are signed with (`chain`), one question with what follows from
+//! its answer (`ask`), and how many at once. Must not live
 //! here: what is asked and what an answer means (`gateway`), who may be reached (`dispatch/client`).
 
 mod ask;
+mod chain;
 mod plan;
+
+pub use chain::Certificates;
 
 use crate::domain::id::ListenerId;
 use crate::server::{
@@ -25,7 +29,8 @@ const OF_LISTENER: usize = 4;
 const IDLE: Duration = Duration::from_millis(500);
 /// Pause after the store refused something.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Whoever takes a message has it for so long: a token and a question may each take as long as the client lets them.
+/// Whoever takes a message has it for so long: a certificate (10 s), a token and a question (30 s each) may take
+/// as long as the client lets them.
 const TAKEN_FOR: Duration = Duration::from_secs(90);
 
 /// What asking needs.
@@ -40,6 +45,8 @@ pub struct Confirmer {
     pub base: String,
     /// Told when a message came that must be asked about.
     pub asked: Arc<Notify>,
+    /// Those that messages were signed with.
+    pub certificates: Arc<Certificates>,
 }
 
 impl Confirmer {

@@ -21,7 +21,8 @@ mod trials;
 pub mod twocheckout;
 
 pub use preset::{
-    ADDRESS, Adapter, Ask, Asking, CONFIRM_AUTHORITY, CONFIRM_BASE, Case, Confirm, MODE, PREVIOUS_SECRET, Preset, Step, Word,
+    ADDRESS, Adapter, Ask, Asking, BodyForm, CERTIFICATE_HOSTS, CONFIRM_AUTHORITY, CONFIRM_BASE, Case, Confirm, MODE, Origin,
+    PREVIOUS_SECRET, Preset, Signed, Step, Word,
 };
 pub use registry::{Gateways, PresetError};
 
@@ -173,6 +174,8 @@ pub fn verify(preset: &Preset, credentials: Credentials<'_>, request: &Request<'
         (None, Some(confirm)) => {
             // What could not be asked is refused while its sender still listens.
             preset.asking(credentials, request, Some("-"))?;
+            // So is what is signed by nobody who could be asked about; the signature itself is checked before the question.
+            preset.signed(credentials, request)?;
             if confirm.is_fetched() {
                 return Ok(Verified { events: Vec::new(), signatures: Algorithms::NONE, receipt: None, unconfirmed: true });
             }

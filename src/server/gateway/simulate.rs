@@ -379,6 +379,9 @@ fn values(
         let form = form.strip_suffix(" %Z").map_or_else(|| form.clone(), |form| format!("{form} UTC"));
         values.insert("at".to_owned(), moment(wish.now, &form, at.offset.as_deref()));
     }
+    if let Some(host) = preset.chain.as_ref().and_then(|chain| chain.hosts(options).first().copied()) {
+        values.insert("certificate-host".to_owned(), host.to_owned());
+    }
     for option in &preset.options {
         let value = options.get(&option.name).unwrap_or_default();
         values.insert(format!("option.{}", option.name), value.to_owned());

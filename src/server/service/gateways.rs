@@ -4,7 +4,7 @@ use super::{Services, fields};
 use crate::server::{
     dispatch::client::{Target, certificates, to_pem},
     gateway::{
-        ADDRESS, Ask, CONFIRM_AUTHORITY, CONFIRM_BASE, MODE, PREVIOUS_SECRET, Preset,
+        ADDRESS, Ask, CERTIFICATE_HOSTS, CONFIRM_AUTHORITY, CONFIRM_BASE, MODE, PREVIOUS_SECRET, Preset,
         access::{ALLOW_FROM, BASIC_PASSWORD, BASIC_USER, networks},
     },
 };
@@ -119,6 +119,20 @@ fn asks(preset: &Preset) -> Vec<Ask> {
             label: t!("Certificates to trust there").to_owned(),
             hint: t!("Only for a server of your own whose certificate no public authority has signed: its root, as PEM.")
                 .to_owned(),
+            secret: false,
+            required: false,
+            unused: false,
+        });
+    }
+    if let Some(chain) = &preset.chain {
+        let all = chain.hosts.iter().chain(&chain.test_hosts).map(String::as_str).collect::<Vec<_>>();
+        asks.push(Ask {
+            name: CERTIFICATE_HOSTS.to_owned(),
+            label: t!("Hosts of certificates").to_owned(),
+            hint: t!(
+                "Certificates that sign messages are fetched from these hosts alone, by https. With commas between them; left empty, {hosts}.",
+                hosts = all.join(", ")
+            ),
             secret: false,
             required: false,
             unused: false,
@@ -261,6 +275,19 @@ fn asked_at(text: &str) -> Result<String, String> {
     if is_bare { Ok(text.to_owned()) } else { Err(t!("Leave out what follows the host: https://sandbox.example.com").to_owned()) }
 }
 
+/// Hosts that certificates are fetched from.
+fn certificate_hosts(text: &str) -> Result<String, String> {
+    let hosts = text.split(',').map(str::trim).filter(|host| !host.is_empty()).map(|host| {
+        let target = Target::parse(&format!("https://{host}/"))?;
+        if target.authority.eq_ignore_ascii_case(host) {
+            Ok(target.authority)
+        } else {
+            Err(t!("{host} is no host: write names such as api.example.com, with commas between them.", host))
+        }
+    });
+    Ok(hosts.collect::<Result<Vec<_>, String>>()?.join(", "))
+}
+
 /// Certificates to trust where a gateway is asked.
 fn authority(text: &str) -> Result<String, String> {
     certificates(text).map(|found| to_pem(&found)).map_err(|error| error.to_string())
@@ -298,6 +325,7 @@ pub(super) fn options(
                 mistakes.take(&field, Err(t!("A user name has no colon.").to_owned()))
             }
             Some(text) if ask.name == CONFIRM_BASE => mistakes.take(&field, asked_at(text)),
+            Some(text) if ask.name == CERTIFICATE_HOSTS => mistakes.take(&field, certificate_hosts(text)),
             Some(text) if ask.name == CONFIRM_AUTHORITY => mistakes.take(&field, authority(text)),
             Some(text) => mistakes.take(&field, fields::secret(text)),
         };

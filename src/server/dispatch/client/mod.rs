@@ -27,7 +27,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pool::{Key, Many, One, Pool, Sender};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, ServerName},
+};
 use std::{
     fmt::Write as _,
     io,
@@ -210,6 +213,11 @@ impl Client {
     /// Closes idle connections that nobody needs.
     pub fn sweep(&self) {
         self.pool.sweep();
+    }
+
+    /// Whom connections trust that bring these certificates along: what else is proved by certificates is held against the same.
+    pub fn roots(&self, authority: &str) -> Result<RootCertStore, Failure> {
+        self.trust.roots(authority)
     }
 
     /// Sends one request and reads its answer.

@@ -49,6 +49,18 @@ impl Trust {
         (!authority.is_empty()).then(|| Sha256::digest(authority.as_bytes()).into())
     }
 
+    /// Everybody who is trusted with what a URL brings along.
+    pub fn roots(&self, authority: &str) -> Result<RootCertStore, Failure> {
+        let mut roots = self.roots.clone();
+        if authority.is_empty() {
+            return Ok(roots);
+        }
+        for certificate in certificates(authority).map_err(|error| Failure::of(Cause::TlsUnknownIssuer, error.to_string()))? {
+            roots.add(certificate).map_err(|error| Failure::of(Cause::TlsUnknownIssuer, error.to_string()))?;
+        }
+        Ok(roots)
+    }
+
     /// A connector that also trusts what a URL brings along.
     pub fn connector(&self, authority: &str) -> Result<TlsConnector, Failure> {
         let Some(key) = Self::key(authority) else { return Ok(self.public.clone()) };
@@ -56,11 +68,7 @@ impl Trust {
         if let Some(connector) = known(&self.private.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(connector);
         }
-        let mut roots = self.roots.clone();
-        for certificate in certificates(authority).map_err(|error| Failure::of(Cause::TlsUnknownIssuer, error.to_string()))? {
-            roots.add(certificate).map_err(|error| Failure::of(Cause::TlsUnknownIssuer, error.to_string()))?;
-        }
-        let made = connector(roots);
+        let made = connector(self.roots(authority)?);
         let mut private = self.private.lock().unwrap_or_else(PoisonError::into_inner);
         if private.len() >= MAX_CONNECTORS {
             private.clear();

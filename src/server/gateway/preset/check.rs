@@ -1,20 +1,22 @@
 //! Whether a description makes sense, before a listener depends on it.
 
 use super::{
-    ADDRESS, BodyForm, CONFIRM_AUTHORITY, CONFIRM_BASE, Clock, Confirm, MODE, PREVIOUS_SECRET, Preset, Scale, confirm, signed,
+    ADDRESS, BodyForm, CERTIFICATE_HOSTS, CONFIRM_AUTHORITY, CONFIRM_BASE, Clock, Confirm, MODE, PREVIOUS_SECRET, Preset, Scale,
+    chain, confirm, signed,
 };
 use crate::domain::money::Currency;
 use crate::server::gateway::access;
 use jiff::tz::Offset;
 
 /// Names that every listener has.
-const TAKEN: [&str; 9] = [
+const TAKEN: [&str; 10] = [
     "secret",
     PREVIOUS_SECRET,
     ADDRESS,
     MODE,
     CONFIRM_BASE,
     CONFIRM_AUTHORITY,
+    CERTIFICATE_HOSTS,
     access::ALLOW_FROM,
     access::BASIC_USER,
     access::BASIC_PASSWORD,
@@ -51,6 +53,7 @@ pub(super) fn check(preset: &Preset) -> Result<(), String> {
     }
     signatures(preset, known)?;
     confirm::check(preset, known)?;
+    chain::check(preset, known)?;
     order(preset)?;
     signed::check(preset)?;
     answers(preset)

@@ -5,12 +5,14 @@
 //! `check` proves a file before it is used, `signed` that it reads what is signed; `verify` checks messages, `order` reads them. Must not live here: anything
 //! that is true of one gateway only.
 
+mod chain;
 mod check;
 mod confirm;
 mod order;
 mod signed;
 mod verify;
 
+pub use chain::{CERTIFICATE_HOSTS, Chain, Signed};
 pub use check::offset;
 pub use confirm::{Asking, CONFIRM_AUTHORITY, CONFIRM_BASE, Confirm, Reply, Step, Word};
 pub use order::Reading;
@@ -66,6 +68,9 @@ pub struct Preset {
     /// The gateway is asked back before a message counts.
     #[serde(default)]
     pub confirm: Option<Confirm>,
+    /// Messages are signed with a key whose certificate the gateway keeps; it is checked before the gateway is asked.
+    #[serde(default)]
+    pub chain: Option<Chain>,
     /// The field of a form that names the character set of all others.
     #[serde(default)]
     pub charset: Option<Path>,
@@ -529,6 +534,9 @@ impl Preset {
     pub fn methods(&self) -> String {
         let mut names: Vec<_> = self.signatures.iter().flat_map(|one| &one.method).map(|method| method.label()).collect();
         names.dedup();
+        if self.chain.is_some() {
+            names.push("RSA-SHA256 with a certificate");
+        }
         if self.confirm.is_some() {
             names.push("asking the gateway back");
         }

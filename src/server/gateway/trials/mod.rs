@@ -1,6 +1,7 @@
 //! Every gateway on trial: published signatures, its own samples, and what must not get through.
 
 mod answers;
+mod chain;
 mod confirm;
 mod forged;
 mod published;

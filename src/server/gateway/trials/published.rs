@@ -262,3 +262,148 @@ fn standard_webhooks() {
     assert!(is_proved("standard-webhooks", &one("C2FVsBQIhrscChlQIMV+b5sSYspob7oD", body)), "without its prefix");
     assert!(is_wrong("standard-webhooks", &one("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body)));
 }
+
+// Adyen's libraries (adyen-python-api-library, test/mocks/util; the last of adyen-dotnet-api-library): what is between the colons is
+// signed as it is read, colons and both kinds of slashes included.
+#[test]
+fn adyen_between_colons_and_slashes() {
+    let secret = "74F490DD33F7327BAECC88B2947C011FC02D014A473AAA33A8EC93E4DC069174";
+    let body = |psp: &str, merchant_reference: &str, signature: &str| {
+        format!(
+            r#"{{"live":"false","notificationItems":[{{"NotificationRequestItem":{{"additionalData":{{"authCode":"076181","hmacSignature":"{signature}","paymentMethod":"visa"}},"amount":{{"currency":"EUR","value":1000}},"eventCode":"AUTHORISATION","eventDate":"2023-01-09T16:27:29+01:00","merchantAccountCode":"AntoniStroinski","merchantReference":"{merchant_reference}","operations":["CANCEL","CAPTURE","REFUND"],"paymentMethod":"visa","pspReference":"{psp}","reason":"076181:1111:03/2030","success":"true"}}}}]}}"#
+        )
+    };
+    for (psp, written, read, signature) in [
+        ("T7FD4VM4D3RZNN82", r"\\\\slashes are fun", r"\\slashes are fun", "nIgT81gaB5oJpn2jPXupDq68iRo2wUlBsuYjtYfwKqo="),
+        ("M8NB66SBZSGLNK82", ":slashes are fun", ":slashes are fun", "2EQYm7YJpKO4EtHSPu55SQTyWf8dkW5u2nD1tJFpViA="),
+        ("X3GWNS6KJ8NKGK82", "//slashes are fun", "//slashes are fun", "9Z0xdpG9Xi3zcmXv14t/BvMBut77O/Xq9D4CQXSDUi4="),
+        ("X3GWNS6KJ8NKGK82", r"\/\/slashes are fun", "//slashes are fun", "9Z0xdpG9Xi3zcmXv14t/BvMBut77O/Xq9D4CQXSDUi4="),
+        ("ZVWN7D3WSMK2WN82", r"\\:/\\/slashes are fun", r"\:/\/slashes are fun", "CZErGCNQaSsxbaQfZaJlakqo7KPP+mIa8a+wx3yNs9A="),
+    ] {
+        let right = body(psp, written, signature);
+        let facts = attempt("adyen", &Try { secret, body: &right, ..Try::default() }).unwrap().events.remove(0).facts;
+        assert_eq!((facts.external.as_str(), facts.status, facts.test), (read, OrderStatus::Authorized, true));
+        let other = body(psp, &written.replacen("slashes", "Slashes", 1), signature);
+        assert!(is_wrong("adyen", &Try { secret, body: &other, ..Try::default() }), "{written}");
+    }
+}
+
+// adyen-python-api-library, test/UtilTest.py: the signature of Adyen's platform webhooks, over the whole body. They tell of accounts and
+// not of orders, so that the description of Adyen does not take them; a file of somebody's own can.
+#[test]
+fn adyen_over_the_whole_body() {
+    let body = "\n        {\n            \"type\": \"merchant.created\",\n            \"environment\": \"test\",\n            \"createdAt\": \"01-01-2024\",\n            \"data\": {\n                \"capabilities\": {\n                    \"sendToTransferInstrument\": {\n                        \"requested\": true,\n                        \"requestedLevel\": \"notApplicable\"\n                    }\n                },\n                \"companyId\": \"YOUR_COMPANY_ID\",\n                \"merchantId\": \"YOUR_MERCHANT_ACCOUNT\",\n                \"status\": \"PreActive\"\n            }\n        }\n        ";
+    let file = r#"
+        id = "platform"
+        label = "Platform"
+        group = "Mine"
+        [secret]
+        label = "HMAC key"
+        [[signature]]
+        from = "@header.HmacSignature"
+        method = "hmac-sha256"
+        encoding = "base64"
+        key = "hex"
+        message = "{@body}"
+        [order]
+        reference = ["data.merchantId"]
+        [[status]]
+        word = "{type}"
+        map = {}
+        [guide]
+        steps = ["Enter {address}."]
+    "#;
+    let preset = Preset::read(file).unwrap();
+    let secret = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
+    let posted = |body: &str| simulate::Posted {
+        method: Method::POST,
+        query: String::new(),
+        headers: HeaderMap::from_iter([(
+            HeaderName::from_static("hmacsignature"),
+            HeaderValue::from_static("fX74xUdztFmaXAn3IusMFFUBUSkLmDQUK0tm8xL6ZTU="),
+        )]),
+        body: body.as_bytes().to_vec(),
+    };
+    let taken = take(&preset, secret, &GatewayOptions::default(), &posted(body)).unwrap();
+    assert_eq!(taken.events[0].facts.reference, "YOUR_MERCHANT_ACCOUNT");
+    let refused = take(&preset, secret, &GatewayOptions::default(), &posted(body.trim_end())).unwrap_err();
+    assert_eq!(refused.reason, RefusalReason::WrongSignature, "every byte counts");
+}
+
+// alu-client-php of PayU, tests/HashServiceTest.php: answers of another interface, with the same hash over the values in their order.
+#[test]
+fn payu_in_the_order_of_values() {
+    const WIRE: [[&str; 8]; 3] = [
+        ["BANCA AGRICOLA-RAIFFEISEN S.A.", "a12c8c196b11afb9beb8fe6221540a4f", "", "", "BANK7", "Romania", "", ""],
+        ["BRD Groupe Societe Generale", "a82d196141b7a58b60c49c40afe9b90f", "", "", "BRDEURBU", "Romania", "", ""],
+        ["BCR", "d14cd64064813aacaac1ce9d55731af9", "", "", "BANK7", "Romania", "", ""],
+    ];
+    let first = [
+        ("REFNO", "11844987"),
+        ("ALIAS", ""),
+        ("STATUS", "SUCCESS"),
+        ("RETURN_CODE", "AUTHORIZED"),
+        ("RETURN_MESSAGE", "The payment for your order authorized."),
+    ];
+    let authorized = [&first[..], &[("DATE", "2015-11-15 09:32:50")]].concat();
+    let in_parts = [
+        &first[..],
+        &[
+            ("DATE", "2015-11-15 09:39:24"),
+            ("AMOUNT", "199.8"),
+            ("CURRENCY", "TRY"),
+            ("INSTALLMENTS_NO", "6"),
+            ("CARD_PROGRAM_NAME", "Advantage"),
+        ],
+    ]
+    .concat();
+    let failed = vec![
+        ("REFNO", "11844987"),
+        ("ALIAS", ""),
+        ("STATUS", "FAILED"),
+        ("RETURN_CODE", "ALREADY_AUTHORIZED"),
+        ("RETURN_MESSAGE", "The payment for your order is already authorized."),
+        ("DATE", "2014-09-19 11:14:50"),
+        ("ORDER_REF", "90000"),
+        ("AUTH_CODE", ""),
+        ("RRN", ""),
+    ];
+    let mut by_wire = vec![
+        ("REFNO", "11867687"),
+        ("ALIAS", "0d4a0b58e9caeb07d1d43bf1ba8f4401"),
+        ("STATUS", "SUCCESS"),
+        ("RETURN_CODE", "PENDING_AUTHORIZATION"),
+        ("RETURN_MESSAGE", "Order saved and pending authorization."),
+        ("DATE", "2015-04-06 15:42:43"),
+        ("ORDER_REF", "EXT_2301428323957"),
+        ("AUTH_CODE", ""),
+        ("RRN", ""),
+    ];
+    for mut account in WIRE {
+        (account[6], account[7]) = ("GECAD ePayment International SA SRL", "RO16490162");
+        by_wire.extend(account.map(|value| ("WIRE_ACCOUNTS[]", value)));
+    }
+    for (fields, hash) in [
+        (authorized, "3f112ab43ff5114957d086134d94ec60"),
+        (in_parts, "ece32d1ab3d0e2c2218131c80d0b0ba9"),
+        (failed, "c532e4077e20582afcc02d7c7c1fb316"),
+        (by_wire, "42489dd903731b8ff8c0cd50a4b2939c"),
+    ] {
+        let form = |fields: &[(&str, &str)]| {
+            let all = fields.iter().copied().chain([("HASH", hash)]);
+            let written = |text: &str| text.replace(' ', "+").replace(':', "%3A").replace('[', "%5B").replace(']', "%5D");
+            all.map(|(name, value)| format!("{}={}", written(name), written(value))).collect::<Vec<_>>().join("&")
+        };
+        let body = form(&fields);
+        let one = |body| Try { secret: "SECRET_KEY", body, ..Try::default() };
+        let facts = attempt("payu-liveupdate", &one(&body)).unwrap().events.remove(0).facts;
+        assert_eq!(
+            (facts.reference.as_str(), facts.status),
+            (fields[0].1, OrderStatus::Unmapped),
+            "it names no status of an order"
+        );
+        let mut turned = fields.clone();
+        turned.swap(0, 2);
+        assert!(is_wrong("payu-liveupdate", &one(&form(&turned))), "in another order");
+    }
+}

@@ -82,6 +82,34 @@ fn a_refund_that_failed_at_adyen_is_taken_back() {
 }
 
 #[test]
+fn an_adjustment_that_paddle_tells_twice_is_the_same_one() {
+    let told = |event: &str, kind: &str, adjustment: &str, status: &str, total: u32, second: u8| {
+        facts_of(
+            "paddle",
+            &format!(
+                r#"{{"event_id":"evt_{event}","event_type":"adjustment.{kind}","occurred_at":"2026-03-01T12:00:{second:02}Z","data":{{"id":"adj_{adjustment}","action":"refund","type":"partial","transaction_id":"txn_1","status":"{status}","currency_code":"USD","totals":{{"total":"{total}"}}}}}}"#
+            ),
+        )
+    };
+    let waits = told("1", "created", "a", "pending_approval", 40, 1);
+    let approved = told("2", "updated", "a", "approved", 40, 2);
+    assert_ne!(waits.message_id, approved.message_id, "the approval is news");
+    assert_eq!((waits.refund, approved.refund), (None, Some(Refund::Part(40))));
+    let (made, changed) = (told("3", "created", "b", "approved", 30, 3), told("4", "updated", "b", "approved", 30, 4));
+    assert_eq!(made.message_id, changed.message_id, "approved once, whatever the event is called");
+    assert_ne!(made.message_id, approved.message_id, "another adjustment");
+    let transaction = |event: &str| {
+        facts_of(
+            "paddle",
+            &format!(
+                r#"{{"event_id":"evt_{event}","event_type":"transaction.updated","occurred_at":"2026-03-01T12:00:00Z","data":{{"id":"txn_1","status":"completed","currency_code":"USD","details":{{"totals":{{"grand_total":"100"}}}}}}}}"#
+            ),
+        )
+    };
+    assert_eq!(transaction("5").message_id, "evt_5", "a transaction is told by its events");
+}
+
+#[test]
 fn an_inquiry_at_stripe_changes_nothing() {
     let dispute = |kind: &str, status: &str| {
         facts_of(
