@@ -30,7 +30,8 @@ pub fn Long(#[prop(into)] text: String) -> impl IntoView {
 #[component]
 pub fn Octets(label: &'static str, #[prop(into)] text: String) -> impl IntoView {
     if text.is_empty() {
-        return view! { <div class="octets"><p class="octets-head">{label}</p><p class="muted">{t!("Empty")}</p></div> }.into_any();
+        return view! { <div class="octets"><p class="octets-head">{label}</p><p class="muted">{t!("Empty")}</p></div> }
+            .into_any();
     }
     let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= SHOWN).unwrap_or(text.len());
     let rest = text.len() - end;
