@@ -146,7 +146,13 @@ fn amount_of(text: &str, currency: Currency, scale: Scale, digits: Option<u32>) 
     }
 }
 
+/// The moment of an event. None lies before 1970 or after the year 9999, which nothing that leaves could tell.
 fn moment(text: &str, form: &Clock, told_offset: Option<&str>) -> Option<Timestamp> {
+    const END: i64 = 253_402_300_800;
+    any_moment(text, form, told_offset).filter(|at| (0..END).contains(&at.micros().div_euclid(1_000_000)))
+}
+
+fn any_moment(text: &str, form: &Clock, told_offset: Option<&str>) -> Option<Timestamp> {
     let text = text.trim();
     let civil_offset = || told_offset.and_then(offset).unwrap_or(Offset::UTC);
     let civil = |moment: DateTime| {
@@ -233,6 +239,11 @@ mod tests {
         assert_eq!(at("14:13:20 Nov 14, 2023 PST", zoned(), None), Some(1_700_000_000_000_000));
         assert_eq!(at("15:13:20 Nov 14, 2023 PDT", zoned(), None), Some(1_700_000_000_000_000));
         assert_eq!(at("14:13:20 Nov 14, 2023 XYZ", zoned(), None), None);
+        // What no date of fourteen digits can tell.
+        assert_eq!(at("-02620301120000", civil(), Some("+07:00")), None);
+        assert_eq!((at("-1", Clock::Unix, None), at("253402300800", Clock::Unix, None)), (None, None));
+        assert_eq!(at("253402300799", Clock::Unix, None), Some(253_402_300_799_000_000));
+        assert_eq!((at("0", Clock::Unix, None), at("-1000", Clock::UnixMillis, None)), (Some(0), None));
         for wrong in ["", "yesterday", "99999999999999999999", "20231315051320"] {
             assert_eq!(
                 at(wrong, Clock::Unix, None).or(at(wrong, Clock::Iso, None)).or(at(wrong, civil(), None)),
