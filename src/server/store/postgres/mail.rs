@@ -109,7 +109,10 @@ impl Core {
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
-        rows.iter().map(job).collect()
+        let mut jobs: Vec<_> = rows.iter().map(job).collect::<Result<_, _>>()?;
+        // In the order in which they are due: the database gives them back as they lie.
+        jobs.sort_by_key(|job| due.iter().position(|id| *id == job.id.0));
+        Ok(jobs)
     }
 
     pub(in crate::server::store) async fn finish_mail(&self, id: MailId, result: MailResult) -> Result<(), StoreError> {
