@@ -191,6 +191,10 @@ pub struct AttemptPage {
     pub detail: VerdictDetail,
     pub request_head: String,
     pub request_body: String,
+    /// Bytes of the body that was sent.
+    pub request_size: u64,
+    /// The body as Base64, where it holds bytes that no text has.
+    pub request_base64: Option<String>,
     /// The request's form, decoded.
     pub fields: Vec<(String, String)>,
     pub answer_head: String,

@@ -77,7 +77,7 @@ impl Personal for WatchPage {
 
 impl Personal for Watched {
     fn mask(&mut self) {
-        let known = Known::of_form(&self.request_body);
+        let known = Known::of_body(&self.request_body);
         self.request_head = mask_head(&self.request_head, &known);
         self.request_body = received_body(&self.request_body, &known);
         if let Some(answer) = &mut self.answer {
@@ -156,6 +156,7 @@ impl Personal for AttemptPage {
         let known = Known::of(&self.fields);
         self.request_head = mask_head(&self.request_head, &known);
         mask_body(&mut self.request_body, &mut self.fields, &known);
+        self.request_base64 = None;
         self.answer_head = text(&self.answer_head, &known);
         self.answer_body = mask_answer(&self.answer_body, &known);
         mask_fields(&mut self.answer_fields, &known);

@@ -7,7 +7,7 @@ use super::{Kind, kind_of, masked};
 #[derive(Debug, Default)]
 pub struct Known(Vec<(Kind, String)>);
 
-/// Shorter ones would be found in many words.
+/// Shorter ones would be found in many words. Names may be shorter by one letter.
 const SHORTEST: usize = 3;
 
 impl Known {
@@ -22,10 +22,19 @@ impl Known {
         known
     }
 
-    /// The values of a form as it was sent.
-    pub fn of_form(body: &str) -> Self {
-        let fields = body.split('&').filter_map(|part| part.split_once('='));
-        Self::of(&fields.map(|(name, value)| (decoded(name), decoded(value))).collect::<Vec<_>>())
+    /// The values of a body as it was sent, a form or JSON.
+    pub fn of_body(body: &str) -> Self {
+        if !is_json(body) {
+            let fields = body.split('&').filter_map(|part| part.split_once('='));
+            return Self::of(&fields.map(|(name, value)| (decoded(name), decoded(value))).collect::<Vec<_>>());
+        }
+        let mut known = Self::default();
+        walk(body, |path, part| {
+            if let (Some(kind), Part::Text(inner)) = (kind_of(path), &part) {
+                known.add(kind, &unescaped(inner));
+            }
+        });
+        known
     }
 
     /// One more.
@@ -33,7 +42,9 @@ impl Known {
         let value = value.trim();
         // Small numbers stand everywhere.
         let is_telling = value.contains(char::is_alphabetic) || value.chars().filter(char::is_ascii_digit).count() > SHORTEST;
-        if value.chars().count() >= SHORTEST && is_telling && !self.0.iter().any(|(_, known)| known == value) {
+        let is_short_name = kind == Kind::Name && value.chars().count() + 1 == SHORTEST && value.chars().all(char::is_alphabetic);
+        let is_long = value.chars().count() >= SHORTEST || is_short_name;
+        if is_long && is_telling && !self.0.iter().any(|(_, known)| known == value) {
             self.0.push((kind, value.to_owned()));
             // The longest first, because it may contain others.
             self.0.sort_by_key(|(_, known)| std::cmp::Reverse(known.len()));
@@ -106,58 +117,83 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// JSON with its values masked, by the names that lead to them. What is cut off or malformed is masked as far as it goes.
-pub fn json(body: &str, known: &Known) -> String {
-    let mut shown = String::with_capacity(body.len());
+/// A piece of JSON as it is written.
+enum Part<'b> {
+    /// A name, quotes included.
+    Name(&'b str),
+    /// The inside of a text.
+    Text(&'b str),
+    /// A number, a word, or what should not stand there.
+    Bare(&'b str),
+    /// A sign between them.
+    Sign(char),
+}
+
+/// Goes through JSON, also where it is cut off or malformed, with the names that lead to each value.
+fn walk<'b>(body: &'b str, mut visit: impl FnMut(&str, Part<'b>)) {
     // The names around the place, and the name of the value that comes next.
     let mut around: Vec<String> = Vec::new();
     let mut name = String::new();
     let mut rest = body;
     while let Some(letter) = rest.chars().next() {
-        match letter {
+        let length = match letter {
             '"' => {
                 let (inner, length) = string(rest);
-                let after = rest[length..].trim_start();
-                if after.starts_with(':') {
+                if rest[length..].trim_start().starts_with(':') {
                     name = inner.to_owned();
-                    shown.push_str(&text(&rest[..length], known));
+                    visit("", Part::Name(&rest[..length]));
                 } else {
-                    shown.push('"');
-                    shown.push_str(&value(&path(&around, &name), &unescaped(inner), inner, known));
-                    shown.push('"');
+                    visit(&path(&around, &name), Part::Text(inner));
                 }
-                rest = &rest[length..];
+                length
             }
             '{' | '[' => {
                 around.push(std::mem::take(&mut name));
-                shown.push(letter);
-                rest = &rest[1..];
+                visit("", Part::Sign(letter));
+                1
             }
             '}' | ']' => {
                 name = around.pop().unwrap_or_default();
-                shown.push(letter);
-                rest = &rest[1..];
+                visit("", Part::Sign(letter));
+                1
             }
             ',' | ':' => {
-                shown.push(letter);
-                rest = &rest[1..];
+                visit("", Part::Sign(letter));
+                1
             }
-            // A number, a word, or what should not stand there.
             _ => {
                 let end = rest.find(['"', '{', '}', '[', ']', ',', ':']).unwrap_or(rest.len());
-                let (bare, before) = (rest[..end].trim(), rest[..end].len() - rest[..end].trim_start().len());
-                let is_number = bare.starts_with(|letter: char| letter == '-' || letter.is_ascii_digit());
-                match kind_of(&path(&around, &name)).filter(|_| is_number) {
-                    Some(kind) => {
-                        let after = &rest[before + bare.len()..end];
-                        shown.push_str(&format!("{}\"{}\"{after}", &rest[..before], masked(kind, bare)));
-                    }
-                    None => shown.push_str(&text(&rest[..end], known)),
+                visit(&path(&around, &name), Part::Bare(&rest[..end]));
+                end
+            }
+        };
+        rest = &rest[length..];
+    }
+}
+
+/// JSON with its values masked, by the names that lead to them. What is cut off or malformed is masked as far as it goes.
+pub fn json(body: &str, known: &Known) -> String {
+    let mut shown = String::with_capacity(body.len());
+    walk(body, |path, part| match part {
+        Part::Name(name) => shown.push_str(&text(name, known)),
+        Part::Text(inner) => {
+            shown.push('"');
+            shown.push_str(&value(path, &unescaped(inner), inner, known));
+            shown.push('"');
+        }
+        Part::Sign(sign) => shown.push(sign),
+        Part::Bare(piece) => {
+            let (bare, before) = (piece.trim(), piece.len() - piece.trim_start().len());
+            let is_number = bare.starts_with(|letter: char| letter == '-' || letter.is_ascii_digit());
+            match kind_of(path).filter(|_| is_number) {
+                Some(kind) => {
+                    let after = &piece[before + bare.len()..];
+                    shown.push_str(&format!("{}\"{}\"{after}", &piece[..before], masked(kind, bare)));
                 }
-                rest = &rest[end..];
+                None => shown.push_str(&text(piece, known)),
             }
         }
-    }
+    });
     shown
 }
 
@@ -239,21 +275,49 @@ fn percent(value: &str) -> String {
     encoded
 }
 
-/// Replaces a value where it stands as words of its own, in whichever case.
+/// Replaces a value where it stands as words of its own, in whichever case. One of two letters only as it is written, or in
+/// capitals: `li` and `le` are words of many pages.
 fn replaced(text: &str, value: &str, by: &str) -> String {
+    let is_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    // Where words have no spaces between them, any place may begin one.
+    let joined = value.chars().any(is_joined);
+    let (is_short, upper) = (value.chars().count() < SHORTEST, value.to_uppercase());
     let (mut shown, mut from) = (String::with_capacity(text.len()), 0);
     for (at, _) in text.char_indices() {
-        let Some(found) = text.get(at..at + value.len()).filter(|_| at >= from) else { continue };
-        let is_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
-        let stands_alone = !is_word(text[..at].chars().next_back()) && !is_word(text[at + value.len()..].chars().next());
-        if found.eq_ignore_ascii_case(value) && stands_alone {
+        let Some(end) = same_until(&text[at..], value).map(|length| at + length).filter(|_| at >= from) else { continue };
+        let found = &text[at..end];
+        let stands_alone = joined || !is_word(text[..at].chars().next_back()) && !is_word(text[end..].chars().next());
+        if stands_alone && (!is_short || found == value || found == upper) {
             shown.push_str(&text[from..at]);
             shown.push_str(by);
-            from = at + value.len();
+            from = end;
         }
     }
     shown.push_str(&text[from..]);
     shown
+}
+
+/// How far a text begins with a value, whatever the case of either.
+fn same_until(text: &str, value: &str) -> Option<usize> {
+    let mut wanted = value.chars().flat_map(char::to_lowercase).peekable();
+    let mut length = 0;
+    for letter in text.chars() {
+        if wanted.peek().is_none() {
+            break;
+        }
+        for lower in letter.to_lowercase() {
+            if wanted.next() != Some(lower) {
+                return None;
+            }
+        }
+        length += letter.len_utf8();
+    }
+    wanted.peek().is_none().then_some(length)
+}
+
+/// Letters of scripts that put no spaces between words, or endings behind names: Thai, Kana, Han, Hangul.
+fn is_joined(letter: char) -> bool {
+    matches!(letter, '\u{e00}'..='\u{e7f}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}')
 }
 
 fn emails(text: &str) -> String {
@@ -354,9 +418,23 @@ mod tests {
     fn who_repeats_a_value_repeats_it_masked() {
         let known = Known::of(&[("FIRSTNAME".to_owned(), "Anna".to_owned()), ("ADDRESS1".to_owned(), "Main St. 1".to_owned())]);
         assert_eq!(text("Dear ANNA, of Main+St.+1: Annapolis is far", &known), "Dear A••, of M••: Annapolis is far");
+        let named = |name: &str| Known::of(&[("LASTNAME".to_owned(), name.to_owned())]);
+        assert_eq!(text("Kính gửi NGUYỄN, nguyễn!", &named("Nguyễn")), "Kính gửi N••, N••!");
+        assert_eq!(text("MÜLLER (müller) Müllerin", &named("Müller")), "M•• (M••) Müllerin");
+        assert_eq!(text("<li>Dear Li, LI, Lisa</li>", &named("Li")), "<li>Dear L••, L••, Lisa</li>");
+        assert_eq!(text("李娜您好", &named("李娜")), "李••您好");
+        assert_eq!(text("a 1 ab", &named("a")), "a 1 ab", "one letter is everywhere");
         assert_eq!(text("Card 4242 4242-4242 4242.", &known), "Card •••• 4242.");
         assert_eq!(text("20260301120009 1772366400000 1234567890123", &known), "20260301120009 1772366400000 1234567890123");
         assert_eq!(text("to=anna.b%40example.com;x@y @", &known), "to=a••@example.com;x@y @");
+    }
+
+    #[test]
+    fn what_a_body_tells_is_known_whatever_it_is_written_in() {
+        let json = r#"{"event":"payment.paid","data":{"customer":{"first_name":"Zach\u0061rias","email":"z@example.com"},"total":1"#;
+        for body in [json, "REFNO=1&FIRSTNAME=Zacharias&CUSTOMEREMAIL=z%40example.com"] {
+            assert_eq!(text("Dear ZACHARIAS", &Known::of_body(body)), "Dear Z••", "{body}");
+        }
     }
 
     #[test]

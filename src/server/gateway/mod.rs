@@ -314,7 +314,7 @@ fn place_id(body: &[u8], number: usize) -> CompactString {
 }
 
 /// A text as lists show it.
-fn shown(text: &str) -> CompactString {
+pub fn shown(text: &str) -> CompactString {
     let text = text.trim();
     // As nearly all are.
     if text.len() <= SHOWN_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -324,12 +324,12 @@ fn shown(text: &str) -> CompactString {
 }
 
 /// A text in lower case; nothing is copied where it is already.
-fn lower(text: &str) -> Cow<'_, str> {
+pub fn lower(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) { text.into() } else { text.to_lowercase().into() }
 }
 
 /// What things are told apart by: where it is too long to show, its beginning and a digest of all of it.
-fn reference(text: &str) -> CompactString {
+pub fn reference(text: &str) -> CompactString {
     let text = text.trim();
     let short = shown(text);
     if text.len() == short.len() {

@@ -62,6 +62,8 @@ impl Services {
             request_head: exchange.request_head,
             fields: shown::fields(&exchange.request_body),
             request_body: shown::text(&exchange.request_body),
+            request_size: exchange.request_body.len() as u64,
+            request_base64: shown::base64(&exchange.request_body),
             answer_head: exchange.answer_head,
             answer_fields: shown::json_fields(&exchange.answer_body),
             answer_cut: exchange.answer_body.len() >= KEPT_ANSWER,

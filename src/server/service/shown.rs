@@ -1,6 +1,7 @@
 //! The one place where what crossed the wire leaves for a page: bodies as text, forms as fields.
 
 use crate::server::{gateway, ipn::Form};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fmt::Write as _;
 
 /// Bytes as text. What is not UTF-8 shows as `\xNN`, so that nothing of it is lost.
@@ -13,6 +14,12 @@ pub fn text(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// Bytes as Base64, where they are not all text that a shell can be given.
+pub fn base64(bytes: &[u8]) -> Option<String> {
+    let is_text = std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0'));
+    (!is_text).then(|| STANDARD.encode(bytes))
 }
 
 /// A message's fields for people, of JSON with the paths that lead to them; nothing where it is neither that nor a form.
@@ -43,5 +50,7 @@ mod tests {
         assert_eq!(text(b"caf\xe9 \xff\xfe!"), "caf\\xE9 \\xFF\\xFE!");
         assert_eq!(fields(b"A[]=%C3%81&B=%E9"), [("A[]".to_owned(), "Á".to_owned()), ("B".to_owned(), "\\xE9".to_owned())]);
         assert_eq!(fields(b""), []);
+        assert_eq!((base64("Ána".as_bytes()), base64(b"")), (None, None));
+        assert_eq!((base64(b"\xff\xfe").as_deref(), base64(b"a\0").as_deref()), (Some("//4="), Some("YQA=")));
     }
 }

@@ -189,7 +189,7 @@ fn hand_over(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
 /// The same request as a command, for whoever looks for the fault on the other side.
 fn again(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
     let line = (!attempt.request_head.is_empty())
-        .then(|| curl::command(&handover::address(attempt), &attempt.request_head, &attempt.request_body));
+        .then(|| curl::command(&handover::address(attempt), &attempt.request_head, handover::body(attempt)));
     line.map(|text| {
         view! {
             <section class="panel" aria-labelledby="again">
@@ -245,7 +245,7 @@ fn facts(attempt: &Attempt) -> impl IntoView + use<> {
             {fact(t!("Address"), row.address.clone().unwrap_or_else(|| t!("none reached").to_owned()))}
             {fact(t!("Status"), row.status.map_or_else(|| t!("none").to_owned(), |status| status.to_string()))}
             {fact(t!("Format"), tell(attempt.detail.format.short()))}
-            {fact(t!("Body sent"), bytes(u64::try_from(attempt.request_body.len()).unwrap_or(u64::MAX)))}
+            {fact(t!("Body sent"), bytes(attempt.request_size))}
             {fact(t!("Took"), span(row.timings.total))}
             {phases(row.timings)}
         </dl>

@@ -2,12 +2,25 @@
 
 use std::fmt::Write as _;
 
+/// What a request carried.
+#[derive(Debug, Clone, Copy)]
+pub enum Body<'a> {
+    Text(&'a str),
+    /// Bytes that are no text.
+    Base64(&'a str),
+}
+
 /// A line for a POSIX shell that sends the same bytes to the same address: method, headers and body as they were sent.
-pub fn command(url: &str, head: &str, body: &str) -> String {
+pub fn command(url: &str, head: &str, body: Body<'_>) -> String {
     let mut lines = head.lines();
     let method = lines.next().and_then(|line| line.split(' ').next()).unwrap_or("POST");
     // Brackets and braces in the address would be read as a pattern otherwise.
-    let mut command = format!("curl --include --globoff --request {}", quoted(method));
+    // What no argument of a command can hold comes through a pipe.
+    let mut command = match body {
+        Body::Base64(body) => format!("printf %s {} | base64 --decode |\n", quoted(body)),
+        Body::Text(_) => String::new(),
+    };
+    let _ = write!(command, "curl --include --globoff --request {}", quoted(method));
     for header in lines.filter(|line| !line.is_empty()) {
         let name = header.split(':').next().unwrap_or_default();
         // curl sets these by itself.
@@ -15,8 +28,12 @@ pub fn command(url: &str, head: &str, body: &str) -> String {
             let _ = write!(command, " \\\n  --header {}", quoted(header));
         }
     }
-    if !body.is_empty() {
-        let _ = write!(command, " \\\n  --data-raw {}", quoted(body));
+    match body {
+        Body::Text("") => {}
+        Body::Text(body) => {
+            let _ = write!(command, " \\\n  --data-raw {}", quoted(body));
+        }
+        Body::Base64(_) => command.push_str(" \\\n  --data-binary @-"),
     }
     // Shows an answer as text whichever compression was asked for above.
     let _ = write!(command, " \\\n  --compressed \\\n  {}", quoted(url));
@@ -50,7 +67,7 @@ mod tests {
     #[test]
     fn the_request_as_it_was_sent() {
         let head = "POST /ipn?a=[1] HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Quittance/1 (it's)\r\nContent-Length: 3\r\n";
-        let line = command("https://shop.example/ipn?a=[1]", head, "A=1&B=%27");
+        let line = command("https://shop.example/ipn?a=[1]", head, Body::Text("A=1&B=%27"));
         assert_eq!(
             words(&line),
             [
@@ -70,6 +87,16 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_come_through_a_pipe() {
+        let line = command("http://shop.example/", "POST / HTTP/1.1\r\n", Body::Base64("/wD+Cg=="));
+        // In place of curl what shows the bytes that it would be given.
+        let (pipe, curl) = line.split_once("|\ncurl ").unwrap();
+        let output = Command::new("sh").arg("-c").arg(format!("{pipe}| od -An -tx1")).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "ff 00 fe 0a");
+        assert!(curl.contains("--data-binary @-") && !curl.contains("--data-raw"), "{line}");
+    }
+
+    #[test]
     fn nothing_in_a_request_can_leave_its_quotes() {
         for text in
             ["'", "'; rm -rf /; '", "$(id)", "`id`", "\\", "a\nb", "\"", "!x", "*", "~", "", " ", "\t", "#", "'\\''", "-x"]
@@ -84,7 +111,7 @@ mod tests {
         #[test]
         fn whatever_was_sent_comes_back_as_it_was(body in "[^\0]{1,80}", header in "[A-Z][a-z]{1,8}: [^\0\r\n]{0,40}", path in "[!-~]{0,40}") {
             let url = format!("http://shop.example/{path}");
-            let words = words(&command(&url, &format!("POST / HTTP/1.1\r\n{header}\r\n"), &body));
+            let words = words(&command(&url, &format!("POST / HTTP/1.1\r\n{header}\r\n"), Body::Text(&body)));
             prop_assert_eq!(words.last(), Some(&url));
             let place = words.iter().position(|word| word == "--data-raw").unwrap();
             prop_assert_eq!(&words[place + 1], &body);

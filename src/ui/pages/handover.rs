@@ -24,7 +24,7 @@ pub fn message(page: &AttemptPage) -> String {
         None => t!("The payment notification of order {order} was confirmed", order),
         Some(_) => t!("The payment notification of order {order} was not confirmed", order),
     };
-    let size = bytes(u64::try_from(page.request_body.len()).unwrap_or(u64::MAX));
+    let size = bytes(page.request_size);
     let status = one_line(&page.vendor_status);
     let method = page.request_head.split(' ').next().filter(|method| !method.is_empty()).unwrap_or("POST");
     let mut line = |words: &str| {
@@ -94,7 +94,7 @@ pub fn message(page: &AttemptPage) -> String {
         line(t!("HOW TO REPRODUCE"));
         line(t!("The same request again, signature included; your script may take it for a new message:"));
         line("");
-        line(&curl::command(&url, &head, &page.request_body));
+        line(&curl::command(&url, &head, body(page)));
     }
     // Text of strangers must not turn the lines of a mail or a terminal.
     text.chars().map(|letter| if is_unsafe(letter) { '\u{fffd}' } else { letter }).collect()
@@ -103,6 +103,11 @@ pub fn message(page: &AttemptPage) -> String {
 /// The URL of then, or of now where that was not kept.
 pub fn address(page: &AttemptPage) -> String {
     if page.detail.url.is_empty() { page.delivery.url.clone() } else { page.detail.url.clone() }
+}
+
+/// The body that a command has to send.
+pub fn body(page: &AttemptPage) -> curl::Body<'_> {
+    page.request_base64.as_deref().map_or(curl::Body::Text(&page.request_body), curl::Body::Base64)
 }
 
 /// The same head with the values of headers that carry secrets left out.
