@@ -173,7 +173,8 @@ fn read(message: &Message<'_>, credentials: Credentials<'_>, now: Timestamp) -> 
         None => status,
     };
     let people = [&object.customer_details, &object.billing_details].map(Option::as_ref);
-    let of = |person: Option<&'_ Person<'_>>| person.and_then(|person| person.name.as_deref().map(str::to_owned)).unwrap_or_default();
+    let of =
+        |person: Option<&'_ Person<'_>>| person.and_then(|person| person.name.as_deref().map(str::to_owned)).unwrap_or_default();
     let email = |at: usize| people[at].and_then(|person: &Person<'_>| person.email.as_deref());
     let facts = OrderFacts {
         reference: named,

@@ -65,6 +65,44 @@ async fn addresses_that_are_not_allowed_are_refused_and_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_secrets_are_taken_until_the_previous_one_is_removed() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let rotated = listener(&shop, &[("previous-secret", "the one before")]).await;
+    let status = async |secret: &str| {
+        let body = Message::small("1", "COMPLETE", "20260301120009").body(secret, &["md5"]);
+        gateway::post(app.address, &path(&rotated), body.as_str()).await.status
+    };
+    assert_eq!((status(GATEWAY_KEY).await, status("the one before").await, status("another").await), (200, 200, 403));
+    // A form shows no secret, so an empty field leaves it as it is.
+    shop.services.change_listener(&shop.merchant, rotated.id, &form(&[("previous-secret", "")]), "test").await.unwrap();
+    assert_eq!(status("the one before").await, 200);
+    let done = form(&[("previous-secret", ""), ("remove:previous-secret", "true")]);
+    shop.services.change_listener(&shop.merchant, rotated.id, &done, "test").await.unwrap();
+    assert_eq!((status("the one before").await, status(GATEWAY_KEY).await), (403, 200));
+    let unknown = shop.services.change_listener(&shop.merchant, rotated.id, &form(&[("remove:mode", "true")]), "test").await;
+    assert!(unknown.unwrap_err().to_string().contains("remove:mode"), "nothing else is removed so");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_and_test_orders_of_2checkout_can_be_kept_apart() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    for (mode, real, test) in [("live", 200, 403), ("test", 403, 200)] {
+        let listener = listener(&shop, &[("mode", mode)]).await;
+        for (flag, expected) in [("0", real), ("1", test)] {
+            let mut message = Message::small(&format!("{mode}{flag}"), "COMPLETE", "20260301120009");
+            message.set("TEST_ORDER", flag);
+            let body = message.body(GATEWAY_KEY, &["md5"]);
+            assert_eq!(gateway::post(app.address, &path(&listener), body.as_str()).await.status, expected, "{mode} {flag}");
+        }
+        assert_eq!(refused(&app, &listener).await.0, RefusalReason::WrongMode);
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_trusted_proxy_says_counts() {
     let app = TestApp::start_as(Setup { trusted_proxies: vec!["127.0.0.1/32", "10.0.0.0/8"], ..Setup::default() }).await;
     let shop = app.shop("Shop").await;

@@ -31,6 +31,7 @@ use std::{sync::Arc, time::Duration};
 on_every_engine! {
     a_mail_is_made_once_and_taken_by_one,
     only_what_changes_an_order_is_mailed_about,
+    mails_follow_the_rule_of_the_order,
     what_is_chosen_about_mails_is_kept,
 }
 
@@ -140,6 +141,40 @@ async fn only_what_changes_an_order_is_mailed_about(test: TestStore) {
         .unwrap();
     assert_eq!(after.len(), 1, "of the statuses asked for, behind a message");
     assert!(test.store.mail_candidates(merchant, START.plus(LEASE), None, &[OrderStatus::Paid], 9).await.unwrap().is_empty());
+}
+
+async fn mails_follow_the_rule_of_the_order(test: TestStore) {
+    let merchant = test.merchant("Shop").await;
+    let listener = test.listener(merchant).await;
+    for body in [
+        // A word that nobody has mapped never stands in the way of one that is known, however late it is.
+        "REFNO=1&ORDERSTATUS=NEW_WORD&IPN_DATE=20260301120500",
+        "REFNO=1&ORDERSTATUS=COMPLETE&IPN_DATE=20260301120100",
+        // Messages that do not say when only move an order on.
+        "REFNO=2&ORDERSTATUS=COMPLETE",
+        "REFNO=2&ORDERSTATUS=PENDING",
+        "REFNO=2&ORDERSTATUS=REFUND",
+    ] {
+        test.accept(received(merchant, listener, body)).await;
+        test.hand.advance(Duration::from_secs(1));
+    }
+    let found = candidates(&test.store, merchant).await;
+    let told: Vec<_> = found.iter().map(|one| (one.reference.as_str(), one.status, one.changes)).collect();
+    assert_eq!(
+        told,
+        [
+            ("1", OrderStatus::Paid, true),
+            ("2", OrderStatus::Paid, true),
+            ("2", OrderStatus::Pending, false),
+            ("2", OrderStatus::Refunded, true),
+        ]
+    );
+    let mut stands = Vec::new();
+    for reference in ["1", "2"] {
+        let id = test.store.order_by_reference(merchant, reference).await.unwrap().unwrap();
+        stands.push(test.store.order(merchant, id).await.unwrap().unwrap().status);
+    }
+    assert_eq!(stands, [OrderStatus::Paid, OrderStatus::Refunded], "as the orders themselves");
 }
 
 async fn what_is_chosen_about_mails_is_kept(mut test: TestStore) {

@@ -108,6 +108,11 @@ pub struct GatewayAsk {
     pub access: bool,
 }
 
+/// The name of the box that has something stored removed.
+pub fn removal(name: &str) -> String {
+    format!("remove:{name}")
+}
+
 /// What was entered beside the secret, by name. A form without such fields sends nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct EnteredOptions(pub BTreeMap<String, String>);

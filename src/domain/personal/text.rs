@@ -431,7 +431,8 @@ mod tests {
 
     #[test]
     fn what_a_body_tells_is_known_whatever_it_is_written_in() {
-        let json = r#"{"event":"payment.paid","data":{"customer":{"first_name":"Zach\u0061rias","email":"z@example.com"},"total":1"#;
+        let json =
+            r#"{"event":"payment.paid","data":{"customer":{"first_name":"Zach\u0061rias","email":"z@example.com"},"total":1"#;
         for body in [json, "REFNO=1&FIRSTNAME=Zacharias&CUSTOMEREMAIL=z%40example.com"] {
             assert_eq!(text("Dear ZACHARIAS", &Known::of_body(body)), "Dear Z••", "{body}");
         }

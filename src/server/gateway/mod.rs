@@ -169,7 +169,11 @@ pub fn named(preset: &Preset, message: &[u8]) -> String {
 /// Checks a request against a listener's settings, and reads it.
 pub fn verify(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>) -> Result<Verified, Refused> {
     match (preset.adapter, &preset.confirm) {
-        (Some(adapter), _) => twocheckout::take(adapter, credentials, request),
+        (Some(adapter), _) => {
+            let verified = twocheckout::take(adapter, credentials, request)?;
+            verified.events.iter().try_for_each(|event| preset.fits_mode(&event.facts, credentials))?;
+            Ok(verified)
+        }
         (None, None) => by_data(preset, credentials, request),
         (None, Some(confirm)) => {
             // What could not be asked is refused while its sender still listens.

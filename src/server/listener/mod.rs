@@ -227,17 +227,19 @@ async fn receive<K: Keeper>(
         Err(NotTaken::Refused(refused)) => {
             let reason = refused.reason;
             let size = body.len() as u64;
-            state.keep_refusal(listener.as_deref(), &inbound, head(), body, size, refused).await;
+            let is_kept = state.keep_refusal(listener.as_deref(), &inbound, head(), body, size, refused).await;
+            // It is signed, and its gateway is told that it was taken: then somebody must be able to find it.
+            if reason == RefusalReason::FieldMissing && !is_kept {
+                state.house.metrics.not_stored();
+                return not_stored(own(Outcome::NotStored));
+            }
             own(Outcome::Refused(reason)).unwrap_or_else(|| refuse_response(reason))
         }
         Err(NotTaken::NotStored(error)) => {
             inbound.learn(|| Became::NotStored);
             state.house.metrics.not_stored();
             tracing::error!(%error, "a verified notification could not be stored; the gateway was asked to send it again");
-            own(Outcome::NotStored).unwrap_or_else(|| {
-                let headers = [(header::RETRY_AFTER, RETRY_AFTER)];
-                (headers, plain(StatusCode::SERVICE_UNAVAILABLE, "Not stored. Please send it again later.\n")).into_response()
-            })
+            not_stored(own(Outcome::NotStored))
         }
     }
 }
@@ -372,7 +374,7 @@ impl<K: Keeper> ListenerState<K> {
         }
     }
 
-    /// Counts what was refused, and keeps it as often as the limits allow. Never fails the answer: it says no in any case.
+    /// Counts what was refused, and keeps it as often as the limits allow; whether it is kept.
     async fn keep_refusal(
         &self,
         listener: Option<&Listener>,
@@ -381,12 +383,14 @@ impl<K: Keeper> ListenerState<K> {
         body: Bytes,
         size: u64,
         refused: Refused,
-    ) {
+    ) -> bool {
         let preset = listener.and_then(|listener| self.house.gateways.get(listener.gateway));
         self.house.metrics.refused(refused.reason);
         let listener_id = listener.map(|listener| listener.id);
         inbound.learn(|| Became::Refused { id: None, reason: refused.reason, detail: refused.detail.clone() });
-        let Some(suppressed) = self.refusals.admit(listener_id, inbound.received_at) else { return };
+        let Some(suppressed) = self.refusals.admit(listener_id, inbound.received_at) else { return false };
+        // What names no order is signed all the same, and may be a payment whose fields have other names now: all of it is kept.
+        let most = if refused.reason == RefusalReason::FieldMissing { MAX_BODY } else { REFUSED_BODY_KEPT };
         let (reason, told) = (refused.reason, inbound.witness.as_ref().map(|_| refused.detail.clone()));
         let new = NewRefusal {
             reference: preset.map(|preset| gateway::named(preset, &body)).unwrap_or_default(),
@@ -397,14 +401,18 @@ impl<K: Keeper> ListenerState<K> {
             detail: refused.detail,
             peer: inbound.peer.to_string(),
             head,
-            body: body.slice(..body.len().min(REFUSED_BODY_KEPT)),
+            body: body.slice(..body.len().min(most)),
             size,
             suppressed,
         };
         match self.keeper.refuse(new).await {
             Ok(id) => inbound.learn(|| Became::Refused { id: Some(id), reason, detail: told.unwrap_or_default() }),
-            Err(error) => tracing::warn!(%error, reason = reason.code(), "a refused message could not be kept"),
+            Err(error) => {
+                tracing::warn!(%error, reason = reason.code(), "a refused message could not be kept");
+                return false;
+            }
         }
+        true
     }
 }
 
@@ -430,6 +438,14 @@ impl IntoResponse for Acknowledgement {
         let headers: [(HeaderName, HeaderValue); 2] = [(header::CONTENT_TYPE, content_type), no_store];
         (status, headers, self.body).into_response()
     }
+}
+
+/// What the sender of a message that could not be stored is told, where its gateway has no word of its own for that.
+fn not_stored(own: Option<Response>) -> Response {
+    own.unwrap_or_else(|| {
+        let headers = [(header::RETRY_AFTER, RETRY_AFTER)];
+        (headers, plain(StatusCode::SERVICE_UNAVAILABLE, "Not stored. Please send it again later.\n")).into_response()
+    })
 }
 
 /// What the sender of a refused message is told: of what proves it not which part was wrong; the panel tells that to the merchant.

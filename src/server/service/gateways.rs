@@ -11,7 +11,7 @@ use crate::server::{
 use crate::{
     domain::{
         AppError, Gateway, GatewayOptions,
-        pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener},
+        pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener, removal},
     },
     words::{reworded, t, tell},
 };
@@ -74,27 +74,25 @@ fn asks(preset: &Preset) -> Vec<Ask> {
         });
     }
     let has_sandbox = preset.confirm.as_ref().is_some_and(|confirm| confirm.test_base.is_some());
-    if preset.adapter.is_none() {
-        let hint = if preset.order.test.is_empty() && !has_sandbox {
-            t!(
-                "Messages of this gateway do not say whether they are tests. Enter test for a listener of its sandbox: all its messages are marked as tests."
-            )
-        } else if has_sandbox {
-            t!(
-                "Enter test for the gateway's sandbox: it is asked there, and real messages are refused. Left empty or live, only real ones are taken."
-            )
-        } else {
-            t!("live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked.")
-        };
-        asks.push(Ask {
-            name: MODE.to_owned(),
-            label: t!("Mode").to_owned(),
-            hint: hint.to_owned(),
-            secret: false,
-            required: false,
-            unused: false,
-        });
-    }
+    let hint = if preset.adapter.is_none() && preset.order.test.is_empty() && !has_sandbox {
+        t!(
+            "Messages of this gateway do not say whether they are tests. Enter test for a listener of its sandbox: all its messages are marked as tests."
+        )
+    } else if has_sandbox {
+        t!(
+            "Enter test for the gateway's sandbox: it is asked there, and real messages are refused. Left empty or live, only real ones are taken."
+        )
+    } else {
+        t!("live refuses test messages, test refuses real ones. Left empty, both are taken, and tests are marked.")
+    };
+    asks.push(Ask {
+        name: MODE.to_owned(),
+        label: t!("Mode").to_owned(),
+        hint: hint.to_owned(),
+        secret: false,
+        required: false,
+        unused: false,
+    });
     if preset.adapter.is_some() || !preset.signatures.is_empty() {
         asks.push(Ask {
             name: PREVIOUS_SECRET.to_owned(),
@@ -293,7 +291,12 @@ fn authority(text: &str) -> Result<String, String> {
     certificates(text).map(|found| to_pem(&found)).map_err(|error| error.to_string())
 }
 
-/// What was entered, put together with what is stored: an empty secret stays as it is.
+/// Whether it goes only when somebody says so: a secret is never shown, so an empty field cannot mean that it is to go.
+const fn can_be_removed(ask: &Ask) -> bool {
+    ask.secret && !ask.required
+}
+
+/// What was entered, put together with what is stored: an empty secret stays as it is, unless it is to be removed.
 pub(super) fn options(
     preset: &Preset,
     entered: &BTreeMap<String, String>,
@@ -301,7 +304,9 @@ pub(super) fn options(
     mistakes: &mut fields::Mistakes,
 ) -> GatewayOptions {
     let asks = asks(preset);
-    for name in entered.keys().filter(|name| !asks.iter().any(|ask| ask.name == **name)) {
+    let is_removed = |ask: &Ask| can_be_removed(ask) && entered.contains_key(&removal(&ask.name));
+    let is_known = |name: &str| asks.iter().any(|ask| ask.name == name || can_be_removed(ask) && removal(&ask.name) == name);
+    for name in entered.keys().filter(|name| !is_known(name)) {
         let known: Vec<_> = asks.iter().map(|ask| ask.name.as_str()).collect();
         mistakes.add(
             "option",
@@ -319,6 +324,7 @@ pub(super) fn options(
         let before = stored.get(&ask.name);
         let value = match entered.get(&ask.name).map(|text| text.trim()) {
             Some("") if !ask.secret => None,
+            None | Some("") if is_removed(ask) => None,
             None | Some("") => before.map(str::to_owned),
             Some(text) if ask.name == ALLOW_FROM => mistakes.take(&field, networks(text).map(|found| listed(&found))),
             Some(text) if ask.name == BASIC_USER && text.contains(':') => {

@@ -83,7 +83,9 @@ impl StoryPart {
 /// What the events of a page are about.
 #[derive(Debug, Clone, Default)]
 pub struct StoryRows {
-    /// With the strongest standing before each, and its own: the moment of the event times 16, plus the rank of the status.
+    /// With the strongest standing before each, and its own: the moment of the event times 16, plus the rank of the status. Where a
+    /// message does not say when, both are ranks alone; a status that nobody has mapped stands at 0: the rule of
+    /// [`crate::domain::order::Standing`].
     pub notifications: Vec<(NotificationView, Option<i64>, i64)>,
     pub deliveries: Vec<DeliveryView>,
     pub attempts: Vec<(DeliveryId, AttemptRow)>,

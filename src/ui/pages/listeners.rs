@@ -8,6 +8,7 @@ use crate::{
             flash::Flash,
             listeners::{
                 GatewayAsk, GatewayChoice, GatewayForm, ListenerList, ListenerPage as Page, ListenerRow, ReceivedRow, RefusalRow,
+                removal,
             },
         },
         role::Permission,
@@ -352,6 +353,12 @@ fn option_field(ask: GatewayAsk, flash: &Flash) -> AnyView {
         }
         .into_any();
     }
+    // Nothing else can end the time in which two secrets are taken.
+    let remove = (ask.secret && ask.is_set && !ask.required).then(|| {
+        let name = format!("options[{}]", removal(&ask.name));
+        let checked = flash.value(&name).is_some();
+        view! { <label class="check"><input type="checkbox" name=name value="true" checked=checked/><span>{t!("Remove the one that is stored")}</span></label> }
+    });
     view! {
         <div class="field" class:wrong=is_wrong>
             <label for=id.clone()>{tell(&ask.label).to_owned()}{optional}</label>
@@ -363,6 +370,7 @@ fn option_field(ask: GatewayAsk, flash: &Flash) -> AnyView {
                 aria-invalid=is_wrong.then_some("true") aria-describedby=described
             />
             {note}
+            {remove}
         </div>
     }
     .into_any()

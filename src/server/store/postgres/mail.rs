@@ -14,15 +14,16 @@ use crate::server::store::{MailCandidate, MailJob, MailResult, NewMail, StoreErr
 use sqlx::{Row as _, postgres::PgRow};
 use std::time::Duration;
 
-/// Messages of a merchant with some statuses that nobody was mailed about yet, with how far along their orders were before.
+/// Messages of a merchant with some statuses that nobody was mailed about yet, with how far along their orders were before
+/// ([`crate::server::store::MailCandidate::has_changed`]).
 pub(super) const CANDIDATES: &str = "SELECT n.id, n.order_id, n.status, n.test, n.received_at, orders.gateway, orders.reference,
              orders.external, orders.email, orders.customer, orders.amount, orders.currency,
-             (CASE n.event_at WHEN 0 THEN n.received_at ELSE n.event_at END) * 16 + CASE n.status WHEN 'created' THEN 1
+             CASE n.status WHEN 'unmapped' THEN 0 ELSE (CASE WHEN n.event_at = 0 THEN 0 ELSE n.event_at END) * 16 + CASE n.status WHEN 'created' THEN 1
                      WHEN 'pending' THEN 2 WHEN 'authorized' THEN 3 WHEN 'failed' THEN 4 WHEN 'cancelled' THEN 5 WHEN 'paid' THEN 6
-                     WHEN 'partially-refunded' THEN 7 WHEN 'refunded' THEN 8 WHEN 'reversed' THEN 9 ELSE 0 END,
-             (SELECT max((CASE p.event_at WHEN 0 THEN p.received_at ELSE p.event_at END) * 16 + CASE p.status WHEN 'created' THEN 1
+                     WHEN 'partially-refunded' THEN 7 WHEN 'refunded' THEN 8 WHEN 'reversed' THEN 9 ELSE 0 END END,
+             (SELECT max(CASE p.status WHEN 'unmapped' THEN 0 ELSE (CASE WHEN n.event_at = 0 THEN 0 WHEN p.event_at = 0 THEN p.received_at ELSE p.event_at END) * 16 + CASE p.status WHEN 'created' THEN 1
                      WHEN 'pending' THEN 2 WHEN 'authorized' THEN 3 WHEN 'failed' THEN 4 WHEN 'cancelled' THEN 5 WHEN 'paid' THEN 6
-                     WHEN 'partially-refunded' THEN 7 WHEN 'refunded' THEN 8 WHEN 'reversed' THEN 9 ELSE 0 END) FROM notification AS p WHERE p.order_id = n.order_id AND p.id < n.id)
+                     WHEN 'partially-refunded' THEN 7 WHEN 'refunded' THEN 8 WHEN 'reversed' THEN 9 ELSE 0 END END) FROM notification AS p WHERE p.order_id = n.order_id AND p.id < n.id)
          FROM notification AS n JOIN orders ON orders.id = n.order_id LEFT JOIN mail ON mail.notification_id = n.id
          WHERE n.merchant_id = $1 AND n.id > $2 AND n.status = ANY($3) AND mail.id IS NULL
          ORDER BY n.id LIMIT $4";

@@ -166,13 +166,15 @@ impl Core {
         }
         let rows = sqlx::query(
             "WITH told AS (
-                 SELECT id, (CASE event_at WHEN 0 THEN received_at ELSE event_at END) * 16 + CASE status WHEN 'created' THEN 1
+                 SELECT id, event_at, CASE event_at WHEN 0 THEN received_at ELSE event_at END AS moment, CASE status WHEN 'created' THEN 1
                      WHEN 'pending' THEN 2 WHEN 'authorized' THEN 3 WHEN 'failed' THEN 4 WHEN 'cancelled' THEN 5 WHEN 'paid' THEN 6
-                     WHEN 'partially-refunded' THEN 7 WHEN 'refunded' THEN 8 WHEN 'reversed' THEN 9 ELSE 0 END AS standing
+                     WHEN 'partially-refunded' THEN 7 WHEN 'refunded' THEN 8 WHEN 'reversed' THEN 9 ELSE 0 END AS rank
                  FROM notification WHERE order_id = $1
              ), stood AS (
-                 SELECT id AS this, standing, max(standing) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-                 FROM told
+                 SELECT id AS this, CASE WHEN rank = 0 THEN 0 WHEN event_at = 0 THEN rank ELSE moment * 16 + rank END AS standing,
+                     CASE event_at WHEN 0 THEN max(rank) OVER earlier
+                         ELSE max(CASE rank WHEN 0 THEN 0 ELSE moment * 16 + rank END) OVER earlier END AS before
+                 FROM told WINDOW earlier AS (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
              )
              SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
                  peer, size, repeats, before, standing
