@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Every act that is written down: its code, and how it is called on the page. In the order in which a filter offers them.
-pub const ACTIONS: [(&str, &str); 39] = [
+pub const ACTIONS: [(&str, &str); 41] = [
     ("sign-in", "Signed in"),
     ("sign-in.refused", "Sign-ins refused"),
     ("sign-out.others", "Signed out elsewhere"),
@@ -21,6 +21,8 @@ pub const ACTIONS: [(&str, &str); 39] = [
     ("order.resend-debug", "Resent for debug"),
     ("order.test", "Placed a TEST order"),
     ("listener.simulate", "Simulated a gateway's message"),
+    ("verifying.ask", "Had a gateway asked at once"),
+    ("mail.retry", "Had a customer's mail tried again"),
     ("bulk.start", "Started a bulk resend"),
     ("bulk.cancel", "Cancelled a bulk resend"),
     ("cancel.start", "Cancelled a list of deliveries"),

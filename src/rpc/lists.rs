@@ -47,7 +47,7 @@ pub async fn ask_now(merchant: String, verifying: VerifyingId) -> Result<(), App
     let sent = Sent { form: "ask-now", page, values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
-        let listener = caller.services.ask_now(&merchant, verifying).await.map_err(app_error)?;
+        let listener = caller.services.ask_now(&merchant, verifying, caller.actor()).await.map_err(app_error)?;
         // The answer may be there before the next page: then the message stands among those received or refused.
         Ok(Done::at(format!("/m/{}/listeners/{listener}", merchant.slug), t!("The gateway is being asked again.")))
     };

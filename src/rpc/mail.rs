@@ -133,7 +133,7 @@ pub async fn retry_mail(merchant: String, mail_id: MailId) -> Result<(), AppErro
     let sent = Sent { form: "mail-retry", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        match caller.services.retry_mail(&merchant, mail_id).await.map_err(app_error)? {
+        match caller.services.retry_mail(&merchant, mail_id, caller.actor()).await.map_err(app_error)? {
             true => Ok(Done::at(page, t!("It is tried again now."))),
             false => Err(AppError::NotFound),
         }

@@ -472,9 +472,9 @@ async fn asking_now_does_not_wait_for_the_turn() {
     let listener = paypal(&shop, &base(&asked)).await;
     gateway::post(app.address, &path(&listener), ipn("1")).await;
     let row = until("a first answer", || async { waiting(&shop).await.into_iter().find(|row| !row.note.is_empty()) }).await;
-    assert_eq!(shop.services.ask_now(&shop.merchant, row.id).await.unwrap(), listener.id);
+    assert_eq!(shop.services.ask_now(&shop.merchant, row.id, "test").await.unwrap(), listener.id);
     until_none_waits(&shop).await;
-    assert!(shop.services.ask_now(&shop.merchant, VerifyingId(1)).await.is_err());
+    assert!(shop.services.ask_now(&shop.merchant, VerifyingId(1), "test").await.is_err());
     app.stop().await;
 }
 

@@ -367,7 +367,7 @@ async fn each_failure_has_its_cause_and_what_can_help_is_tried_again() {
     // Somebody has cured it.
     sink.mood(Mood::Takes);
     let last = failed(&shop).await.remove(0);
-    assert!(shop.services.retry_mail(&shop.merchant, last.id).await.unwrap());
+    assert!(shop.services.retry_mail(&shop.merchant, last.id, "test").await.unwrap());
     sink.wait_for(1).await;
     assert_eq!(failed(&shop).await.len(), 4);
     app.stop().await;

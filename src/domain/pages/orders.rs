@@ -1,10 +1,13 @@
 //! Orders, their notifications, deliveries and attempts.
 
-use super::{dashboard::MerchantRef, story::Comparison};
-use crate::domain::{
-    Algorithms, Cause, DeliveryState, Format, Gateway, Money, OrderStatus, Timestamp,
-    attempt::{Origin, Timings, VerdictDetail},
-    id::{DeliveryId, ListenerId, NotificationId, OrderId, UrlId},
+use super::{dashboard::MerchantRef, filter::Reader, story::Comparison};
+use crate::{
+    domain::{
+        Algorithms, Cause, DeliveryState, FieldError, Format, Gateway, Money, OrderStatus, Timestamp,
+        attempt::{Origin, Timings, VerdictDetail},
+        id::{DeliveryId, ListenerId, NotificationId, OrderId, UrlId},
+    },
+    words::t,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +32,19 @@ pub struct OrderFilter {
     /// find out the rest.
     #[serde(default)]
     pub whole_email: bool,
+}
+
+impl OrderFilter {
+    /// What of a filter's fields cannot be read, and is left out.
+    pub fn mistakes(field: &dyn Fn(&str) -> Option<String>) -> Vec<FieldError> {
+        let mut reader = Reader::new(field);
+        let known = |code: &str| OrderStatus::ALL.into_iter().find(|status| status.code() == code);
+        reader.read("status", t!("Choose a status of the list."), known);
+        reader.day("from");
+        reader.day("until");
+        reader.test();
+        reader.mistakes()
+    }
 }
 
 /// One page of found orders, the newest first.

@@ -3,8 +3,8 @@
 use super::Panel;
 use crate::{
     domain::{
-        FieldError, OrderStatus,
-        pages::{deliveries::DeliveryFilter, filter::Reader, inbound::InboundFilter, orders::OrderFilter},
+        AppError, FieldError,
+        pages::{deliveries::DeliveryFilter, inbound::InboundFilter, orders::OrderFilter},
         role::Permission,
     },
     rpc::{CurrentUser, app_error},
@@ -13,7 +13,6 @@ use crate::{
         store::{Actor, UserRecord},
     },
     ui::query,
-    words::t,
 };
 use axum::{
     Extension,
@@ -36,20 +35,9 @@ pub async fn orders(
     Query(fields): Fields,
 ) -> Response {
     let filter = OrderFilter { after: None, ..query::read(|name| field(&fields, name)) };
-    let mistakes = mistakes_in_orders(&fields);
+    let mistakes = OrderFilter::mistakes(&|name| field(&fields, name));
     let query = query::write(&filter);
     answer(panel, peer, user, &slug, &fields, ListFilter::Orders(filter, query), &mistakes).await
-}
-
-/// What of the filter of orders cannot be read.
-fn mistakes_in_orders(fields: &[(String, String)]) -> Vec<FieldError> {
-    let value = |name: &str| field(fields, name);
-    let mut reader = Reader::new(&value);
-    reader.read("status", t!("Choose a status of the list."), |code| OrderStatus::ALL.into_iter().find(|one| one.code() == code));
-    reader.day("from");
-    reader.day("until");
-    reader.test();
-    reader.mistakes()
 }
 
 /// The list of deliveries.
@@ -113,12 +101,21 @@ async fn answer(
     let mark = field(fields, "mark").is_some();
     let masked = !user.role.may(Permission::SeePersonalData);
     let actor = Actor::at(user.email.clone(), peer.ip().to_canonical());
-    let export = match services.begin_export(merchant, filter, mark, masked, actor).await {
+    let mut export = match services.begin_export(merchant, filter, mark, masked, actor).await {
         Ok(export) => export,
         Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", app_error(error))).into_response(),
     };
+    // What is wrong with the filter shows at the beginning, while it can still be said.
+    let first = match export.next().await.map_err(app_error) {
+        Ok(first) => first,
+        Err(AppError::Invalid(mistakes)) => {
+            let text: String = mistakes.iter().map(|mistake| format!("{}: {}\n", mistake.field, mistake.message)).collect();
+            return (StatusCode::BAD_REQUEST, text).into_response();
+        }
+        Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    };
     // Whoever compresses it asks again after its end.
-    let stream = stream::unfold(Some(export), part).fuse();
+    let stream = stream::iter(first.map(Ok)).chain(stream::unfold(Some(export), part)).fuse();
     let disposition = HeaderValue::from_str(&file).unwrap_or(HeaderValue::from_static("attachment"));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present")),

@@ -79,13 +79,10 @@ impl Services {
 impl Export {
     /// The next part of the file; `None` at its end.
     pub async fn next(&mut self) -> ServiceResult<Option<String>> {
-        if let Some(head) = self.head.take() {
-            return Ok(Some(head));
-        }
         let Some(rest) = self.rest.take() else { return Ok(None) };
         let settings = self.services.store.settings();
         let zone = &self.merchant.zone;
-        let mut text = String::new();
+        let mut text = self.head.take().unwrap_or_default();
         match rest {
             ListFilter::Orders(mut filter, query) => {
                 let (mut rows, more, truncated) = self.services.store.find_some_orders(self.merchant.id, &filter, STEP).await?;

@@ -26,6 +26,12 @@ impl Mistakes {
         value.map_err(|message| self.add(field, reworded(&message))).ok()
     }
 
+    /// The same, with what is wrong in the order of the form's fields: the first has the focus.
+    pub fn end_in(mut self, fields: &[&str]) -> Result<(), AppError> {
+        self.0.sort_by_key(|error| fields.iter().position(|field| *field == error.field).unwrap_or(fields.len()));
+        self.end()
+    }
+
     /// The form is right, or this is wrong with it.
     pub fn end(self) -> Result<(), AppError> {
         if self.0.is_empty() { Ok(()) } else { Err(AppError::Invalid(self.0)) }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::server::{
     gateway::Preset,
-    store::{Actor, Listener, ListenerDraft, Merchant, Secret, random},
+    store::{Actor, Listener, ListenerDraft, Merchant, Note, Secret, random},
 };
 use crate::{
     domain::{
@@ -99,9 +99,21 @@ impl Services {
     }
 
     /// Has the gateway asked about a message at once; gives the listener that it came in at.
-    pub async fn ask_now(&self, merchant: &Merchant, id: VerifyingId) -> ServiceResult<ListenerId> {
+    pub async fn ask_now(
+        &self,
+        merchant: &Merchant,
+        id: VerifyingId,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<ListenerId> {
         let stored = self.store.verifying(merchant.id, id).await?.ok_or(AppError::NotFound)?;
         self.store.hurry_verifying(stored.listener_id, Some(id)).await?;
+        let note = Note {
+            merchant_id: Some(merchant.id),
+            action: "verifying.ask",
+            subject: stored.row.reference,
+            detail: self.find_listener(merchant, stored.listener_id).map(|listener| listener.label.clone()).unwrap_or_default(),
+        };
+        self.store.note(note, actor).await?;
         self.asked.notify_one();
         Ok(stored.listener_id)
     }

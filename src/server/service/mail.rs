@@ -7,7 +7,7 @@ use super::{
 };
 use crate::server::{
     mail::{Letter, Untaken, is_address},
-    store::{Actor, Merchant, random},
+    store::{Actor, Merchant, Note, random},
 };
 use crate::{
     domain::{
@@ -172,8 +172,13 @@ impl Services {
     }
 
     /// Tries a mail again that was given up; `false` where it was not, or where it goes to nobody.
-    pub async fn retry_mail(&self, merchant: &Merchant, id: MailId) -> ServiceResult<bool> {
-        Ok(self.store.retry_mail(merchant.id, id).await?)
+    pub async fn retry_mail(&self, merchant: &Merchant, id: MailId, actor: impl Into<Actor> + Send) -> ServiceResult<bool> {
+        let is_tried = self.store.retry_mail(merchant.id, id).await?;
+        if is_tried {
+            let (subject, detail) = (id.to_string(), String::new());
+            self.store.note(Note { merchant_id: Some(merchant.id), action: "mail.retry", subject, detail }, actor).await?;
+        }
+        Ok(is_tried)
     }
 }
 

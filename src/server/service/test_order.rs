@@ -68,6 +68,21 @@ struct Composed {
     way: Way,
 }
 
+/// The fields of the form, in its order.
+const FIELDS: [&str; 11] = [
+    "to",
+    "status",
+    "product",
+    "amount",
+    "currency",
+    "quantity",
+    "more_products",
+    "first_name",
+    "last_name",
+    "email",
+    "reference",
+];
+
 impl Services {
     /// Places a TEST order.
     pub async fn place_test_order(
@@ -288,7 +303,7 @@ impl Services {
         {
             mistakes.add("to", t!("This listener is switched off; switch it on, or choose another way."));
         }
-        mistakes.end()?;
+        mistakes.end_in(&FIELDS)?;
         let (Some(email), Some(first_name), Some(last_name), Some(way)) = (email, first_name, last_name, way) else {
             return Err(AppError::NotFound);
         };

@@ -40,6 +40,23 @@ pub struct UrlForm {
     pub terms: TermsForm,
 }
 
+/// The fields of the form, in its order.
+const FIELDS: [&str; 13] = [
+    "label",
+    "url",
+    "format",
+    "algorithms",
+    "triggers",
+    "retries",
+    "own_delays",
+    "max_in_flight",
+    "rate_per_second",
+    "timeout",
+    "headers",
+    "shadow",
+    "authority",
+];
+
 impl Services {
     /// Checks what was entered; the URL itself is not asked. `id` is that of a URL that is there already.
     pub fn url_draft(&self, merchant: &Merchant, id: Option<UrlId>, form: &UrlForm) -> Result<(UrlDraft, Target), AppError> {
@@ -65,7 +82,7 @@ impl Services {
         if form.is_default && form.terms.shadow {
             mistakes.add("shadow", t!("The default URL cannot be a shadow: nobody would be told when it fails."));
         }
-        mistakes.end()?;
+        mistakes.end_in(&FIELDS)?;
         let (Some(target), Some(label), Some(headers)) = (target, label, headers) else { return Err(AppError::NotFound) };
         let draft = UrlDraft {
             merchant_id: merchant.id,
@@ -133,7 +150,15 @@ impl Services {
                 self.or_conflict(id.get(), seen, saved).await?;
                 Ok(id)
             }
-            None => Ok(self.store.add_url(draft, actor).await?),
+            None => {
+                let (actor, merchant_id) = (actor.into(), draft.merchant_id);
+                let seen = actor.seen;
+                let added = self.store.add_url(draft, actor).await;
+                // Only a default URL can be there already.
+                let settings = self.store.settings();
+                let known = settings.urls_of(merchant_id).iter().find(|url| url.is_default).map_or(0, |url| url.id.get());
+                self.or_conflict(known, seen, added).await
+            }
         }
     }
 

@@ -1,7 +1,26 @@
 //! What both engines keep in the same way: where secrets belong, and how a URL's settings read in the audit log.
 
-use super::{Alerts, OwnHeader, Secret, StoreError, UrlDraft, vault::Vault};
-use crate::domain::{GatewayOptions, Tags, Timestamp, Triggers, mail::MailSettings};
+use super::{
+    Actor, Alerts, OwnHeader, Secret, StoreError, UrlDraft,
+    acts::{Audit, Changed},
+    vault::Vault,
+};
+use crate::domain::{
+    GatewayOptions, Tags, Timestamp, Triggers, audit::Differences, id::MerchantId, mail::MailSettings,
+};
+
+/// A URL that is not the default one any more, because another took its place.
+pub(super) fn demotion(actor: &Actor, merchant_id: MerchantId, id: i64, version: i64, url: String) -> Audit<'_> {
+    let fields = Differences::default().flag("Default", true, false).end();
+    Audit {
+        actor,
+        merchant_id: Some(merchant_id),
+        action: "url.change",
+        subject: url,
+        detail: String::new(),
+        change: Some(Changed { id, version, fields }),
+    }
+}
 
 /// The place of a merchant's key.
 pub(super) fn secret_key(id: i64) -> String {

@@ -29,7 +29,7 @@ pub fn FormNotes(flash: Flash) -> impl IntoView {
 }
 
 /// The field that gets the focus.
-pub(super) fn first_wrong(flash: &Flash) -> Option<&str> {
+pub fn first_wrong(flash: &Flash) -> Option<&str> {
     flash.errors.iter().map(|error| error.field.as_str()).find(|field| !field.is_empty())
 }
 

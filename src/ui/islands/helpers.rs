@@ -79,12 +79,14 @@ mod browser {
             format::{DISTANCES, relative},
         },
     };
-    use leptos::{ev, prelude::*};
+    use js_sys::Reflect;
+    use leptos::{ev, prelude::*, task::spawn_local};
     use std::{
         cell::{Cell, RefCell},
         time::Duration,
     };
     use wasm_bindgen::JsCast as _;
+    use wasm_bindgen_futures::JsFuture;
     use web_sys::{Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, NodeList};
 
     const TICK: Duration = Duration::from_secs(5);
@@ -143,15 +145,29 @@ mod browser {
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         let Some(button) = target.and_then(|target| target.closest("[data-copy]").ok().flatten()) else { return };
         let text = button.get_attribute("data-copy").unwrap_or_default();
-        let _ = window().navigator().clipboard().write_text(&text);
-        say();
-        let _ = button.class_list().add_1("copied");
-        set_timeout(
-            move || {
-                let _ = button.class_list().remove_1("copied");
-            },
-            Duration::from_millis(1_200),
-        );
+        spawn_local(async move {
+            if !copy(&text).await {
+                // Nothing was copied, and nothing says so: the text is there to be marked by hand.
+                let _ = window().prompt_with_message_and_default(&button.text_content().unwrap_or_default(), &text);
+                return;
+            }
+            say();
+            let _ = button.class_list().add_1("copied");
+            set_timeout(
+                move || {
+                    let _ = button.class_list().remove_1("copied");
+                },
+                Duration::from_millis(1_200),
+            );
+        });
+    }
+
+    /// Whether a text was put into the clipboard. There is none on a page that came without TLS from another machine, and
+    /// the reader may have forbidden it.
+    async fn copy(text: &str) -> bool {
+        let navigator = window().navigator();
+        let is_there = Reflect::get(&navigator, &"clipboard".into()).is_ok_and(|clipboard| clipboard.is_object());
+        is_there && JsFuture::from(navigator.clipboard().write_text(text)).await.is_ok()
     }
 
     fn say() {

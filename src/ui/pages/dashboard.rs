@@ -7,6 +7,7 @@ use crate::{
         pages::{
             dashboard::{Counts, Dashboard, Pause, Trouble, UrlActivity, UrlHealth, UrlRef},
             deliveries::{DeliveryFilter, StateFilter},
+            people::Viewer,
         },
         role::Permission,
     },
@@ -24,6 +25,19 @@ use std::time::Duration;
 
 /// Deliveries that were given up are counted for so long.
 const EXPIRED_SHOWN: Duration = Duration::from_secs(48 * 3_600);
+
+/// What the reader may do about what he sees.
+#[derive(Debug, Clone, Copy)]
+struct May {
+    resend: bool,
+    set: bool,
+}
+
+impl May {
+    const fn of(viewer: &Viewer) -> Self {
+        Self { resend: viewer.may(Permission::Resend), set: viewer.may(Permission::ChangeSettings) }
+    }
+}
 
 /// `/`: over all merchants, or straight to the only one.
 #[component]
@@ -44,8 +58,8 @@ pub fn HomePage() -> impl IntoView {
             view! { <Empty title=t!("No merchants yet")>{text}</Empty> }.into_any()
         } else {
             let dashboard = read_dashboard(None).await?;
-            let may_resend = viewer.may(Permission::Resend);
-            view! { <Live subject=Subject::All>{content(&dashboard, None, may_resend)}</Live> }.into_any()
+            let may = May::of(&viewer);
+            view! { <Live subject=Subject::All>{content(&dashboard, None, may)}</Live> }.into_any()
         };
         Ok(view! {
             <Frame viewer section=Section::Dashboard title=t!("Dashboard")>
@@ -65,7 +79,7 @@ pub fn DashboardPage() -> impl IntoView {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let dashboard = read_dashboard(Some(slug.clone())).await?;
         let base = format!("/m/{slug}");
-        let may_resend = viewer.may(Permission::Resend);
+        let may = May::of(&viewer);
         let has_url = !dashboard.urls.is_empty();
         let is_new = !has_url || !dashboard.has_listener;
         let steps = (is_new && viewer.may(Permission::ChangeSettings))
@@ -78,7 +92,7 @@ pub fn DashboardPage() -> impl IntoView {
             <Frame viewer merchant=Some(merchant) section=Section::Dashboard title=t!("Dashboard") actions>
                 <FormNotes flash=any_flash()/>
                 {steps}
-                <Live subject=Subject::Merchant(slug)>{content(&dashboard, Some(&base), may_resend)}</Live>
+                <Live subject=Subject::Merchant(slug)>{content(&dashboard, Some(&base), may)}</Live>
             </Frame>
         }
         .into_any())
@@ -86,12 +100,12 @@ pub fn DashboardPage() -> impl IntoView {
 }
 
 /// `base` is the address of the one merchant that it is about.
-fn content(dashboard: &Dashboard, base: Option<&str>, may_resend: bool) -> AnyView {
+fn content(dashboard: &Dashboard, base: Option<&str>, may: May) -> AnyView {
     let shows_merchant = base.is_none();
     view! {
         {dashboard.books_differ.then(books_notice)}
         {banner(dashboard)}
-        {needs(dashboard, shows_merchant, may_resend)}
+        {needs(dashboard, shows_merchant, may)}
         {counts(dashboard, base)}
         {(!dashboard.urls.is_empty()).then(|| dashboard_chart::chart(&dashboard.hours))}
         {urls(&dashboard.urls, shows_merchant)}
@@ -159,8 +173,8 @@ fn banner(dashboard: &Dashboard) -> AnyView {
 }
 
 /// What needs somebody now: URLs that cannot be delivered to, and then everything else.
-fn needs(dashboard: &Dashboard, shows_merchant: bool, may_resend: bool) -> AnyView {
-    let rows: Vec<_> = dashboard.troubles.iter().map(|trouble| trouble_row(trouble, shows_merchant, may_resend)).collect();
+fn needs(dashboard: &Dashboard, shows_merchant: bool, may: May) -> AnyView {
+    let rows: Vec<_> = dashboard.troubles.iter().map(|trouble| trouble_row(trouble, shows_merchant, may)).collect();
     let troubles = (!rows.is_empty()).then(|| view! { <ul class="troubles">{rows}</ul> });
     (troubles.is_some() || !dashboard.matters.is_empty())
         .then(|| {
@@ -168,14 +182,14 @@ fn needs(dashboard: &Dashboard, shows_merchant: bool, may_resend: bool) -> AnyVi
                 <section class="needs" aria-labelledby="needs">
                     <h2 id="needs">{t!("Needs somebody now")}</h2>
                     {troubles}
-                    {dashboard_matters::list(&dashboard.matters, shows_merchant)}
+                    {dashboard_matters::list(&dashboard.matters, shows_merchant, may.set)}
                 </section>
             }
         })
         .into_any()
 }
 
-fn trouble_row(trouble: &Trouble, shows_merchant: bool, may_resend: bool) -> AnyView {
+fn trouble_row(trouble: &Trouble, shows_merchant: bool, may: May) -> AnyView {
     let cause = trouble.cause;
     let slug = &trouble.url.merchant.slug;
     let list = |state: StateFilter, since: Option<Timestamp>| {
@@ -187,7 +201,7 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool, may_resend: bool) -> Any
     let retrying = (trouble.outstanding > 0).then(|| {
         view! { <a class="button" href=list(StateFilter::Retrying, None)>{t!("Show what is retrying")}</a> }
     });
-    let recover = (may_resend && trouble.expired > 0).then(|| {
+    let recover = (may.resend && trouble.expired > 0).then(|| {
         view! { <a class="button" href=recover_address(slug, Some(trouble.url.id))><Icon name="retry"/>{t!("Recover what failed…")}</a> }
     });
     view! {

@@ -15,9 +15,9 @@ use crate::{
 };
 use leptos::prelude::*;
 
-/// The list.
-pub fn list(matters: &[Matter], shows_merchant: bool) -> AnyView {
-    let rows: Vec<_> = matters.iter().map(|matter| row(matter, shows_merchant)).collect();
+/// The list; `may_set` where the reader may change what he is led to.
+pub fn list(matters: &[Matter], shows_merchant: bool, may_set: bool) -> AnyView {
+    let rows: Vec<_> = matters.iter().map(|matter| row(matter, shows_merchant, may_set)).collect();
     (!rows.is_empty()).then(|| view! { <ul class="matters">{rows}</ul> }).into_any()
 }
 
@@ -30,7 +30,7 @@ pub fn url_page(url: &UrlRef) -> String {
     }
 }
 
-fn row(matter: &Matter, shows_merchant: bool) -> AnyView {
+fn row(matter: &Matter, shows_merchant: bool, may_set: bool) -> AnyView {
     let (icon, tone, merchant, sentence, address, action): (_, _, &MerchantRef, AnyView, String, &'static str) = match matter {
         Matter::Certificate { url, ends_at } => {
             let has_ended = *ends_at <= now();
@@ -76,7 +76,7 @@ fn row(matter: &Matter, shows_merchant: bool) -> AnyView {
                 "{url} is on hold{since}{why}. {kept} {release}",
                 url = view! { <strong>{url.label.clone()}</strong> },
                 since,
-                release = view! { <a href=release>{t!("Release it")}</a> };
+                release = view! { <a href=release>{if may_set { t!("Release it") } else { t!("Open the URL") }}</a> };
                 why = why.unwrap_or_default(),
                 kept
             );

@@ -38,6 +38,7 @@ pub fn OrderPage() -> impl IntoView {
         let story = read_story(slug.clone(), id?, newest_first, after).await?;
         let title = t!("Order {reference}", reference = story.order.reference);
         let crumbs = vec![(t!("Orders & Reports").to_owned(), format!("/m/{slug}/orders"))];
+        let may_set = viewer.may(Permission::ChangeSettings);
         let masked = (!viewer.may(Permission::SeePersonalData)).then(|| Masked {
             merchant: slug.clone(),
             of: "order",
@@ -49,7 +50,7 @@ pub fn OrderPage() -> impl IntoView {
                 <FormNotes flash=any_flash()/>
                 <Revealed flash=any_flash()/>
                 {mistake.map(|mistake| view! { <Notice tone=Tone::Bad title=mistake/> })}
-                <Live subject=Subject::Order(slug, story.order.id)>{content(&story, &at, masked)}</Live>
+                <Live subject=Subject::Order(slug, story.order.id)>{content(&story, &at, masked, may_set)}</Live>
             </Frame>
         }
         .into_any())
@@ -73,9 +74,9 @@ fn start(after: String, at: &str, newest_first: bool, zone: &Zone) -> (String, O
     }
 }
 
-fn content(story: &Story, at: &str, masked: Option<Masked>) -> AnyView {
+fn content(story: &Story, at: &str, masked: Option<Masked>, may_set: bool) -> AnyView {
     view! {
-        {concern(story)}
+        {concern(story, may_set)}
         {facts(&story.order, &story.gateway, masked)}
         {scripts(story)}
         <section aria-labelledby="story" class="stack">
@@ -102,7 +103,7 @@ fn nothing(story: &Story) -> AnyView {
         .into_any()
 }
 
-fn concern(story: &Story) -> AnyView {
+fn concern(story: &Story, may_set: bool) -> AnyView {
     let (slug, has_urls) = (story.merchant.slug.clone(), story.has_urls);
     match story.concern {
         None => ().into_any(),
@@ -110,7 +111,7 @@ fn concern(story: &Story) -> AnyView {
             <Notice tone=Tone::Warn title=t!("Paid, and sent nowhere")>
                 <p>{t!("No script was told of this order, because no notification URL was set up when its messages came.")}</p>
                 {has_urls.then(|| view! { <p>{t!("Resend a message below to the URLs of now.")}</p> })}
-                {(!has_urls).then(|| view! { <p>{rich!("{link}, then resend a message below.", link = view! { <a href=format!("/m/{slug}/settings/urls/new")>{t!("Add a notification URL")}</a> })}</p> })}
+                {(!has_urls && may_set).then(|| view! { <p>{rich!("{link}, then resend a message below.", link = view! { <a href=format!("/m/{slug}/settings/urls/new")>{t!("Add a notification URL")}</a> })}</p> })}
             </Notice>
         }
         .into_any(),

@@ -41,6 +41,11 @@ pub fn OrdersPage() -> impl IntoView {
             view! { <a class="button" href=format!("/m/{slug}/test-order")><Icon name="flask"/>{t!("Place TEST order")}</a> }
                 .into_any()
         });
+        let may_place = viewer.may(Permission::PlaceTestOrder);
+        let mistakes: Vec<_> = OrderFilter::mistakes(&field)
+            .into_iter()
+            .map(|mistake| view! { <Notice tone=Tone::Warn title=mistake.message/> })
+            .collect();
         let kept = list_views(slug.clone(), ListKind::Orders).await?;
         let flash = any_flash();
         let whole = query::write(&OrderFilter { after: None, ..filter.clone() });
@@ -51,9 +56,10 @@ pub fn OrdersPage() -> impl IntoView {
                 <ReportTabs slug=slug.clone() current="orders"/>
                 <div class="stack">
                     <FormNotes flash=flash.clone()/>
+                    {mistakes}
                     {views(&slug, ListKind::Orders, &kept, &whole, &flash)}
                     <OrderSearch merchant=slug.clone() filter=filter.clone() words=SearchWords::told()/>
-                    <Live subject>{results(&format!("/m/{slug}"), &filter, &list)}</Live>
+                    <Live subject>{results(&format!("/m/{slug}"), &filter, &list, may_place)}</Live>
                 </div>
             </Frame>
         }
@@ -61,18 +67,19 @@ pub fn OrdersPage() -> impl IntoView {
     })
 }
 
-fn results(base: &str, filter: &OrderFilter, list: &OrderList) -> AnyView {
+fn results(base: &str, filter: &OrderFilter, list: &OrderList, may_place: bool) -> AnyView {
     if list.rows.is_empty() {
         let is_search = OrderFilter { after: None, ..filter.clone() } != OrderFilter::default();
         return if is_search {
             view! { <Empty title=t!("No order fits")><p>{t!("The text is looked for at the beginning of references and e-mail addresses; where those are masked for you, only the whole address is found. Try less of it, or clear the filter.")}</p></Empty> }.into_any()
         } else {
             let test_order = format!("{base}/test-order");
-            view! {
-                <Empty title=t!("No orders yet")>
-                    <p>{rich!("They appear here as notifications arrive. {link} to see one at once.", link = view! { <a href=test_order>{t!("Place a TEST order")}</a> })}</p>
-                </Empty>
-            }.into_any()
+            let told = if may_place {
+                rich!("They appear here as notifications arrive. {link} to see one at once.", link = view! { <a href=test_order>{t!("Place a TEST order")}</a> }).into_any()
+            } else {
+                t!("They appear here as notifications arrive.").into_any()
+            };
+            view! { <Empty title=t!("No orders yet")><p>{told}</p></Empty> }.into_any()
         };
     }
     let rows: Vec<_> = list.rows.iter().map(|order| row(base, order)).collect();

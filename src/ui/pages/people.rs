@@ -9,7 +9,7 @@ use crate::{
     },
     rpc::{people::read_viewer, users::read_users},
     ui::{
-        components::{Ago, Copy, Empty, FormNotes, Icon, Notice, SelectField, TextField, Tone, note},
+        components::{Ago, Copy, Empty, FormNotes, Icon, Notice, SelectField, TextField, Tone, first_wrong, note},
         shell::{Frame, Section},
     },
     words::{t, tell},
@@ -63,7 +63,7 @@ pub fn Rights(flash: Flash, choices: UserChoices, role: String, merchants: Vec<M
     // What was typed, or what is stored.
     let typed: Option<Vec<String>> = flash.value("merchants").map(|typed| typed.split(' ').map(str::to_owned).collect());
     let error = flash.error("merchants").map(str::to_owned);
-    let is_wrong = error.is_some();
+    let (is_wrong, focus) = (error.is_some(), first_wrong(&flash) == Some("merchants"));
     let boxes: Vec<_> = choices
         .merchants
         .iter()
@@ -75,7 +75,7 @@ pub fn Rights(flash: Flash, choices: UserChoices, role: String, merchants: Vec<M
             };
             view! {
                 <label class="check">
-                    <input type="checkbox" name=format!("merchants[{at}]") value=merchant.slug.clone() checked=checked/>
+                    <input type="checkbox" name=format!("merchants[{at}]") value=merchant.slug.clone() checked=checked autofocus=focus && at == 0/>
                     <span>{merchant.name.clone()}</span>
                 </label>
             }
@@ -85,7 +85,7 @@ pub fn Rights(flash: Flash, choices: UserChoices, role: String, merchants: Vec<M
         t!("A merchant person needs at least one. Support that is tied to none sees every merchant; administrators always do.");
     view! {
         <SelectField flash name="role" label=t!("Role") options=roles value=role/>
-        <fieldset class="field" class:wrong=is_wrong>
+        <fieldset class="field" class:wrong=is_wrong aria-describedby=if is_wrong { "merchants-error" } else { "merchants-hint" }>
             <legend>{t!("Merchants")}</legend>
             <div class="choices">{boxes}</div>
             {note("merchants", error, hint.to_owned())}

@@ -14,7 +14,7 @@ use crate::{
     rpc::orders::{read_resend, request_key},
     ui::{
         components::{
-            DeliveryBadge, Empty, FormNotes, Hidden, Icon, Moment, Notice, OrderBadge, ShadowBadge, TestBadge, Tone, fact,
+            Confirm, DeliveryBadge, Empty, FormNotes, Hidden, Icon, Moment, Notice, OrderBadge, ShadowBadge, TestBadge, Tone, fact,
         },
         shell::{Frame, Section},
     },
@@ -224,21 +224,35 @@ fn gone(found: &Choices) -> impl IntoView + use<> {
     })
 }
 
-/// Resends to the one URL of a delivery: two small buttons. The key `r` leads to the form, where there are more choices.
+/// Resends to the one URL of a delivery: two small buttons, of which the one for debug asks first. The key `r` leads to the form,
+/// where there are more choices.
 #[component]
 pub fn ResendTo(merchant: String, order: OrderId, notification: NotificationId, url: UrlId, label: String) -> impl IntoView {
     let more = format!("/m/{merchant}/notifications/{notification}/resend");
-    view! {
-        <form class="row-actions" method="post" action="/rpc/orders/resend" data-resend=notification.to_string() data-more=more>
-            <Hidden name="merchant" value=merchant/>
+    let fields = move || {
+        view! {
+            <Hidden name="merchant" value=merchant.clone()/>
             <Hidden name="order" value=order.to_string()/>
             <Hidden name="notification" value=notification.to_string()/>
             <Hidden name="urls[]" value=url.to_string()/>
             <Hidden name="request_key" value=request_key()/>
-            <button class="button small" title=t!("Resend to {label}", label)><Icon name="retry"/>{t!("Resend")}</button>
-            <button class="button small" name="debug" value="true" title=t!("Send to {label} at once and show request and answer; its script may act twice", label)>
-                <Icon name="debug"/>{t!("Debug")}
-            </button>
-        </form>
+        }
+    };
+    let again = fields.clone();
+    view! {
+        <div class="row-actions">
+            <form method="post" action="/rpc/orders/resend" data-resend=notification.to_string() data-more=more>
+                {fields()}
+                <button class="button small" title=t!("Resend to {label}", label = label.clone())><Icon name="retry"/>{t!("Resend")}</button>
+            </form>
+            <Confirm
+                id=format!("debug-{notification}-{url}") label=t!("Debug") icon="debug" title=t!("Send to {label} at once?", label)
+                consequence=t!("Request and answer are shown side by side as they happen. It is the same notification again: a script that does not check whether it knows the message may ship or book a second time.")
+                action="/rpc/orders/resend" verb=t!("Send it")
+            >
+                {again()}
+                <Hidden name="debug" value="true"/>
+            </Confirm>
+        </div>
     }
 }

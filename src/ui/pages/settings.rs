@@ -157,6 +157,10 @@ fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
         }
         .into_any();
     }
+    url_table(rows).into_any()
+}
+
+fn url_table(rows: Vec<impl IntoView + 'static>) -> impl IntoView {
     view! {
         <div class="table">
             <table class="stacking">
@@ -173,7 +177,6 @@ fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
             </table>
         </div>
     }
-    .into_any()
 }
 
 fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<> {
@@ -201,7 +204,7 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
             <td>
                 <div class="url-line">
                     <span>
-                        {if may_change { view! { <a href=page.clone()>{name.clone()}</a> }.into_any() } else { view! { <strong>{name.clone()}</strong> }.into_any() }}
+                        <a href=page.clone()>{name.clone()}</a>
                         {url.is_default.then(|| view! { " "<span class="badge quiet">{t!("default")}</span> })}
                     </span>
                     <Address text=url.url.clone() what=t!("URL")/>
@@ -327,8 +330,19 @@ pub fn UrlPage() -> impl IntoView {
 async fn edit_page(slug: String, id: Option<UrlId>) -> Result<AnyView, AppError> {
     let (viewer, merchant) = viewer_at(&slug).await?;
     let settings = read_settings(slug.clone()).await?;
+    let crumbs = vec![
+        (t!("IPN settings").to_owned(), format!("/m/{slug}/settings/ipn")),
+        (t!("Notification URLs").to_owned(), format!("/m/{slug}/settings/urls")),
+    ];
     if !settings.may_change {
-        return Err(AppError::Forbidden);
+        // Who may not change it is led here all the same, by lists and searches.
+        let url = settings.urls.into_iter().find(|url| Some(url.id) == id).ok_or(AppError::Forbidden)?;
+        return Ok(view! {
+            <Frame viewer merchant=Some(merchant) section=Section::Settings title=url.label.clone() crumbs>
+                <div class="stack">{url_table(vec![url_row(&slug, &url, false)])}</div>
+            </Frame>
+        }
+        .into_any());
     }
     let inherited = settings.triggers;
     let url = match id {
@@ -336,10 +350,6 @@ async fn edit_page(slug: String, id: Option<UrlId>) -> Result<AnyView, AppError>
         Some(id) => Some(settings.urls.into_iter().find(|url| url.id == id).ok_or(AppError::NotFound)?),
     };
     let title = url.as_ref().map_or_else(|| t!("New URL configuration").to_owned(), |url| t!("Edit {url}", url = url.label));
-    let crumbs = vec![
-        (t!("IPN settings").to_owned(), format!("/m/{slug}/settings/ipn")),
-        (t!("Notification URLs").to_owned(), format!("/m/{slug}/settings/urls")),
-    ];
     let flash = flash_of("url");
     Ok(view! {
         <Frame viewer merchant=Some(merchant) section=Section::Settings title crumbs>

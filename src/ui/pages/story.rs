@@ -24,7 +24,7 @@ use std::time::Duration;
 pub fn timeline(story: &Story) -> AnyView {
     let mut items = Vec::new();
     // The page goes on where another ended: a gap between the two belongs to this one.
-    let mut before = story.turn.after.filter(|place| place.kind <= Happening::URL_CHANGED).map(|place| place.at);
+    let mut before = story.turn.after.filter(|place| place.kind <= Happening::MAILED).map(|place| place.at);
     if story.turn.newest_first && story.has_end() {
         items.push(outlook(story));
     }

@@ -81,11 +81,10 @@ pub fn UrlForm(
             <Hidden name="id" value=saved(|url| url.id.to_string())/>
             <Hidden name="is_default" value=is_default.to_string()/>
             {was.as_ref().map(|url| view! { <Version flash=flash.clone() version=url.version/> })}
+            // Who adds the default URL has seen none: if there is one by then, he is told instead of taking its place.
+            {(was.is_none() && is_default).then(|| view! { <Hidden name="version" value="0"/> })}
             {form_key()}
-            {is_default.then(|| view! { <Hidden name="label" value=saved(|url| url.label.clone())/> })}
-            {(!is_default).then(|| view! {
-                <TextField flash=flash.clone() name="label" label=t!("Name") value=saved(|url| url.label.clone()) hint=t!("What this script does, for instance Accounting. Left empty, the host name.")/>
-            })}
+            <TextField flash=flash.clone() name="label" label=t!("Name") value=saved(|url| url.label.clone()) hint=t!("What this script does, for instance Accounting. Left empty, the host name.")/>
             <TextField
                 flash=flash.clone() name="url" label=t!("URL") kind="url" value=saved(|url| url.url.clone()) required=true
                 placeholder="https://shop.example.com/ipn" autofocus=url.is_none() && !is_default
@@ -109,7 +108,7 @@ pub fn UrlForm(
                 name="held" label=t!("On hold") checked=ticked("held", |url| url.hold.is_some())
                 hint=t!("Nothing is sent; what arrives is kept until you release it.")
             />
-            {advanced(Advanced { terms: &terms, flash: &flash, shadow, own_triggers, chosen, inherited, headers, settings })}
+            {advanced(Advanced { terms: &terms, flash: &flash, is_default, shadow, own_triggers, chosen, inherited, headers, settings })}
             <div class="actions">
                 <button class="button primary">{save_label(&flash, if is_questioned { t!("Check again and save") } else { t!("Check and save") })}</button>
                 {is_questioned.then(|| view! { <button class="button" name="anyway" value="true">{t!("Save all the same")}</button> })}
@@ -123,6 +122,7 @@ pub fn UrlForm(
 struct Advanced<'a> {
     terms: &'a Terms,
     flash: &'a Flash,
+    is_default: bool,
     shadow: bool,
     own_triggers: bool,
     /// The triggers that are ticked.
@@ -142,7 +142,7 @@ fn shown_headers(headers: &[(String, Option<String>)]) -> String {
 
 /// What few need: folded, unless something in it is set or wrong.
 fn advanced(part: Advanced<'_>) -> impl IntoView + use<> {
-    let Advanced { terms, flash, shadow, own_triggers, chosen, inherited, headers, settings } = part;
+    let Advanced { terms, flash, is_default, shadow, own_triggers, chosen, inherited, headers, settings } = part;
     let is_sent = |name: &str| flash.value(name).is_some_and(|value| !value.is_empty() && value != "2checkout");
     let is_open = Terms { format: Format::Ipn, ..terms.clone() } != Terms::default()
         || shadow
@@ -200,10 +200,13 @@ fn advanced(part: Advanced<'_>) -> impl IntoView + use<> {
                     placeholder="X-Shop: 7"
                     hint=t!("A line each, Name: value. They go with every request to this URL. Values of names such as Authorization are sealed, and never shown again.")
                 />
-                <Check
-                    name="shadow" label=t!("Shadow") checked=shadow
-                    hint=t!("It gets copies, and its failures count nowhere: to try a new script beside the old one.")
-                />
+                // Nobody would be told when the default URL fails.
+                {(!is_default).then(|| view! {
+                    <Check
+                        name="shadow" label=t!("Shadow") checked=shadow
+                        hint=t!("It gets copies, and its failures count nowhere: to try a new script beside the old one.")
+                    />
+                })}
                 {lost}
                 <TextArea
                     flash=flash.clone() name="authority" label=t!("Certificates of a private authority") value=terms.authority.clone()

@@ -14,7 +14,12 @@ impl Core {
     pub(in crate::server::store) async fn add_url(&self, draft: UrlDraft, actor: Actor) -> Result<UrlId, StoreError> {
         let mut tx = self.pool.begin().await?;
         let id = self.ids.next();
-        demote_default(&mut tx, &draft, id).await?;
+        if draft.is_default && actor.seen.is_some() {
+            let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE merchant_id = $1 AND is_default FOR UPDATE")
+                .bind(draft.merchant_id.0);
+            actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
+        }
+        self.demote_default(&mut tx, &draft, id, &actor).await?;
         sqlx::query(
             "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order, held,
                  check_status, check_note, checked_at, created_at, updated_at,
@@ -59,7 +64,7 @@ impl Core {
             .bind(id.0)
             .bind(draft.merchant_id.0);
         actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
-        demote_default(&mut tx, &draft, id.0).await?;
+        self.demote_default(&mut tx, &draft, id.0, &actor).await?;
         // What is on hold stays so for the reason and since the moment it was; a release forgets both.
         let version: Option<i64> = sqlx::query_scalar(
             "UPDATE notification_url SET label = $1, url = $2, is_default = $3, algorithms = $4, concurrent = $5,
@@ -207,6 +212,31 @@ impl Core {
     }
 
     /// What a URL's removal would cancel: deliveries open or held.
+    /// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
+    async fn demote_default(
+        &self,
+        conn: &mut PgConnection,
+        draft: &UrlDraft,
+        id: i64,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        if !draft.is_default {
+            return Ok(());
+        }
+        let demoted: Vec<(i64, i64, String)> = sqlx::query_as(
+            "UPDATE notification_url SET is_default = false, version = version + 1
+             WHERE merchant_id = $1 AND is_default AND id <> $2 RETURNING id, version, url",
+        )
+        .bind(draft.merchant_id.0)
+        .bind(id)
+        .fetch_all(&mut *conn)
+        .await?;
+        for (id, version, url) in demoted {
+            self.audit(&mut *conn, places::demotion(actor, draft.merchant_id, id, version, url)).await?;
+        }
+        Ok(())
+    }
+
     pub(in crate::server::store) async fn outstanding_of(&self, id: UrlId) -> Result<u64, StoreError> {
         let count: Option<i64> =
             sqlx::query_scalar("SELECT sum(queued + retrying + held)::bigint FROM url_books WHERE url_id = $1")
@@ -215,21 +245,6 @@ impl Core {
                 .await?;
         Ok(count.and_then(|count| count.try_into().ok()).unwrap_or(0))
     }
-}
-
-/// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
-async fn demote_default(conn: &mut PgConnection, draft: &UrlDraft, id: i64) -> Result<(), StoreError> {
-    if draft.is_default {
-        sqlx::query(
-            "UPDATE notification_url SET is_default = false, version = version + 1
-             WHERE merchant_id = $1 AND is_default AND id <> $2",
-        )
-        .bind(draft.merchant_id.0)
-        .bind(id)
-        .execute(conn)
-        .await?;
-    }
-    Ok(())
 }
 
 fn check_word(check: &UrlCheck) -> &'static str {

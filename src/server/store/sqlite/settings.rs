@@ -288,7 +288,12 @@ impl SqliteStore {
             Box::pin(async move {
                 let id = store.0.ids.next();
                 let now = store.0.clock.now().0;
-                demote_default(conn, &draft, id).await?;
+                if draft.is_default && actor.seen.is_some() {
+                    let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE merchant_id = ? AND is_default = 1")
+                        .bind(draft.merchant_id.0);
+                    actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
+                }
+                store.demote_default(conn, &draft, id, &actor).await?;
                 sqlx::query(
                     "INSERT INTO notification_url (id, merchant_id, label, url, is_default, algorithms, concurrent, order_in_order,
                          held, held_at, max_in_flight, rate_per_second, retries, shadow, authority,
@@ -337,7 +342,7 @@ impl SqliteStore {
                     .bind(id.0)
                     .bind(draft.merchant_id.0);
                 actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
-                demote_default(conn, &draft, id.0).await?;
+                store.demote_default(conn, &draft, id.0, &actor).await?;
                 let now = store.0.clock.now().0;
                 // What is on hold stays so for the reason and since the moment it was; a release forgets both.
                 let version: Option<i64> = sqlx::query_scalar(
@@ -497,6 +502,31 @@ impl SqliteStore {
     }
 
     /// What a URL's removal would cancel: deliveries open or held.
+    /// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
+    async fn demote_default(
+        &self,
+        conn: &mut SqliteConnection,
+        draft: &UrlDraft,
+        id: i64,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        if !draft.is_default {
+            return Ok(());
+        }
+        let demoted: Vec<(i64, i64, String)> = sqlx::query_as(
+            "UPDATE notification_url SET is_default = 0, version = version + 1
+             WHERE merchant_id = ? AND is_default = 1 AND id <> ? RETURNING id, version, url",
+        )
+        .bind(draft.merchant_id.0)
+        .bind(id)
+        .fetch_all(&mut *conn)
+        .await?;
+        for (id, version, url) in demoted {
+            self.audit(conn, places::demotion(actor, draft.merchant_id, id, version, url)).await?;
+        }
+        Ok(())
+    }
+
     pub(in crate::server::store) async fn outstanding_of(&self, id: UrlId) -> Result<u64, StoreError> {
         let count: Option<i64> = sqlx::query_scalar("SELECT queued + retrying + held FROM url_books WHERE url_id = ?")
             .bind(id.0)
@@ -506,20 +536,6 @@ impl SqliteStore {
     }
 }
 
-/// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
-async fn demote_default(conn: &mut SqliteConnection, draft: &UrlDraft, id: i64) -> Result<(), StoreError> {
-    if draft.is_default {
-        sqlx::query(
-            "UPDATE notification_url SET is_default = 0, version = version + 1
-             WHERE merchant_id = ? AND is_default = 1 AND id <> ?",
-        )
-        .bind(draft.merchant_id.0)
-        .bind(id)
-        .execute(conn)
-        .await?;
-    }
-    Ok(())
-}
 
 fn check_word(check: &UrlCheck) -> &'static str {
     check.cause.map_or("ok", |cause| cause.code())
