@@ -34,10 +34,13 @@ use crate::domain::{
 use bytes::Bytes;
 use compact_str::{CompactString, format_compact};
 use sha2::{Digest as _, Sha256};
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 /// Longest text kept of a field that lists show; the message itself is kept whole.
 const SHOWN_CHARS: usize = 200;
+
+/// How far ahead of ours a gateway's clock, or the zone that it leaves out, may put the moment of an event.
+const AHEAD: Duration = Duration::from_secs(36 * 3_600);
 
 /// A request of a gateway.
 #[derive(Debug, Clone, Copy)]
@@ -244,6 +247,9 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
             // Where messages do not say it themselves, the listener does: it is the one of the sandbox.
             reading.facts.test |= preset.order.test.is_empty() && credentials.options.get(MODE) == Some("test");
             preset.fits_mode(&reading.facts, credentials)?;
+            // Nothing has happened that far ahead, and whatever is told later would look late beside it. Some gateways do not sign
+            // the moment, so that anybody who has seen a message could write one.
+            reading.facts.event_at = reading.facts.event_at.filter(|at| *at <= request.now.plus(AHEAD));
             if is_several && reading.facts.message_id.is_empty() {
                 reading.facts.message_id = place_id(parsed.raw, number);
             }

@@ -5,9 +5,7 @@ use super::{
     acts::{Audit, Changed},
     vault::Vault,
 };
-use crate::domain::{
-    GatewayOptions, Tags, Timestamp, Triggers, audit::Differences, id::MerchantId, mail::MailSettings,
-};
+use crate::domain::{GatewayOptions, Tags, Timestamp, Triggers, audit::Differences, id::MerchantId, mail::MailSettings};
 
 /// A URL that is not the default one any more, because another took its place.
 pub(super) fn demotion(actor: &Actor, merchant_id: MerchantId, id: i64, version: i64, url: String) -> Audit<'_> {

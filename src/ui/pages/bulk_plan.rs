@@ -121,14 +121,19 @@ pub fn which(
         .errors
         .iter()
         .filter(|error| !error.field.is_empty())
-        .map(|error| view! { <p class="error"><Icon name="alert"/>{error.message.clone()}</p> })
+        .map(|error| view! { <p class="error" id=format!("{}-error", error.field)><Icon name="alert"/>{error.message.clone()}</p> })
         .collect();
+    let is_wrong = |name: &str| flash.error(name).is_some();
+    let (state_wrong, text_wrong) = (is_wrong("state"), is_wrong("text"));
     view! {
         <section class="panel" aria-labelledby="which">
             <h2 id="which">{t!("Which deliveries")}</h2>
             {errors}
             <form method="get" action=format!("/m/{slug}/resends/{page}") class="filter">
-                <div class="field"><label for="state">{t!("State")}</label><select id="state" name="state">{options(t!("Any"), states, filter.state.map_or("", StateFilter::code))}</select></div>
+                <div class="field"><label for="state">{t!("State")}</label><select
+                    id="state" name="state" autofocus=state_wrong aria-invalid=state_wrong.then_some("true")
+                    aria-describedby=state_wrong.then_some("state-error")
+                >{options(t!("Any"), states, filter.state.map_or("", StateFilter::code))}</select></div>
                 {since}
                 <div class="field"><label for="url">{t!("URL")}</label><select id="url" name="url">{url_options(urls, filter.url)}</select></div>
                 {listener_field("via", listeners, filter.via)}
@@ -136,7 +141,11 @@ pub fn which(
                 <div class="field"><label for="from">{t!("Made from")}</label><input id="from" name="from" type="date" value=filter.from.map(date)/></div>
                 <div class="field"><label for="until">{t!("Made to")}</label><input id="until" name="until" type="date" value=filter.until.map(|until| date(until.minus(DAY)))/></div>
                 <div class="field"><label for="test">{t!("Kind")}</label><select id="test" name="test">{options(t!("TEST and real"), tests, test)}</select></div>
-                <div class="field"><label for="text">{t!("Order begins with")}</label><input id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false"/></div>
+                <div class="field"><label for="text">{t!("Order begins with")}</label><input
+                    id="text" name="text" type="search" value=filter.text.clone() autocomplete="off" spellcheck="false"
+                    autofocus=text_wrong && !state_wrong aria-invalid=text_wrong.then_some("true")
+                    aria-describedby=text_wrong.then_some("text-error")
+                /></div>
                 <div class="actions"><button class="button">{t!("Count")}</button></div>
             </form>
         </section>

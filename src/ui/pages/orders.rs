@@ -75,7 +75,11 @@ fn results(base: &str, filter: &OrderFilter, list: &OrderList, may_place: bool) 
         } else {
             let test_order = format!("{base}/test-order");
             let told = if may_place {
-                rich!("They appear here as notifications arrive. {link} to see one at once.", link = view! { <a href=test_order>{t!("Place a TEST order")}</a> }).into_any()
+                rich!(
+                    "They appear here as notifications arrive. {link} to see one at once.",
+                    link = view! { <a href=test_order>{t!("Place a TEST order")}</a> }
+                )
+                .into_any()
             } else {
                 t!("They appear here as notifications arrive.").into_any()
             };

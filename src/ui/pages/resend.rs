@@ -14,7 +14,8 @@ use crate::{
     rpc::orders::{read_resend, request_key},
     ui::{
         components::{
-            Confirm, DeliveryBadge, Empty, FormNotes, Hidden, Icon, Moment, Notice, OrderBadge, ShadowBadge, TestBadge, Tone, fact,
+            Confirm, DeliveryBadge, Empty, FormNotes, Hidden, Icon, Moment, Notice, OrderBadge, ShadowBadge, TestBadge, Tone,
+            fact,
         },
         shell::{Frame, Section},
     },

@@ -52,7 +52,8 @@ fn read_only(settings: &IpnSettings) -> AnyView {
 
 fn form(slug: String, settings: &IpnSettings) -> AnyView {
     let flash = flash_of("content");
-    let is_entered = flash.value("entered").is_some() && (!flash.errors.is_empty() || flash.conflict.is_some());
+    let is_entered =
+        flash.value("entered").is_some() && (!flash.errors.is_empty() || flash.problem.is_some() || flash.conflict.is_some());
     let entered = |name: &str| flash.value(name).unwrap_or_default().to_owned();
     let (triggers, only, tags) = if is_entered {
         (entered("triggers").parse().unwrap_or(Triggers::NONE), entered("only") == "true", Tags::only(&entered("tags")))

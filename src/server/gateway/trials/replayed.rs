@@ -29,6 +29,22 @@ fn razorpay_tells_repeats_by_what_it_signs() {
     assert_ne!(facts(&paid, "a").message_id, facts(&body("order.paid", "captured", 10), "a").message_id);
 }
 
+#[test]
+fn a_moment_that_has_not_come_holds_back_nothing() {
+    let at = |created: i64| {
+        let body = format!(
+            r#"{{"event":"payment.captured","payload":{{"payment":{{"entity":{{"id":"pay_1","order_id":"order_1","status":"captured"}}}}}},"created_at":{created}}}"#
+        );
+        signed("razorpay", "s", "X-Razorpay-Signature", Mac::HmacSha256, &body, &[]).events.remove(0).facts.event_at
+    };
+    let now = NOW.micros() / 1_000_000;
+    for (created, is_told) in
+        [(now - 86_400, true), (now, true), (now + 86_400, true), (now + 3 * 86_400, false), (253_402_300_799, false)]
+    {
+        assert_eq!(at(created), is_told.then(|| Timestamp::from_seconds(created)), "{created}");
+    }
+}
+
 /// Event and payment can disagree: razorpay-python's own sample does.
 #[test]
 fn of_event_and_payment_the_one_further_along_counts() {

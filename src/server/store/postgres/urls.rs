@@ -15,8 +15,9 @@ impl Core {
         let mut tx = self.pool.begin().await?;
         let id = self.ids.next();
         if draft.is_default && actor.seen.is_some() {
-            let known = sqlx::query_scalar("SELECT version FROM notification_url WHERE merchant_id = $1 AND is_default FOR UPDATE")
-                .bind(draft.merchant_id.0);
+            let known =
+                sqlx::query_scalar("SELECT version FROM notification_url WHERE merchant_id = $1 AND is_default FOR UPDATE")
+                    .bind(draft.merchant_id.0);
             actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
         }
         self.demote_default(&mut tx, &draft, id, &actor).await?;
@@ -213,13 +214,7 @@ impl Core {
 
     /// What a URL's removal would cancel: deliveries open or held.
     /// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
-    async fn demote_default(
-        &self,
-        conn: &mut PgConnection,
-        draft: &UrlDraft,
-        id: i64,
-        actor: &Actor,
-    ) -> Result<(), StoreError> {
+    async fn demote_default(&self, conn: &mut PgConnection, draft: &UrlDraft, id: i64, actor: &Actor) -> Result<(), StoreError> {
         if !draft.is_default {
             return Ok(());
         }

@@ -536,7 +536,6 @@ impl SqliteStore {
     }
 }
 
-
 fn check_word(check: &UrlCheck) -> &'static str {
     check.cause.map_or("ok", |cause| cause.code())
 }
