@@ -435,6 +435,12 @@ async fn what_a_developer_pastes_is_judged_and_kept_nowhere() {
     let evil = "A=<script>alert(1)</script>&HASH=</textarea><script>";
     let page = check(&[("body", evil), ("receipt", "<script>alert(1)</script>")]).await;
     assert!(!page.contains("<script>alert(1)"), "{page}");
+    let json = r#"{"type":"order.paid"}"#;
+    let page = check(&[("body", json), ("headers", "webhook-id: msg_1")]).await;
+    assert!(page.contains("Paste the lines webhook-id"), "{page}");
+    let head = "webhook-id: msg_1\nwebhook-timestamp: 1\nwebhook-signature: v1,x";
+    let page = check(&[("body", json), ("headers", head), ("receipt", "ok")]).await;
+    assert!(page.contains("No URL of this merchant gets JSON") && page.contains("No receipt is needed"), "{page}");
     let large = "x".repeat(300 << 10);
     assert_eq!(browser.form("/m/shop/check", &[("body", &large)]).await.status, 413);
     assert_eq!(app.dump().await, before);

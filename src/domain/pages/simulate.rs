@@ -135,6 +135,8 @@ pub struct CheckForm {
     pub url: String,
     /// A received body.
     pub body: String,
+    /// The head that came with it, of which messages that left as JSON need three lines.
+    pub headers: String,
     /// What the script answered.
     pub receipt: String,
     /// A signature that the script computed itself.

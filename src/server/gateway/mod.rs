@@ -293,6 +293,13 @@ fn acknowledgement(answer: &preset::Answer) -> Acknowledgement {
     Acknowledgement { status: answer.status, content_type: answer.content_type.clone().into(), body: answer.body.clone() }
 }
 
+/// JSON without white space between its values, in received order and otherwise as it was written; `None` where it is none.
+pub fn compact_json(body: &[u8]) -> Option<Vec<u8>> {
+    let mut compact = Vec::with_capacity(body.len());
+    json::Json::parse(body).ok()?.write(&mut compact, false);
+    Some(compact)
+}
+
 /// The values of a JSON message with the paths that lead to them; `None` where it is no JSON.
 pub fn json_fields(body: &[u8]) -> Option<Vec<(String, String)>> {
     fn walk(at: &str, value: &json::Json<'_>, found: &mut Vec<(String, String)>) {

@@ -44,6 +44,10 @@ impl Services {
         };
         // What browsers and editors add at the ends is no part of it. A line break within stays.
         let body = form.body.trim().as_bytes();
+        if matches!(body.first(), Some(b'{' | b'[')) {
+            mistakes.end()?;
+            return self.check_webhook(merchant, url.map(|url| &**url), form);
+        }
         let parsed = Form::parse(body);
         if let Err(error) = &parsed
             && (!body.is_empty() || !form.computed.trim().is_empty() || !form.receipt.trim().is_empty())
@@ -369,7 +373,7 @@ fn receipt(
     }
 }
 
-fn wrong(title: String, sentences: impl IntoIterator<Item = String>) -> Judgement {
+pub(super) fn wrong(title: String, sentences: impl IntoIterator<Item = String>) -> Judgement {
     Judgement { title, sentences: sentences.into_iter().collect(), ..Judgement::default() }
 }
 

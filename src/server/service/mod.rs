@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod audit;
 pub mod bulk;
 pub mod check;
+mod check_webhook;
 pub mod compare;
 pub mod content;
 pub mod dashboard;

@@ -1,9 +1,9 @@
 //! The box where a developer pastes a message, a signature or an answer, and learns whether it is right.
 
-use super::{page, param, query, viewer_at};
+use super::{page, param, query, settings::signed_with, viewer_at};
 use crate::{
     domain::{
-        AppError,
+        AppError, Format,
         pages::{
             flash::{Flash, Posted},
             settings::IpnSettings,
@@ -41,7 +41,13 @@ pub fn CheckPage() -> impl IntoView {
         let mut result = None;
         if let Some(posted) = posted {
             let value = |name: &str| posted.value(name);
-            pasted = CheckForm { url: value("url"), body: value("body"), receipt: value("receipt"), computed: value("computed") };
+            pasted = CheckForm {
+                url: value("url"),
+                body: value("body"),
+                headers: value("headers"),
+                receipt: value("receipt"),
+                computed: value("computed"),
+            };
             match check_message(slug.clone(), pasted.clone()).await {
                 Ok(found) => result = Some(found),
                 Err(AppError::Invalid(errors)) => flash.errors = errors,
@@ -53,6 +59,7 @@ pub fn CheckPage() -> impl IntoView {
             pasted = CheckForm {
                 url: attempt.delivery.url_id.to_string(),
                 body: attempt.request_body,
+                headers: if attempt.detail.format == Format::Json { attempt.request_head } else { String::new() },
                 receipt: attempt.answer_body,
                 computed: String::new(),
             };
@@ -73,7 +80,7 @@ pub fn CheckPage() -> impl IntoView {
 }
 
 fn form(slug: &str, pasted: &CheckForm, flash: &Flash, settings: &IpnSettings) -> impl IntoView + use<> {
-    let urls = settings.all_urls().map(|url| (url.id.to_string(), format!("{} ({})", url.label, url.algorithms.labels())));
+    let urls = settings.all_urls().map(|url| (url.id.to_string(), format!("{} ({})", url.label, signed_with(url))));
     let urls = [(String::new(), t!("Any: whatever algorithm it is").to_owned())].into_iter().chain(urls).collect();
     view! {
         <form method="post" action=format!("/m/{slug}/check") class="stack panel">
@@ -81,7 +88,11 @@ fn form(slug: &str, pasted: &CheckForm, flash: &Flash, settings: &IpnSettings) -
             <TextArea
                 flash=flash.clone() name="body" label=t!("Received body") value=pasted.body.clone() rows=6 required=true
                 placeholder="GIFT_ORDER=0&SALEDATE=…&HASH=…"
-                hint=t!("Form-encoded, byte for byte as it came, before anything has decoded it.")
+                hint=t!("The form or the JSON, byte for byte as it came, before anything has decoded it.")
+            />
+            <TextArea
+                flash=flash.clone() name="headers" label=t!("Head of the request") value=pasted.headers.clone() rows=3
+                placeholder="webhook-id: msg_…" hint=t!("For JSON only: webhook-id, webhook-timestamp and webhook-signature. What else stands there does no harm.")
             />
             <TextArea
                 flash=flash.clone() name="receipt" label=t!("What your script answers") value=pasted.receipt.clone() rows=3

@@ -28,7 +28,7 @@ pub fn KitPage() -> impl IntoView {
         let may_test = viewer.may(Permission::PlaceTestOrder);
         let secret = any_flash().secret.map(|key| view! { <SecretNote key is_for_json=true/> });
         let reveal = (kit.format == Format::Json).then(|| reveal(&slug, id, viewer.may(Permission::ChangeSettings)));
-        let check = (kit.format == Format::Ipn).then(|| format!("/m/{slug}/check?url={id}"));
+        let check = (kit.format != Format::PassThrough).then(|| format!("/m/{slug}/check?url={id}"));
         let actions = may_test.then(|| {
             view! {
                 {check.map(|check| view! { <a class="button" href=check><Icon name="check"/>{t!("Check a message or receipt")}</a> })}

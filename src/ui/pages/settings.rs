@@ -236,7 +236,7 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
 }
 
 /// What proves a message there, in a few words.
-fn signed_with(url: &UrlView) -> String {
+pub(super) fn signed_with(url: &UrlView) -> String {
     match url.terms.format {
         Format::Ipn => url.algorithms.labels(),
         Format::Json => t!("JSON, Standard Webhooks").to_owned(),

@@ -36,6 +36,16 @@ impl Secret {
         format!("whsec_{}", STANDARD.encode(&self.0))
     }
 
+    /// The bytes of the signature of a text.
+    pub fn mac(&self, text: &[u8]) -> Vec<u8> {
+        mac(&self.0, text)
+    }
+
+    /// The same with any key, as a script may make it by mistake.
+    pub fn mac_with(key: &[u8], text: &[u8]) -> Vec<u8> {
+        mac(key, text)
+    }
+
     /// The signature of a message, as it stands in the header: `v1,` and Base64.
     pub fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> String {
         let mut signed = format!("{id}.{seconds}.").into_bytes();
