@@ -185,12 +185,13 @@ fn computed(text: &str, pasted: &Pasted<'_>, secrets: &[Candidate]) -> Judgement
     let found = text.to_owned();
     let plain = text.strip_prefix("v1,").unwrap_or(text).trim();
     // In whichever way it is written.
-    let bytes = STANDARD.decode(plain).or_else(|_| hex::decode(plain));
-    let Some(bytes) = bytes.ok().filter(|bytes| bytes.len() == 32) else {
+    let read = [STANDARD.decode(plain).ok(), hex::decode(plain).ok()];
+    let is_hex = plain.len() == 64;
+    let bytes = read.into_iter().flatten().find(|bytes| bytes.len() == 32);
+    let Some(bytes) = bytes else {
         let sentence = t!("A signature is v1, and 44 characters of Base64.").to_owned();
         return Judgement { found, ..wrong(t!("This is no signature").to_owned(), [sentence]) };
     };
-    let is_hex = STANDARD.decode(plain).map_or(true, |decoded| decoded != bytes);
     let expected = expected(pasted, secrets);
     let is = |made: &[u8]| made == bytes.as_slice();
     let source = signed(pasted, pasted.body);
