@@ -178,7 +178,13 @@ test.describe("with a script", () => {
         await sound();
 
         shop.answers = "confirm";
+        const received = shop.received.length;
         await page.getByRole("button", { name: "Debug" }).click();
+        const question = page.getByRole("dialog", { name: "Send to Shop script at once?" });
+        await expect(question).toContainText("may ship or book a second time");
+        expect(shop.received.length, "nothing goes before the answer").toBe(received);
+        await sound();
+        await question.getByRole("button", { name: "Send it" }).click();
         await expect(page.getByRole("status").filter({ hasText: "Confirmed" })).toContainText("holds a valid read receipt.");
         await expect(answer).toContainText("sha3-256");
         await page.getByRole("link", { name: "Attempt in full" }).click();

@@ -1,7 +1,10 @@
 //! What crossed the wire, shown as it was.
 
 use super::{Copy, Masked, Reveal};
-use crate::{domain::personal::is_masked, words::t};
+use crate::{
+    domain::personal::is_masked,
+    words::{t, tn},
+};
 use leptos::prelude::*;
 use std::collections::HashMap;
 
@@ -63,7 +66,7 @@ pub fn Fields(
     open: bool,
     #[prop(optional_no_strip)] masked: Option<Masked>,
 ) -> impl IntoView {
-    let count = fields.len();
+    let count = fields.len() as u64;
     let has_masked = masked.is_some();
     (count > 0).then(|| {
         let mut seen: HashMap<String, usize> = HashMap::new();
@@ -80,7 +83,7 @@ pub fn Fields(
             .collect();
         view! {
             <details class="fields" open={open || has_masked}>
-                <summary>{t!("{count} fields, decoded", count)}</summary>
+                <summary>{tn!("{count} field, decoded", "{count} fields, decoded", count)}</summary>
                 <table><tbody>{rows}</tbody></table>
             </details>
         }
