@@ -11,7 +11,7 @@ use crate::domain::{
 /// it is rarer, the reader decides whether to look further.
 pub(super) const LIST_LOOK: i64 = 10_000;
 /// A count ends with so many.
-pub(super) const COUNT_MOST: i64 = 2_000;
+pub(super) const COUNT_MOST: i64 = 1_000;
 /// Rows that a count looks at.
 pub(super) const COUNT_LOOK: i64 = 5_000;
 /// Orders that a text may fit before a list looks at some of them only.
