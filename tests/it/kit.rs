@@ -3,11 +3,13 @@
 //! C# is missing: Debian has no package of .NET. What can be told of its text alone is told in src/server/kit.
 
 use crate::support::{
-    app::{MERCHANT_KEY, Shop, TestApp},
+    app::{GATEWAY_KEY, MERCHANT_KEY, Shop, TestApp},
     gateway,
     message::Message,
     until,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use quittance::{
     domain::{Algorithm, Algorithms, DeliveryState, Format, Terms, attempt::Origin, pages::simulate::SAMPLES},
     server::{
@@ -17,21 +19,27 @@ use quittance::{
             test_order::{Placed, TestOrderForm},
             urls::draft_of,
         },
+        store::UrlDraft,
     },
 };
+use sha2::Sha256;
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
 
-/// The one in Rust, as it is handed out; compiled here rather than started as a program of its own.
+/// Those in Rust, as they are handed out; compiled here rather than started as programs of their own.
 #[path = "../../src/server/kit/templates/listener.rs"]
 #[allow(dead_code, reason = "what reads the environment is for a program of its own")]
 mod in_rust;
+#[path = "../../src/server/kit/templates/webhook.rs"]
+#[allow(dead_code, reason = "what reads the environment is for a program of its own")]
+mod webhook_in_rust;
 
 /// A listener at work, with the folder that it stores into.
 struct Running {
@@ -87,13 +95,27 @@ async fn start(language: Language, algorithm: Algorithm, keys: (&'static str, &'
         let keys = [keys.0, keys.1].into_iter().filter(|key| !key.is_empty()).map(str::to_owned).collect();
         let store = tempfile::tempdir().unwrap();
         let settings = in_rust::Settings { algorithm: name, keys, store: store.path().to_owned() };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, in_rust::router(settings)).await });
-        return Running { address, store, program: None, _code: tempfile::tempdir().unwrap() };
+        return serve(in_rust::router(settings), store).await;
     }
     let (file, code) = (language.file(), language.listener(algorithm));
     run(language, file, &code, [("IPN_SECRET_KEY", keys.0), ("IPN_SECRET_KEY_OLD", keys.1)], "IPN_STORE").await
+}
+
+async fn start_for_json(language: Language, keys: [&str; 2]) -> Running {
+    if language == Language::Rust {
+        let store = tempfile::tempdir().unwrap();
+        let settings = webhook_in_rust::Settings::new(&keys.map(str::to_owned), store.path().to_owned()).unwrap();
+        return serve(webhook_in_rust::router(settings), store).await;
+    }
+    let (file, code) = language.webhook();
+    run(language, file, code, [("WEBHOOK_SECRET", keys[0]), ("WEBHOOK_SECRET_OLD", keys[1])], "WEBHOOK_STORE").await
+}
+
+async fn serve(router: axum::Router, store: TempDir) -> Running {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Running { address, store, program: None, _code: tempfile::tempdir().unwrap() }
 }
 
 /// Runs a listener as a program, with keys and a folder to store into in its environment.
@@ -135,18 +157,17 @@ impl Drop for Running {
 /// What every listener for JSON must do, whatever it is written in.
 async fn keeps_the_rules_of_json(language: Language) {
     let app = TestApp::start().await;
-    let (file, code) = language.webhook().unwrap();
     for is_changing in [false, true] {
         let shop = app.shop(&format!("Shop {is_changing}")).await;
         let url = shop.url_as("http://127.0.0.1:1/", |draft| draft.terms.format = Format::Json).await;
         let secret = shop.services.reveal_signing_secret(&shop.merchant, url, "test").await.unwrap();
-        let mut keys = [("WEBHOOK_SECRET", secret.as_str()), ("WEBHOOK_SECRET_OLD", "")];
+        let mut keys = [secret.as_str(), ""];
         if is_changing {
             // The receiver has the old secret alone, and gets both signatures.
             shop.services.change_key(&shop.merchant, None, "3600", "test").await.unwrap();
-            keys[1] = ("WEBHOOK_SECRET_OLD", "whsec_bm90aGluZyB0aGF0IHdhcyBldmVyIHVzZWQ=");
+            keys[1] = "whsec_bm90aGluZyB0aGF0IHdhcyBldmVyIHVzZWQ=";
         }
-        let running = run(language, file, code, keys, "WEBHOOK_STORE").await;
+        let running = start_for_json(language, keys).await;
         let address = format!("http://{}/", running.address);
         let mut draft = draft_of(shop.services.store.settings().url(url).unwrap());
         draft.url = address.clone();
@@ -209,6 +230,29 @@ async fn keeps_the_rules_of_json(language: Language) {
         fs::remove_dir_all(running.store.path()).unwrap();
         assert_eq!(post(body(), &same).await.status, 500, "what cannot be stored is not acknowledged");
     }
+    refuses_what_is_signed_too_early_too_late_or_with_nothing(language).await;
+}
+
+async fn refuses_what_is_signed_too_early_too_late_or_with_nothing(language: Language) {
+    let key = [7; 32];
+    // What was set up by halves is no key: with an empty one anybody could sign.
+    let running = start_for_json(language, [&format!("whsec_{}", STANDARD.encode(key)), "whsec_"]).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let body = r#"{"type":"order.paid","data":{"order":{"reference":"7000","status":"paid"}}}"#;
+    let status = async |key: &[u8], seconds: u64, more: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(format!("msg_1.{seconds}.{body}").as_bytes());
+        let request = http::Request::post("/").header("webhook-id", "msg_1").header("webhook-timestamp", seconds);
+        let request = request.header("webhook-signature", format!("{more}v1,{}", STANDARD.encode(mac.finalize().into_bytes())));
+        gateway::send(running.address, request.body(body.to_owned().into()).unwrap()).await.status
+    };
+    assert_eq!(status(&[], now, "").await, 400, "signed with an empty key");
+    assert_eq!(status(&key, now - 400, "").await, 400, "too old");
+    assert_eq!(status(&key, now + 400, "").await, 400, "ahead of the clock");
+    assert!(running.stored().is_empty());
+    assert_eq!(status(&key, now - 200, "").await, 204, "clocks differ");
+    assert_eq!(status(&key, now + 200, "v1,AAAA v1a,AAAA ").await, 204, "one of several");
+    assert_eq!(running.stored(), [body.as_bytes()], "under its id");
 }
 
 /// Messages of all kinds, each different.
@@ -303,7 +347,8 @@ macro_rules! run_json_in {
 
         #[test]
         fn all_for_json_are_run() {
-            assert_eq!(Language::FOR_JSON, [$(Language::$language),+]);
+            let run: Vec<_> = Language::ALL.into_iter().filter(|language| language.is_run_in_tests()).collect();
+            assert_eq!(run, [$(Language::$language),+]);
         }
     };
 }
@@ -312,6 +357,51 @@ run_json_in! {
     the_listener_for_json_in_php_keeps_the_rules: Php,
     the_listener_for_json_in_javascript_keeps_the_rules: Node,
     the_listener_for_json_in_python_keeps_the_rules: Python,
+    the_listener_for_json_in_ruby_keeps_the_rules: Ruby,
+    the_listener_for_json_in_java_keeps_the_rules: Java,
+    the_listener_for_json_in_go_keeps_the_rules: Go,
+    the_listener_for_json_in_rust_keeps_the_rules: Rust,
+}
+
+/// As the page says of a URL that gets messages as they came.
+#[tokio::test]
+async fn a_listener_with_the_gateways_key_takes_what_is_passed_through() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let running = start(Language::Rust, Algorithm::Sha2, (GATEWAY_KEY, MERCHANT_KEY)).await;
+    let change = |draft: &mut UrlDraft| {
+        draft.algorithms = Algorithms::NONE.with(Algorithm::Sha2);
+        draft.terms.format = Format::PassThrough;
+    };
+    let url = shop.url_as(&format!("http://{}/", running.address), change).await;
+    let reply = shop.post_signed(&Message::full("7000", "COMPLETE"), &["md5", "sha2"]).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let order = shop.order_named("7000").await;
+    shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+    shop.resend(order, Some(url), Origin::Resend, "again").await;
+    shop.wait_for(order, url, |delivery| delivery.origin == Origin::Resend && delivery.state == DeliveryState::Confirmed).await;
+    let form = TestOrderForm { to: format!("url-{url}"), ..TestOrderForm::sample("plain") };
+    let placed = shop.services.place_test_order(&shop.merchant, &form, "test").await.unwrap();
+    let Placed::To(delivery, Some(number)) = placed else { panic!("{placed:?}") };
+    assert_eq!(shop.attempt(delivery, number).await.attempt.cause, None, "a TEST order, signed with the merchant's key");
+    assert_eq!(running.stored().len(), 2, "the message once, and the TEST order");
+}
+
+#[tokio::test]
+async fn the_page_has_every_language_whatever_the_format() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    for format in Format::ALL {
+        let url = shop.url_as(&format!("https://shop.example.com/{format}"), |draft| draft.terms.format = format).await;
+        for language in Language::ALL {
+            let kit = shop.services.url_kit(&shop.merchant, url, language.code()).unwrap();
+            let offered: Vec<_> = kit.languages.iter().map(|other| (other.label.as_str(), other.chosen)).collect();
+            assert_eq!(offered, Language::ALL.map(|other| (other.label(), other == language)));
+            assert_eq!(kit.code.contains("WEBHOOK_SECRET"), format == Format::Json, "{language:?}");
+            assert_eq!(kit.code.contains("IPN_SECRET_KEY"), format != Format::Json, "{language:?}");
+            assert_eq!(kit.is_tested, language != Language::CSharp);
+        }
+    }
 }
 
 #[test]

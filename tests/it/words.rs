@@ -440,17 +440,21 @@ async fn house(app: &TestApp) -> (Shop, Vec<String>, Vec<FakeMerchant>) {
         .await;
     let bad = shop.url_as(&failing.url(), |draft| draft.label = "Failing".to_owned()).await;
     let lost = shop.url_as(&gone.url(), |draft| draft.label = "Gone".to_owned()).await;
-    shop.url_as(&format!("{}2", confirming.url()), |draft| {
-        draft.label = "Held".to_owned();
-        draft.held = true;
-    })
-    .await;
-    shop.url_as(&format!("{}3", failing.url()), |draft| {
-        draft.label = "Shadow".to_owned();
-        draft.terms.shadow = true;
-        draft.concurrent = true;
-    })
-    .await;
+    let on_hold = shop
+        .url_as(&format!("{}2", confirming.url()), |draft| {
+            draft.label = "Held".to_owned();
+            draft.held = true;
+            draft.terms.format = Format::PassThrough;
+        })
+        .await;
+    let shadow = shop
+        .url_as(&format!("{}3", failing.url()), |draft| {
+            draft.label = "Shadow".to_owned();
+            draft.terms.shadow = true;
+            draft.terms.format = Format::Json;
+            draft.concurrent = true;
+        })
+        .await;
     let order = shop.order("1").await;
     let delivery = shop.wait_for_state(order, main, DeliveryState::Confirmed).await;
     let retried = shop.wait_for_attempts(order, bad, 1).await;
@@ -535,7 +539,9 @@ async fn house(app: &TestApp) -> (Shop, Vec<String>, Vec<FakeMerchant>) {
         format!("{m}/settings/urls/{bad}"),
         format!("{m}/settings/urls/{lost}"),
         format!("{m}/settings/urls/{main}/kit"),
-        format!("{m}/settings/urls/{main}/kit?language=python"),
+        format!("{m}/settings/urls/{main}/kit?language=csharp"),
+        format!("{m}/settings/urls/{on_hold}/kit"),
+        format!("{m}/settings/urls/{shadow}/kit"),
         format!("{m}/listeners/{listener}"),
         format!("{m}/listeners/{listener}/simulate"),
         format!("{m}/listeners/{listener}/simulate?sent=gone"),

@@ -1,12 +1,12 @@
 //! The receiver kit: listeners for merchants' own servers, ready to be run, one file for each language.
 //!
 //! The templates are whole programs and lie beside this file; the tests run each against real messages (tests/it/kit.rs). Only
-//! the algorithm is put into those for the 2Checkout form; those for JSON (`webhook.*`) are as they are. They read the secret key from their environment, so that no page shows it. Must not live
-//! here: which URL they are for, who may see them.
+//! the algorithm is put into those for the 2Checkout form (`listener.*`); those for JSON (`webhook.*`) are as they are. They read
+//! the secret from their environment, so that no page shows it. Must not live here: which URL they are for, who may see them.
 
 use crate::domain::Algorithm;
 
-/// A language that there is a listener in.
+/// A language that there are listeners in: one for the 2Checkout form, and one for JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     Php,
@@ -56,7 +56,7 @@ impl Language {
         }
     }
 
-    /// What to save it as.
+    /// What to save the listener for the 2Checkout form as.
     pub const fn file(self) -> &'static str {
         match self {
             Self::Php => "listener.php",
@@ -70,7 +70,7 @@ impl Language {
         }
     }
 
-    /// Whether the tests run it. There is no package of .NET in Debian, so the one in C# is only read and compared.
+    /// Whether the tests run them. There is no package of .NET in Debian, so those in C# are only read and compared.
     pub const fn is_run_in_tests(self) -> bool {
         !matches!(self, Self::CSharp)
     }
@@ -101,16 +101,18 @@ impl Language {
         }
     }
 
-    /// Those that there is a listener for JSON in.
-    pub const FOR_JSON: [Self; 3] = [Self::Php, Self::Node, Self::Python];
-
-    /// The listener for messages that leave as JSON, and what to save it as; there is one in those of [`Self::FOR_JSON`].
-    pub const fn webhook(self) -> Option<(&'static str, &'static str)> {
+    /// What to save the listener for messages that leave as JSON as, and its text.
+    pub const fn webhook(self) -> (&'static str, &'static str) {
         match self {
-            Self::Php => Some(("webhook.php", include_str!("templates/webhook.php"))),
-            Self::Node => Some(("webhook.mjs", include_str!("templates/webhook.mjs"))),
-            Self::Python => Some(("webhook.py", include_str!("templates/webhook.py"))),
-            Self::Ruby | Self::Java | Self::CSharp | Self::Go | Self::Rust => None,
+            Self::Php => ("webhook.php", include_str!("templates/webhook.php")),
+            Self::Node => ("webhook.mjs", include_str!("templates/webhook.mjs")),
+            Self::Python => ("webhook.py", include_str!("templates/webhook.py")),
+            Self::Ruby => ("webhook.ru", include_str!("templates/webhook.ru")),
+            Self::Java => ("Webhook.java", include_str!("templates/Webhook.java")),
+            // A project has one file that begins without a class, and a new one has it under this name.
+            Self::CSharp => ("Program.cs", include_str!("templates/Webhook.cs")),
+            Self::Go => ("webhook.go", include_str!("templates/webhook.go")),
+            Self::Rust => ("webhook.rs", include_str!("templates/webhook.rs")),
         }
     }
 
@@ -130,6 +132,20 @@ impl Language {
 mod tests {
     use super::*;
 
+    /// What compares two signatures so that the time that it takes tells nothing of them.
+    const fn constant_time(language: Language) -> &'static str {
+        match language {
+            Language::Php => "hash_equals",
+            Language::Node => "timingSafeEqual",
+            Language::Python => "compare_digest",
+            Language::Ruby => "secure_compare",
+            Language::Java => "MessageDigest.isEqual",
+            Language::CSharp => "FixedTimeEquals",
+            Language::Go => "hmac.Equal",
+            Language::Rust => "verify_slice",
+        }
+    }
+
     #[test]
     fn the_algorithm_stands_in_every_listener_once() {
         for language in Language::ALL {
@@ -145,14 +161,29 @@ mod tests {
     #[test]
     fn every_listener_for_json_keeps_the_rules() {
         for language in Language::ALL {
-            assert_eq!(language.webhook().is_some(), Language::FOR_JSON.contains(&language));
-        }
-        for (file, text) in Language::FOR_JSON.into_iter().filter_map(Language::webhook) {
-            for needed in ["WEBHOOK_SECRET", "WEBHOOK_SECRET_OLD", "WEBHOOK_STORE", "MAX_AGE = 300", "whsec_", "GET"] {
-                assert!(text.contains(needed), "{file} has no {needed}");
+            let text = language.webhook().1;
+            let age = match language {
+                Language::CSharp => "MaxAge = 300;",
+                Language::Go => "maxAge = 300 ",
+                Language::Rust => "MAX_AGE: u64 = 300;",
+                _ => "MAX_AGE = 300",
+            };
+            let needed = ["WEBHOOK_SECRET", "WEBHOOK_SECRET_OLD", "WEBHOOK_STORE", age, "whsec_", "GET", constant_time(language)];
+            for needed in needed {
+                assert!(text.contains(needed), "{language:?} has no {needed}");
             }
-            assert!(["hash_equals", "timingSafeEqual", "compare_digest"].iter().any(|safe| text.contains(safe)), "{file}");
-            assert!(text.lines().all(|line| line.len() <= 170), "{file}");
+            let (stored, answered) = match language {
+                Language::Php => ("    store(hash(", "answer(204)"),
+                Language::Node => ("await store(", "[204,"),
+                Language::Python => ("    store(hashlib", "\"204 "),
+                Language::Ruby => ("  store(OpenSSL", "[204,"),
+                Language::Java => ("        store(HexFormat", "Answer(204,"),
+                Language::CSharp => ("        Store(Convert", "Results.NoContent()"),
+                Language::Go => ("= keep(hex", "http.StatusNoContent"),
+                Language::Rust => ("    store(&settings.store", "Ok(true)\n}"),
+            };
+            assert!(text.find(stored).unwrap() < text.find(answered).unwrap(), "{language:?} answers before it has stored");
+            assert!(text.lines().all(|line| line.len() <= 170), "{language:?}");
         }
     }
 
@@ -163,17 +194,7 @@ mod tests {
             for needed in ["IPN_SECRET_KEY", "IPN_SECRET_KEY_OLD", "IPN_STORE", "SIGNATURE_SHA3_256", "EPAYMENT", "GET"] {
                 assert!(text.contains(needed), "{language:?} has no {needed}");
             }
-            let constant_time = match language {
-                Language::Php => "hash_equals",
-                Language::Node => "timingSafeEqual",
-                Language::Python => "compare_digest",
-                Language::Ruby => "secure_compare",
-                Language::Java => "MessageDigest.isEqual",
-                Language::CSharp => "FixedTimeEquals",
-                Language::Go => "hmac.Equal",
-                Language::Rust => "verify_slice",
-            };
-            assert!(text.contains(constant_time), "{language:?} does not compare in constant time");
+            assert!(text.contains(constant_time(language)), "{language:?} does not compare in constant time");
             let (stored, answered) = match language {
                 Language::CSharp => ("Store(Hex", "<EPAYMENT>"),
                 Language::Go => ("keep(hex", "<EPAYMENT>"),

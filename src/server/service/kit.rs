@@ -17,11 +17,16 @@ impl Services {
     pub fn url_kit(&self, merchant: &Merchant, id: UrlId, language: &str) -> Result<Kit, AppError> {
         let url = self.find_url(merchant, id)?;
         let format = url.terms.format;
-        let offered = if format == Format::Json { &Language::FOR_JSON[..] } else { &Language::ALL };
-        let language = Language::from_code(language).filter(|language| offered.contains(language)).unwrap_or(Language::Php);
+        let language = Language::from_code(language).unwrap_or(Language::Php);
         // The strongest: a message carries a signature of each, and any that is as strong as the weakest confirms.
         let algorithm = url.algorithms.strongest().unwrap_or(Algorithm::Md5);
-        let webhook = language.webhook().filter(|_| format == Format::Json);
+        let (file, code) = match format {
+            Format::Json => {
+                let (file, text) = language.webhook();
+                (file, text.to_owned())
+            }
+            Format::Ipn | Format::PassThrough => (language.file(), language.listener(algorithm)),
+        };
         Ok(Kit {
             label: url.label.clone(),
             url: url.url.clone(),
@@ -29,16 +34,16 @@ impl Services {
             algorithms: url.algorithms,
             algorithm,
             format,
-            languages: offered
-                .iter()
+            languages: Language::ALL
+                .into_iter()
                 .map(|other| KitLanguage {
                     code: other.code().to_owned(),
                     label: other.label().to_owned(),
-                    chosen: *other == language,
+                    chosen: other == language,
                 })
                 .collect(),
-            file: webhook.map_or(language.file(), |(file, _)| file).to_owned(),
-            code: webhook.map_or_else(|| language.listener(algorithm), |(_, code)| code.to_owned()),
+            file: file.to_owned(),
+            code,
             is_tested: language.is_run_in_tests(),
         })
     }

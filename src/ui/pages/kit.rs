@@ -63,15 +63,17 @@ fn content(kit: &Kit) -> AnyView {
         )
     };
     if kit.format == Format::Json {
-        return for_json(kit);
+        return for_json(kit, tested);
     }
     let passed = (kit.format == Format::PassThrough).then(|| {
         view! {
             <Notice tone=Tone::Calm title=t!("This URL gets messages as they came")>
                 <p>{t!("They carry the gateway's own signature. Check it as the gateway describes, with its secret, and answer with any 2xx once the message is stored.")}</p>
+                <p>{t!("What is sent again later still has the gateway's time stamp: take it although it is old, and tell a repeat by the number that the gateway gave it.")}</p>
                 <p>{rich!(
-                    "Where the gateway is 2Checkout the listener below does: put the gateway's secret key into {key}.",
-                    key = view! { <span class="code">"IPN_SECRET_KEY"</span> }
+                    "Where the gateway is 2Checkout the listener below does all that: put the gateway's secret key into {key}, and the merchant's into {old_key}, because a TEST order for this URL alone is signed with that one. It checks the algorithm that is chosen for this URL: choose one that the gateway signs with.",
+                    key = view! { <span class="code">"IPN_SECRET_KEY"</span> },
+                    old_key = view! { <span class="code">"IPN_SECRET_KEY_OLD"</span> }
                 )}</p>
             </Notice>
         }
@@ -100,7 +102,7 @@ fn content(kit: &Kit) -> AnyView {
     .into_any()
 }
 
-fn for_json(kit: &Kit) -> AnyView {
+fn for_json(kit: &Kit, tested: &'static str) -> AnyView {
     view! {
         <div class="stack">
             <dl class="facts panel">
@@ -117,7 +119,8 @@ fn for_json(kit: &Kit) -> AnyView {
                     old_secret = view! { <span class="code">"WEBHOOK_SECRET_OLD"</span> },
                     id = view! { <span class="code">"webhook-id"</span> }
                 )}</p>
-                <p class="muted">{t!("Run against real messages in the tests of every version. In other languages use a library of Standard Webhooks: there is one for most.")}</p>
+                <p class="muted">{tested}</p>
+                <p class="muted">{t!("In any other language use a library of Standard Webhooks: there is one for most.")}</p>
                 <Octets label=t!("Code") text=kit.code.clone()/>
             </section>
         </div>

@@ -19,7 +19,8 @@ MAX_BODY = 1048576
 MAX_AGE = 300  # seconds that the clock of the sender may differ
 
 SECRETS = [os.environ["WEBHOOK_SECRET"], os.environ.get("WEBHOOK_SECRET_OLD", "")]
-KEYS = [base64.b64decode(secret[len("whsec_"):]) for secret in SECRETS if secret.startswith("whsec_")]
+DECODED = [base64.b64decode(secret[len("whsec_"):]) for secret in SECRETS if secret.startswith("whsec_")]
+KEYS = [key for key in DECODED if key]  # with an empty key anybody can sign
 STORE = os.environ["WEBHOOK_STORE"]
 
 
