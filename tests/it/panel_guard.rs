@@ -491,17 +491,41 @@ async fn what_changes_something_is_not_reached_with_get() {
 async fn errors_do_not_tell_what_is_inside() {
     let house = house().await;
     let mut browser = house.browser("admin").await;
-    for (path, fields) in [
-        ("/rpc/orders/page", &[("merchant", "shop"), ("order", "' OR 1=1 --")][..]),
-        ("/rpc/orders/page", &[("merchant", "shop")]),
-        ("/rpc/orders/page", &[]),
-        ("/rpc/nothing", &[]),
+    let injected = "' OR 1=1 --";
+    for (name, fields) in [
+        ("orders/story", &[("merchant", "shop"), ("order", injected)][..]),
+        ("orders/story", &[("merchant", "shop"), ("order", &house.values["order"]), ("after", injected)]),
+        ("orders/story", &[("merchant", "shop")]),
+        ("orders/story", &[]),
+        ("orders/story", &[("merchant", injected), ("order", &house.values["order"])]),
+        ("orders/attempt", &[("merchant", "shop"), ("delivery", &house.values["delivery"]), ("number", injected)]),
+        ("inbound/stray", &[("stray", injected)]),
+        ("nothing", &[]),
     ] {
-        let reply = browser.call("GET", path, fields).await;
-        assert!((400..600).contains(&reply.status), "{path}: {reply:?}");
+        // One that has another name now would be as good as one that never was.
+        assert_eq!(endpoints::all().iter().any(|endpoint| endpoint.name == name), name != "nothing", "{name}");
+        let reply = browser.call("GET", &format!("/rpc/{name}"), fields).await;
+        assert!((400..600).contains(&reply.status), "{name} {fields:?}: {reply:?}");
         let text = reply.text().to_lowercase();
         for word in ["sqlite", "sql", "panic", "src/", "deserializ", "missing field"] {
-            assert!(!text.contains(word), "{path}: {text}");
+            assert!(!text.contains(word), "{name} {fields:?}: {text}");
+        }
+    }
+    // What is posted, too: a body that is none, and one that is cut off.
+    for (name, kind, body) in [
+        ("orders/find", "application/json", "{\"merchant\":\"shop\",\"filter\":{\"text\":"),
+        ("orders/find", "application/json", "{\"merchant\":\"shop\",\"filter\":{\"text\":7}}"),
+        ("orders/find", "application/json", "[]"),
+        ("urls/hold", "application/x-www-form-urlencoded", "merchant=shop&id=%FF%FE&held=perhaps"),
+        ("urls/hold", "application/json", "{}"),
+    ] {
+        assert!(endpoints::all().iter().any(|endpoint| endpoint.name == name), "{name}");
+        let request = Request::post(format!("/rpc/{name}")).header("accept", "application/json").header("content-type", kind);
+        let reply = browser.send(request, body.to_owned()).await;
+        assert!((400..600).contains(&reply.status), "{name} {body}: {reply:?}");
+        let text = reply.text().to_lowercase();
+        for word in ["sqlite", "sql", "panic", "src/", "deserializ", "missing field", "invalid type", "line 1"] {
+            assert!(!text.contains(word), "{name} {body}: {text}");
         }
     }
 }

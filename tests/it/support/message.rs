@@ -91,17 +91,12 @@ pub fn field_of(algorithm: &str) -> &'static str {
 }
 
 /// A keyed hash as hexadecimal digits.
-pub fn mac(algorithm: &str, key: &str, data: &str) -> String {
+pub fn mac(algorithm: &str, key: &str, data: impl AsRef<[u8]>) -> String {
+    let (key, data) = (key.as_bytes(), data.as_ref());
     match algorithm {
-        "md5" => {
-            hex::encode(Hmac::<md5::Md5>::new_from_slice(key.as_bytes()).unwrap().chain_update(data).finalize().into_bytes())
-        }
-        "sha2" => {
-            hex::encode(Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()).unwrap().chain_update(data).finalize().into_bytes())
-        }
-        _ => hex::encode(
-            SimpleHmac::<sha3::Sha3_256>::new_from_slice(key.as_bytes()).unwrap().chain_update(data).finalize().into_bytes(),
-        ),
+        "md5" => hex::encode(Hmac::<md5::Md5>::new_from_slice(key).unwrap().chain_update(data).finalize().into_bytes()),
+        "sha2" => hex::encode(Hmac::<sha2::Sha256>::new_from_slice(key).unwrap().chain_update(data).finalize().into_bytes()),
+        _ => hex::encode(SimpleHmac::<sha3::Sha3_256>::new_from_slice(key).unwrap().chain_update(data).finalize().into_bytes()),
     }
 }
 

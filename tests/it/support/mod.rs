@@ -9,6 +9,7 @@ pub mod message;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
+pub mod routes;
 pub mod signer;
 pub mod smtp;
 pub mod stores;

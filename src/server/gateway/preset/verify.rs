@@ -7,6 +7,7 @@ use crate::server::gateway::{
     crypto::Method,
     fields::{Fields, Scope},
     json::{Json, JsonError},
+    shown,
     template::Source,
 };
 use crate::server::ipn::{Form, FormError};
@@ -50,7 +51,8 @@ impl Preset {
                     FormError::TooManyFields => Refused::because(RefusalReason::TooManyFields),
                 })?;
                 if let Some(name) = twice(&form) {
-                    return Err(malformed(format!("{} comes twice.", String::from_utf8_lossy(name))));
+                    let name = shown(&String::from_utf8_lossy(name));
+                    return Err(malformed(format!("{name} comes twice.")));
                 }
                 Fields::Form(self.decoded(form))
             }
