@@ -49,7 +49,8 @@ fn razorpay() {
     let header = [("X-Razorpay-Signature", "d60e67fd884556c045e9be7dad57903e33efc7172c17c6e3ef77db42d2b366e9")];
     let one = |body| Try { secret: "key_secret", headers: &header, body, ..Try::default() };
     let facts = attempt("razorpay", &one(body)).unwrap().events.remove(0).facts;
-    assert_eq!((facts.reference.as_str(), facts.status), ("order_100000000order", OrderStatus::Paid), "the payment is captured");
+    assert_eq!((facts.reference.as_str(), facts.external.as_str()), ("pay_6koWN7bvxujzxM", "order_100000000order"));
+    assert_eq!(facts.status, OrderStatus::Paid, "the payment is captured");
     assert!(is_wrong("razorpay", &one(&body.replace("1000000", "1000001"))));
 }
 

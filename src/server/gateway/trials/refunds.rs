@@ -196,3 +196,53 @@ fn what_was_given_back_is_not_what_the_order_costs() {
     assert_eq!((partial("partial").status, partial("full").status), (OrderStatus::PartiallyRefunded, OrderStatus::Refunded));
     assert_eq!((partial("partial").amount, partial("partial").refund), (None, Some(Refund::Part(30))));
 }
+
+/// An order can be tried to pay several times: each payment stands for itself, and none of what becomes of it touches another.
+#[test]
+fn a_second_payment_at_razorpay_leaves_the_first_alone() {
+    let told = |event: &str, payment: &str, status: &str, more: &str, second: u8| {
+        facts_of(
+            "razorpay",
+            &format!(
+                r#"{{"event":"{event}","payload":{{"payment":{{"entity":{{"id":"{payment}","order_id":"order_1","amount":100,"currency":"INR","status":"{status}","notes":[]}}}}{more}}},"created_at":17723664{second:02}}}"#
+            ),
+        )
+    };
+    let order = r#","order":{"entity":{"id":"order_1","receipt":"R-1","amount":100,"currency":"INR","status":"paid"}}"#;
+    let paid = told("payment.captured", "pay_1", "captured", "", 1);
+    assert_eq!((paid.reference.as_str(), paid.external.as_str()), ("pay_1", "order_1"));
+    for later in [
+        told("payment.failed", "pay_2", "failed", "", 2),
+        told("payment.authorized", "pay_2", "authorized", "", 2),
+        told(
+            "refund.processed",
+            "pay_2",
+            "refunded",
+            r#","refund":{"entity":{"id":"rfnd_1","payment_id":"pay_2","amount":100}}"#,
+            3,
+        ),
+    ] {
+        assert_eq!((later.reference.as_str(), &later.external), ("pay_2", &paid.external), "{}", later.vendor_status);
+    }
+    for same in [
+        told("order.paid", "pay_1", "captured", order, 2),
+        told("payment.dispute.lost", "pay_1", "captured", r#","dispute":{"entity":{"id":"disp_1","payment_id":"pay_1"}}"#, 3),
+        facts_of(
+            "razorpay",
+            r#"{"event":"refund.processed","payload":{"refund":{"entity":{"id":"rfnd_1","payment_id":"pay_1","amount":100}}},"created_at":1772366403}"#,
+        ),
+    ] {
+        assert_eq!(same.reference, paid.reference, "{}", same.vendor_status);
+    }
+    let link =
+        r#","order":{"entity":{"id":"order_1"}},"payment_link":{"entity":{"id":"plink_1","reference_id":"TS-1","amount":200}}"#;
+    let part = told("payment_link.partially_paid", "pay_1", "captured", link, 1);
+    assert_eq!((part.reference.as_str(), part.external.as_str(), part.status), ("pay_1", "TS-1", OrderStatus::Paid));
+    assert_eq!(part.amount.unwrap().minor, 100, "what this payment was of, not what the link asks for");
+    let expired = events_of(
+        "razorpay",
+        r#"{"event":"payment_link.expired","payload":{"payment_link":{"entity":{"id":"plink_1"}}},"created_at":1}"#,
+        &[],
+    );
+    assert!(expired.is_empty(), "nobody paid");
+}
