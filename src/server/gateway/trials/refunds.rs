@@ -246,3 +246,37 @@ fn a_second_payment_at_razorpay_leaves_the_first_alone() {
     );
     assert!(expired.is_empty(), "nobody paid");
 }
+
+#[test]
+fn refunds_and_chargebacks_of_mollies_next_generation_reach_their_payment() {
+    let event = |number: u8, kind: &str, entity: &str| {
+        format!(
+            r#"{{"resource":"event","id":"event_{number}","type":"{kind}","entityId":"x","createdAt":"2026-03-01T12:00:{number:02}Z","_embedded":{{"entity":{{{entity}}}}}}}"#
+        )
+    };
+    let of = |number: u8, kind: &str, entity: &str| facts_of("mollie", &event(number, kind, entity));
+    let payment = r#""resource":"payment","id":"tr_1","mode":"live","description":"Order 7","amount":{"value":"10.00","currency":"EUR"},"metadata":{"order_id":"7"}"#;
+    let refund = |number: u8, word: &str, value: &str| {
+        let entity = format!(
+            r#""resource":"refund","id":"re_1","mode":"live","description":"Broken","status":"{word}","amount":{{"value":"{value}","currency":"EUR"}},"paymentId":"tr_1","metadata":null"#
+        );
+        of(number, &format!("refund.{word}"), &entity)
+    };
+    let charged = |number: u8, kind: &str| {
+        let entity = r#""resource":"chargeback","id":"chb_1","amount":{"value":"10.00","currency":"EUR"},"paymentId":"tr_1""#;
+        of(number, kind, entity)
+    };
+    let (waits, paid) = (of(1, "payment.pending", payment), of(2, "payment.paid", payment));
+    assert_eq!((waits.status, paid.status, paid.external.as_str()), (OrderStatus::Pending, OrderStatus::Paid, "7"));
+    let (part, all) = (refund(5, "refunded", "2.50"), refund(5, "refunded", "10.00"));
+    assert_eq!((part.reference.as_str(), part.external.as_str(), part.amount), ("tr_1", "", None));
+    assert_eq!(after(&[paid.clone(), refund(3, "queued", "2.50"), refund(4, "processing", "2.50")]), OrderStatus::Paid);
+    assert_eq!(after(&[paid.clone(), part.clone()]), OrderStatus::PartiallyRefunded);
+    assert_eq!(after(&[paid.clone(), all]), OrderStatus::Refunded);
+    assert_eq!(after(&[paid.clone(), refund(3, "pending", "2.50"), refund(4, "failed", "2.50")]), OrderStatus::Paid);
+    let (received, won) = (charged(6, "chargeback.received"), charged(7, "chargeback.reversed"));
+    assert_eq!((received.reference.as_str(), received.amount, won.amount), ("tr_1", None, None));
+    assert_eq!(after(&[paid.clone(), received.clone()]), OrderStatus::Reversed);
+    assert_eq!(after(&[paid, part, received, won]), OrderStatus::PartiallyRefunded, "paid again, but for what was given back");
+    assert!(events_of("mollie", &event(8, "payout.completed", r#""id":"po_1""#), &[]).is_empty(), "about no payment");
+}
