@@ -280,3 +280,46 @@ fn refunds_and_chargebacks_of_mollies_next_generation_reach_their_payment() {
     assert_eq!(after(&[paid, part, received, won]), OrderStatus::PartiallyRefunded, "paid again, but for what was given back");
     assert!(events_of("mollie", &event(8, "payout.completed", r#""id":"po_1""#), &[]).is_empty(), "about no payment");
 }
+
+/// yaml/Webhooks-v1.yaml of Adyen/adyen-openapi: what each event code means, and its example.
+#[test]
+fn what_adyen_reverses_or_does_not_capture_is_not_paid() {
+    let item = |event: &str, success: bool, action: &str, second: u8| {
+        let action = if action.is_empty() { String::new() } else { format!(r#","modification.action":"{action}""#) };
+        facts_of(
+            "adyen",
+            &format!(
+                r#"{{"live":"true","notificationItems":[{{"NotificationRequestItem":{{"additionalData":{{"hmacSignature":"%signature%"{action}}},"amount":{{"currency":"EUR","value":100}},"eventCode":"{event}","eventDate":"2026-03-01T12:00:{second:02}Z","merchantAccountCode":"M","merchantReference":"R","originalReference":"PSP1","pspReference":"E{second}","success":"{success}"}}}}]}}"#
+            ),
+        )
+    };
+    let (authorised, paid) = (item("AUTHORISATION", true, "", 0), item("CAPTURE", true, "", 1));
+    let then = |event: &str, success: bool, action: &str| after(&[paid.clone(), item(event, success, action, 2)]);
+    for (event, success, action, expected) in [
+        ("CANCEL_OR_REFUND", true, "refund", OrderStatus::Refunded),
+        ("CANCEL_OR_REFUND", true, "cancel", OrderStatus::Cancelled),
+        ("CANCEL_OR_REFUND", true, "", OrderStatus::Refunded),
+        ("CANCEL_OR_REFUND", true, "something", OrderStatus::Refunded),
+        ("CANCEL_OR_REFUND", false, "refund", OrderStatus::Paid),
+        ("CAPTURE_FAILED", true, "", OrderStatus::Failed),
+        ("CAPTURE", false, "", OrderStatus::Paid),
+        ("REFUND", false, "", OrderStatus::Paid),
+        ("CANCELLATION", false, "", OrderStatus::Paid),
+        ("VOID_PENDING_REFUND", true, "", OrderStatus::Paid),
+        ("PREARBITRATION_LOST", true, "", OrderStatus::Reversed),
+        ("SCHEME_ARBITRATION_LOST", true, "", OrderStatus::Reversed),
+    ] {
+        assert_eq!(then(event, success, action), expected, "{event} {success} {action}");
+    }
+    assert_eq!(after(&[authorised.clone(), item("CAPTURE", false, "", 2)]), OrderStatus::Authorized, "it was not captured");
+    assert_eq!(after(&[authorised, item("CANCEL_OR_REFUND", true, "cancel", 2)]), OrderStatus::Cancelled);
+    let again = [paid.clone(), item("CAPTURE_FAILED", true, "", 2), item("CAPTURE", true, "", 3)];
+    assert_eq!(after(&again), OrderStatus::Paid, "Adyen captured it once more");
+    assert_eq!(
+        after(&[item("SCHEME_ARBITRATION_LOST", true, "", 2), item("SCHEME_ARBITRATION_WON", true, "", 3)]),
+        OrderStatus::Paid
+    );
+    // Nobody signs the action: whoever changes it makes no payment of what went back.
+    let all = ["", "refund", "cancel", "capture"].map(|action| then("CANCEL_OR_REFUND", true, action));
+    assert!(!all.contains(&OrderStatus::Paid), "{all:?}");
+}
