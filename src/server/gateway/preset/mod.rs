@@ -313,7 +313,7 @@ pub struct Amount {
     /// A code of three letters.
     #[serde(default)]
     pub currency: Vec<Path>,
-    /// The currency of a gateway that does not say.
+    /// The currency of a message that does not say.
     #[serde(default)]
     pub always: Option<String>,
     /// The listener's option that names another.

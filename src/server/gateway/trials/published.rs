@@ -130,7 +130,8 @@ fn onepay() {
     let secret = "A3EFDFABA8653DF2342E8DAC29B51AF0";
     let facts = attempt("onepay", &Try { secret, query, ..Try::default() }).unwrap().events.remove(0).facts;
     assert_eq!((facts.reference.as_str(), facts.status), ("201803210919102006754784", OrderStatus::Paid));
-    assert_eq!(facts.amount.unwrap().minor, 1, "a hundred times too many, also of dong");
+    let amount = facts.amount.unwrap();
+    assert_eq!((amount.minor, amount.currency.code()), (1, "VND"), "a hundred times too many, also of dong");
     assert!(attempt("onepay", &Try { secret, body: query, ..Try::default() }).is_ok(), "posted as well");
     let spoilt = query.replace("vpc_TxnResponseCode=0", "vpc_TxnResponseCode=F");
     assert!(is_wrong("onepay", &Try { secret, query: &spoilt, ..Try::default() }));

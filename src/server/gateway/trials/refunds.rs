@@ -178,6 +178,20 @@ fn amounts_are_counted_as_the_gateway_counts() {
     }
 }
 
+/// OnePay signs the currency: an amount in dollars is none in dong.
+#[test]
+fn onepay_says_which_currency_an_amount_is_in() {
+    let amount = |currency: &str| {
+        let body = format!("vpc_Amount=150000{currency}\nvpc_MerchTxnRef=R\nvpc_TxnResponseCode=0\nvpc_SecureHash=%signature%");
+        facts_of("onepay", &body).amount.map(|money| (money.decimal(), money.currency.code().to_owned()))
+    };
+    let told = |decimal: &str, code: &str| Some((decimal.to_owned(), code.to_owned()));
+    assert_eq!(amount("\nvpc_CurrencyCode=USD"), told("1500.00", "USD"));
+    assert_eq!(amount("\nvpc_CurrencyCode=VND"), told("1500", "VND"));
+    assert_eq!(amount(""), told("1500", "VND"), "where it is not said");
+    assert_eq!(amount("\nvpc_CurrencyCode=704"), None, "no code of three letters is not dong for all that");
+}
+
 #[test]
 fn what_was_given_back_is_not_what_the_order_costs() {
     let body =
