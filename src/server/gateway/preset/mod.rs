@@ -532,8 +532,12 @@ impl Preset {
 
     /// Names of the ways it signs.
     pub fn methods(&self) -> String {
-        let mut names: Vec<_> = self.signatures.iter().flat_map(|one| &one.method).map(|method| method.label()).collect();
-        names.dedup();
+        let mut names = Vec::new();
+        for name in self.signatures.iter().flat_map(|one| &one.method).map(|method| method.label()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         if self.chain.is_some() {
             names.push("RSA-SHA256 with a certificate");
         }

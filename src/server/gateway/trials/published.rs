@@ -265,6 +265,32 @@ fn standard_webhooks() {
     assert!(is_wrong("standard-webhooks", &one("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body)));
 }
 
+// docs.svix.com, Verifying Webhooks Manually: the same scheme under names of its own, and the same published values.
+#[test]
+fn svix() {
+    const NAMES: [&str; 3] = ["svix-id", "svix-timestamp", "svix-signature"];
+    fn posted(names: [&str; 3], body: &str, now: i64) -> Result<Verified, Refused> {
+        let values = ["msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="];
+        let headers: Vec<(&str, &str)> = names.into_iter().zip(values).collect();
+        let (secret, now) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Timestamp::from_seconds(now));
+        attempt("standard-webhooks", &Try { secret, headers: &headers, body, now, ..Try::default() })
+    }
+    let reason = |names, body, now| posted(names, body, now).unwrap_err().reason;
+    let (body, now) = (r#"{"test": 2432232314}"#, 1_614_265_330);
+    assert_eq!(reason(NAMES, body, now), RefusalReason::FieldMissing, "it is proved, and names no order");
+    assert_eq!(reason(NAMES, "{}", now), RefusalReason::WrongSignature);
+    assert_eq!(reason(NAMES, body, now + 301), RefusalReason::Stale);
+    // A set is whole, or it is none: what is missing of it is not taken from the other.
+    for (mixed, expected) in [
+        (["webhook-id", NAMES[1], NAMES[2]], RefusalReason::WrongSignature),
+        ([NAMES[0], "webhook-timestamp", NAMES[2]], RefusalReason::WrongSignature),
+        ([NAMES[0], NAMES[1], "webhook-signature"], RefusalReason::WrongSignature),
+        (["webhook-id", "webhook-timestamp", "webhook-signature"], RefusalReason::FieldMissing),
+    ] {
+        assert_eq!(reason(mixed, body, now), expected, "{mixed:?}");
+    }
+}
+
 // Adyen's libraries (adyen-python-api-library, test/mocks/util; the last of adyen-dotnet-api-library): what is between the colons is
 // signed as it is read, colons and both kinds of slashes included.
 #[test]
