@@ -41,6 +41,11 @@ fn a_payment_refunded_at_square_stays_refunded() {
             ),
         )
     };
+    // Square's reference, Payment: amount_money is without the tip, total_money with it.
+    let tipped = |second: u8, refunded: &str| {
+        let total = r#","tip_money":{"amount":20,"currency":"USD"},"total_money":{"amount":120,"currency":"USD"}"#;
+        payment(second, &format!("{total}{refunded}"))
+    };
     let refund = |second: u8, word: &str, amount: u32| {
         facts_of(
             "square",
@@ -55,6 +60,11 @@ fn a_payment_refunded_at_square_stays_refunded() {
     let whole = [payment(1, ""), refund(6, "COMPLETED", 100), payment(9, &back(100))];
     assert_eq!(after(&whole), OrderStatus::Refunded, "the payment says COMPLETED, and is refunded");
     assert_eq!(payment(9, &back(40)).status, OrderStatus::PartiallyRefunded, "what leaves says so, too");
+    assert_eq!(tipped(1, "").amount.unwrap().minor, 120);
+    for (amount, expected) in [(100, OrderStatus::PartiallyRefunded), (120, OrderStatus::Refunded)] {
+        assert_eq!(after(&[tipped(1, ""), refund(6, "COMPLETED", amount)]), expected, "the tip is part of it: {amount}");
+        assert_eq!(tipped(9, &back(amount)).status, expected, "{amount}");
+    }
     let (first, again) = (refund(6, "COMPLETED", 40), refund(8, "COMPLETED", 40));
     assert_eq!((first.message_id, first.event_at), (again.message_id, again.event_at), "written anew, and the same refund");
     assert_eq!(refund(6, "PENDING", 40).status, OrderStatus::Unmapped);
