@@ -106,6 +106,9 @@ fn an_adjustment_that_paddle_tells_twice_is_the_same_one() {
     assert_ne!(waits.message_id, approved.message_id, "the approval is news");
     assert_eq!((waits.refund, approved.refund), (None, Some(Refund::Part(40))));
     let (made, changed) = (told("3", "created", "b", "approved", 30, 3), told("4", "updated", "b", "approved", 30, 4));
+    // Two events at two moments: the number alone tells that they are one (`store/identity`), so that it is summed up once.
+    assert_ne!(made.event_at, changed.event_at);
+    assert_eq!((made.message_id.as_str(), made.refund), ("refund adj_b approved", changed.refund));
     assert_eq!(made.message_id, changed.message_id, "approved once, whatever the event is called");
     assert_ne!(made.message_id, approved.message_id, "another adjustment");
     let transaction = |event: &str| {
