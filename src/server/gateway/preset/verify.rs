@@ -192,8 +192,9 @@ impl Preset {
             return Ok(signature);
         }
         Err(if is_there {
+            // Its sender is told no more than that it is wrong.
             Refused {
-                reason: RefusalReason::Malformed,
+                reason: RefusalReason::WrongSignature,
                 detail: "The signature has not the form that this gateway uses.".to_owned(),
             }
         } else {
