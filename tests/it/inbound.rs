@@ -12,12 +12,17 @@ use futures::stream;
 use http_body_util::BodyExt as _;
 use quittance::{
     domain::{
-        Algorithm, Algorithms, Gateway, RefusalReason,
+        Algorithm, Algorithms, Gateway, Money, OrderStatus, RefusalReason,
         id::{ListenerId, MerchantId, NotificationId, RefusalId},
+        money::Currency,
         pages::listeners::RefusalRow,
     },
     server::{
         clock::Clock,
+        gateway::{
+            Gateways,
+            simulate::{self, Wish},
+        },
         listener::{self, Keeper},
         store::{Acceptance, Listener, NewNotification, NewRefusal, Secret, StoreError},
     },
@@ -368,11 +373,20 @@ async fn secrets_of_the_request_are_not_kept() {
 }
 
 /// A keeper without a disk: it can fail, and it remembers what it was given.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct FakeKeeper {
+    gateway: Gateway,
+    secret: String,
     fails: bool,
     accepted: Arc<Mutex<usize>>,
     refused: Arc<Mutex<Vec<NewRefusal>>>,
+}
+
+impl Default for FakeKeeper {
+    fn default() -> Self {
+        let (gateway, secret) = (Gateway::TwoCheckout, GATEWAY_KEY.to_owned());
+        Self { gateway, secret, fails: false, accepted: Arc::default(), refused: Arc::default() }
+    }
 }
 
 impl Keeper for FakeKeeper {
@@ -381,10 +395,10 @@ impl Keeper for FakeKeeper {
             Arc::new(Listener {
                 id: ListenerId(1),
                 merchant_id: MerchantId(1),
-                gateway: Gateway::TwoCheckout,
+                gateway: self.gateway,
                 label: "Shop".to_owned(),
                 path_key: key.to_owned(),
-                secret: Secret::new(GATEWAY_KEY),
+                secret: Secret::new(&self.secret),
                 options: Default::default(),
                 required: Algorithms::ALL,
                 enabled: true,
@@ -408,8 +422,12 @@ impl Keeper for FakeKeeper {
 }
 
 async fn ask(keeper: &FakeKeeper, body: Body) -> Reply {
+    send(keeper, Request::post("/ipn/key").body(body).unwrap()).await
+}
+
+async fn send(keeper: &FakeKeeper, mut request: Request<Body>) -> Reply {
     let peer: SocketAddr = "192.0.2.7:4000".parse().unwrap();
-    let request = Request::post("/ipn/key").extension(ConnectInfo(peer)).body(body).unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer));
     let response = listener::router(keeper.clone(), Clock::system()).oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     Reply { status: head.status.as_u16(), headers: head.headers, body: body.collect().await.unwrap().to_bytes().to_vec() }
@@ -423,6 +441,45 @@ async fn what_cannot_be_stored_is_not_acknowledged() {
     assert!(!reply.has_receipt(), "{}", reply.text());
     assert_eq!(*keeper.accepted.lock().unwrap(), 1);
     assert!(keeper.refused.lock().unwrap().is_empty(), "nothing was wrong with the message");
+}
+
+/// VNPAY and ZaloPay take a status of HTTP for nothing: that it must come again stands in the body.
+#[tokio::test]
+async fn what_cannot_be_stored_is_asked_for_again_in_the_words_of_the_gateway() {
+    for (name, again) in [
+        ("vnpay", r#"{"RspCode":"99","Message":"Unknown error"}"#),
+        ("zalopay", r#"{"return_code":0,"return_message":"try again"}"#),
+    ] {
+        let gateways = Gateways::shared();
+        let preset = gateways.get(name.parse().unwrap()).unwrap();
+        let secret = simulate::trial_secret(preset);
+        let wish = Wish {
+            status: OrderStatus::Paid,
+            reference: "100200300",
+            amount: Money { minor: 50_000, currency: Currency::parse("VND").unwrap() },
+            email: "buyer@example.com",
+            address: "",
+            now: Clock::system().now(),
+            number: 1,
+            test: false,
+            fault: None,
+        };
+        let posted = simulate::sign(preset, secret.as_bytes(), &Default::default(), &wish).unwrap();
+        let send_to = async |fails| {
+            let keeper = FakeKeeper { gateway: preset.id, secret: secret.clone(), fails, ..FakeKeeper::default() };
+            let address = format!("/ipn/key?{}", posted.query);
+            let mut request =
+                Request::builder().method(posted.method.clone()).uri(address).body(posted.body.clone().into()).unwrap();
+            *request.headers_mut() = posted.headers.clone();
+            let reply = send(&keeper, request).await;
+            assert_eq!(*keeper.accepted.lock().unwrap(), 1, "{name}");
+            assert!(keeper.refused.lock().unwrap().is_empty(), "{name}: nothing was wrong with the message");
+            (reply.status, reply.text())
+        };
+        assert_eq!(send_to(true).await, (200, again.to_owned()), "{name}");
+        let stored = preset.answers.stored.as_ref().unwrap();
+        assert_eq!(send_to(false).await, (200, stored.body.clone()), "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,7 +25,7 @@ pub struct Scope<'f, 'a> {
     pub item: Option<&'f Json<'a>>,
 }
 
-/// Where a value stands: `data.object.id`, `items[0].id`, `links[rel=up].href` for the first item whose member is so; with
+/// Where a value stands: `data.object.id`, `items[0].id`, `data.'object.id'` for a name with points in it, `links[rel=up].href` for the first item whose member is so; with
 /// `.@after(/orders/)` behind it what follows such a text in the value, and nothing where it has none; with `$.` before it from the root even within an item of a list,
 /// with `!` before it in the inner JSON. For forms the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +75,12 @@ impl FromStr for Path {
             }
             None => (rest, None),
         };
-        for part in way.split('.') {
-            let (name, indices) = part.split_once('[').map_or((part, None), |(name, rest)| (name, Some(rest)));
+        for part in parts(way).ok_or_else(wrong)? {
+            let quoted = part.strip_prefix('\'').and_then(|part| part.strip_suffix('\''));
+            let (name, indices) = match quoted {
+                Some(name) => (name, None),
+                None => part.split_once('[').map_or((part, None), |(name, rest)| (name, Some(rest))),
+            };
             if name.is_empty() || name.chars().any(|letter| letter.is_control() || matches!(letter, ']' | '{' | '}')) {
                 return Err(wrong());
             }
@@ -91,6 +95,23 @@ impl FromStr for Path {
         }
         Ok(Self { from, steps, after, text: rest.to_owned() })
     }
+}
+
+/// What stands between the points of a path, but for those between quotes; `None` where a quote has no partner.
+fn parts(way: &str) -> Option<Vec<&str>> {
+    let (mut parts, mut from, mut is_quoted) = (Vec::new(), 0, false);
+    for (at, letter) in way.char_indices() {
+        match letter {
+            '\'' => is_quoted = !is_quoted,
+            '.' if !is_quoted => {
+                parts.push(&way[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&way[from..]);
+    (!is_quoted).then_some(parts)
 }
 
 impl Path {
@@ -214,7 +235,10 @@ mod tests {
         for nothing in ["l[rel=up].href.@after(/orders/)", "l[rel=down].href", "l[x=up].href", "l.href"] {
             assert_eq!(text(links, nothing), None, "{nothing}");
         }
-        for wrong in ["", "a[=x]", "a.@after()", "a.@after(x", "a..b", "a[x]", "a[0", ".a", "a.", "a{b"] {
+        let pointed = r#"{"a":{"b.c":"x","b":{"c":"y"}}}"#;
+        assert_eq!((text(pointed, "a.'b.c'").as_deref(), text(pointed, "a.b.c").as_deref()), (Some("x"), Some("y")));
+        assert_eq!((text(pointed, "$.a.'b.c'").as_deref(), text(pointed, "a.'b'.c").as_deref()), (Some("x"), Some("y")));
+        for wrong in ["a.'b", "a.''", "'", "", "a[=x]", "a.@after()", "a.@after(x", "a..b", "a[x]", "a[0", ".a", "a.", "a{b"] {
             assert!(wrong.parse::<Path>().unwrap_err().contains("path"), "{wrong}");
         }
     }

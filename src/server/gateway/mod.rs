@@ -213,16 +213,15 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
     // Where the signature stands in a header it is that of the whole request: one proof is enough, but there must be one
     // before anything is taken, whatever stands before it in the request.
     let signs_each = preset.signs_each_item();
-    let mut is_proved = false;
+    let mut proved = None;
     let scopes = preset.scopes(&parsed.fields)?;
     let is_several = scopes.len() > 1;
     for (number, scope) in scopes.into_iter().enumerate() {
-        let id = preset.signatures.iter().find_map(|signature| signature.id_of(request)).unwrap_or_default();
         let source = Source {
             scope,
             body: parsed.raw,
             timestamp: &[],
-            id,
+            id: &[],
             secret: &[],
             options: credentials.options,
             headers: request.headers,
@@ -235,12 +234,13 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
         let ignored = preset.is_ignored(&source);
         if !(ignored && preset.ignore.as_ref().is_some_and(|ignore| ignore.unsigned)) {
             // Without signatures it is the gateway's word that proves.
-            if !preset.signatures.is_empty() && (!is_proved || signs_each) {
-                preset.prove(scope, parsed.raw, credentials, request)?;
-                is_proved = true;
+            if !preset.signatures.is_empty() && (proved.is_none() || signs_each) {
+                proved = Some(preset.prove(scope, parsed.raw, credentials, request)?);
             }
             preset.settled(scope, credentials)?;
         }
+        // The number that was signed, and no other that stands beside it.
+        let source = Source { id: proved.and_then(|signature| signature.id_of(request)).unwrap_or_default(), ..source };
         if ignored {
             is_ignored = true;
         } else if let Some(mut reading) = preset.read_order(&source, request.now) {

@@ -95,7 +95,7 @@ fn order(preset: &Preset) -> Result<(), String> {
         return Err("items, inner: forms have neither; set body = \"json\"".to_owned());
     }
     if let Some(amount) = &preset.order.amount {
-        if amount.currency.is_empty() == amount.always.is_none() {
+        if amount.currency.is_empty() && amount.always.is_none() {
             return Err("order.amount: say where the currency stands, in currency, or which it is, in always".to_owned());
         }
         if let Some(always) = &amount.always

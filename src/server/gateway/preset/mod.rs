@@ -313,7 +313,7 @@ pub struct Amount {
     /// A code of three letters.
     #[serde(default)]
     pub currency: Vec<Path>,
-    /// The currency of a gateway that does not say.
+    /// The currency of a message that does not say.
     #[serde(default)]
     pub always: Option<String>,
     /// The listener's option that names another.
@@ -532,8 +532,12 @@ impl Preset {
 
     /// Names of the ways it signs.
     pub fn methods(&self) -> String {
-        let mut names: Vec<_> = self.signatures.iter().flat_map(|one| &one.method).map(|method| method.label()).collect();
-        names.dedup();
+        let mut names = Vec::new();
+        for name in self.signatures.iter().flat_map(|one| &one.method).map(|method| method.label()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         if self.chain.is_some() {
             names.push("RSA-SHA256 with a certificate");
         }

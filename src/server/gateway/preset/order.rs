@@ -122,11 +122,10 @@ fn read_amount(amount: &Amount, paths: &[Path], source: &Source<'_, '_>) -> Opti
     if text.is_empty() {
         return None;
     }
-    let chosen = amount.option.as_ref().and_then(|name| source.options.get(name)).or(amount.always.as_deref());
-    let currency = match chosen {
-        Some(code) => Currency::parse(code),
-        None => Currency::parse(&source.scope.first(&amount.currency)),
-    }?;
+    let told = source.scope.first(&amount.currency);
+    let told = Some(&*told).filter(|code| !code.is_empty());
+    let chosen = amount.option.as_ref().and_then(|name| source.options.get(name));
+    let currency = Currency::parse(chosen.or(told).or(amount.always.as_deref())?)?;
     amount_of(&text, currency, amount.scale, amount.digits.get(currency.code()).copied())
 }
 

@@ -133,14 +133,14 @@ impl Preset {
         list.iter().map(|item| Ok(Scope { fields, item: Some(message(item).ok_or_else(missing)?) })).collect()
     }
 
-    /// Checks signature and time stamp of one message.
+    /// Checks signature and time stamp of one message; which way of signing it decided.
     pub fn prove(
         &self,
         scope: Scope<'_, '_>,
         raw: &[u8],
         credentials: Credentials<'_>,
         request: &Request<'_>,
-    ) -> Result<(), Refused> {
+    ) -> Result<&Signature, Refused> {
         let secrets = secrets(&credentials);
         let mut is_there = false;
         for signature in &self.signatures {
@@ -191,7 +191,7 @@ impl Preset {
             if let Some(tolerance) = signature.tolerance {
                 fresh(time.as_deref(), tolerance, request.now)?;
             }
-            return Ok(());
+            return Ok(signature);
         }
         Err(if is_there {
             // Its sender is told no more than that it is wrong.
@@ -200,7 +200,8 @@ impl Preset {
                 detail: "The signature has not the form that this gateway uses.".to_owned(),
             }
         } else {
-            let places: Vec<_> = self.signatures.iter().map(|signature| signature.place()).collect();
+            let mut places: Vec<_> = self.signatures.iter().map(|signature| signature.place()).collect();
+            places.dedup();
             Refused { reason: RefusalReason::NoSignature, detail: format!("Expected in {}.", places.join(" or ")) }
         })
     }

@@ -141,11 +141,40 @@ fn no_answer_tells_which_part_was_wrong() {
         RefusalReason::Stale,
         RefusalReason::WrongMerchant,
         RefusalReason::WrongMode,
+        RefusalReason::AddressNotAllowed,
     ];
     for preset in Gateways::shared().all() {
         let answers: Vec<_> = reasons.iter().map(|reason| answer(preset, Outcome::Refused(*reason))).collect();
         assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{}", preset.id);
     }
+}
+
+/// Nor whether a signature was wrong or none at all.
+#[test]
+fn a_signature_of_another_form_is_answered_like_one_that_is_wrong() {
+    let mut tried = 0;
+    for preset in Gateways::shared().all() {
+        let (secret, options) = (simulate::trial_secret(preset), simulate::trial_options(preset));
+        let wish = wish(preset, simulate::statuses(preset)[0]);
+        let posted = simulate::sign(preset, secret.as_bytes(), &options, &wish).unwrap();
+        let is_signature = |name: &&HeaderName| {
+            let is_it = |origin: &preset::Origin| matches!(origin, preset::Origin::Header(known) if known == name.as_str());
+            preset.signatures.iter().any(|signature| is_it(&signature.from))
+        };
+        for name in posted.headers.keys().filter(is_signature) {
+            for value in ["none", "sha256", "sha512=", "t=1", "v2,AAAA", "Signature", "algorithm=MD5;content=DOCUMENT"] {
+                let mut spoilt = posted.clone();
+                spoilt.headers.insert(name.clone(), HeaderValue::from_static(value));
+                let refused = take(preset, &secret, &options, &spoilt).unwrap_err();
+                let answers =
+                    [refused.reason, RefusalReason::WrongSignature].map(|reason| answer(preset, Outcome::Refused(reason)));
+                assert_eq!(answers[0], answers[1], "{} {value}", preset.id);
+                assert_eq!(refused.reason, RefusalReason::WrongSignature, "{} {value}: {}", preset.id, refused.detail);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 70, "{tried}");
 }
 
 /// PayPal switches IPN off for an account whose messages are answered with errors; nor may the answer tell the receiver.

@@ -272,3 +272,42 @@ fn refunds_and_disputes_at_paypal_reach_their_payment() {
         assert_eq!(facts.amount.is_none(), is_apart, "{:?}: {facts:?}", case.status);
     }
 }
+
+/// developer.paypal.com, Disputes lifecycle stages reference and Disputes API: an inquiry takes no money, a claim does.
+#[test]
+fn a_dispute_at_paypal_counts_from_the_claim_on() {
+    let preset = preset("paypal-webhooks");
+    let (secret, options) = (simulate::trial_secret(&preset), simulate::trial_options(&preset));
+    let posted = simulate::sign(&preset, secret.as_bytes(), &options, &wish(&preset, OrderStatus::Paid)).unwrap();
+    let told = |event: &str, stage: &str, more: &str| {
+        let answer = format!(
+            r#"{{"id":"WH-1","create_time":"2026-03-01T12:00:00Z","event_type":"CUSTOMER.DISPUTE.{event}","resource":{{"dispute_id":"PP-D-1","disputed_transactions":[{{"seller_transaction_id":"CAP1"}}],"dispute_life_cycle_stage":"{stage}"{more}}}}}"#
+        );
+        confirmed_by(&preset, &secret, &options, &posted, &answer).unwrap().events.remove(0).facts.status
+    };
+    let ended = |outcome: &str, more: &str| {
+        let more = format!(r#","status":"RESOLVED","dispute_outcome":{{"outcome_code":"{outcome}"}}{more}"#);
+        ["INQUIRY", "CHARGEBACK"].map(|stage| told("RESOLVED", stage, &more))
+    };
+    let open = r#","status":"WAITING_FOR_SELLER_RESPONSE""#;
+    for event in ["CREATED", "UPDATED"] {
+        assert_eq!(told(event, "INQUIRY", open), OrderStatus::Unmapped, "{event}");
+        for stage in ["CHARGEBACK", "PRE_ARBITRATION", "ARBITRATION"] {
+            assert_eq!(told(event, stage, open), OrderStatus::Reversed, "{event} {stage}");
+        }
+    }
+    assert_eq!(told("CREATED", "", open), OrderStatus::Reversed, "where no stage is told");
+    assert_eq!(told("UPDATED", "CHARGEBACK", r#","status":"RESOLVED""#), OrderStatus::Unmapped, "it is over");
+    let debit = r#","money_movements":[{"affected_party":"BUYER","type":"CREDIT"},{"affected_party":"SELLER","type":"DEBIT"}]"#;
+    for (outcome, more, expected) in [
+        ("RESOLVED_BUYER_FAVOUR", debit, OrderStatus::Reversed),
+        ("RESOLVED_SELLER_FAVOUR", "", OrderStatus::Paid),
+        ("CANCELED_BY_BUYER", "", OrderStatus::Paid),
+        ("RESOLVED_WITH_PAYOUT", "", OrderStatus::Paid),
+        ("RESOLVED_WITH_PAYOUT", r#","money_movements":[{"affected_party":"BUYER","type":"CREDIT"}]"#, OrderStatus::Paid),
+        ("RESOLVED_WITH_PAYOUT", debit, OrderStatus::Reversed),
+        ("NONE", "", OrderStatus::Unmapped),
+    ] {
+        assert_eq!(ended(outcome, more), [OrderStatus::Unmapped, expected], "{outcome} {more}");
+    }
+}

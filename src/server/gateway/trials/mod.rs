@@ -4,6 +4,7 @@ mod answers;
 mod chain;
 mod confirm;
 mod forged;
+mod merchants;
 mod published;
 mod refunds;
 mod replayed;

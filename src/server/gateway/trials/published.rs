@@ -49,7 +49,8 @@ fn razorpay() {
     let header = [("X-Razorpay-Signature", "d60e67fd884556c045e9be7dad57903e33efc7172c17c6e3ef77db42d2b366e9")];
     let one = |body| Try { secret: "key_secret", headers: &header, body, ..Try::default() };
     let facts = attempt("razorpay", &one(body)).unwrap().events.remove(0).facts;
-    assert_eq!((facts.reference.as_str(), facts.status), ("order_100000000order", OrderStatus::Paid), "the payment is captured");
+    assert_eq!((facts.reference.as_str(), facts.external.as_str()), ("pay_6koWN7bvxujzxM", "order_100000000order"));
+    assert_eq!(facts.status, OrderStatus::Paid, "the payment is captured");
     assert!(is_wrong("razorpay", &one(&body.replace("1000000", "1000001"))));
 }
 
@@ -129,7 +130,8 @@ fn onepay() {
     let secret = "A3EFDFABA8653DF2342E8DAC29B51AF0";
     let facts = attempt("onepay", &Try { secret, query, ..Try::default() }).unwrap().events.remove(0).facts;
     assert_eq!((facts.reference.as_str(), facts.status), ("201803210919102006754784", OrderStatus::Paid));
-    assert_eq!(facts.amount.unwrap().minor, 1, "a hundred times too many, also of dong");
+    let amount = facts.amount.unwrap();
+    assert_eq!((amount.minor, amount.currency.code()), (1, "VND"), "a hundred times too many, also of dong");
     assert!(attempt("onepay", &Try { secret, body: query, ..Try::default() }).is_ok(), "posted as well");
     let spoilt = query.replace("vpc_TxnResponseCode=0", "vpc_TxnResponseCode=F");
     assert!(is_wrong("onepay", &Try { secret, query: &spoilt, ..Try::default() }));
@@ -261,6 +263,32 @@ fn standard_webhooks() {
     assert!(is_proved("standard-webhooks", &one("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", body)));
     assert!(is_proved("standard-webhooks", &one("C2FVsBQIhrscChlQIMV+b5sSYspob7oD", body)), "without its prefix");
     assert!(is_wrong("standard-webhooks", &one("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body)));
+}
+
+// docs.svix.com, Verifying Webhooks Manually: the same scheme under names of its own, and the same published values.
+#[test]
+fn svix() {
+    const NAMES: [&str; 3] = ["svix-id", "svix-timestamp", "svix-signature"];
+    fn posted(names: [&str; 3], body: &str, now: i64) -> Result<Verified, Refused> {
+        let values = ["msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="];
+        let headers: Vec<(&str, &str)> = names.into_iter().zip(values).collect();
+        let (secret, now) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Timestamp::from_seconds(now));
+        attempt("standard-webhooks", &Try { secret, headers: &headers, body, now, ..Try::default() })
+    }
+    let reason = |names, body, now| posted(names, body, now).unwrap_err().reason;
+    let (body, now) = (r#"{"test": 2432232314}"#, 1_614_265_330);
+    assert_eq!(reason(NAMES, body, now), RefusalReason::FieldMissing, "it is proved, and names no order");
+    assert_eq!(reason(NAMES, "{}", now), RefusalReason::WrongSignature);
+    assert_eq!(reason(NAMES, body, now + 301), RefusalReason::Stale);
+    // A set is whole, or it is none: what is missing of it is not taken from the other.
+    for (mixed, expected) in [
+        (["webhook-id", NAMES[1], NAMES[2]], RefusalReason::WrongSignature),
+        ([NAMES[0], "webhook-timestamp", NAMES[2]], RefusalReason::WrongSignature),
+        ([NAMES[0], NAMES[1], "webhook-signature"], RefusalReason::WrongSignature),
+        (["webhook-id", "webhook-timestamp", "webhook-signature"], RefusalReason::FieldMissing),
+    ] {
+        assert_eq!(reason(mixed, body, now), expected, "{mixed:?}");
+    }
 }
 
 // Adyen's libraries (adyen-python-api-library, test/mocks/util; the last of adyen-dotnet-api-library): what is between the colons is

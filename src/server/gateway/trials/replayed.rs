@@ -131,3 +131,26 @@ fn a_return_that_fastspring_sends_again_by_hand_is_the_same_one() {
     assert_eq!(of("e1", 1, "R1"), of("e2", 2, "R1"));
     assert_ne!(of("e1", 1, "R1"), of("e1", 1, "R2"));
 }
+
+#[test]
+fn a_number_beside_the_one_that_svix_signed_makes_no_new_message() {
+    let body = r#"{"type":"payment.succeeded","data":{"order_id":"A-1"}}"#;
+    let (secret, time) = ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "1772366400");
+    let key = crypto::KeyForm::Base64.read(secret.as_bytes()).unwrap();
+    let mac = Mac::HmacSha256.sign(&key, format!("msg_1.{time}.{body}").as_bytes()).unwrap();
+    let sign = format!("v1,{}", crypto::Encoding::Base64.write(&mac));
+    let genuine = [("svix-id", "msg_1"), ("svix-timestamp", time), ("svix-signature", sign.as_str())];
+    let id = |more: &[(&str, &str)]| {
+        let headers = [&genuine, more].concat();
+        let taken = attempt("standard-webhooks", &Try { secret, headers: &headers, body, ..Try::default() });
+        taken.map(|mut taken| taken.events.remove(0).facts.message_id)
+    };
+    assert_eq!(id(&[]).unwrap(), "msg_1");
+    assert_eq!(id(&[("webhook-id", "msg_2"), ("webhook-timestamp", time)]).unwrap(), "msg_1", "it is not signed");
+    // Of two sets the first decides, and it is wrong; one that is none leaves the other as it is.
+    assert_eq!(
+        id(&[("webhook-id", "msg_2"), ("webhook-timestamp", time), ("webhook-signature", &sign)]).unwrap_err().reason,
+        RefusalReason::WrongSignature
+    );
+    assert_eq!(id(&[("webhook-id", "msg_2"), ("webhook-signature", "none")]).unwrap(), "msg_1");
+}
