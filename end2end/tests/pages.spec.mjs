@@ -73,6 +73,37 @@ test.describe("with much in it", () => {
     });
 });
 
+/** Most bytes on their way of a first visit, and of a later page. */
+const [MOST_AT_FIRST, MOST_LATER] = [200_000, 15_000];
+
+test("a browser that comes for the first time loads little, and later less", { tag: "@once" }, async ({ page, context, open, arrives }) => {
+    for (let at = 1; at <= 12; at++) await arrives(String(6_100_000 + at));
+    const devtools = await context.newCDPSession(page);
+    await devtools.send("Network.enable");
+    const asked = new Map();
+    const loaded = [];
+    devtools.on("Network.requestWillBeSent", ({ requestId, request }) => asked.set(requestId, request.url));
+    devtools.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => loaded.push([asked.get(requestId), encodedDataLength]));
+    const sum = () => loaded.reduce((sum, [, bytes]) => sum + bytes, 0);
+    const ofPages = () => loaded.filter(([url]) => !url.includes("/pkg/"));
+
+    await open("/m/demo-shop");
+    await page.waitForLoadState("load");
+    // With the head of each answer, and with whatever scripts load after they woke up.
+    await expect.poll(() => loaded.filter(([url]) => url.endsWith(".wasm")).length).toBe(1);
+    for (const ending of [".css", ".js", ".wasm", ".svg"]) expect(loaded.some(([url]) => url.split("#")[0].endsWith(ending)), ending).toBe(true);
+    expect(ofPages(), "nothing but one page and its files").toHaveLength(1);
+    expect(sum(), JSON.stringify(loaded)).toBeLessThanOrEqual(MOST_AT_FIRST);
+
+    for (const path of ["/m/demo-shop/orders", "/m/demo-shop/deliveries", "/m/demo-shop/settings/urls", "/m/demo-shop/listeners"]) {
+        loaded.length = 0;
+        await open(path);
+        await page.waitForLoadState("load");
+        await expect.poll(() => ofPages().length).toBe(1);
+        expect(sum(), `${path}: ${JSON.stringify(loaded)}`).toBeLessThanOrEqual(MOST_LATER);
+    }
+});
+
 /** Where the main parts of a page are. */
 const boxes = (page) =>
     page.evaluate(() =>
