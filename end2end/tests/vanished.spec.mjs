@@ -35,8 +35,9 @@ test("a message that was being verified is gone from its page once it is decided
     const row = page.getByRole("row").filter({ hasText: "8800001" });
     await expect(async () => {
         await open("/m/demo-shop/inbound?outcome=verifying");
-        await row.getByRole("link").first().click({ timeout: 500 });
+        await expect(row).toHaveCount(1, { timeout: 300 });
     }).toPass();
+    await row.getByRole("link").first().click();
     await expect(page.getByRole("heading", { level: 1, name: "Message being verified" })).toBeVisible();
     await expect(page.locator("pre").last()).toHaveText(body);
 
