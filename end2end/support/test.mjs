@@ -92,45 +92,83 @@ export const test = base.extend({
 
     page: async ({ page, context, server, facts, as, furnished, allowed, javaScriptEnabled }, use) => {
         if (furnished && as !== "nobody") await context.addCookies([{ ...facts.cookies[as], url: server.url }]);
-        const complaints = [];
-        page.on("console", (message) => {
-            // Without scripts what was loaded for them is not used.
-            if (!javaScriptEnabled && /preloaded using link preload/.test(message.text())) return;
-            if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
-        });
-        page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
-        page.on("requestfailed", (request) => {
-            // Leaving a page ends what it still loads and its stream of live events; without scripts none is loaded.
-            const reason = request.failure()?.errorText;
-            const isExpected = reason === "net::ERR_ABORTED" || request.url().includes("/live") || !javaScriptEnabled;
-            if (!isExpected) complaints.push(`failed: ${request.url()} ${reason}`);
-        });
+        const complaints = watched(page, javaScriptEnabled);
         await use(page);
-        const wrong = complaints.filter((complaint) => !allowed.some((pattern) => pattern.test(complaint)));
-        expect(wrong, "what the browser complained about").toEqual([]);
+        silent(complaints, allowed);
     },
 
-    /** Opens a page and waits until its scripts, where they run, are awake. */
-    open: async ({ page, javaScriptEnabled }, use) =>
-        use(async (path) => {
-            const answer = await page.goto(path);
-            if (javaScriptEnabled) await awake(page);
-            return answer;
+    /** Somebody else at a browser of his own, who is not signed in: a page, and what can be done with it. */
+    guest: async ({ browser, server, allowed, javaScriptEnabled, isMobile, hasTouch, viewport }, use) => {
+        const context = await browser.newContext({ baseURL: server.url, javaScriptEnabled, isMobile, hasTouch, viewport });
+        const page = await context.newPage();
+        const complaints = watched(page, javaScriptEnabled);
+        await use({
+            page,
+            open: (path) => opened(page, path, javaScriptEnabled),
+            sound: (options) => isSound(page, { javaScriptEnabled, isMobile, ...options }),
+        });
+        silent(complaints, allowed);
+        await context.close();
+    },
+
+    /** Asks the server for something as somebody else does at the same time, as a script: one of PEOPLE. */
+    meanwhile: async ({ server, facts }, use) =>
+        use(async (as, path, fields) => {
+            const { name, value } = facts.cookies[as];
+            const headers = { cookie: `${name}=${value}`, accept: "application/json" };
+            const answer = await fetch(`${server.url}${path}`, fields ? { method: "POST", headers, body: new URLSearchParams(fields) } : { headers });
+            const text = await answer.text();
+            expect(answer.ok, `${path}: ${answer.status} ${text.slice(0, 300)}`).toBe(true);
+            return text;
         }),
+
+    /** Opens a page and waits until its scripts, where they run, are awake. */
+    open: async ({ page, javaScriptEnabled }, use) => use((path) => opened(page, path, javaScriptEnabled)),
 
     /**
      * Fails where the page as it stands is wider than the window, jumps while it loads, or shuts somebody out.
      * `hasMoved` says that what happened meanwhile has moved its parts, as it should.
      */
     sound: async ({ page, javaScriptEnabled, isMobile }, use) =>
-        use(async ({ hasMoved = false } = {}) => {
-            if (javaScriptEnabled) await awake(page);
-            await fits(page);
-            if (!javaScriptEnabled) return;
-            if (!hasMoved) expect(await shifts(page), "layout shift").toBeLessThanOrEqual(MOST_SHIFT);
-            await accessible(page, isMobile);
-        }),
+        use((options) => isSound(page, { javaScriptEnabled, isMobile, ...options })),
 });
+
+/** What the browser complains about on a page from now on. */
+const watched = (page, javaScriptEnabled) => {
+    const complaints = [];
+    page.on("console", (message) => {
+        // Without scripts what was loaded for them is not used.
+        if (!javaScriptEnabled && /preloaded using link preload/.test(message.text())) return;
+        if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
+    page.on("requestfailed", (request) => {
+        // Leaving a page ends what it still loads and its stream of live events; without scripts none is loaded.
+        const reason = request.failure()?.errorText;
+        const isExpected = reason === "net::ERR_ABORTED" || request.url().includes("/live") || !javaScriptEnabled;
+        if (!isExpected) complaints.push(`failed: ${request.url()} ${reason}`);
+    });
+    return complaints;
+};
+
+const silent = (complaints, allowed) => {
+    const wrong = complaints.filter((complaint) => !allowed.some((pattern) => pattern.test(complaint)));
+    expect(wrong, "what the browser complained about").toEqual([]);
+};
+
+const opened = async (page, path, javaScriptEnabled) => {
+    const answer = await page.goto(path);
+    if (javaScriptEnabled) await awake(page);
+    return answer;
+};
+
+const isSound = async (page, { javaScriptEnabled, isMobile, hasMoved = false }) => {
+    if (javaScriptEnabled) await awake(page);
+    await fits(page);
+    if (!javaScriptEnabled) return;
+    if (!hasMoved) expect(await shifts(page), "layout shift").toBeLessThanOrEqual(MOST_SHIFT);
+    await accessible(page, isMobile);
+};
 
 export const awake = (page) => expect(page.locator("body")).toHaveAttribute("data-awake", "");
 

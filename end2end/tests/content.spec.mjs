@@ -140,3 +140,51 @@ test("the receiver kit is there in every language", async ({ page, open, sound }
     }
     await sound();
 });
+
+test.describe("for a URL that gets JSON", () => {
+    test.use({ urls: { "Web shop": { path: "/hook", flags: ["--format", "json"] } } });
+
+    test("the receiver kit is there in its languages, with the signing secret behind a question", async ({ page, open, sound }) => {
+        await open("/m/demo-shop/settings/urls");
+        await page.getByRole("link", { name: "Receiver kit" }).click();
+        await expect(page.getByRole("heading", { level: 1, name: "Receiver kit for Web shop" })).toBeVisible();
+        await expect(page.getByText("Standard Webhooks, version 1")).toBeVisible();
+        await expect(page.locator("pre").first()).toContainText("WEBHOOK_SECRET");
+        await expect(page.getByRole("link", { name: "Check a message or receipt" })).toHaveCount(0);
+        await sound();
+        const languages = page.getByRole("navigation", { name: "Languages" });
+        const names = await languages.getByRole("link").allTextContents();
+        expect(names).toEqual(["PHP", "Node.js", "Python"]);
+        for (const name of names) {
+            await languages.getByRole("link", { name, exact: true }).click();
+            await expect(languages.getByRole("link", { name, exact: true })).toHaveAttribute("aria-current", "page");
+            await expect(page.locator("pre").first()).toContainText("WEBHOOK_SECRET_OLD");
+            await sound();
+        }
+        expect(await page.content()).not.toMatch(/whsec_[A-Za-z0-9+/]{20}/);
+        await page.getByRole("button", { name: "Show the signing secret" }).click();
+        const question = page.getByRole("dialog", { name: "Show the signing secret of this URL?" });
+        await question.getByRole("button", { name: "Show it" }).click();
+        await expect(page.locator(".secret .code")).toHaveText(/^whsec_[A-Za-z0-9+/]+=*$/);
+        await sound();
+        await page.reload();
+        await expect(page.locator(".secret")).toHaveCount(0);
+        await page.getByRole("link", { name: "Test this URL" }).click();
+        await expect(page.getByLabel("Send it to")).toHaveValue(/^url-/);
+        await page.getByRole("button", { name: "Show its bytes" }).click();
+        await expect(page.getByText("Any answer with a status from 200 to 299 confirms it.")).toBeVisible();
+        await sound();
+    });
+
+    test.describe("support", () => {
+        test.use({ as: "support" });
+
+        test("reads the kit and is told who may see the secret", { tag: "@once" }, async ({ page, open, sound }) => {
+            await open("/m/demo-shop/settings/urls");
+            await page.getByRole("link", { name: "Receiver kit" }).click();
+            await expect(page.getByText("Somebody who may change settings can show it here.")).toBeVisible();
+            await expect(page.getByRole("button", { name: "Show the signing secret" })).toHaveCount(0);
+            await sound();
+        });
+    });
+});

@@ -145,3 +145,60 @@ test("what a script answers is shown as text, however hostile and long", async (
     await nothingRan(page);
     await sound();
 });
+
+test("of 64 KiB in a field the beginning is shown, and all of it on demand", async ({ page, open, sound, arrives, shop, isMobile }) => {
+    const [begin, end] = ["beginning ", ` ${MARK}${BACKWARDS} the end`];
+    const value = `${begin}${"W".repeat(65_536 - begin.length - end.length)}${end}`;
+    await arrives("1000003", "COMPLETE", { FIRSTNAME: value, ADDRESS1: value });
+    await expect.poll(() => shop.received.length).toBe(1);
+    await open("/m/demo-shop/orders");
+    expect((await page.locator("tbody tr").innerText()).length).toBeLessThan(2_000);
+    await sound();
+    await page.locator("tbody tr").getByRole("link").click();
+    await sound();
+    await page.getByRole("link", { name: "as received" }).click();
+    await page.getByText("fields, decoded").click();
+
+    const row = page.locator(".fields tr").filter({ has: page.getByRole("rowheader", { name: "ADDRESS1", exact: true }) });
+    const all = row.getByText("Show all 65,536 characters");
+    const whole = row.locator("details > bdi");
+    await expect(row).toContainText(begin);
+    await expect(whole).toBeHidden();
+    await sound({ hasMoved: true });
+    await all.click();
+    await expect(whole).toBeVisible();
+    expect(await whole.evaluate((one) => one.textContent)).toBe(value);
+    await nothingRan(page);
+    await sound({ hasMoved: true });
+    await fitsEverywhere(page, isMobile);
+    await all.click();
+    await expect(whole).toBeHidden();
+
+    // The body, byte for byte: what does not fit into the first box stands in a second one.
+    const boxes = page.locator(".octets").filter({ hasText: "Body" }).locator("pre");
+    await expect(boxes.first()).toBeVisible();
+    await expect(boxes.last()).toBeHidden();
+    await page.getByText(/^Show all: [\d,]+ bytes more$/).click();
+    await expect(boxes.last()).toBeVisible();
+    const body = (await boxes.allTextContents()).join("");
+    expect(new URLSearchParams(body).get("ADDRESS1")).toBe(value);
+    await nothingRan(page);
+    await sound({ hasMoved: true });
+});
+
+test("bytes that are no text are shown as what they are", { tag: "@once" }, async ({ page, open, sound, arrivesRaw }) => {
+    const body = Buffer.concat([Buffer.from("REFNO=1000004&FIRSTNAME=Ren"), Buffer.from([0xe9, 0xff, 0xfe]), Buffer.from("&LASTNAME=%FF%FE")]);
+    expect((await arrivesRaw(body)).status).toBe(403);
+    const row = page.locator("tbody tr");
+    await expect(async () => {
+        await open("/m/demo-shop/inbound?outcome=refused");
+        await expect(row).toHaveCount(1, { timeout: 300 });
+    }).toPass();
+    await row.getByRole("link").first().click();
+    await expect(page.getByRole("heading", { name: "Refused message" })).toBeVisible();
+    await expect(page.locator("pre").last()).toHaveText(String.raw`REFNO=1000004&FIRSTNAME=Ren\xE9\xFF\xFE&LASTNAME=%FF%FE`);
+    await page.getByText("fields, decoded").click();
+    await expect(page.getByRole("row", { name: /^FIRSTNAME/ })).toContainText(String.raw`Ren\xE9\xFF\xFE`);
+    await expect(page.getByRole("row", { name: /^LASTNAME/ })).toContainText(String.raw`\xFF\xFE`);
+    await sound({ hasMoved: true });
+});

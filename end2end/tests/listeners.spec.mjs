@@ -1,5 +1,5 @@
 // Listeners: where gateways post.
-import { order, post } from "../support/gateway.mjs";
+import { order, post, postBody } from "../support/gateway.mjs";
 import { LISTENER_SECRET } from "../support/prepare.mjs";
 import { expect, test } from "../support/test.mjs";
 import { encoded, signed } from "../support/wire.mjs";
@@ -105,4 +105,48 @@ test("a listener of a gateway with further secrets asks for them and keeps what 
     await page.getByText("More about this gateway").click();
     await expect(page.getByText("HMAC-SHA256")).toBeVisible();
     await sound();
+});
+
+test("what came to an address that no listener has is found and read, whatever stands in it", async ({ page, server, open, sound }) => {
+    await open("/unknown");
+    await expect(page.getByText("Nothing came to an unknown address")).toBeVisible();
+    await sound();
+
+    const mark = "<script>window.ran=1</script><img src=x onerror='window.ran=1'>\u202E";
+    const fields = order("3000009", "COMPLETE", { FIRSTNAME: mark, LASTNAME: "W".repeat(5_000) });
+    const body = encoded(signed(fields, "some key"));
+    const path = `/ipn/0123456789abcdef${encodeURIComponent(mark)}${"long-".repeat(40)}`;
+    expect((await postBody(`${server.url}${path}`, body)).status).toBe(404);
+    const row = page.locator("tbody tr");
+    await expect(async () => {
+        await open("/unknown");
+        await expect(row).toHaveCount(1, { timeout: 300 });
+    }).toPass();
+    await expect(row).toContainText("127.0.0.1");
+    await sound();
+
+    await row.getByRole("link").click();
+    await expect(page.getByRole("heading", { level: 1, name: "Message to an unknown address" })).toBeVisible();
+    await expect(page.getByText("What to do:")).toBeVisible();
+    await expect(page.locator("pre").first()).toContainText("POST /ipn/0123456789abcdef");
+    await expect(page.locator("pre").last()).toHaveText(body);
+    await page.getByText("fields, decoded").click();
+    await expect(page.getByRole("row", { name: "REFNO 3000009" })).toBeVisible();
+    await expect(page.locator(".fields")).toContainText(mark);
+    await page.getByText("Show all 5,000 characters").click();
+    expect(await page.evaluate(() => window.ran)).toBeUndefined();
+    await expect(page.locator("main img, main script:not([nonce])")).toHaveCount(0);
+    await sound({ hasMoved: true });
+    await page.getByRole("navigation", { name: "Way to this page" }).getByRole("link", { name: "Unknown addresses" }).click();
+    await expect(row).toHaveCount(1);
+});
+
+test.describe("a merchant", () => {
+    test.use({ as: "merchant" });
+
+    test("sees nothing of what came to unknown addresses", { tag: "@once" }, async ({ page, open, allowed }) => {
+        allowed.push(/status of 403/);
+        expect((await open("/unknown")).status()).toBe(403);
+        await expect(page.getByRole("link", { name: "Unknown addresses" })).toHaveCount(0);
+    });
 });

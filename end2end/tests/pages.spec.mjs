@@ -73,6 +73,42 @@ test.describe("with much in it", () => {
     });
 });
 
+/** Most bytes on their way of a first visit, and of a later page. */
+const [MOST_AT_FIRST, MOST_LATER] = [200_000, 15_000];
+
+test("a browser that comes for the first time loads little, and later less", { tag: "@once" }, async ({ page, context, open, arrives }) => {
+    for (let at = 1; at <= 12; at++) await arrives(String(6_100_000 + at));
+    const devtools = await context.newCDPSession(page);
+    await devtools.send("Network.enable");
+    const asked = new Map();
+    const loaded = [];
+    devtools.on("Network.requestWillBeSent", ({ requestId, request, type }) => asked.set(requestId, { type, url: request.url.split("#")[0] }));
+    devtools.on("Network.loadingFinished", ({ requestId, encodedDataLength: bytes }) => loaded.push({ ...asked.get(requestId), bytes }));
+    const files = () => loaded.filter(({ url }) => url.includes("/pkg/"));
+    const documents = () => loaded.filter(({ type }) => type === "Document");
+    const sum = (list) => list.reduce((sum, { bytes }) => sum + bytes, 0);
+
+    await open("/m/demo-shop");
+    await page.waitForLoadState("load");
+    for (const ending of [".css", ".js", ".wasm", ".svg"]) {
+        await expect.poll(() => files().some(({ url }) => url.endsWith(ending)), ending).toBe(true);
+    }
+    // With the head of each answer, and with whatever scripts load after they woke up.
+    expect(documents()).toHaveLength(1);
+    expect(sum(loaded), JSON.stringify(loaded)).toBeLessThanOrEqual(MOST_AT_FIRST);
+    const others = loaded.filter(({ type, url }) => type !== "Document" && !url.includes("/pkg/") && !url.endsWith("/m/demo-shop"));
+    expect(others, "a page, its files, and the page again when something has changed").toEqual([]);
+
+    for (const path of ["/m/demo-shop/orders", "/m/demo-shop/deliveries", "/m/demo-shop/settings/urls", "/m/demo-shop/listeners"]) {
+        loaded.length = 0;
+        await open(path);
+        await page.waitForLoadState("load");
+        await expect.poll(() => documents().length).toBe(1);
+        const bytes = sum([...documents(), ...files()]);
+        expect(bytes, `${path}: ${JSON.stringify(loaded)}`).toBeLessThanOrEqual(MOST_LATER);
+    }
+});
+
 /** Where the main parts of a page are. */
 const boxes = (page) =>
     page.evaluate(() =>

@@ -4,7 +4,7 @@ import { expect, test } from "../support/test.mjs";
 
 const NEW_PASSWORD = "other words in a row";
 
-test("somebody is invited, chooses a password, and is disabled again", async ({ page, browser, open, sound, server, javaScriptEnabled, isMobile, viewport }) => {
+test("somebody is invited, chooses a password, and is disabled again", async ({ page, open, sound, server, guest }) => {
     await open("/people");
     await sound();
     await page.getByLabel("E-mail address").fill("new@example.com");
@@ -20,18 +20,22 @@ test("somebody is invited, chooses a password, and is disabled again", async ({ 
     expect(link).toMatch(new RegExp(`^${server.url}/join\\?token=[0-9a-f]{64}$`));
     await sound();
 
-    const context = await browser.newContext({ javaScriptEnabled, isMobile, viewport });
-    const guest = await context.newPage();
-    await guest.goto(link);
-    await expect(guest.getByLabel("E-mail address")).toHaveValue("new@example.com");
-    await guest.getByLabel("Password").fill("short");
-    await guest.getByRole("button", { name: "Set password and sign in" }).click();
-    await expect(guest.getByText("at least 12 characters; a few words in a row are fine").first()).toBeVisible();
-    await guest.getByLabel("Password").fill(NEW_PASSWORD);
-    await guest.getByRole("button", { name: "Set password and sign in" }).click();
-    await expect(guest).toHaveURL(/\/m\/demo-shop$|\/$/);
-    await guest.goto(link);
-    await expect(guest.getByRole("heading", { name: "This link does not work any more" })).toBeVisible();
+    await guest.open(link);
+    await expect(guest.page.getByRole("heading", { name: "Welcome" })).toBeVisible();
+    await expect(guest.page.getByLabel("E-mail address")).toHaveValue("new@example.com");
+    await guest.sound();
+    await guest.page.getByLabel("Password").fill("short");
+    await guest.page.getByRole("button", { name: "Set password and sign in" }).click();
+    await expect(guest.page.getByText("at least 12 characters; a few words in a row are fine").first()).toBeVisible();
+    await expect(guest.page.getByLabel("Password")).toBeFocused();
+    await guest.sound();
+    await guest.page.getByLabel("Password").fill(NEW_PASSWORD);
+    await guest.page.getByRole("button", { name: "Set password and sign in" }).click();
+    await expect(guest.page).toHaveURL(/\/m\/demo-shop$|\/$/);
+    await guest.sound();
+    await guest.open(link);
+    await expect(guest.page.getByRole("heading", { name: "This link does not work any more" })).toBeVisible();
+    await guest.sound();
 
     await open("/people?text=new");
     await page.getByRole("link", { name: "new@example.com" }).click();
@@ -39,9 +43,21 @@ test("somebody is invited, chooses a password, and is disabled again", async ({ 
     await page.getByRole("button", { name: "Disable" }).first().click();
     await page.getByRole("dialog").getByRole("button", { name: "Disable" }).click();
     await expect(page.getByText("Disabled. All sessions have ended.")).toBeVisible();
-    await guest.goto(`${server.url}/account`);
-    await expect(guest).toHaveURL(/\/sign-in/);
-    await context.close();
+    await guest.open("/account");
+    await expect(guest.page).toHaveURL(/\/sign-in/);
+});
+
+test("a forgotten password is replaced by a link", { tag: "@once" }, async ({ page, open, guest }) => {
+    await open("/people?text=support");
+    await page.getByRole("link", { name: "support@example.com" }).click();
+    await page.getByRole("button", { name: "Make a link for a new password" }).click();
+    const link = await page.locator(".secret .code").innerText();
+    await guest.open(link);
+    await expect(guest.page.getByRole("heading", { name: "A new password" })).toBeVisible();
+    await guest.sound();
+    await guest.page.getByLabel("Password").fill(NEW_PASSWORD);
+    await guest.page.getByRole("button", { name: "Set password and sign in" }).click();
+    await expect(guest.page).toHaveURL(/\/m\/demo-shop$/);
 });
 
 test("the table of rights says who may what", async ({ page, open, sound }) => {

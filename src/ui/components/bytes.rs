@@ -78,7 +78,7 @@ pub fn Fields(
                     view! { <Reveal masked field=name.clone() nth=*nth/> }
                 });
                 *nth += 1;
-                view! { <tr><th scope="row"><bdi>{name}</bdi></th><td><Long text=value/>{reveal}</td></tr> }
+                view! { <tr><th scope="row"><Long text=name/></th><td><Long text=value/>{reveal}</td></tr> }
             })
             .collect();
         view! {

@@ -156,7 +156,7 @@ fn line(line: &Compared) -> impl IntoView + use<> {
     let (tone, icon, word) = if line.differs { ("warn", "alert", t!("differs")) } else { ("quiet", "check", t!("the same")) };
     view! {
         <tr>
-            <th scope="row"><bdi>{reworded(&line.what)}</bdi>" "<span class=format!("badge {tone}")><Icon name=icon/>{word}</span></th>
+            <th scope="row"><Long text=reworded(&line.what)/>" "<span class=format!("badge {tone}")><Icon name=icon/>{word}</span></th>
             <td data-label=t!("Then") class="code"><Long text=compared_value(line, &line.then)/></td>
             <td data-label=t!("Now") class="code"><Long text=compared_value(line, &line.now)/></td>
         </tr>

@@ -52,10 +52,16 @@ pub(super) fn order_row(row: &SqliteRow) -> Result<OrderRow, StoreError> {
 
 macro_rules! select_delivery {
     ($condition:literal) => {
+        select_delivery!("", $condition)
+    };
+    // With more columns after those of the view.
+    ($columns:literal, $condition:literal) => {
         concat!(
             "SELECT delivery.id, notification_id, url_id, notification_url.label, coalesce(delivery.address, notification_url.url), origin,
                  coalesce(resend.actor, bulk_job.actor), delivery.state, attempts, due_at, last_attempt_at, last_cause,
-                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor, delivery.address IS NOT NULL
+                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor, delivery.address IS NOT NULL",
+            $columns,
+            "
              FROM delivery
              JOIN notification_url ON notification_url.id = url_id
              LEFT JOIN resend ON resend.id = resend_id
@@ -373,19 +379,16 @@ impl SqliteStore {
         merchant_id: MerchantId,
         id: DeliveryId,
     ) -> Result<Option<(DeliveryView, OrderId, String)>, StoreError> {
-        let row = sqlx::query(select_delivery!(" WHERE delivery.id = ? AND delivery.merchant_id = ?"))
-            .bind(id.0)
-            .bind(merchant_id.0)
-            .fetch_optional(&self.0.readers)
-            .await?;
+        let row = sqlx::query(select_delivery!(
+            ", message.order_id, message.vendor_status",
+            " JOIN notification AS message ON message.id = notification_id WHERE delivery.id = ? AND delivery.merchant_id = ?"
+        ))
+        .bind(id.0)
+        .bind(merchant_id.0)
+        .fetch_optional(&self.0.readers)
+        .await?;
         let Some(row) = row else { return Ok(None) };
-        let delivery = delivery_view(&row)?;
-        let (order_id, vendor_status): (i64, String) =
-            sqlx::query_as("SELECT order_id, vendor_status FROM notification WHERE id = ?")
-                .bind(delivery.notification_id.0)
-                .fetch_one(&self.0.readers)
-                .await?;
-        Ok(Some((delivery, OrderId(order_id), vendor_status)))
+        Ok(Some((delivery_view(&row)?, OrderId(row.try_get(17)?), row.try_get(18)?)))
     }
 
     /// Deliveries by their ids, the newest first.
