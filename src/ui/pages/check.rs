@@ -92,7 +92,7 @@ fn form(slug: &str, pasted: &CheckForm, flash: &Flash, settings: &IpnSettings) -
             />
             <TextArea
                 flash=flash.clone() name="headers" label=t!("Head of the request") value=pasted.headers.clone() rows=3
-                placeholder="webhook-id: msg_…" hint=t!("For JSON only: webhook-id, webhook-timestamp and webhook-signature. What else stands there does no harm.")
+                hint=t!("For JSON only: webhook-id, webhook-timestamp and webhook-signature. What else stands there does no harm.")
             />
             <TextArea
                 flash=flash.clone() name="receipt" label=t!("What your script answers") value=pasted.receipt.clone() rows=3

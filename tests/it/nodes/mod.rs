@@ -272,7 +272,9 @@ async fn a_form_of_one_node_is_posted_to_another() {
     assert_eq!(added.status, 302, "{added:?}");
     // What the next page has to say was sealed by the node that did it, and is shown by the other.
     browser.address = one.address;
-    assert!(browser.get(added.header("location")).await.text().contains("shown-by-another"));
+    until("the first node to know the merchant", || async { one.services.store.settings().merchants().first().map(drop) }).await;
+    let shown = browser.get(added.header("location")).await;
+    assert!(shown.text().contains("shown-by-another"), "{} {}: {}", added.header("location"), shown.status, shown.text());
     // The same form again, at the other node: it is done once.
     let again = browser.form("/rpc/merchants/add", &fields).await;
     assert_eq!(again.header("location"), added.header("location"));
