@@ -398,7 +398,7 @@ impl Keeper for FakeKeeper {
                 gateway: self.gateway,
                 label: "Shop".to_owned(),
                 path_key: key.to_owned(),
-                secret: Secret::new(&self.secret),
+                secret: Secret::new(self.secret.as_str()),
                 options: Default::default(),
                 required: Algorithms::ALL,
                 enabled: true,
