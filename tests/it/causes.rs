@@ -467,7 +467,7 @@ const ANSWERS: &[Case] = &[
     ("its error", Cause::ErrorInReceipt, |_| Answer::text("<EPAYMENT>Error. Cannot verify signature.</EPAYMENT>")),
     ("the gateway's key", Cause::WrongKey, |visit| receipt_with(GATEWAY_KEY, &receipt_source(&visit.body, RECEIPT_DATE))),
     ("other hash in the tag", Cause::WrongAlgorithm, |visit| {
-        let hash = mac("sha2", MERCHANT_KEY, &receipt_source(&visit.body, RECEIPT_DATE));
+        let hash = mac("sha2", MERCHANT_KEY, receipt_source(&visit.body, RECEIPT_DATE));
         Answer::text(receipt_form("sha3", RECEIPT_DATE, &hash))
     }),
     ("characters", Cause::CharacterLengths, |visit| {

@@ -317,7 +317,7 @@ async fn an_operator_adds_a_gateway_of_his_own() {
     let listener = shop.services.add_listener(&shop.merchant, &form, "test").await.unwrap();
     assert_eq!(listener.label, "Corner Bank");
     let body = r#"{"id":"C-1","sum":12.50,"state":"DONE"}"#;
-    let mac = crate::support::message::mac("sha2", "k", &format!("Main|{body}"));
+    let mac = crate::support::message::mac("sha2", "k", format!("Main|{body}"));
     let request = Request::post(path(&listener)).header("x-corner", mac).body(Full::new(Bytes::from(body))).unwrap();
     let reply = gateway::send(app.address, request).await;
     assert_eq!((reply.status, reply.text()), (202, "noted".to_owned()));

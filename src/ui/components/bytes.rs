@@ -1,10 +1,7 @@
 //! What crossed the wire, shown as it was.
 
 use super::{Copy, Masked, Reveal};
-use crate::{
-    domain::personal::is_masked,
-    words::{t, tn},
-};
+use crate::{domain::personal::is_masked, words::t};
 use leptos::prelude::*;
 use std::collections::HashMap;
 
@@ -83,7 +80,7 @@ pub fn Fields(
             .collect();
         view! {
             <details class="fields" open={open || has_masked}>
-                <summary>{tn!("{count} field, decoded", "{count} fields, decoded", count)}</summary>
+                <summary>{if count == 1 { t!("One field, decoded").to_owned() } else { t!("{count} fields, decoded", count) }}</summary>
                 <table><tbody>{rows}</tbody></table>
             </details>
         }

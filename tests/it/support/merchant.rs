@@ -98,7 +98,7 @@ pub fn receipt_form(algorithm: &str, date: &str, hash: &str) -> String {
 
 /// A right receipt for a message.
 pub fn receipt(algorithm: &str, key: &str, body: &[u8]) -> String {
-    receipt_form(algorithm, RECEIPT_DATE, &mac(algorithm, key, &receipt_source(body, RECEIPT_DATE)))
+    receipt_form(algorithm, RECEIPT_DATE, &mac(algorithm, key, receipt_source(body, RECEIPT_DATE)))
 }
 
 /// How a request is answered.
