@@ -150,17 +150,14 @@ test.describe("for a URL that gets JSON", () => {
         await expect(page.getByRole("heading", { level: 1, name: "Receiver kit for Web shop" })).toBeVisible();
         await expect(page.getByText("Standard Webhooks, version 1")).toBeVisible();
         await expect(page.locator("pre").first()).toContainText("WEBHOOK_SECRET");
-        await expect(page.getByRole("link", { name: "Check a message or receipt" })).toHaveCount(0);
         await sound();
         const languages = page.getByRole("navigation", { name: "Languages" });
-        const names = await languages.getByRole("link").allTextContents();
-        expect(names).toEqual(["PHP", "Node.js", "Python"]);
-        for (const name of names) {
+        for (const name of ["Node.js", "Python", "Ruby", "Java", "C#", "Go", "Rust"]) {
             await languages.getByRole("link", { name, exact: true }).click();
             await expect(languages.getByRole("link", { name, exact: true })).toHaveAttribute("aria-current", "page");
             await expect(page.locator("pre").first()).toContainText("WEBHOOK_SECRET_OLD");
-            await sound();
         }
+        await sound();
         expect(await page.content()).not.toMatch(/whsec_[A-Za-z0-9+/]{20}/);
         await page.getByRole("button", { name: "Show the signing secret" }).click();
         const question = page.getByRole("dialog", { name: "Show the signing secret of this URL?" });
@@ -169,6 +166,12 @@ test.describe("for a URL that gets JSON", () => {
         await sound();
         await page.reload();
         await expect(page.locator(".secret")).toHaveCount(0);
+        const kit = new URL(page.url()).pathname;
+        await page.getByRole("link", { name: "Check a message or receipt" }).click();
+        await expect(page.getByLabel("For the URL").locator("option:checked")).toContainText("Web shop");
+        await expect(page.getByLabel("Head of the request")).toBeVisible();
+        await sound();
+        await open(kit);
         await page.getByRole("link", { name: "Test this URL" }).click();
         await expect(page.getByLabel("Send it to")).toHaveValue(/^url-/);
         await page.getByRole("button", { name: "Show its bytes" }).click();
