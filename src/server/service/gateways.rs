@@ -342,10 +342,8 @@ pub(super) fn options(
         }
         match value {
             Some(value) => drop(options.0.insert(ask.name.clone(), value)),
-            None if ask.required => mistakes.add(
-                &field,
-                t!("Enter the {ask}; {preset} cannot be checked without it.", ask = ask.label, preset = preset.label),
-            ),
+            None if ask.required => mistakes
+                .add(&field, t!("Enter “{ask}”: {preset} cannot be checked without it.", ask = ask.label, preset = preset.label)),
             None => {}
         }
     }
