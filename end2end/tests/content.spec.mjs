@@ -150,9 +150,12 @@ test.describe("for a URL that gets JSON", () => {
         await expect(page.getByRole("heading", { level: 1, name: "Receiver kit for Web shop" })).toBeVisible();
         await expect(page.getByText("Standard Webhooks, version 1")).toBeVisible();
         await expect(page.locator("pre").first()).toContainText("WEBHOOK_SECRET");
+        await expect(page.getByRole("link", { name: "Check a message or receipt" })).toBeVisible();
         await sound();
         const languages = page.getByRole("navigation", { name: "Languages" });
-        for (const name of ["Node.js", "Python", "Ruby", "Java", "C#", "Go", "Rust"]) {
+        const names = await languages.getByRole("link").allTextContents();
+        expect(names).toEqual(["PHP", "Node.js", "Python", "Ruby", "Java", "C#", "Go", "Rust"]);
+        for (const name of names) {
             await languages.getByRole("link", { name, exact: true }).click();
             await expect(languages.getByRole("link", { name, exact: true })).toHaveAttribute("aria-current", "page");
             await expect(page.locator("pre").first()).toContainText("WEBHOOK_SECRET_OLD");

@@ -80,9 +80,9 @@ async fn two_secrets_are_taken_until_the_previous_one_is_removed() {
     let done = form(&[("previous-secret", ""), ("remove:previous-secret", "true")]);
     shop.services.change_listener(&shop.merchant, rotated.id, &done, "test").await.unwrap();
     assert_eq!((status("the one before").await, status(GATEWAY_KEY).await), (403, 200));
-    let unknown = shop.services.change_listener(&shop.merchant, rotated.id, &form(&[("remove:mode", "true")]), "test").await;
+    let unknown = shop.services.change_listener(&shop.merchant, rotated.id, &form(&[("remove:colour", "true")]), "test").await;
     let told = format!("{:?}", unknown.unwrap_err());
-    assert!(told.contains("remove:mode"), "nothing else is removed so: {told}");
+    assert!(told.contains("remove:colour"), "what there is not is not removed: {told}");
     app.stop().await;
 }
 

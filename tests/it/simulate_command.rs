@@ -1,10 +1,13 @@
 //! `quittance simulate`: the program itself posts to a server that runs, and tells what came back.
 
 use crate::support::{
+    gateway,
     merchant::FakeMerchant,
+    message::Message,
     program::{Outcome, Program, Server},
 };
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 /// Adds a listener; gives its address.
 fn listener(program: &Program, gateway: &str, more: &[&str]) -> String {
@@ -135,4 +138,48 @@ fn what_cannot_be_simulated_is_told_on_standard_error() {
         program.run(&["simulate", "vnpay", "--listener", &vnpay, "--status", "paid", "--server", "http://127.0.0.1:9", "--json"]);
     let told = nobody.failed(1);
     assert!(told.contains("Is it running, and is --server right?"), "{told}");
+}
+
+#[test]
+fn a_secret_is_changed_while_both_are_taken_and_the_old_one_ends() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let program = Program::new();
+    program.run(&["merchant", "add", "Shop", "--json"]).json();
+    let path = listener(&program, "2checkout", &["--secret", "first"]);
+    let server = program.serve();
+    let status = |secret: &str| {
+        let body = Message::small("1", "COMPLETE", "20260301120009").body(secret, &["md5"]);
+        runtime.block_on(gateway::post(server.address, &path, body.as_str())).status
+    };
+    let change = |more: &[&str]| program.run(&[&["listener", "change", &path, "--json"], more].concat());
+    // The server notices within a second.
+    let becomes = |secret: &str, expected: u16| {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while status(secret) != expected {
+            assert!(Instant::now() < deadline, "{secret} is not answered with {expected}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    becomes("first", 200);
+    let changed = change(&["--secret", "second", "--keep-previous", "--label", "Cards"]).json();
+    assert_eq!((changed["label"].as_str(), changed["enabled"].as_bool()), (Some("Cards"), Some(true)), "{changed}");
+    becomes("second", 200);
+    assert_eq!(status("first"), 200, "both are taken");
+    change(&["--remove", "previous-secret"]).json();
+    becomes("first", 403);
+    assert_eq!(status("second"), 200);
+    assert_eq!(change(&["--closed"]).json()["enabled"], false);
+    becomes("second", 403);
+    change(&["--open"]).json();
+    becomes("second", 200);
+    for (more, code, told) in [
+        (&[][..], 2, "--secret"),
+        (&["--keep-previous"], 2, "--secret"),
+        (&["--open", "--closed"], 2, "--closed"),
+        (&["--remove", "colour"], 1, "colour"),
+        (&["--option", "mode=maybe"], 1, "live or test"),
+    ] {
+        let error = change(more).failed(code);
+        assert!(error.contains(told), "{more:?}: {error}");
+    }
 }

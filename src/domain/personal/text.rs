@@ -1,14 +1,14 @@
 //! Masking in whole bodies and texts: forms and JSON field by field, anything else by what it looks like and by what is known.
 
-use super::{Kind, kind_of, masked};
+use super::{
+    Kind, kind_of, masked,
+    words::{SHORT, replaced},
+};
 
 /// Values that are known to be personal, because they stood in a field of the same message. Whoever repeats them, a script in its
 /// answer for instance, repeats them masked.
 #[derive(Debug, Default)]
 pub struct Known(Vec<(Kind, String)>);
-
-/// Shorter ones would be found in many words. Names may be shorter by one letter.
-const SHORTEST: usize = 3;
 
 impl Known {
     /// The values of decoded fields.
@@ -41,9 +41,10 @@ impl Known {
     pub fn add(&mut self, kind: Kind, value: &str) {
         let value = value.trim();
         // Small numbers stand everywhere.
-        let is_telling = value.contains(char::is_alphabetic) || value.chars().filter(char::is_ascii_digit).count() > SHORTEST;
-        let is_short_name = kind == Kind::Name && value.chars().count() + 1 == SHORTEST && value.chars().all(char::is_alphabetic);
-        let is_long = value.chars().count() >= SHORTEST || is_short_name;
+        let is_telling = value.contains(char::is_alphabetic) || value.chars().filter(char::is_ascii_digit).count() > SHORT;
+        let is_short_name = kind == Kind::Name && value.chars().count() + 1 == SHORT && value.chars().all(char::is_alphabetic);
+        // Shorter ones would be found in many words. Names may be shorter by one letter.
+        let is_long = value.chars().count() >= SHORT || is_short_name;
         if is_long && is_telling && !self.0.iter().any(|(_, known)| known == value) {
             self.0.push((kind, value.to_owned()));
             // The longest first, because it may contain others.
@@ -253,71 +254,38 @@ pub fn text(text: &str, known: &Known) -> String {
     let mut shown = emails(text);
     for (kind, value) in &known.0 {
         shown = replaced(&shown, value, &masked(*kind, value));
-        let encoded = percent(value);
-        if encoded != *value {
-            shown = replaced(&shown, &encoded, &masked(*kind, value));
+        if *kind == Kind::Phone {
+            shown = phones(&shown, value);
         }
     }
     cards(&shown)
 }
 
-/// As a form carries a value.
-fn percent(value: &str) -> String {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut encoded = String::new();
-    for byte in value.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => encoded.push(char::from(byte)),
-            b' ' => encoded.push('+'),
-            _ => encoded.extend(['%', char::from(HEX[usize::from(byte >> 4)]), char::from(HEX[usize::from(byte & 15)])]),
-        }
+/// Replaces a number of a telephone, however it is grouped, with or without what stands before a country's code.
+fn phones(text: &str, value: &str) -> String {
+    const SHORTEST: usize = 7;
+    let digits_of = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
+    let wanted = digits_of(value);
+    let wanted = wanted.trim_start_matches('0');
+    if wanted.len() < SHORTEST {
+        return text.to_owned();
     }
-    encoded
-}
-
-/// Replaces a value where it stands as words of its own, in whichever case. One of two letters only as it is written, or in
-/// capitals: `li` and `le` are words of many pages.
-fn replaced(text: &str, value: &str, by: &str) -> String {
-    let is_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
-    // Where words have no spaces between them, any place may begin one.
-    let joined = value.chars().any(is_joined);
-    let (is_short, upper) = (value.chars().count() < SHORTEST, value.to_uppercase());
-    let (mut shown, mut from) = (String::with_capacity(text.len()), 0);
-    for (at, _) in text.char_indices() {
-        let Some(end) = same_until(&text[at..], value).map(|length| at + length).filter(|_| at >= from) else { continue };
-        let found = &text[at..end];
-        let stands_alone = joined || !is_word(text[..at].chars().next_back()) && !is_word(text[end..].chars().next());
-        if stands_alone && (!is_short || found == value || found == upper) {
-            shown.push_str(&text[from..at]);
-            shown.push_str(by);
-            from = end;
+    let is_part = |letter: char| letter.is_ascii_digit() || " -./()".contains(letter);
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(start) = rest.find(|letter: char| letter.is_ascii_digit()) {
+        let run = &rest[start..];
+        let run = &run[..run.find(|letter: char| !is_part(letter)).unwrap_or(run.len())];
+        let run = run.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+        shown.push_str(&rest[..start]);
+        if digits_of(run).trim_start_matches('0') == wanted {
+            shown.push_str(&masked(Kind::Phone, value));
+        } else {
+            shown.push_str(run);
         }
+        rest = &rest[start + run.len()..];
     }
-    shown.push_str(&text[from..]);
+    shown.push_str(rest);
     shown
-}
-
-/// How far a text begins with a value, whatever the case of either.
-fn same_until(text: &str, value: &str) -> Option<usize> {
-    let mut wanted = value.chars().flat_map(char::to_lowercase).peekable();
-    let mut length = 0;
-    for letter in text.chars() {
-        if wanted.peek().is_none() {
-            break;
-        }
-        for lower in letter.to_lowercase() {
-            if wanted.next() != Some(lower) {
-                return None;
-            }
-        }
-        length += letter.len_utf8();
-    }
-    wanted.peek().is_none().then_some(length)
-}
-
-/// Letters of scripts that put no spaces between words, or endings behind names: Thai, Kana, Han, Hangul.
-fn is_joined(letter: char) -> bool {
-    matches!(letter, '\u{e00}'..='\u{e7f}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}')
 }
 
 fn emails(text: &str) -> String {
@@ -424,6 +392,11 @@ mod tests {
         assert_eq!(text("<li>Dear Li, LI, Lisa</li>", &named("Li")), "<li>Dear L••, L••, Lisa</li>");
         assert_eq!(text("李娜您好", &named("李娜")), "李••您好");
         assert_eq!(text("a 1 ab", &named("a")), "a 1 ab", "one letter is everywhere");
+        let phone = Known::of(&[("PHONE".to_owned(), "+49 170 5551234".to_owned())]);
+        assert_eq!(
+            text("call 491705551234, 0049 (170) 555-1234 or 4917055512345", &phone),
+            "call •••• 34, •••• 34 or 4917055512345"
+        );
         assert_eq!(text("Card 4242 4242-4242 4242.", &known), "Card •••• 4242.");
         assert_eq!(text("20260301120009 1772366400000 1234567890123", &known), "20260301120009 1772366400000 1234567890123");
         assert_eq!(text("to=anna.b%40example.com;x@y @", &known), "to=a••@example.com;x@y @");

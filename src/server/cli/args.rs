@@ -1,7 +1,7 @@
 //! What may be typed.
 
 use super::{
-    gateway_args::{GatewayCommand, GatewaysArgs, ListenerAddArgs, SimulateArgs},
+    gateway_args::{GatewayCommand, GatewaysArgs, ListenerAddArgs, ListenerChangeArgs, SimulateArgs},
     since::Since,
 };
 use crate::domain::{
@@ -103,6 +103,8 @@ pub enum MerchantCommand {
 pub enum ListenerCommand {
     /// Add a listener; prints the path that the gateway must post to.
     Add(ListenerAddArgs),
+    /// Change a listener: its secret, its options, whether it is open.
+    Change(ListenerChangeArgs),
     /// List listeners.
     List(MerchantListArgs),
 }

@@ -103,6 +103,41 @@ pub struct ListenerAddArgs {
     pub output: OutputArgs,
 }
 
+#[derive(Debug, Clone, Args)]
+#[group(id = "what", required = true, multiple = true, args = ["secret", "options", "remove", "label", "open", "closed"])]
+pub struct ListenerChangeArgs {
+    /// The listener: its path (/ipn/…) or its id.
+    #[arg(value_name = "PATH|ID")]
+    pub listener: String,
+    /// The gateway's new secret key.
+    #[arg(long, value_name = "KEY")]
+    pub secret: Option<String>,
+    /// Take messages signed with the secret before, too, until `--remove previous-secret`.
+    #[arg(long, requires = "secret")]
+    pub keep_previous: bool,
+    /// What else the gateway needs, such as access-key=…; may be given several times.
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
+    pub options: Vec<(String, String)>,
+    /// An option that is to go; may be given several times.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub remove: Vec<String>,
+    /// Another name for lists.
+    #[arg(long)]
+    pub label: Option<String>,
+    /// Take messages again.
+    #[arg(long, conflicts_with = "closed")]
+    pub open: bool,
+    /// Refuse everything; the gateway tries again later.
+    #[arg(long)]
+    pub closed: bool,
+    #[command(flatten)]
+    pub gateways: GatewaysArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 fn status() -> impl TypedValueParser<Value = OrderStatus> {
     PossibleValuesParser::new(OrderStatus::ALL.map(OrderStatus::code)).map(|code| OrderStatus::from_code(&code))
 }

@@ -3,17 +3,19 @@
 use super::{
     CliError,
     args::{MerchantListArgs, set},
-    gateway_args::ListenerAddArgs,
+    gateway_args::{ListenerAddArgs, ListenerChangeArgs},
     report::{Report, table, tick},
+    simulate,
     tool::{self, ACTOR},
 };
-use crate::domain::Algorithm;
+use crate::domain::{Algorithm, pages::listeners::removal};
 use crate::server::{
-    gateway::access,
+    gateway::{PREVIOUS_SECRET, access},
     service::{
         Services,
         listeners::{ListenerForm, path},
     },
+    store::Actor,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -54,6 +56,41 @@ async fn add_to(services: &Services, args: &ListenerAddArgs) -> Result<Report, C
         "id": listener.id, "path": path, "merchant": merchant.slug, "gateway": listener.gateway, "label": listener.label,
     });
     Ok(Report { json, text, failed: false })
+}
+
+/// Changes a listener. What is not named stays as it is.
+pub async fn change(args: &ListenerChangeArgs) -> Result<Report, CliError> {
+    let services = args.database.open_for(false, args.gateways.read()?).await?;
+    let changed = change_in(&services, args).await;
+    services.store.close().await;
+    changed
+}
+
+async fn change_in(services: &Services, args: &ListenerChangeArgs) -> Result<Report, CliError> {
+    let listener = simulate::find(services, &args.listener)?;
+    let settings = services.store.settings();
+    let merchant = settings.merchant(listener.merchant_id).cloned().ok_or_else(|| CliError::NoListener(args.listener.clone()))?;
+    let mut options: BTreeMap<String, String> = args.options.iter().cloned().collect();
+    options.extend(args.remove.iter().map(|name| (removal(name.trim()), String::new())));
+    if args.keep_previous {
+        options.insert(PREVIOUS_SECRET.to_owned(), String::from_utf8_lossy(listener.secret.reveal()).into_owned());
+    }
+    let form = ListenerForm {
+        gateway: listener.gateway,
+        label: args.label.clone().unwrap_or_else(|| listener.label.clone()),
+        secret: args.secret.clone().unwrap_or_default(),
+        options,
+        required: listener.required,
+        enabled: if args.closed { false } else { args.open || listener.enabled },
+    };
+    let actor = Actor::from(ACTOR).having_seen(Some(listener.version));
+    services.change_listener(&merchant, listener.id, &form, actor).await?;
+    let path = path(&listener);
+    let json = json!({
+        "id": listener.id, "path": path, "merchant": merchant.slug, "gateway": listener.gateway, "label": form.label,
+        "enabled": form.enabled,
+    });
+    Ok(Report { json, text: format!("Changed listener {} of {}.\n", form.label, merchant.name), failed: false })
 }
 
 /// Lists listeners.

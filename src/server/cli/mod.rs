@@ -73,6 +73,7 @@ fn tool(command: Command) -> Result<ExitCode, CliError> {
             Command::Merchant(MerchantCommand::Add(args)) => (merchants::add(&args).await?, args.output.json),
             Command::Merchant(MerchantCommand::List(args)) => (merchants::list(&args).await?, args.output.json),
             Command::Listener(ListenerCommand::Add(args)) => (listeners::add(&args).await?, args.output.json),
+            Command::Listener(ListenerCommand::Change(args)) => (listeners::change(&args).await?, args.output.json),
             Command::Listener(ListenerCommand::List(args)) => (listeners::list(&args).await?, args.output.json),
             Command::Gateway(GatewayCommand::List(args)) => (gateways::list(&args)?, args.output.json),
             Command::Url(UrlCommand::Add(args)) => (urls::add(&args).await?, args.output.json),

@@ -85,7 +85,8 @@ async fn run_with(services: &Services, args: &SimulateArgs) -> Result<Report, Cl
     Ok(Report { json, text, failed: !ok })
 }
 
-fn find(services: &Services, wanted: &str) -> Result<Arc<Listener>, CliError> {
+/// The listener of a path or an id.
+pub fn find(services: &Services, wanted: &str) -> Result<Arc<Listener>, CliError> {
     let settings = services.store.settings();
     let key = wanted.trim().rsplit('/').next().unwrap_or_default().to_owned();
     let by_path = settings.listener(&key).cloned();

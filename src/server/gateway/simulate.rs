@@ -434,8 +434,13 @@ fn put_signature(text: &str, signature: &str, is_form: bool) -> String {
 
 fn adapted(adapter: Adapter, secret: &[u8], wish: &Wish<'_>) -> Posted {
     let date = moment(wish.now, "%Y%m%d%H%M%S", None);
-    let decimal = wish.amount.decimal();
-    let total = if wish.status == OrderStatus::Refunded { format!("-{decimal}") } else { decimal };
+    // What is given back has a minus sign; of a part it is half.
+    let total = match wish.status {
+        OrderStatus::Refunded => Money { minor: -wish.amount.minor, ..wish.amount },
+        OrderStatus::PartiallyRefunded => Money { minor: -(wish.amount.minor / 2), ..wish.amount },
+        _ => wish.amount,
+    };
+    let total = total.decimal();
     let number = wish.number.to_string();
     let test = if wish.test { "1" } else { "0" };
     let mut form = Form::default();

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{
     domain::{
-        Algorithm, Algorithms, AppError,
+        Algorithm, Algorithms, AppError, Format,
         id::UrlId,
         pages::simulate::{CheckForm, CheckResult, Judgement},
     },
@@ -47,6 +47,9 @@ impl Services {
         if matches!(body.first(), Some(b'{' | b'[')) {
             mistakes.end()?;
             return self.check_webhook(merchant, url.map(|url| &**url), form);
+        }
+        if url.is_some_and(|url| url.terms.format == Format::Json) {
+            mistakes.add("body", t!("Messages to this URL are JSON: paste the body from its first brace to its last."));
         }
         let parsed = Form::parse(body);
         if let Err(error) = &parsed

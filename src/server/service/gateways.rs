@@ -291,11 +291,6 @@ fn authority(text: &str) -> Result<String, String> {
     certificates(text).map(|found| to_pem(&found)).map_err(|error| error.to_string())
 }
 
-/// Whether it goes only when somebody says so: a secret is never shown, so an empty field cannot mean that it is to go.
-const fn can_be_removed(ask: &Ask) -> bool {
-    ask.secret && !ask.required
-}
-
 /// What was entered, put together with what is stored: an empty secret stays as it is, unless it is to be removed.
 pub(super) fn options(
     preset: &Preset,
@@ -304,8 +299,9 @@ pub(super) fn options(
     mistakes: &mut fields::Mistakes,
 ) -> GatewayOptions {
     let asks = asks(preset);
-    let is_removed = |ask: &Ask| can_be_removed(ask) && entered.contains_key(&removal(&ask.name));
-    let is_known = |name: &str| asks.iter().any(|ask| ask.name == name || can_be_removed(ask) && removal(&ask.name) == name);
+    // A secret is never shown, so an empty field cannot mean that it is to go.
+    let is_removed = |ask: &Ask| entered.contains_key(&removal(&ask.name));
+    let is_known = |name: &str| asks.iter().any(|ask| ask.name == name || !ask.required && removal(&ask.name) == name);
     for name in entered.keys().filter(|name| !is_known(name)) {
         let known: Vec<_> = asks.iter().map(|ask| ask.name.as_str()).collect();
         mistakes.add(
@@ -346,10 +342,8 @@ pub(super) fn options(
         }
         match value {
             Some(value) => drop(options.0.insert(ask.name.clone(), value)),
-            None if ask.required => mistakes.add(
-                &field,
-                t!("Enter the {ask}; {preset} cannot be checked without it.", ask = ask.label, preset = preset.label),
-            ),
+            None if ask.required => mistakes
+                .add(&field, t!("Enter “{ask}”: {preset} cannot be checked without it.", ask = ask.label, preset = preset.label)),
             None => {}
         }
     }

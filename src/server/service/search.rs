@@ -38,7 +38,7 @@ impl Services {
         if whole_email {
             found.retain(|hit| match &hit.found {
                 Found::Order(order) => {
-                    order.email.eq_ignore_ascii_case(text)
+                    order.email == text.to_lowercase()
                         || order.reference.starts_with(text)
                         || order.external.starts_with(text)
                         || Some(order.id.get()) == id

@@ -113,7 +113,7 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
         }
         Happening::Repeated { notification, vendor_status, times } => {
             let body = view! {
-                <p class="event-title">{tn!("The same message came {count} time more, the last time now", "The same message came {count} times more, the last time now", u64::from(*times))}</p>
+                <p class="event-title">{tn!("The same message came {count} time more; this was the last", "The same message came {count} times more; this was the last", u64::from(*times))}</p>
                 <p class="muted">
                     {rich!(
                         "{message}: counted, acknowledged again, and not sent on a second time.",
@@ -167,8 +167,9 @@ fn received(story: &Story, notification: &NotificationView, before: Option<Order
         .into_any(),
         None => t!("Placed here as a TEST order").into_any(),
     };
-    let signed =
-        t!("{size}, signed with {algorithms}", size = bytes(notification.size), algorithms = notification.signatures.labels());
+    // Other gateways' signatures are proved at the listener, which says how.
+    let (size, algorithms) = (bytes(notification.size), notification.signatures.labels());
+    let signed = if algorithms.is_empty() { size } else { t!("{size}, signed with {algorithms}", size, algorithms) };
     let deliveries: Vec<_> = notification.deliveries.iter().map(|delivery| sent_on(&slug, delivery)).collect();
     let is_sent = !deliveries.is_empty();
     let may_resend = story.may_resend && story.has_urls;
