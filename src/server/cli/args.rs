@@ -98,7 +98,6 @@ pub enum MerchantCommand {
     List(ListArgs),
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 #[derive(Debug, Subcommand)]
 pub enum ListenerCommand {
     /// Add a listener; prints the path that the gateway must post to.
