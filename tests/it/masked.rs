@@ -2,7 +2,7 @@
 //! server function, in every file; and reveals one value at a time.
 
 use crate::support::{
-    app::{Setup, Shop, TestApp, listener_form},
+    app::{Setup, Shop, TestApp},
     browser::Browser,
     endpoints::{self, Input},
     gateway,
@@ -23,11 +23,7 @@ use quittance::{
             inbound::{InboundFilter, InboundMessage, Outcome},
         },
     },
-    server::{
-        mail::MailServer,
-        service::listeners::ListenerForm,
-        store::{Listener, NewVerifying},
-    },
+    server::{mail::MailServer, store::Listener},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -255,13 +251,7 @@ async fn story(app: &TestApp, shop: &Shop) -> (OrderId, Vec<Things>) {
 
 /// A message that waits for its gateway's word, and is not asked about before tomorrow; behind the listener that it came to.
 async fn verifying(shop: &Shop) -> (Arc<Listener>, String) {
-    let form = ListenerForm {
-        gateway: "paypal".parse().unwrap(),
-        secret: String::new(),
-        options: [("receiver".to_owned(), "me@example.com".to_owned())].into(),
-        ..listener_form()
-    };
-    let listener = shop.services.add_listener(&shop.merchant, &form, "test").await.unwrap();
+    let listener = shop.asking().await;
     let encoded =
         |name: &str, value: &str| url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
     let body = [
@@ -272,19 +262,9 @@ async fn verifying(shop: &Shop) -> (Arc<Listener>, String) {
         encoded("address_street", "77 Yonder Lane"),
         encoded("custom", "for Zacharias Quillfeather, 4242 4242 4242 4242"),
     ];
-    let new = NewVerifying {
-        merchant_id: shop.merchant.id,
-        listener_id: listener.id,
-        received_at: shop.services.clock.now().plus(Duration::from_secs(86_400)),
-        reference: "5001".to_owned(),
-        peer: "127.0.0.1".to_owned(),
-        head: format!("POST /ipn/{}?payer_email={EMAIL} HTTP/1.1\r\nx-customer: Zacharias Quillfeather\r\n", listener.path_key),
-        body: body.join("&").into(),
-    };
-    shop.services.store.add_verifying(new).await.unwrap();
-    let waiting = InboundFilter { outcome: Some(Outcome::Verifying), ..InboundFilter::default() };
-    let found = shop.services.find_inbound(&shop.merchant, &waiting).await.unwrap();
-    (listener, found.rows[0].place().to_string())
+    let head = format!("POST /ipn/{}?payer_email={EMAIL} HTTP/1.1\r\nx-customer: Zacharias Quillfeather", listener.path_key);
+    let place = shop.wait_at(&listener, "5001", &head, body.join("&")).await;
+    (listener, place)
 }
 
 /// Every page of the panel in these turns, and those that a query makes another page of.

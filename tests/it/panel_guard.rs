@@ -1,7 +1,7 @@
 //! Who may do what in the panel, asked over HTTP as browsers and scripts ask.
 
 use crate::support::{
-    app::{PASSWORD, Setup, Shop, TestApp, listener_form},
+    app::{PASSWORD, Setup, Shop, TestApp},
     browser::{Browser, encoded},
     endpoints::{self, Endpoint, Input},
     gateway::{self, Reply},
@@ -10,18 +10,14 @@ use crate::support::{
     until,
 };
 use http::Request;
-use quittance::{
-    domain::{
-        DeliveryState, Role,
-        id::{BulkId, OrderId},
-        pages::{
-            bulk::{BulkState, BulkTarget},
-            deliveries::{DeliveryFilter, StateFilter},
-            inbound::{InboundFilter, Outcome},
-        },
-        role::Permission,
+use quittance::domain::{
+    DeliveryState, Role,
+    id::{BulkId, OrderId},
+    pages::{
+        bulk::{BulkState, BulkTarget},
+        deliveries::{DeliveryFilter, StateFilter},
     },
-    server::{service::listeners::ListenerForm, store::NewVerifying},
+    role::Permission,
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -62,30 +58,6 @@ impl House {
     }
 }
 
-/// A message that waits for its gateway's word; it is not asked about before tomorrow.
-async fn waiting_message(shop: &Shop) -> String {
-    let form = ListenerForm {
-        gateway: "paypal".parse().unwrap(),
-        secret: String::new(),
-        options: [("receiver".to_owned(), "me@example.com".to_owned())].into(),
-        ..listener_form()
-    };
-    let listener = shop.services.add_listener(&shop.merchant, &form, "test").await.unwrap();
-    let new = NewVerifying {
-        merchant_id: shop.merchant.id,
-        listener_id: listener.id,
-        received_at: shop.services.clock.now().plus(Duration::from_secs(86_400)),
-        reference: "1".to_owned(),
-        peer: "127.0.0.1".to_owned(),
-        head: "POST / HTTP/1.1\r\n".to_owned(),
-        body: "txn_id=1".into(),
-    };
-    shop.services.store.add_verifying(new).await.unwrap();
-    let filter = InboundFilter { outcome: Some(Outcome::Verifying), ..InboundFilter::default() };
-    let found = shop.services.find_inbound(&shop.merchant, &filter).await.unwrap();
-    found.rows[0].place().to_string()
-}
-
 /// An order with a delivery and an attempt, a refusal, and arguments that name them.
 async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, String> {
     let url = shop.url(&merchant.url()).await;
@@ -95,7 +67,7 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
     let bulk = ended_bulk(shop).await;
     let refused = shop.services.listener_page(&shop.merchant, shop.listener_id(), true).await.unwrap().refused;
     let values = [
-        ("verifying", waiting_message(shop).await),
+        ("verifying", shop.wait_at(&*shop.asking().await, "1", "POST / HTTP/1.1", "txn_id=1").await),
         ("merchant", shop.merchant.slug.clone()),
         ("order", order.to_string()),
         ("notification", delivery.notification_id.to_string()),

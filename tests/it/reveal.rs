@@ -1,46 +1,15 @@
 //! Masked values inside JSON: each has its own button, and its own line in the audit log.
 
 use crate::support::{
-    app::{Shop, TestApp, listener_form},
+    app::TestApp,
     browser::Browser,
     merchant::{Answer, FakeMerchant},
 };
-use quittance::{
-    domain::{
-        Role,
-        pages::inbound::{InboundFilter, Outcome},
-    },
-    server::{service::listeners::ListenerForm, store::NewVerifying},
-};
-use std::time::Duration;
+use quittance::domain::Role;
 
 const ANSWER: &str = r#"{"error":"no such customer","customer":{"email":"zacharias.quill@mail.example","tags":["vip","write to quill@mail.example"]},"order":1}"#;
 const WAITING: &str =
     r#"{"resource":{"payer":{"email_address":"zacharias.quill@mail.example"},"custom_id":"call 4242 4242 4242 4242"}}"#;
-
-/// A message that waits for its gateway's word; it is not asked about before tomorrow.
-async fn waiting(shop: &Shop) -> String {
-    let form = ListenerForm {
-        gateway: "paypal".parse().unwrap(),
-        secret: String::new(),
-        options: [("receiver".to_owned(), "me@example.com".to_owned())].into(),
-        ..listener_form()
-    };
-    let listener = shop.services.add_listener(&shop.merchant, &form, "test").await.unwrap();
-    let new = NewVerifying {
-        merchant_id: shop.merchant.id,
-        listener_id: listener.id,
-        received_at: shop.services.clock.now().plus(Duration::from_secs(86_400)),
-        reference: "1".to_owned(),
-        peer: "127.0.0.1".to_owned(),
-        head: "POST / HTTP/1.1\r\n".to_owned(),
-        body: WAITING.into(),
-    };
-    shop.services.store.add_verifying(new).await.unwrap();
-    let filter = InboundFilter { outcome: Some(Outcome::Verifying), ..InboundFilter::default() };
-    let found = shop.services.find_inbound(&shop.merchant, &filter).await.unwrap();
-    found.rows[0].place().to_string()
-}
 
 /// Which fields of a thing a page has buttons for.
 fn buttons(html: &str, of: &str) -> Vec<String> {
@@ -63,7 +32,7 @@ async fn each_masked_value_inside_json_is_revealed_by_itself() {
     let url = shop.url(&merchant.url()).await;
     let order = shop.order("1").await;
     let delivery = shop.wait_for_attempts(order, url, 1).await.id.to_string();
-    let waiting = waiting(&shop).await;
+    let waiting = shop.wait_at(&*shop.asking().await, "1", "POST / HTTP/1.1", WAITING).await;
     let mut support = Browser::signed_in(app.address, "support@example.com").await;
     let attempt = format!("/m/shop/deliveries/{delivery}/1");
     let verifying = format!("/m/shop/verifying/{waiting}");

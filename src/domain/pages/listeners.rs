@@ -113,6 +113,11 @@ pub fn removal(name: &str) -> String {
     format!("remove:{name}")
 }
 
+/// What such a box has removed.
+pub fn removed(name: &str) -> Option<&str> {
+    name.strip_prefix("remove:")
+}
+
 /// What was entered beside the secret, by name. A form without such fields sends nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct EnteredOptions(pub BTreeMap<String, String>);

@@ -1,8 +1,7 @@
 //! Personal and card data: in which fields of messages they are, and how they look to somebody whose role does not show them.
 //!
-//! `fields` is the table of names, `text` masks whole bodies and texts, `words` finds values in
-//! them. Masking happens on the server, before anything
-//! is rendered or sent, so that a masked value never reaches a browser. Pure.
+//! `fields` is the table of names, `text` masks whole bodies and texts, `words` finds values in them. Masking happens on
+//! the server, before anything is rendered or sent, so that a masked value never reaches a browser. Pure.
 
 mod fields;
 mod text;

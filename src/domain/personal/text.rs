@@ -29,10 +29,10 @@ impl Known {
             return Self::of(&fields.map(|(name, value)| (decoded(name), decoded(value))).collect::<Vec<_>>());
         }
         let mut known = Self::default();
-        walk(body, |path, part| {
-            if let (Some(kind), Part::Text(inner)) = (kind_of(path), &part) {
-                known.add(kind, &unescaped(inner));
-            }
+        walk(body, |path, part| match (kind_of(path), part) {
+            (Some(kind), Part::Text(inner)) => known.add(kind, &unescaped(inner)),
+            (Some(kind), Part::Bare(piece)) if is_number(piece.trim()) => known.add(kind, piece.trim()),
+            _ => {}
         });
         known
     }
@@ -172,6 +172,10 @@ fn walk<'b>(body: &'b str, mut visit: impl FnMut(&str, Part<'b>)) {
     }
 }
 
+fn is_number(bare: &str) -> bool {
+    bare.starts_with(|letter: char| letter == '-' || letter.is_ascii_digit())
+}
+
 /// JSON with its values masked, by the names that lead to them. What is cut off or malformed is masked as far as it goes.
 pub fn json(body: &str, known: &Known) -> String {
     let mut shown = String::with_capacity(body.len());
@@ -185,8 +189,7 @@ pub fn json(body: &str, known: &Known) -> String {
         Part::Sign(sign) => shown.push(sign),
         Part::Bare(piece) => {
             let (bare, before) = (piece.trim(), piece.len() - piece.trim_start().len());
-            let is_number = bare.starts_with(|letter: char| letter == '-' || letter.is_ascii_digit());
-            match kind_of(path).filter(|_| is_number) {
+            match kind_of(path).filter(|_| is_number(bare)) {
                 Some(kind) => {
                     let after = &piece[before + bare.len()..];
                     shown.push_str(&format!("{}\"{}\"{after}", &piece[..before], masked(kind, bare)));
@@ -409,6 +412,8 @@ mod tests {
         for body in [json, "REFNO=1&FIRSTNAME=Zacharias&CUSTOMEREMAIL=z%40example.com"] {
             assert_eq!(text("Dear ZACHARIAS", &Known::of_body(body)), "Dear Z••", "{body}");
         }
+        let number = Known::of_body(r#"{"customer":{"phone":491705551234,"vip":true}}"#);
+        assert_eq!(text("+49 170 5551234 is true", &number), "+•••• 34 is true");
     }
 
     #[test]

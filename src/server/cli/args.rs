@@ -2,21 +2,16 @@
 
 use super::{
     gateway_args::{GatewayCommand, GatewaysArgs, ListenerAddArgs, ListenerChangeArgs, SimulateArgs},
-    since::Since,
+    resend_args::{BulkCancelArgs, CancelArgs, RecoverArgs, ResendArgs},
+    url_args::{UrlAddArgs, UrlSecretArgs},
 };
-use crate::domain::{
-    Algorithm, Algorithms, Cause, Format, RetrySchedule, Role, Timestamp,
-    id::{BulkId, UrlId},
-    pages::deliveries::StateFilter,
-    terms::{MAX_IN_FLIGHT, MAX_RATE, MAX_TIMEOUT},
-    time::parse_moment,
-};
+use crate::domain::{Algorithm, Algorithms, Role};
 use crate::server::{
     mail::MailFrom,
     settings::{Keep, PublicUrl},
 };
 use clap::{
-    Args, Parser, Subcommand, ValueEnum,
+    Args, Parser, Subcommand,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use ipnet::IpNet;
@@ -271,84 +266,6 @@ pub struct MerchantListArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-pub struct UrlAddArgs {
-    /// The address of the script that receives notifications.
-    pub url: String,
-    /// The merchant: its name, or its name in addresses.
-    #[arg(long, value_name = "NAME")]
-    pub merchant: String,
-    /// A name for lists [default: the URL's host]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub label: String,
-    /// Make it the merchant's default IPN URL; the present one stays as an additional URL.
-    #[arg(long)]
-    pub default: bool,
-    /// In which form messages leave: ipn (the 2Checkout form, confirmed by a read receipt), json (signed by Standard Webhooks,
-    /// confirmed by any 2xx) or pass-through (as they came, confirmed by any 2xx or a receipt).
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    pub format: Format,
-    /// The algorithms that sign what is delivered in the 2Checkout form.
-    #[arg(long, value_delimiter = ',', default_value = "md5", value_parser = algorithms())]
-    pub algorithms: Vec<Algorithm>,
-    /// Allow many requests at a time.
-    #[arg(long)]
-    pub concurrent: bool,
-    /// Let a later notification of an order wait until the earlier one is confirmed.
-    #[arg(long)]
-    pub order_in_order: bool,
-    /// With --concurrent: at most so many requests at a time, 1 to 256 [default: 64]
-    #[arg(long, value_name = "NUMBER", requires = "concurrent", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_IN_FLIGHT)))]
-    pub max_in_flight: Option<u16>,
-    /// At most so many requests a second, 1 to 1000 [default: as many as there are]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_RATE)))]
-    pub rate: Option<u16>,
-    /// When what failed is tried again: 2checkout, standard-webhooks, paypal, stripe, or a list of delays such as 1m,5m,1h,6h.
-    #[arg(long, value_name = "SCHEDULE", default_value_t)]
-    pub retries: RetrySchedule,
-    /// Send copies whose failures count nowhere.
-    #[arg(long)]
-    pub shadow: bool,
-    /// Trust the certificates in this file (PEM) at this URL, beside the public ones.
-    #[arg(long, value_name = "PATH")]
-    pub ca_file: Option<PathBuf>,
-    /// Send only these statuses, such as COMPLETE,REFUND; otherwise those of the merchant.
-    #[arg(long, value_name = "STATUSES")]
-    pub triggers: Option<String>,
-    /// Seconds that the script has to answer; otherwise 30.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_TIMEOUT)))]
-    pub timeout: Option<u16>,
-    /// Ask the URL with GET first, and add it only where it answers 200.
-    #[arg(long)]
-    pub check: bool,
-    /// With --check: this network may be asked although it is private, local or reserved.
-    #[arg(
-        long,
-        env = "QUITTANCE_ALLOW_NETWORK",
-        value_name = "CIDR",
-        value_delimiter = ',',
-        value_parser = network
-    )]
-    pub allow_network: Vec<IpNet>,
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct UrlSecretArgs {
-    /// The id of the URL, as `quittance url list` shows it.
-    pub id: UrlId,
-    /// The merchant: its name, or its name in addresses.
-    #[arg(long, value_name = "NAME")]
-    pub merchant: String,
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-#[derive(Debug, Clone, Args)]
 pub struct UserAddArgs {
     /// The user's e-mail address, to sign in with.
     pub email: String,
@@ -393,128 +310,12 @@ pub struct UserNameArgs {
     pub output: OutputArgs,
 }
 
-/// Which address of a URL a resend goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Whither {
-    /// As the URL is set now.
-    Now,
-    /// As it was set then; a URL whose address is the same gets it there.
-    Then,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct ResendArgs {
-    /// The merchant: its name, or its name in addresses.
-    #[arg(long, value_name = "NAME")]
-    pub merchant: String,
-    /// The order's reference or external reference.
-    #[arg(long, value_name = "REF")]
-    pub order: String,
-    /// Only to this notification URL: its id, its name or its address [default: all of the merchant]
-    #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
-    /// Where a URL's address was changed since: send to its address of now, or to the one that this notification last went to
-    #[arg(long, value_enum, value_name = "ADDRESS", default_value_t = Whither::Now)]
-    pub to: Whither,
-    /// Try once, wait for it, and print what was sent and answered.
-    ///
-    /// Needs a running server; where none runs, nothing is stored. The exit code tells whether it was tried, not whether it was
-    /// confirmed: read that from the output.
-    #[arg(long)]
-    pub debug: bool,
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct RecoverArgs {
-    /// The merchant: its name, or its name in addresses.
-    #[arg(long, value_name = "NAME")]
-    pub merchant: String,
-    /// What ended since then: a moment in UTC such as 2026-11-20 or 2026-11-20T14:30, or a span until now such as 90m, 36h, 3d.
-    #[arg(long, value_name = "TIME|DURATION", value_parser = Since::read)]
-    pub since: Since,
-    /// Only what went to this notification URL: its id, its name or its address [default: all of the merchant]
-    #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
-    /// Send to all URLs that the merchant has now, and not to the URL that each went to.
-    #[arg(long)]
-    pub to_all: bool,
-    /// Count what would be sent, and store nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct CancelArgs {
-    /// The merchant: its name, or its name in addresses.
-    #[arg(long, value_name = "NAME")]
-    pub merchant: String,
-    /// Only those in this state [default: all three]
-    #[arg(long, value_parser = outstanding())]
-    pub state: Option<StateFilter>,
-    /// Only to this notification URL: its id, its name or its address [default: all of the merchant]
-    #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
-    /// Only those whose last attempt failed for this cause, such as server-error.
-    #[arg(long, value_parser = causes())]
-    pub cause: Option<Cause>,
-    /// Only those made on this day or later, in the merchant's time zone: 2026-11-20.
-    #[arg(long, value_name = "DAY", value_parser = day)]
-    pub from: Option<Timestamp>,
-    /// Only those made on this day or before.
-    #[arg(long, value_name = "DAY", value_parser = day)]
-    pub until: Option<Timestamp>,
-    /// Only those of orders whose reference or external reference begins like this.
-    #[arg(long, value_name = "REF")]
-    pub order: Option<String>,
-    /// Count what would be cancelled, and store nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct BulkCancelArgs {
-    /// The id that `quittance recover`, `quittance cancel` or `quittance bulk list` prints.
-    pub id: BulkId,
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-fn outstanding() -> impl TypedValueParser<Value = StateFilter> {
-    let states = [StateFilter::Queued, StateFilter::Retrying, StateFilter::Held];
-    PossibleValuesParser::new(states.map(StateFilter::code))
-        .try_map(|code| StateFilter::from_code(&code).ok_or("there is no such state"))
-}
-
-fn causes() -> impl TypedValueParser<Value = Cause> {
-    PossibleValuesParser::new(Cause::ALL.iter().map(|cause| cause.code()))
-        .try_map(|code| Cause::from_code(&code).ok_or("there is no such cause"))
-}
-
-/// A day, as its midnight.
-fn day(text: &str) -> Result<Timestamp, String> {
-    parse_moment(text).filter(|_| text.len() == "2026-11-20".len()).ok_or_else(|| "expected a day such as 2026-11-20".to_owned())
 }
 
 fn roles() -> impl TypedValueParser<Value = Role> {
@@ -543,7 +344,8 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| "expected an address and a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned())
 }
 
-fn network(text: &str) -> Result<IpNet, String> {
+/// A network, or one address.
+pub fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     let one_address = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse()
@@ -554,7 +356,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Gateway;
+    use crate::domain::{Gateway, RetrySchedule};
     use clap::{CommandFactory as _, error::ErrorKind};
 
     fn parsed(line: &str) -> Command {

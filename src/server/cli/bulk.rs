@@ -3,9 +3,10 @@
 
 use super::{
     CliError,
-    args::{BulkCancelArgs, CancelArgs, MerchantListArgs, RecoverArgs},
+    args::MerchantListArgs,
     report::{Report, table},
     resend::url_named,
+    resend_args::{BulkCancelArgs, CancelArgs, RecoverArgs},
     tool::{self, ACTOR},
 };
 use crate::domain::{

@@ -1,6 +1,6 @@
 //! The command line: what `quittance …` takes, does, and prints.
 //!
-//! `args` is what may be typed; each other file does one command or a family of them and gives a `Report`; `serve`
+//! `args` and the files that end so are what may be typed; each other file does one command or a family of them and gives a `Report`; `serve`
 //! runs the server. Commands work beside a running server, which sees what they wrote within a second, and without one.
 //! Exit codes: 0 done, 1 failed (with `error: …` on standard error), 2 typed wrongly.
 //!
@@ -19,10 +19,12 @@ mod listeners;
 mod merchants;
 mod report;
 mod resend;
+mod resend_args;
 mod serve;
 mod simulate;
 mod since;
 mod tool;
+mod url_args;
 mod urls;
 mod users;
 

@@ -2,8 +2,8 @@
 
 use super::{
     CliError,
-    args::{ResendArgs, Whither},
     report::Report,
+    resend_args::{ResendArgs, Whither},
     tool::{self, ACTOR},
 };
 use crate::domain::{

@@ -2,9 +2,10 @@
 
 use super::{
     CliError,
-    args::{MerchantListArgs, UrlAddArgs, UrlSecretArgs, set},
+    args::{MerchantListArgs, set},
     report::{Report, table, tick},
     tool::{self, ACTOR},
+    url_args::{UrlAddArgs, UrlSecretArgs},
 };
 use crate::domain::{Algorithm, Format, Terms};
 use crate::server::service::{Services, terms::TermsForm, urls::UrlForm};

@@ -11,7 +11,7 @@ use crate::server::{
 use crate::{
     domain::{
         AppError, Gateway, GatewayOptions,
-        pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener, removal},
+        pages::listeners::{GatewayAsk, GatewayChoice, GatewayForm, GatewayGuide, NewListener, removal, removed},
     },
     words::{reworded, t, tell},
 };
@@ -301,8 +301,9 @@ pub(super) fn options(
     let asks = asks(preset);
     // A secret is never shown, so an empty field cannot mean that it is to go.
     let is_removed = |ask: &Ask| entered.contains_key(&removal(&ask.name));
-    let is_known = |name: &str| asks.iter().any(|ask| ask.name == name || !ask.required && removal(&ask.name) == name);
-    for name in entered.keys().filter(|name| !is_known(name)) {
+    let is_known = |name: &str| asks.iter().any(|ask| ask.name == name);
+    let named = entered.keys().map(|name| removed(name).unwrap_or(name));
+    for name in named.filter(|name| !is_known(name)) {
         let known: Vec<_> = asks.iter().map(|ask| ask.name.as_str()).collect();
         mistakes.add(
             "option",

@@ -3,7 +3,7 @@
 
 use super::{HOSTILE, check};
 use crate::support::{
-    app::{GATEWAY_KEY, Shop, TestApp, listener_form},
+    app::{GATEWAY_KEY, Shop, TestApp},
     browser::Browser,
     gateway,
     merchant::{Answer, FakeMerchant},
@@ -16,12 +16,9 @@ use quittance::{
         id::{OrderId, UrlId},
         pages::inbound::InboundFilter,
     },
-    server::{
-        service::listeners::ListenerForm,
-        store::{Listener, NewVerifying},
-    },
+    server::store::Listener,
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 const LONG: usize = 64 << 10;
 /// So many letters of a text stand on a page without a click, at the most.
@@ -45,29 +42,14 @@ impl House {
         let form = shop.url(&script.url()).await;
         let json = shop.url_as(&format!("{}?json", script.url()), |draft| draft.terms.format = Format::Json).await;
         std::mem::forget(script);
-        let form_of_asking = ListenerForm {
-            gateway: "paypal".parse().unwrap(),
-            secret: String::new(),
-            options: [("receiver".to_owned(), "me@example.com".to_owned())].into(),
-            ..listener_form()
-        };
-        let asking = shop.services.add_listener(&shop.merchant, &form_of_asking, "test").await.unwrap();
+        let asking = shop.asking().await;
         app.user("admin@example.com", Role::Admin, &[]).await;
         Self { app, shop, asking, urls: [form, json] }
     }
 
     /// Keeps a message that waits for its gateway's word; it is not asked about before tomorrow.
     async fn wait(&self, body: Vec<u8>) {
-        let new = NewVerifying {
-            merchant_id: self.shop.merchant.id,
-            listener_id: self.asking.id,
-            received_at: self.shop.services.clock.now().plus(Duration::from_secs(86_400)),
-            reference: "1".to_owned(),
-            peer: "127.0.0.1".to_owned(),
-            head: "POST / HTTP/1.1\r\n".to_owned(),
-            body: body.into(),
-        };
-        self.shop.services.store.add_verifying(new).await.unwrap();
+        self.shop.wait_at(&self.asking, "1", "POST / HTTP/1.1", body).await;
     }
 
     /// Every page that shows something of an order or of what did not become one.

@@ -13,6 +13,7 @@ pub mod routes;
 pub mod signer;
 pub mod smtp;
 pub mod stores;
+pub mod waiting;
 
 use std::{future::Future, time::Duration};
 

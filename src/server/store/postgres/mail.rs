@@ -18,7 +18,7 @@ use std::time::Duration;
 /// ([`crate::server::store::MailCandidate::has_changed`]).
 pub(super) const CANDIDATES: &str = "SELECT n.id, n.order_id, n.status, n.test, n.received_at, orders.gateway, orders.reference,
              orders.external, orders.email, orders.customer, orders.amount, orders.currency,
-             CASE n.status WHEN 'unmapped' THEN 0 ELSE (CASE WHEN n.event_at = 0 THEN 0 ELSE n.event_at END) * 16 + CASE n.status WHEN 'created' THEN 1
+             CASE n.status WHEN 'unmapped' THEN 0 ELSE n.event_at * 16 + CASE n.status WHEN 'created' THEN 1
                      WHEN 'pending' THEN 2 WHEN 'authorized' THEN 3 WHEN 'failed' THEN 4 WHEN 'cancelled' THEN 5 WHEN 'paid' THEN 6
                      WHEN 'partially-refunded' THEN 7 WHEN 'refunded' THEN 8 WHEN 'reversed' THEN 9 ELSE 0 END END,
              (SELECT max(CASE p.status WHEN 'unmapped' THEN 0 ELSE (CASE WHEN n.event_at = 0 THEN 0 WHEN p.event_at = 0 THEN p.received_at ELSE p.event_at END) * 16 + CASE p.status WHEN 'created' THEN 1

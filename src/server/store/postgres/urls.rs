@@ -212,7 +212,6 @@ impl Core {
         self.commit_settings(tx).await
     }
 
-    /// What a URL's removal would cancel: deliveries open or held.
     /// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
     async fn demote_default(&self, conn: &mut PgConnection, draft: &UrlDraft, id: i64, actor: &Actor) -> Result<(), StoreError> {
         if !draft.is_default {
@@ -232,6 +231,7 @@ impl Core {
         Ok(())
     }
 
+    /// What a URL's removal would cancel: deliveries open or held.
     pub(in crate::server::store) async fn outstanding_of(&self, id: UrlId) -> Result<u64, StoreError> {
         let count: Option<i64> =
             sqlx::query_scalar("SELECT sum(queued + retrying + held)::bigint FROM url_books WHERE url_id = $1")

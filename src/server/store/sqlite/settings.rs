@@ -501,7 +501,6 @@ impl SqliteStore {
         .await
     }
 
-    /// What a URL's removal would cancel: deliveries open or held.
     /// There is one default URL: a new one takes the place of the old, which stays as an additional URL.
     async fn demote_default(
         &self,
@@ -527,6 +526,7 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// What a URL's removal would cancel: deliveries open or held.
     pub(in crate::server::store) async fn outstanding_of(&self, id: UrlId) -> Result<u64, StoreError> {
         let count: Option<i64> = sqlx::query_scalar("SELECT queued + retrying + held FROM url_books WHERE url_id = ?")
             .bind(id.0)
