@@ -199,7 +199,7 @@ fn read(message: &Message<'_>, credentials: Credentials<'_>, now: Timestamp) -> 
     }
     let product = shown(first([object.description.as_deref()]));
     let outgoing = Some(translated(&facts, &product, told, now).into());
-    Ok(Event { facts, outgoing })
+    Ok(Event { facts, outgoing, digest: None })
 }
 
 /// Our word, and Stripe's.

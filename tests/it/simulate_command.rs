@@ -37,6 +37,7 @@ fn messages_of_several_gateways_are_posted_and_their_acknowledgements_told() {
     let path = program.shop(&merchant.url());
     let stripe = listener(&program, "stripe", &["--secret", "whsec_key"]);
     let vnpay = listener(&program, "vnpay", &["--secret", "key", "--option", "terminal=DEMO"]);
+    let onepay = listener(&program, "onepay", &["--secret", &"0a".repeat(16)]);
     let options = ["client-id=me", "webhook-id=W", "confirm-base=http://127.0.0.1:9", "certificate-hosts=127.0.0.1:9"];
     let options: Vec<_> = options.into_iter().flat_map(|option| ["--option", option]).collect();
     let paypal = listener(&program, "paypal-webhooks", &[&["--secret", "key"], &options[..]].concat());
@@ -101,8 +102,10 @@ fn messages_of_several_gateways_are_posted_and_their_acknowledgements_told() {
     assert_eq!((told["answer"]["status"].as_u64(), told["answer"]["body"].as_str()), (Some(400), Some("Refused.\n")));
     let told = printed(run("stripe", &stripe, &["--status", "paid", "--fault", "stale", "--json"]), 1);
     assert_eq!(told["answer"]["status"], 400);
-    let told = printed(run("vnpay", &vnpay, &["--status", "paid", "--fault", "wrong-signature", "--json"]), 0);
+    let told = printed(run("vnpay", &vnpay, &["--status", "paid", "--fault", "wrong-signature", "--json"]), 1);
     assert_eq!(code(&told), "97", "VNPAY wants a 200 for everything");
+    let told = printed(run("onepay", &onepay, &["--status", "paid", "--fault", "wrong-signature", "--json"]), 1);
+    assert_eq!(told["answer"]["body"], "responsecode=0&desc=confirm-fail", "and so does OnePay, in the same words for every no");
     let told = printed(run("2checkout", &path, &["--status", "paid", "--fault", "no-signature", "--json"]), 1);
     assert!(told["answer"]["status"] == 403 && !told["answer"]["body"].as_str().unwrap().contains("<sig"), "{told}");
     assert_eq!(merchant.visits().len(), 5, "nothing of that left");

@@ -104,6 +104,7 @@ pub fn notification(merchant_id: MerchantId, listener_id: ListenerId, facts: Ord
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: format!("REFNO={}&ORDERSTATUS={}&AT={:?}", facts.reference, facts.vendor_status, facts.event_at).into(),
         outgoing: None,
+        digest: None,
         facts,
         quiet: false,
     }

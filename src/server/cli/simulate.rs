@@ -5,7 +5,7 @@ use crate::domain::{Money, money::Currency};
 use crate::server::{
     dispatch::client::{Outbound, Target},
     gateway::{
-        CONFIRM_BASE,
+        self, CONFIRM_BASE,
         simulate::{self, Posted, Wish},
     },
     service::Services,
@@ -62,7 +62,7 @@ async fn run_with(services: &Services, args: &SimulateArgs) -> Result<Report, Cl
     let posted =
         simulate::sign(preset, listener.secret.reveal(), &listener.options, &wish).map_err(|error| wrong(error.to_string()))?;
     let (status, answer) = post(services, &address, &posted).await?;
-    let ok = (200..300).contains(&status);
+    let ok = (200..300).contains(&status) && !gateway::is_refusal(preset, &answer);
     let shown = String::from_utf8_lossy(&answer).into_owned();
     let message = if posted.query.is_empty() { String::from_utf8_lossy(&posted.body).into_owned() } else { posted.query.clone() };
     let mut text = format!("{} {address}\n\n{message}\n\n{status}\n{shown}\n", posted.method);

@@ -205,6 +205,7 @@ impl Confirmer {
                 head: head.clone(),
                 body: body.clone(),
                 outgoing: event.outgoing,
+                digest: None,
                 facts: event.facts,
                 quiet: false,
             };

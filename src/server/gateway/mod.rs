@@ -31,6 +31,7 @@ use crate::domain::{
     Algorithms, GatewayOptions, RefusalReason, Timestamp,
     order::{KnownOrder, OrderFacts, Refund},
 };
+use crate::server::ipn::signature::Digest;
 use bytes::Bytes;
 use compact_str::{CompactString, format_compact};
 use sha2::{Digest as _, Sha256};
@@ -85,6 +86,8 @@ pub struct Event {
     pub facts: OrderFacts,
     /// The form that leaves for the merchant's URLs, where it is another than the one that came.
     pub outgoing: Option<Bytes>,
+    /// Of what its signature covers, where the check had that at hand.
+    pub digest: Option<Digest>,
 }
 
 impl Event {
@@ -254,7 +257,7 @@ fn by_data(preset: &Preset, credentials: Credentials<'_>, request: &Request<'_>)
                 reading.facts.message_id = place_id(parsed.raw, number);
             }
             let outgoing = translate::translate(preset, &reading, request.now).into();
-            events.push(Event { facts: reading.facts, outgoing: Some(outgoing) });
+            events.push(Event { facts: reading.facts, outgoing: Some(outgoing), digest: None });
         }
     }
     if events.is_empty() && !is_ignored {
@@ -287,6 +290,15 @@ pub fn answer(preset: &Preset, outcome: Outcome) -> Option<Acknowledgement> {
         Outcome::Refused(RefusalReason::Malformed | RefusalReason::TooManyFields) => own(&answers.malformed),
         Outcome::Refused(_) => None,
     }
+}
+
+/// Whether an answer is the gateway's own word for no: some have it said with a status of success.
+pub fn is_refusal(preset: &Preset, body: &[u8]) -> bool {
+    let answers = &preset.answers;
+    let is = |answer: &preset::Answer| answer.body.as_bytes() == body;
+    let taken = [&answers.stored, &answers.repeated];
+    let not_taken = [&answers.refused, &answers.malformed, &answers.failed];
+    not_taken.into_iter().flatten().any(is) && !taken.into_iter().flatten().any(is)
 }
 
 fn acknowledgement(answer: &preset::Answer) -> Acknowledgement {

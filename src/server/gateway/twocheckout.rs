@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::server::ipn::{
     Form, FormError, ReceiptFacts,
-    signature::{self, SignatureCheck},
+    signature::{self, Digest, SignatureCheck},
 };
 use compact_str::{CompactString, format_compact};
 use jiff::{
@@ -29,6 +29,8 @@ pub struct Signed<'a> {
     pub signatures: Algorithms,
     /// The fields in received order.
     pub form: Form<'a>,
+    /// By which it is known again.
+    pub digest: Digest,
 }
 
 /// Checks a request, reads it, and makes its receipt.
@@ -42,7 +44,7 @@ pub(super) fn take(adapter: Adapter, credentials: Credentials<'_>, request: &Req
     };
     let receipt = Some(acknowledge(credentials, &signed, request.date));
     Ok(Verified {
-        events: vec![Event { facts: signed.facts, outgoing: None }],
+        events: vec![Event { facts: signed.facts, outgoing: None, digest: Some(signed.digest) }],
         signatures: signed.signatures,
         receipt,
         unconfirmed: false,
@@ -63,10 +65,12 @@ fn verify_as<'a>(
         FormError::Empty => Refused::because(RefusalReason::Malformed),
         FormError::TooManyFields => Refused::because(RefusalReason::TooManyFields),
     })?;
+    let source = signature::source(&form.fields);
     // While the account changes its secret, messages signed with either are taken, as a whole: not one signature by each.
-    let previous = previous(&credentials).map(|previous| signature::check(&form.fields, previous));
+    let previous = previous(&credentials).map(|previous| signature::check_over(&source, &form.fields, previous));
     let by_previous = matches!(previous, Some(SignatureCheck::Right(_)));
-    let checked = previous.filter(|_| by_previous).unwrap_or_else(|| signature::check(&form.fields, credentials.secret));
+    let checked =
+        previous.filter(|_| by_previous).unwrap_or_else(|| signature::check_over(&source, &form.fields, credentials.secret));
     let signatures = match checked {
         SignatureCheck::Right(signatures) => signatures,
         SignatureCheck::Missing => return Err(Refused::because(RefusalReason::NoSignature)),
@@ -81,7 +85,7 @@ fn verify_as<'a>(
         return Err(Refused { reason: RefusalReason::RequiredSignatureMissing, detail });
     }
     let facts = read(&form).ok_or(Refused::because(RefusalReason::FieldMissing))?;
-    Ok(Signed { facts, by_previous, signatures, form })
+    Ok(Signed { facts, by_previous, signatures, form, digest: signature::digest(&source) })
 }
 
 /// The secret before the present one, while it is being replaced.

@@ -7,7 +7,7 @@ use super::form::Field;
 use crate::domain::{Algorithm, Algorithms};
 use hmac::{Hmac, KeyInit, Mac, SimpleHmac};
 use md5::Md5;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use sha3::Sha3_256;
 
 /// Which signature a field carries, if any. Names are compared exactly, as the gateway's own samples do.
@@ -40,6 +40,16 @@ pub fn source(fields: &[Field<'_>]) -> Vec<u8> {
         push_prefixed(&mut source, &field.value);
     }
     source
+}
+
+/// By which a message is known again.
+pub type Digest = [u8; 16];
+
+/// The digest of the text that is hashed: however its values are written, the same message has the same one.
+pub fn digest(source: &[u8]) -> Digest {
+    let mut digest = Digest::default();
+    digest.copy_from_slice(&Sha256::digest(source)[..size_of::<Digest>()]);
+    digest
 }
 
 macro_rules! with_mac {
@@ -95,14 +105,18 @@ pub enum SignatureCheck {
 
 /// Checks every signature in the message: whichever are present must all be right.
 pub fn check(fields: &[Field<'_>], key: &[u8]) -> SignatureCheck {
-    let source = source(fields);
+    check_over(&source(fields), fields, key)
+}
+
+/// The same, of fields whose text to hash is known.
+pub fn check_over(source: &[u8], fields: &[Field<'_>], key: &[u8]) -> SignatureCheck {
     let mut present = Algorithms::NONE;
     let mut wrong = None;
     // No early end: the time taken tells nothing about which of several signatures is wrong.
     for field in fields {
         if let Some(algorithm) = algorithm_of(&field.name) {
             present = present.with(algorithm);
-            if !verify(algorithm, key, &source, &field.value) {
+            if !verify(algorithm, key, source, &field.value) {
                 wrong = wrong.or(Some(algorithm));
             }
         }

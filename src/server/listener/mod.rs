@@ -344,6 +344,7 @@ impl<K: Keeper> ListenerState<K> {
                 peer: inbound.peer.clone(),
                 head: render_head(parts),
                 body: body.clone(),
+                digest: event.digest.filter(|_| event.outgoing.is_none()),
                 outgoing: event.outgoing,
                 facts: event.facts,
                 quiet: false,

@@ -109,6 +109,7 @@ impl Services {
             head: format!("TEST order placed by {}\r\n", actor.name),
             body: message.encode().into(),
             outgoing: None,
+            digest: None,
             facts,
             quiet: matches!(way, Way::Url(_)),
         };

@@ -4,20 +4,16 @@
 //! changed, and what was there already would come as new.
 
 use super::NewNotification;
+pub(super) use crate::server::ipn::signature::{Digest, digest as of};
 use crate::server::ipn::{Form, signature};
-use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
-
-/// Bytes of a digest.
-pub(super) const DIGEST_BYTES: usize = 16;
-pub(super) type Digest = [u8; DIGEST_BYTES];
 
 /// What the doctor reads of a notification: segment, part, id, digest, whether it was translated, its number, its size.
 pub(super) type Proof<Part> = (i64, Part, i64, Vec<u8>, bool, String, i64);
 
 /// The digest of a message on its way in.
 pub(super) fn digest(new: &NewNotification) -> Digest {
-    of(&identifying(new.outgoing.is_some(), &new.facts.message_id, &new.body))
+    new.digest.unwrap_or_else(|| of(&identifying(new.outgoing.is_some(), &new.facts.message_id, &new.body)))
 }
 
 /// Whether what is stored is what was accepted, as far as its digest tells; of a numbered message the size, too. Messages of
@@ -31,12 +27,6 @@ fn identifying<'a>(translated: bool, message_id: &'a str, body: &'a [u8]) -> Cow
         return if message_id.is_empty() { body } else { message_id.as_bytes() }.into();
     }
     Form::parse(body).map_or(body.into(), |form| signature::source(&form.fields).into())
-}
-
-pub(super) fn of(bytes: &[u8]) -> Digest {
-    let mut digest = Digest::default();
-    digest.copy_from_slice(&Sha256::digest(bytes)[..DIGEST_BYTES]);
-    digest
 }
 
 #[cfg(test)]

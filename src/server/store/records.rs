@@ -1,6 +1,6 @@
 //! What goes into the store and what comes out for the machinery. What pages read lives in `domain::pages`.
 
-use super::{OwnHeader, StoreError, acts::Actor, vault::Secret};
+use super::{OwnHeader, StoreError, acts::Actor, identity::Digest, vault::Secret};
 use crate::domain::{
     Algorithms, Cause, DeliveryState, Gateway, GatewayOptions, OrderStatus, RefusalReason, Terms, Timestamp,
     attempt::{Origin, Timings, UrlCheck, VerdictDetail},
@@ -36,6 +36,8 @@ pub struct NewNotification {
     pub body: Bytes,
     /// The form that is sent on, where that is another.
     pub outgoing: Option<Bytes>,
+    /// The digest of what its signature covers, where the check made it; else it is made of the body.
+    pub digest: Option<Digest>,
     pub facts: OrderFacts,
     /// It goes to no URL by itself: whoever stores it asks for the deliveries that he wants.
     pub quiet: bool,

@@ -191,6 +191,7 @@ pub fn received(merchant_id: MerchantId, listener_id: ListenerId, body: &str) ->
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: body.to_owned().into(),
         outgoing: None,
+        digest: None,
         facts: quittance::server::gateway::twocheckout::facts(&form).unwrap(),
         quiet: false,
     }

@@ -168,7 +168,7 @@ fn sample(preset: &Preset, status: OrderStatus, posted: &simulate::Posted, answe
         verified = confirm::confirmed_by(preset, &secret, &options, posted, &answer).unwrap();
     }
     assert_eq!(verified.events.len(), 1, "{name} {status:?}");
-    let Event { facts, outgoing } = &verified.events[0];
+    let Event { facts, outgoing, .. } = &verified.events[0];
     assert_eq!(facts.status, status, "{name} {}", facts.vendor_status);
     assert!(facts.reference.contains("100200300") || facts.external.contains("100200300"), "{name} {facts:?}");
     assert!(!facts.test, "{name}");
