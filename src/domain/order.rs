@@ -74,6 +74,11 @@ impl OrderStatus {
         }
     }
 
+    /// The status that is so far along: no two are.
+    pub fn of_rank(rank: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.rank() == rank)
+    }
+
     /// How far along a payment is. Only breaks the tie between messages of the same second: gateways print
     /// event times without fractions and promise no order of arrival.
     pub const fn rank(self) -> u8 {

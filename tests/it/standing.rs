@@ -10,9 +10,14 @@ use quittance::{
     },
     server::store::NewNotification,
 };
+use std::time::Duration;
 
 on_every_engine! {
     a_refund_that_failed_is_taken_out_of_the_sum,
+    refunds_of_2checkout_are_summed_up,
+    messages_of_one_order_in_the_same_moment_end_as_one_by_one,
+    a_message_that_is_stored_late_makes_nothing_older,
+    a_listener_received_last_what_came_last,
     stories_end_as_the_rule_says,
     numbered_messages_are_told_apart_by_their_number,
     what_is_sent_on_survives_a_restart,
@@ -65,6 +70,7 @@ fn message(
         head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
         body: format!("{{\"try\":{number}}}").into(),
         outgoing: Some(format!("REFNO={reference}&NUMBER={number}").into()),
+        digest: None,
         facts: told,
         quiet: false,
     }
@@ -86,7 +92,8 @@ async fn stories_end_as_the_rule_says(test: TestStore) {
             let event_at = (dice.below(3) > 0).then(|| Timestamp::from_seconds(1_772_366_395 + dice.below(10) as i64));
             // A gateway tells single refunds, or sums.
             let refund = match dice.below(2) {
-                0 if story % 2 == 0 => Some(Refund::Part(dice.below(70) as i64)),
+                // Below zero: one that failed afterwards.
+                0 if story % 2 == 0 => Some(Refund::Part(dice.below(90) as i64 - 30)),
                 0 => Some(Refund::Total(dice.below(120) as i64)),
                 _ => None,
             };
@@ -170,6 +177,88 @@ async fn a_refund_that_failed_is_taken_out_of_the_sum(test: TestStore) {
     let known = test.store.known_order(place.0, "stripe".parse().unwrap(), "1").await.unwrap().unwrap();
     assert_eq!((known.refunds.parts, known.refunds.total), (100, 0));
     assert_eq!(test.store.known_order(place.0, Gateway::TwoCheckout, "1").await.unwrap(), None, "of another gateway");
+}
+
+/// Its messages leave as they came, and each tells its own refund.
+async fn refunds_of_2checkout_are_summed_up(test: TestStore) {
+    let place = shop(&test).await;
+    let message = |number: u64, status, refund| NewNotification {
+        gateway: Gateway::TwoCheckout,
+        outgoing: None,
+        ..message(place, "1", number, |facts| {
+            (facts.status, facts.refund) = (status, refund);
+            facts.amount = (number == 0).then(|| usd(100));
+            facts.event_at = Some(Timestamp::from_seconds(1_772_366_400 + number as i64));
+        })
+    };
+    for (number, (refund, expected)) in [
+        (None, OrderStatus::Paid),
+        (Some(Refund::Part(40)), OrderStatus::PartiallyRefunded),
+        (Some(Refund::Part(60)), OrderStatus::Refunded),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let told = if refund.is_some() { OrderStatus::Refunded } else { OrderStatus::Paid };
+        test.accept(message(number as u64, told, refund)).await;
+        // What was accepted is known at once: the next message may be answered by it.
+        let known = test.store.known_order(place.0, Gateway::TwoCheckout, "1").await.unwrap().unwrap();
+        assert_eq!(known.refunds.parts, [0, 40, 100][number], "message {number}");
+        assert_eq!(test.store.amount_of(place.0, Gateway::TwoCheckout, "1").await.unwrap(), Some(usd(100)));
+        test.store.settled().await.unwrap();
+        let id = test.store.order_by_reference(place.0, "1").await.unwrap().unwrap();
+        assert_eq!(test.store.order(place.0, id).await.unwrap().unwrap().status, expected, "message {number}");
+    }
+    let known = test.store.known_order(place.0, Gateway::TwoCheckout, "1").await.unwrap().unwrap();
+    assert_eq!((known.refunds.parts, known.refunds.total), (100, 0));
+}
+
+async fn messages_of_one_order_in_the_same_moment_end_as_one_by_one(test: TestStore) {
+    let place = shop(&test).await;
+    for story in 0..20u64 {
+        let reference = format!("order-{story}");
+        let told = |number: u64, second: i64, email: &str| {
+            message(place, &reference, story * 10 + number, |facts| {
+                facts.event_at = Some(Timestamp::from_seconds(1_772_366_400 + second));
+                facts.email = email.into();
+            })
+        };
+        test.accept(told(0, 10, "new@example.com")).await;
+        // A late one, and a newer one that comes without the address.
+        let both = [told(1, 5, "old@example.com"), told(2, 20, "")].map(|new| test.store.accept(new));
+        futures::future::try_join_all(both).await.unwrap();
+        test.store.settled().await.unwrap();
+        let id = test.store.order_by_reference(place.0, &reference).await.unwrap().unwrap();
+        let order = test.store.order(place.0, id).await.unwrap().unwrap();
+        assert_eq!(order.email, "new@example.com", "story {story}");
+    }
+}
+
+/// One that its gateway had to be asked about for half an hour.
+async fn a_message_that_is_stored_late_makes_nothing_older(test: TestStore) {
+    let place = shop(&test).await;
+    let minute = |minutes: u64| START.plus(Duration::from_secs(60 * minutes));
+    for (number, came, status) in [(0, 5, OrderStatus::Paid), (1, 0, OrderStatus::Pending), (2, 1, OrderStatus::Reversed)] {
+        let new = message(place, "1", number, |facts| facts.status = status);
+        test.accept(NewNotification { received_at: minute(came), ..new }).await;
+        test.store.settled().await.unwrap();
+        let id = test.store.order_by_reference(place.0, "1").await.unwrap().unwrap();
+        let order = test.store.order(place.0, id).await.unwrap().unwrap();
+        assert_eq!(order.updated_at, minute(5), "message {number}");
+    }
+}
+
+/// Of a gateway that does not say when something happened.
+async fn a_listener_received_last_what_came_last(test: TestStore) {
+    let place = shop(&test).await;
+    for number in 0..8 {
+        let came = START.plus(Duration::from_secs(number));
+        let new = message(place, &format!("order-{number}"), number, |facts| facts.event_at = None);
+        test.accept(NewNotification { received_at: came, ..new }).await;
+        test.store.settled().await.unwrap();
+        let activity = test.store.listener_activity(place.0).await.unwrap();
+        assert_eq!(activity[&place.1].0, Some(came), "message {number}");
+    }
 }
 
 async fn what_is_sent_on_survives_a_restart(test: TestStore) {

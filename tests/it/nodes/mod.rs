@@ -6,6 +6,7 @@ mod order;
 
 use crate::{
     live::Page,
+    store::{facts, notification},
     support::{
         app::{GATEWAY_KEY, Setup, Shop, TestApp},
         browser::Browser,
@@ -20,7 +21,7 @@ use crate::{
     },
 };
 use quittance::{
-    domain::{DeliveryState, Role, id::UrlId},
+    domain::{DeliveryState, Gateway, OrderStatus, Role, id::UrlId, order::Refund},
     server::store::{Address, StoreError, UrlDraft},
 };
 use sqlx::PgConnection;
@@ -213,6 +214,26 @@ async fn the_identical_message_at_two_nodes_is_stored_once() {
     }
     wait_until_confirmed(&mut installation.connection().await, 25, Duration::from_secs(10)).await;
     assert_eq!(merchant.visits().len(), 25);
+    one.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_told_to_two_nodes_in_the_same_moment_counts_once() {
+    let installation = Installation::new().await;
+    let (one, two) = (installation.node().await, installation.node().await);
+    let shop = one.shop("Shop").await;
+    let (store, other) = (&one.services.store, &two.services.store);
+    for round in 0..40 {
+        let reference = round.to_string();
+        let mut told = facts(&reference, OrderStatus::Refunded, 100);
+        told.refund = Some(Refund::Part(1_000));
+        let message = || notification(shop.merchant.id, shop.listener_id(), told.clone());
+        let accepted = [store, other, store, other].map(|store| store.accept(message()));
+        let accepted = futures::future::join_all(accepted).await;
+        assert_eq!(accepted.iter().filter(|one| !one.as_ref().unwrap().repeated).count(), 1, "{accepted:?}");
+        let known = store.known_order(shop.merchant.id, Gateway::TwoCheckout, &reference).await.unwrap().unwrap();
+        assert_eq!((known.refunds.parts, known.status), (1_000, OrderStatus::PartiallyRefunded), "round {round}");
+    }
     one.assert_healthy().await;
 }
 

@@ -108,11 +108,11 @@ fn add_row(
         let value = row.get_ref(at)?;
         match (*kind, value) {
             (Kind::Node, _) => number(piece, sums, translation.node),
+            // In rows of before only the status itself tells.
             (Kind::Rank, ValueRef::Text(status)) => {
-                let status = OrderStatus::from_code(&String::from_utf8_lossy(status));
-                sums.numbers += i128::from(status.rank());
-                piece.small(i16::from(status.rank()));
+                rank(piece, sums, OrderStatus::from_code(&String::from_utf8_lossy(status)).rank())
             }
+            (Kind::Rank, ValueRef::Integer(value)) => rank(piece, sums, u8::try_from(value).map_err(|_| unexpected())?),
             (_, ValueRef::Null) => piece.null(),
             (Kind::Integer | Kind::Page, ValueRef::Integer(value)) => number(piece, sums, value),
             (Kind::Flag, ValueRef::Integer(value)) => {
@@ -136,6 +136,11 @@ fn add_row(
         }
     }
     Ok(())
+}
+
+fn rank(piece: &mut Piece, sums: &mut Sums, rank: u8) {
+    sums.numbers += i128::from(rank);
+    piece.small(i16::from(rank));
 }
 
 fn number(piece: &mut Piece, sums: &mut Sums, value: i64) {

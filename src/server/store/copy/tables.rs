@@ -499,14 +499,14 @@ impl Kind {
     fn source(self, name: &str) -> String {
         match self {
             Integer | Flag | Text | Bytes | Sealed(_) => format!("\"{name}\""),
-            Rank => "status".to_owned(),
+            Rank => "coalesce(status_rank, status)".to_owned(),
             Node | Page => "0".to_owned(),
         }
     }
 
     /// Whether the column is in the tables of SQLite, too.
     const fn is_in_source(self) -> bool {
-        !matches!(self, Rank | Page)
+        !matches!(self, Page)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is written for a batch of messages: notifications, orders, deliveries, bytes and books in one statement, which is one
 //! transaction. Made so that it can be offered again after a connection broke in the middle of its commit: every row has
-//! its id before, and what is there already is left alone.
+//! its id before, and what is there already is looked up first.
 
 use super::{Core, Place, rows::text, segments::Segments};
 use crate::domain::{
@@ -11,10 +11,11 @@ use crate::domain::{
 };
 use crate::server::store::{
     Directory, Job, NewNotification, NotificationUrl,
-    identity::{self, DIGEST_BYTES},
+    identity::{self, Digest},
     ids::IdSource,
 };
 use bytes::Bytes;
+use compact_str::CompactString;
 use sqlx::{PgConnection, Row as _};
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,6 +27,22 @@ macro_rules! newer {
               WHEN excluded.event_told
                   THEN (excluded.event_at, excluded.status_rank) >= (orders.event_at, orders.status_rank)
               ELSE excluded.status_rank >= orders.status_rank END"
+    };
+}
+
+/// What was told before, as `OrderStatus::rank` counts it: refunds may have made another status of it.
+macro_rules! told_before {
+    () => {
+        "(ARRAY['unmapped', 'created', 'pending', 'authorized', 'failed', 'cancelled', 'paid', 'partially-refunded', 'refunded',
+             'reversed'])[orders.status_rank + 1]"
+    };
+}
+
+/// What the message in `excluded` tells.
+macro_rules! told_now {
+    () => {
+        "(ARRAY['unmapped', 'created', 'pending', 'authorized', 'failed', 'cancelled', 'paid', 'partially-refunded', 'refunded',
+             'reversed'])[excluded.status_rank + 1]"
     };
 }
 
@@ -45,13 +62,16 @@ pub(super) const LOOK_UP: &str = "SELECT coalesce(
          ORDER BY k.number";
 
 /// What makes a message unique: where it came in, the time it names, its bytes.
-pub(super) type MessageKey = (i64, i64, [u8; DIGEST_BYTES]);
+pub(super) type MessageKey = (i64, i64, Digest);
+
+/// What makes an order one: whose it is, from which gateway, its reference.
+pub(super) type OrderKey = (MerchantId, Gateway, CompactString);
 
 /// A notification with what can be computed before it queues.
 pub(super) struct Prepared {
     pub new: NewNotification,
     pub id: NotificationId,
-    digest: [u8; DIGEST_BYTES],
+    digest: Digest,
 }
 
 impl Prepared {
@@ -63,6 +83,10 @@ impl Prepared {
     /// What the message itself says of its time, or 0. Never the time of arrival: it is part of what makes it unique.
     fn said_at(&self) -> i64 {
         self.new.facts.event_at.map_or(0, Timestamp::micros)
+    }
+
+    pub fn order_key(&self) -> OrderKey {
+        (self.new.merchant_id, self.new.gateway, self.new.facts.reference.clone())
     }
 
     /// `None` for a TEST order placed by a person: each is new.
@@ -245,7 +269,7 @@ impl Draft {
                      currency = CASE WHEN ", newer!(), "
                          THEN coalesce(excluded.currency, orders.currency) ELSE orders.currency END,
                      status = CASE
-                         WHEN (CASE WHEN ", newer!(), " THEN excluded.status ELSE orders.status END)
+                         WHEN (CASE WHEN ", newer!(), " THEN ", told_now!(), " ELSE ", told_before!(), " END)
                                  IN ('refunded', 'partially-refunded')
                              AND ", given_back!(), " > 0
                              AND (CASE WHEN ", newer!(), " THEN coalesce(excluded.amount, orders.amount)
@@ -253,14 +277,14 @@ impl Draft {
                          THEN CASE WHEN ", given_back!(), " >= (CASE WHEN ", newer!(), " THEN
                                  coalesce(excluded.amount, orders.amount) ELSE orders.amount END)
                              THEN 'refunded' ELSE 'partially-refunded' END
-                         WHEN (CASE WHEN ", newer!(), " THEN excluded.status ELSE orders.status END) = 'paid'
+                         WHEN (CASE WHEN ", newer!(), " THEN ", told_now!(), " ELSE ", told_before!(), " END) = 'paid'
                              AND orders.refunded + excluded.refunded > 0
                              AND (CASE WHEN ", newer!(), " THEN coalesce(excluded.amount, orders.amount)
                                  ELSE orders.amount END) > 0
                          THEN CASE WHEN orders.refunded + excluded.refunded >= (CASE WHEN ", newer!(), " THEN
                                  coalesce(excluded.amount, orders.amount) ELSE orders.amount END)
                              THEN 'refunded' ELSE 'partially-refunded' END
-                         WHEN ", newer!(), " THEN excluded.status ELSE orders.status END,
+                         WHEN ", newer!(), " THEN ", told_now!(), " ELSE ", told_before!(), " END,
                      vendor_status = CASE WHEN ", newer!(), "
                          THEN excluded.vendor_status ELSE orders.vendor_status END,
                      test = CASE WHEN ", newer!(), "
@@ -287,7 +311,6 @@ impl Draft {
                          message_id, signatures, test, peer, size, segment_id, part, translated)
                  JOIN subject ON subject.merchant_id = m.merchant_id AND subject.reference = m.reference
                      AND subject.gateway = m.gateway
-                 ON CONFLICT DO NOTHING
                  RETURNING id, order_id, merchant_id, received_at
              ), job AS (
                  INSERT INTO delivery (id, notification_id, url_id, order_id, merchant_id, origin, node_id, state, due_at,

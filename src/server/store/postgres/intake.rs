@@ -3,14 +3,14 @@
 
 use super::{
     Core, PgStore, Place,
-    accept::{Draft, MessageKey, Prepared, Written, count_repeats, look_up},
+    accept::{Draft, MessageKey, OrderKey, Prepared, Written, count_repeats, look_up},
     line::{Failed, Line, Work},
 };
 use crate::domain::{Timestamp, id::NotificationId};
 use crate::server::store::{Acceptance, NewNotification, StoreError};
 use sqlx::PgConnection;
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
     sync::Arc,
     time::Duration,
@@ -27,6 +27,8 @@ const MAX_BATCH: usize = 512;
 const MAX_BATCH_BYTES: usize = 4 << 20;
 /// How long a message may wait for its commit before its sender is told to come again.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a batch may meet messages that another node stored in the same moment.
+const RACES: u32 = 5;
 /// Pause while it is not known whether a batch was written.
 const DOUBT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -122,7 +124,7 @@ async fn run(mut line: Line, mut queue: mpsc::Receiver<Op>) {
         for op in ops.drain(..) {
             match op {
                 Op::Message(prepared, reply) => {
-                    if batch.bytes >= MAX_BATCH_BYTES {
+                    if batch.bytes >= MAX_BATCH_BYTES || batch.has_another_of(&prepared) {
                         std::mem::take(&mut batch).commit(&mut line, &mut queue).await;
                     }
                     batch.add(prepared, reply);
@@ -144,11 +146,20 @@ struct Batch {
     waiting: Waiting,
     /// The first of each key; further ones of the batch are its repeats.
     first: HashMap<MessageKey, NotificationId>,
+    /// What the messages are about.
+    orders: HashSet<OrderKey>,
     again: Vec<(NotificationId, Prepared, Reply<Acceptance>)>,
     bytes: usize,
 }
 
 impl Batch {
+    /// Whether another message of the same order is in it. What that makes of the order only the table knows, so that the next
+    /// one of it comes behind.
+    fn has_another_of(&self, prepared: &Prepared) -> bool {
+        let is_repeat = prepared.key().is_some_and(|key| self.first.contains_key(&key));
+        !is_repeat && self.orders.contains(&prepared.order_key())
+    }
+
     fn add(&mut self, prepared: Prepared, reply: Reply<Acceptance>) {
         self.bytes += prepared.new.body.len() + prepared.new.outgoing.as_ref().map_or(0, |form| form.len());
         if let Some(key) = prepared.key() {
@@ -157,6 +168,7 @@ impl Batch {
                 Entry::Vacant(place) => drop(place.insert(prepared.id)),
             }
         }
+        self.orders.insert(prepared.order_key());
         self.waiting.insert(prepared.id, reply);
         self.messages.push(prepared);
     }
@@ -285,24 +297,29 @@ impl Work for Offer<'_> {
         let messages = self.draft.messages();
         let offered = |number: usize| self.only.is_none_or(|only| only == number);
         self.core.lease(conn, place, &self.draft.exclusive_urls()).await?;
-        let mut found = look_up(conn, messages).await?;
-        let fresh: Vec<bool> = found.iter().enumerate().map(|(number, id)| id.is_none() && offered(number)).collect();
-        let mut written = Written::default();
-        if fresh.contains(&true) {
-            match self.draft.write(conn, place, page, &fresh).await? {
-                Some(done) => written = done,
-                None => return Ok(None),
+        let mut races = 0;
+        let (found, written) = loop {
+            let mut found = look_up(conn, messages).await?;
+            let fresh: Vec<bool> = found.iter().enumerate().map(|(number, id)| id.is_none() && offered(number)).collect();
+            if !fresh.contains(&true) {
+                break (found, Written::default());
             }
-            // Another node, or another line, may have stored the identical message in the same moment.
-            if messages.iter().zip(&fresh).any(|(message, fresh)| *fresh && !written.fresh.contains_key(&message.id)) {
-                found = look_up(conn, messages).await?;
-            }
-            for (message, found) in messages.iter().zip(&mut found) {
-                if written.fresh.contains_key(&message.id) {
-                    *found = Some(message.id);
+            match self.draft.write(conn, place, page, &fresh).await {
+                Ok(Some(written)) => {
+                    for (message, found) in messages.iter().zip(&mut found) {
+                        if written.fresh.contains_key(&message.id) {
+                            *found = Some(message.id);
+                        }
+                    }
+                    break (found, written);
                 }
+                Ok(None) => return Ok(None),
+                // Another node stored the identical message in the same moment. Nothing of the batch was written, or what it
+                // gave back would count twice for its order.
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() && races < RACES => races += 1,
+                Err(error) => return Err(error),
             }
-        }
+        };
         let came_again = messages.iter().zip(&found).enumerate().filter_map(|(number, (message, found))| {
             let id = (*found).filter(|id| *id != message.id && offered(number))?;
             Some((id, message.new.merchant_id, message.new.received_at))

@@ -4,7 +4,7 @@
 //! between: a message leaves memory only after it is in the ledger.
 
 use super::{
-    journal::{Event, MessageKey, OrderKey, PreparedAccept, Translated},
+    journal::{Event, MessageKey, OrderKey, PreparedAccept},
     journaler::Reply,
 };
 use crate::domain::id::{NotificationId, OrderId};
@@ -43,10 +43,8 @@ impl SharedPending {
     /// Forgets what has reached the ledger.
     pub fn applied<'a>(&self, events: impl IntoIterator<Item = &'a Event>) {
         self.with(|pending| {
-            for event in events {
-                if let Event::Accepted(accepted) | Event::Translated(Translated { accepted, .. }) = event {
-                    pending.forget(accepted.key(), &accepted.order_key());
-                }
+            for accepted in events.into_iter().filter_map(Event::accepted) {
+                pending.forget(accepted.key(), &accepted.order_key());
             }
         });
     }

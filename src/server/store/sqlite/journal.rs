@@ -91,6 +91,15 @@ pub(super) enum Event {
     Attempted(Attempted),
     /// Accepted, and put into another form. Stands apart because rows that were written before know nothing of it.
     Translated(Translated),
+    /// Accepted as it came, and tells of money given back. Stands apart for the same reason.
+    GivenBack(GivenBack),
+}
+
+/// A message in the form of 2Checkout that tells of a refund.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct GivenBack {
+    pub accepted: Accepted,
+    pub refund: Refund,
 }
 
 /// A message of a gateway with words of its own: behind its head and body lies the form that is sent on.
@@ -163,6 +172,18 @@ pub(super) struct Attempted {
     pub shadow: bool,
     pub next: Next,
     pub place: Place,
+}
+
+impl Event {
+    /// The message that was accepted, where one was.
+    pub const fn accepted(&self) -> Option<&Accepted> {
+        match self {
+            Self::Accepted(accepted)
+            | Self::Translated(Translated { accepted, .. })
+            | Self::GivenBack(GivenBack { accepted, .. }) => Some(accepted),
+            Self::Repeated(_) | Self::Attempted(_) => None,
+        }
+    }
 }
 
 /// One commit under construction: an entry, or several where it is large.
@@ -279,9 +300,10 @@ impl<'a> Draft<'a> {
             node,
             place,
         };
-        self.push(match new.outgoing {
-            None => Event::Accepted(accepted),
-            Some(_) => Event::Translated(Translated { accepted, refund }),
+        self.push(match (new.outgoing, refund) {
+            (None, None) => Event::Accepted(accepted),
+            (None, Some(refund)) => Event::GivenBack(GivenBack { accepted, refund }),
+            (Some(_), refund) => Event::Translated(Translated { accepted, refund }),
         })
     }
 
@@ -609,7 +631,7 @@ mod tests {
             listener_id: Some(ListenerId(4)),
             gateway: Gateway::TwoCheckout,
             received_at: Timestamp(5),
-            digest: [6; identity::DIGEST_BYTES],
+            digest: [6; 16],
             signatures: Algorithms::ALL,
             peer: "::1".into(),
             size: 7,
@@ -655,8 +677,10 @@ mod tests {
         };
         let repeated = Repeated { id: NotificationId(1), merchant_id: MerchantId(2), at: Timestamp(3) };
         let translated = Translated { accepted: accepted(), refund: Some(Refund::Part(1)) };
+        let given_back = GivenBack { accepted: accepted(), refund: Refund::Total(1) };
         for (event, expected) in [
             (Event::Translated(translated), &format!("03{}010002", &ACCEPTED[2..])[..]),
+            (Event::GivenBack(given_back), &format!("04{}0102", &ACCEPTED[2..])),
             (Event::Accepted(accepted()), ACCEPTED),
             (Event::Repeated(repeated), REPEATED),
             (Event::Attempted(attempted), ATTEMPTED),

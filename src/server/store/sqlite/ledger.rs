@@ -5,7 +5,7 @@
 //! on a thread with prepared statements, one row a call.
 
 use super::{
-    journal::{Accepted, Attempted, Entry, Event, Repeated, Translated, Unreadable, said_at},
+    journal::{Accepted, Attempted, Entry, Event, GivenBack, Repeated, Translated, Unreadable, said_at},
     standing::Order,
 };
 use crate::domain::{
@@ -244,6 +244,7 @@ impl<'a> Chunk<'a> {
                 self.translated.insert(accepted.id);
                 self.accepted(tx, accepted, *refund)?;
             }
+            Event::GivenBack(GivenBack { accepted, refund }) => self.accepted(tx, accepted, Some(*refund))?,
             Event::Repeated(repeated) => self.repeated(repeated),
             Event::Attempted(attempted) => self.attempted(tx, attempted)?,
         }

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub(super) struct Order<'a> {
     standing: Option<Standing>,
     set_by: Option<&'a Accepted>,
+    /// When the first message of the chunk came, and the last.
+    since: Timestamp,
     touched_at: Timestamp,
     /// What messages of the chunk said; a later one may come without what an earlier one said.
     external: &'a str,
@@ -33,6 +35,7 @@ impl<'a> Order<'a> {
         Self {
             standing: None,
             set_by: None,
+            since: Timestamp::default(),
             touched_at: Timestamp::default(),
             external: "",
             email: "",
@@ -52,11 +55,13 @@ impl<'a> Order<'a> {
 
     /// As the table knows it.
     pub fn read(tx: &Transaction<'_>, id: OrderId) -> Result<Self, StoreError> {
-        let query = "SELECT status, event_at, event_told, amount, refunded, refunded_total FROM orders WHERE id = ?";
+        let query = "SELECT status, event_at, event_told, amount, refunded, refunded_total, status_rank FROM orders WHERE id = ?";
         let known = tx
             .prepare_cached(query)?
             .query_row([id.0], |row| {
-                let status = OrderStatus::from_code(row.get_ref(0)?.as_str()?);
+                // What was told, which refunds may have made another status of.
+                let told = row.get::<_, Option<u8>>(6)?.and_then(OrderStatus::of_rank);
+                let status = told.unwrap_or(OrderStatus::from_code(row.get_ref(0)?.as_str()?));
                 let standing = Standing { status, event_at: Timestamp(row.get(1)?), told: row.get(2)? };
                 let refunds = Refunds { parts: row.get(4)?, total: row.get(5)? };
                 Ok(Self { standing: Some(standing), amount: row.get(3)?, refunds, ..Self::unknown() })
@@ -67,6 +72,9 @@ impl<'a> Order<'a> {
 
     /// What a message makes of it.
     pub fn told(&mut self, event: &'a Accepted, message: Standing, refund: Option<Refund>) {
+        if self.touched_at == Timestamp::default() {
+            self.since = event.received_at;
+        }
         self.touched_at = self.touched_at.max(event.received_at);
         if refund.is_some() {
             self.refunds = self.refunds.and(refund);
@@ -93,26 +101,30 @@ pub(super) fn write(tx: &Transaction<'_>, orders: &BTreeMap<OrderId, Order<'_>>)
     // A later message may come without tags that an earlier one had: what is known of an order stays known.
     let mut upsert = tx.prepare_cached(
         "INSERT INTO orders (id, merchant_id, gateway, reference, external, email, customer, status, vendor_status,
-             amount, currency, test, event_at, event_told, refunded, refunded_total, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             amount, currency, test, event_at, event_told, refunded, refunded_total, created_at, updated_at, status_rank)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET
              external = CASE WHEN excluded.external = '' THEN external ELSE excluded.external END,
              email = CASE WHEN excluded.email = '' THEN email ELSE excluded.email END,
              customer = CASE WHEN excluded.customer = '' THEN customer ELSE excluded.customer END,
-             status = excluded.status, vendor_status = excluded.vendor_status,
+             status = excluded.status, status_rank = excluded.status_rank, vendor_status = excluded.vendor_status,
              amount = coalesce(excluded.amount, amount), currency = coalesce(excluded.currency, currency),
              test = excluded.test, event_at = excluded.event_at, event_told = excluded.event_told,
-             refunded = excluded.refunded, refunded_total = excluded.refunded_total, updated_at = excluded.updated_at",
+             refunded = excluded.refunded, refunded_total = excluded.refunded_total,
+             updated_at = max(updated_at, excluded.updated_at)",
     )?;
-    let mut touch = tx.prepare_cached("UPDATE orders SET updated_at = ? WHERE id = ?")?;
-    let mut refund =
-        tx.prepare_cached("UPDATE orders SET updated_at = ?, status = ?, refunded = ?, refunded_total = ? WHERE id = ?")?;
+    let mut touch = tx.prepare_cached("UPDATE orders SET updated_at = max(updated_at, ?) WHERE id = ?")?;
+    let mut refund = tx.prepare_cached(
+        "UPDATE orders SET updated_at = max(updated_at, ?), status = ?, status_rank = ?, refunded = ?, refunded_total = ?
+         WHERE id = ?",
+    )?;
     for (id, order) in orders {
         let Some((event, standing)) = order.set_by.zip(order.standing) else {
-            match order.status().filter(|_| order.refund_told) {
-                Some(status) => {
+            match order.status().zip(order.standing).filter(|_| order.refund_told) {
+                Some((status, told)) => {
                     let Refunds { parts, total } = order.refunds;
-                    refund.execute(params![order.touched_at.0, status.code(), parts, total, id.0])?
+                    let rank = told.status.rank();
+                    refund.execute(params![order.touched_at.0, status.code(), rank, parts, total, id.0])?
                 }
                 None => touch.execute(params![order.touched_at.0, id.0])?,
             };
@@ -136,8 +148,9 @@ pub(super) fn write(tx: &Transaction<'_>, orders: &BTreeMap<OrderId, Order<'_>>)
             standing.told,
             order.refunds.parts,
             order.refunds.total,
-            event.received_at.0,
+            order.since.0,
             order.touched_at.0,
+            standing.status.rank(),
         ])?;
     }
     Ok(())
