@@ -129,9 +129,9 @@ async fn what_is_undone_was_never_done_and_what_is_stopped_keeps_the_rest(test: 
     assert!(test.store.cancel_bulk(shop.merchant, id, "support@example.com").await.unwrap());
     assert!(!test.store.cancel_bulk(shop.merchant, id, "support@example.com").await.unwrap(), "once");
     let (job, _) = done(&test, &shop, id).await;
-    assert_eq!((job.state, job.made), (BulkState::Cancelled, 1), "what was tried again comes first");
+    assert_eq!((job.state, job.made), (BulkState::Cancelled, 3), "what was never tried comes first");
     assert_eq!(shop.count(&test, &state(StateFilter::Held)).await, 6);
-    assert_eq!(shop.count(&test, &state(StateFilter::Queued)).await, 3);
+    assert_eq!(shop.count(&test, &state(StateFilter::Retrying)).await, 1);
     let (acts, _) = test.store.audit_log(None, &Default::default()).await.unwrap();
     let acts: Vec<_> = acts.iter().map(|act| act.action.as_str()).filter(|action| action.starts_with("cancel.")).collect();
     assert_eq!(acts, ["cancel.stop", "cancel.start", "cancel.stop", "cancel.start"]);

@@ -24,8 +24,9 @@ use std::{
 
 /// Deliveries of the list that one step takes.
 pub(super) const STEP: i64 = 1_000;
-/// States of what is outstanding. What is tried again comes first: it is what people want to end.
-const OUTSTANDING: [StateFilter; 3] = [StateFilter::Retrying, StateFilter::Held, StateFilter::Queued];
+/// States of what is outstanding, in the order in which deliveries go through them: what fails for the first time meanwhile, or is
+/// put on hold, is met in its next state.
+const OUTSTANDING: [StateFilter; 3] = [StateFilter::Queued, StateFilter::Retrying, StateFilter::Held];
 /// A first try is due when it was made, but for a clock that was corrected meanwhile.
 const CLOCK: Duration = Duration::from_secs(86_400);
 
@@ -129,10 +130,10 @@ mod tests {
         assert_eq!(position.behind[&2], 9);
         assert!(position.behind[&0] > 1 << 40, "what is queued is not looked for from the beginning of time");
         let (filter, state, after) = next(&position, &all).unwrap();
-        assert_eq!((filter.state, state, after), (Some(StateFilter::Retrying), DeliveryState::Retrying, 9));
-        advance(&mut position, state, &Looked { sources: Vec::new(), to: 40, at_end: false });
-        assert_eq!(next(&position, &all).unwrap().2, 40);
-        for expected in [DeliveryState::Retrying, DeliveryState::Held, DeliveryState::Queued] {
+        assert_eq!((filter.state, state, after), (Some(StateFilter::Queued), DeliveryState::Queued, position.behind[&0]));
+        advance(&mut position, state, &Looked { sources: Vec::new(), to: 1 << 50, at_end: false });
+        assert_eq!(next(&position, &all).unwrap().2, 1 << 50);
+        for expected in [DeliveryState::Queued, DeliveryState::Retrying, DeliveryState::Held] {
             let (_, state, _) = next(&position, &all).unwrap();
             assert_eq!(state, expected);
             advance(&mut position, state, &Looked { sources: Vec::new(), to: 0, at_end: true });

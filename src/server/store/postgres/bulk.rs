@@ -328,7 +328,6 @@ impl Core {
     /// Cancels the next deliveries of a cancelled bulk resend that were not sent.
     async fn withdraw(&self, conn: &mut PgConnection, job: &Work) -> Result<(), StoreError> {
         let now = self.clock.now().0;
-        let mut moved = 0;
         // By URL: queued, held.
         let mut books: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
         for state in [0_i64, 3] {
@@ -345,7 +344,6 @@ impl Core {
             .bind(state)
             .fetch_all(&mut *conn)
             .await?;
-            moved += urls.len() as i64;
             for url in urls {
                 let book = books.entry(url).or_default();
                 if state == 0 { book.0 += 1 } else { book.1 += 1 }
@@ -362,7 +360,9 @@ impl Core {
             .execute(&mut *conn)
             .await?;
         }
-        if moved < WITHDRAW {
+        // Not by how many were cancelled: of those that were looked up some may have been tried meanwhile.
+        let waits = "SELECT EXISTS (SELECT 1 FROM delivery WHERE resend_id = $1 AND state IN (0, 3) AND attempts = 0)";
+        if !sqlx::query_scalar::<_, bool>(waits).bind(job.row.id.0).fetch_one(&mut *conn).await? {
             let end = sqlx::query("UPDATE bulk_job SET finished_at = $2 WHERE id = $1");
             end.bind(job.row.id.0).bind(now).execute(&mut *conn).await?;
             cancel::mark(conn, job.merchant_id, self.ids.next()).await?;
@@ -396,6 +396,9 @@ impl Core {
                 Audit { actor: &actor, merchant_id: Some(merchant_id), action, subject, detail: String::new(), change: None };
             self.audit(&mut tx, entry).await?;
             tx.commit().await?;
+        } else {
+            // The row is looked at again on another connection.
+            tx.rollback().await?;
         }
         // A node that dies meanwhile leaves the rest to the others.
         while self.withdraw_of(id).await? {}

@@ -27,7 +27,9 @@ pub(super) const URL_STATES: &str =
                  (SELECT min(window_from) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2),
                  coalesce(
                      (SELECT last_cause FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2
-                         ORDER BY window_from DESC LIMIT 1),
+                         AND window_from IS NOT NULL ORDER BY window_from DESC LIMIT 1),
+                     (SELECT last_cause FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2
+                         AND window_from IS NULL LIMIT 1),
                      (SELECT last_cause FROM delivery
                          WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2
                          ORDER BY finished_at DESC LIMIT 1)),
@@ -155,12 +157,19 @@ impl Core {
         &self,
         merchant_id: MerchantId,
     ) -> Result<HashMap<ListenerId, (Option<Timestamp>, Option<Timestamp>)>, StoreError> {
-        // The index of uniqueness is in order of the events' own time, so its last entry is the latest message.
+        // The index of uniqueness is in order of the events' own time, so its last entry is the latest message; but for gateways that
+        // tell no time, for which the newest of all are looked through.
         let rows = sqlx::query(
             "SELECT id,
-                 (SELECT received_at FROM notification WHERE listener_id = listener.id ORDER BY event_at DESC LIMIT 1),
+                 greatest(
+                     (SELECT received_at FROM notification WHERE listener_id = listener.id ORDER BY event_at DESC LIMIT 1),
+                     newest.received_at),
                  (SELECT at FROM refusal WHERE listener_id = listener.id ORDER BY id DESC LIMIT 1)
-             FROM listener WHERE merchant_id = $1",
+             FROM listener LEFT JOIN (
+                 SELECT listener_id, max(received_at) AS received_at
+                 FROM (SELECT listener_id, received_at FROM notification WHERE merchant_id = $1 ORDER BY id DESC LIMIT 1000) AS last
+                 GROUP BY 1) AS newest ON newest.listener_id = listener.id
+             WHERE merchant_id = $1",
         )
         .bind(merchant_id.0)
         .fetch_all(&self.pool)

@@ -150,12 +150,20 @@ impl SqliteStore {
         &self,
         merchant_id: MerchantId,
     ) -> Result<HashMap<ListenerId, (Option<Timestamp>, Option<Timestamp>)>, StoreError> {
-        // The index of uniqueness is in order of the events' own time, so its last entry is the latest message.
+        // The index of uniqueness is in order of the events' own time, so its last entry is the latest message; but for gateways that
+        // tell no time, for which the newest of all are looked through.
         let rows = sqlx::query(
-            "SELECT id,
-                 (SELECT received_at FROM notification WHERE listener_id = listener.id ORDER BY event_at DESC LIMIT 1),
+            "WITH newest AS MATERIALIZED (
+                 SELECT listener_id, max(received_at) AS received_at FROM (
+                     SELECT listener_id, received_at FROM notification WHERE merchant_id = ?1 ORDER BY id DESC LIMIT 1000)
+                 GROUP BY 1)
+             SELECT id,
+                 (SELECT max(received_at) FROM (
+                     SELECT received_at FROM (
+                         SELECT received_at FROM notification WHERE listener_id = listener.id ORDER BY event_at DESC LIMIT 1)
+                     UNION ALL SELECT received_at FROM newest WHERE newest.listener_id = listener.id)),
                  (SELECT at FROM refusal WHERE listener_id = listener.id ORDER BY id DESC LIMIT 1)
-             FROM listener WHERE merchant_id = ?",
+             FROM listener WHERE merchant_id = ?1",
         )
         .bind(merchant_id.0)
         .fetch_all(&self.0.readers)
