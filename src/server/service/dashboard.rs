@@ -35,12 +35,17 @@ impl Services {
         };
         let first_hour = now.hour() - (HOURS - 1);
         let since = Timestamp::from_seconds(first_hour * 3_600);
-        let counts = self.store.counts(&ids, today).await?;
-        let hours = self.store.hours(&ids, since).await?;
-        let mut activity = self.store.url_activity(&ids, since).await?;
-        let refused = self.store.refused_lately(&ids, now.minus(DAY), now.minus(DAY * 2)).await?;
-        let silent = self.store.silent_listeners(&ids).await?;
-        let mut states = self.store.url_states(&ids, now.minus(EXPIRED_SHOWN)).await?;
+        // A few at a time: a page must not take all connections.
+        let (counts, hours, mut activity) = tokio::try_join!(
+            self.store.counts(&ids, today),
+            self.store.hours(&ids, since),
+            self.store.url_activity(&ids, since),
+        )?;
+        let (refused, silent, mut states) = tokio::try_join!(
+            self.store.refused_lately(&ids, now.minus(DAY), now.minus(DAY * 2)),
+            self.store.silent_listeners(&ids),
+            self.store.url_states(&ids, now.minus(EXPIRED_SHOWN)),
+        )?;
         let settings = self.store.settings();
         let mut troubles = Vec::new();
         let mut urls = Vec::new();

@@ -24,8 +24,8 @@ impl Services {
 
     /// A page of the story of an order.
     pub async fn story(&self, merchant: &Merchant, id: OrderId, turn: StoryTurn, may_resend: bool) -> ServiceResult<StoryPage> {
-        let mut order = self.order_row(merchant, id).await?;
-        let standings = self.store.standings(id, None).await?;
+        let standings = async { Ok(self.store.standings(id, None).await?) };
+        let (mut order, standings) = tokio::try_join!(self.order_row(merchant, id), standings)?;
         let settings = self.store.settings();
         let scope = StoryScope {
             merchant_id: merchant.id,

@@ -140,7 +140,8 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(options(path).read_only(true));
+            // The inner pages of all indexes of ten million orders stay in memory.
+            .connect_lazy_with(options(path).read_only(true).pragma("cache_size", "-8192"));
         let directory = Arc::new(watch::channel(Arc::new(settings::load(&readers, &vault).await?)).0);
         let ids = Arc::new(IdSource::beside_nodes(settings.clock.clone()));
         let (journaler, ops) = mpsc::channel(QUEUE);

@@ -311,13 +311,14 @@ impl SqliteStore {
         Ok(id.map(OrderId))
     }
 
-    /// The amount of an order, where it is known.
+    /// The amount of an order, where it is known: by everything that was accepted before.
     pub(in crate::server::store) async fn amount_of(
         &self,
         merchant_id: MerchantId,
         gateway: Gateway,
         reference: &str,
     ) -> Result<Option<Money>, StoreError> {
+        self.settled().await?;
         let query = "SELECT amount, currency FROM orders WHERE merchant_id = ? AND reference = ? AND gateway = ?";
         let row: Option<(Option<i64>, Option<String>)> = sqlx::query_as(query)
             .bind(merchant_id.0)
@@ -328,13 +329,14 @@ impl SqliteStore {
         Ok(row.and_then(|(minor, currency)| money(minor, currency.as_deref())))
     }
 
-    /// What is known of an order.
+    /// What is known of an order: by everything that was accepted before.
     pub(in crate::server::store) async fn known_order(
         &self,
         merchant_id: MerchantId,
         gateway: Gateway,
         reference: &str,
     ) -> Result<Option<KnownOrder>, StoreError> {
+        self.settled().await?;
         let query = "SELECT status, vendor_status, amount, currency, refunded, refunded_total FROM orders
              WHERE merchant_id = ? AND reference = ? AND gateway = ?";
         let row =

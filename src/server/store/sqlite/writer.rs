@@ -19,11 +19,17 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::Instant,
+};
 
 /// Events applied in one transaction. The more, the less often a page that many of them touch is written; everybody who
 /// changes a setting waits for one at most.
 const CHUNK: usize = 5_000;
+/// From one transaction of entries to the next, where nobody waits for what they say: each writes all pages that it touches and
+/// waits for the disk, and the next one would touch the same.
+const PACE: Duration = Duration::from_millis(25);
 /// Operations taken from the queue at a time.
 const MAX_OPS: usize = 256;
 /// Pause after the disk refused a transaction.
@@ -114,6 +120,24 @@ impl LedgerThread {
     }
 }
 
+/// Takes what comes until then; not where somebody waits for the ledger, or enough is there.
+async fn gather(queue: &mut mpsc::UnboundedReceiver<LedgerOp>, ops: &mut Vec<LedgerOp>, until: Instant) {
+    let weight = |op: &LedgerOp| match op {
+        LedgerOp::Entry(entry) => Some(entry.weight()),
+        _ => None,
+    };
+    let Some(mut gathered) = ops.iter().map(weight).sum::<Option<usize>>() else { return };
+    while gathered < CHUNK && ops.len() < MAX_OPS {
+        let Ok(Some(op)) = tokio::time::timeout_at(until, queue.recv()).await else { return };
+        let weight = weight(&op);
+        ops.push(op);
+        match weight {
+            Some(weight) => gathered += weight,
+            None => return,
+        }
+    }
+}
+
 /// The task's belongings.
 pub(super) struct Writer {
     pub conn: SqliteConnection,
@@ -130,7 +154,9 @@ impl Writer {
     pub async fn run(mut self, mut queue: mpsc::UnboundedReceiver<LedgerOp>) {
         let mut ops = Vec::with_capacity(MAX_OPS);
         let mut closing = Vec::new();
+        let mut next = Instant::now();
         while queue.recv_many(&mut ops, MAX_OPS).await > 0 {
+            gather(&mut queue, &mut ops, next).await;
             let mut entries = Vec::new();
             let mut events = 0;
             for op in ops.drain(..) {
@@ -160,7 +186,10 @@ impl Writer {
                     }
                 }
             }
-            self.take(&mut entries).await;
+            if !entries.is_empty() {
+                self.take(&mut entries).await;
+                next = Instant::now() + PACE;
+            }
         }
         if let Err(error) = sqlx::Connection::close(self.conn).await {
             tracing::warn!(%error, "the database was not closed cleanly; it recovers at the next start");
