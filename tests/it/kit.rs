@@ -47,7 +47,8 @@ struct Running {
     store: TempDir,
     /// Ends with it.
     program: Option<Child>,
-    _code: TempDir,
+    /// With its code; also where programs leave what they need for a moment.
+    code: TempDir,
 }
 
 impl Running {
@@ -56,6 +57,12 @@ impl Running {
         // Drafts are there for a moment only.
         let whole = files.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with("draft-"));
         whole.map(|path| fs::read(path).unwrap()).collect()
+    }
+
+    /// Whether something of a message lies where nobody looks for it.
+    fn has_left_drafts(&self) -> bool {
+        let files = fs::read_dir(self.code.path()).unwrap();
+        files.into_iter().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with("draft-"))
     }
 }
 
@@ -115,7 +122,7 @@ async fn serve(router: axum::Router, store: TempDir) -> Running {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Running { address, store, program: None, _code: tempfile::tempdir().unwrap() }
+    Running { address, store, program: None, code: tempfile::tempdir().unwrap() }
 }
 
 /// Runs a listener as a program, with keys and a folder to store into in its environment.
@@ -124,7 +131,7 @@ async fn run(language: Language, file: &str, text: &str, keys: [(&str, &str); 2]
     fs::write(code.path().join(file), text).unwrap();
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (mut command, package) = command(language, &code.path().join(file), address);
-    command.envs(keys).env(stores_into, store.path());
+    command.envs(keys).env(stores_into, store.path()).env("TMPDIR", code.path());
     command.env("PORT", address.port().to_string()).stdin(Stdio::null());
     let program = command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap_or_else(|error| {
         panic!(
@@ -133,7 +140,7 @@ async fn run(language: Language, file: &str, text: &str, keys: [(&str, &str); 2]
         )
     });
     // Whatever happens from here on, its end is waited for.
-    let running = Running { address, store, program: Some(program), _code: code };
+    let running = Running { address, store, program: Some(program), code };
     // A compiler may be at work first, on a machine that has other work, too.
     for _ in 0..12_000 {
         if tokio::net::TcpStream::connect(address).await.is_ok() {
@@ -229,6 +236,7 @@ async fn keeps_the_rules_of_json(language: Language) {
         assert_eq!(gateway::send(running.address, put).await.status, 405);
         fs::remove_dir_all(running.store.path()).unwrap();
         assert_eq!(post(body(), &same).await.status, 500, "what cannot be stored is not acknowledged");
+        assert!(!running.has_left_drafts(), "nor left anywhere");
     }
     refuses_what_is_signed_too_early_too_late_or_with_nothing(language).await;
 }
@@ -314,6 +322,7 @@ async fn keeps_the_rules(language: Language) {
         let reply = gateway::post(running.address, "/", sent.request_body.clone()).await;
         assert_eq!(reply.status, 500, "{algorithm}: {}", reply.text());
         assert!(!reply.has_receipt());
+        assert!(!running.has_left_drafts(), "{algorithm}: nor left anywhere");
     }
 }
 

@@ -50,9 +50,11 @@ function store(string $id, string $body): void
     if (is_file($file)) {
         return;
     }
-    $draft = tempnam($folder, 'draft-');
-    $handle = fopen((string) $draft, 'wb') ?: throw_up('the message could not be stored');
-    $written = fwrite($handle, $body) === strlen($body) && fflush($handle) && (!function_exists('fsync') || fsync($handle));
+    // Not tempnam(): where it cannot write here, it writes into the system's folder for such files, and they stay there.
+    $draft = "$folder/draft-" . bin2hex(random_bytes(8));
+    $handle = fopen($draft, 'xb') ?: throw_up('the message could not be stored');
+    $written = chmod($draft, 0600) && fwrite($handle, $body) === strlen($body)
+        && fflush($handle) && (!function_exists('fsync') || fsync($handle));
     if (!fclose($handle) || !$written || !rename($draft, $file)) {
         throw_up('the message could not be stored');
     }
