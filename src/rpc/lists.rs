@@ -107,13 +107,19 @@ pub async fn save_view(
 
 /// Forgets a view of the caller.
 #[server(prefix = "/rpc", endpoint = "views/remove")]
-pub async fn remove_view(merchant: String, list: ListKind, view: ViewId) -> Result<(), AppError> {
-    let page = format!("/m/{merchant}/{}", list.code());
+pub async fn remove_view(
+    merchant: String,
+    list: ListKind,
+    view: ViewId,
+    #[server(default)] query: String,
+) -> Result<(), AppError> {
+    // Back to the filter, which can be kept again.
+    let page = format!("/m/{merchant}/{}{query}", list.code());
     let sent = Sent { form: "view", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
         caller.services.remove_view(caller.user.id, &merchant, view).await.map_err(app_error)?;
-        Ok(Done::at(page, t!("The view was removed.")))
+        Ok(Done::at(page, t!("The view was removed. Its filter is still set, and can be kept again.")))
     };
     sent.end(result.await)
 }

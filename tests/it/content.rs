@@ -8,10 +8,13 @@ use crate::support::{
     message::{Message, mac, prefixed},
     until,
 };
-use quittance::domain::{
-    Algorithm, Algorithms, Cause, DeliveryState, Role,
-    id::UrlId,
-    pages::settings::{AlertKind, HIDDEN},
+use quittance::{
+    domain::{
+        Algorithm, Algorithms, Cause, DeliveryState, Role,
+        id::UrlId,
+        pages::settings::{AlertKind, HIDDEN},
+    },
+    server::service::urls::UrlForm,
 };
 use std::{
     sync::{Arc, Mutex},
@@ -274,6 +277,28 @@ async fn a_url_has_as_long_to_answer_as_it_is_given() {
     let order = shop.order("1").await;
     assert_eq!(shop.first_attempt(order, usual).await.attempt.cause, Some(Cause::NoAnswer));
     shop.wait_for_state(order, patient, DeliveryState::Confirmed).await;
+}
+
+#[tokio::test]
+async fn urls_that_nobody_named_are_told_apart() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let add = |url: &'static str| {
+        let form = UrlForm { url: url.to_owned(), algorithms: Algorithms::MD5, ..UrlForm::default() };
+        let (draft, _) = shop.services.url_draft(&shop.merchant, None, &form).unwrap();
+        let name = draft.label.clone();
+        let services = shop.services.clone();
+        async move { (services.save_url(None, draft, "test").await.unwrap(), name) }
+    };
+    let (first, name) = add("https://shop.example.com/ipn?key=hidden").await;
+    assert_eq!(name, "shop.example.com");
+    assert_eq!(add("https://shop.example.com:8443/").await.1, "shop.example.com:8443");
+    assert_eq!(add("https://shop.example.com/books?key=hidden").await.1, "shop.example.com/books");
+    assert_eq!(add("https://shop.example.com/books/?key=other").await.1, "2: shop.example.com");
+    assert_eq!(add("https://shop.example.com/books/?key=third").await.1, "3: shop.example.com");
+    // Saved again it keeps its name.
+    let form = UrlForm { url: "https://shop.example.com/ipn".to_owned(), algorithms: Algorithms::MD5, ..UrlForm::default() };
+    assert_eq!(shop.services.url_draft(&shop.merchant, Some(first), &form).unwrap().0.label, "shop.example.com");
 }
 
 #[tokio::test]

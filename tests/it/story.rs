@@ -93,7 +93,7 @@ async fn the_page_of_an_order_tells_everything_that_happened() {
             "The first message of this order; status Pending.",
             "Attempt 1 to Shop script : Server error",
             "Status 500 after",
-            "Attempt 1 to Book-keeping : confirmed by a read receipt",
+            "Attempt 1 to Book-keeping : confirmed",
             "Next: Attempt 2 to Shop script is due",
         ],
     );

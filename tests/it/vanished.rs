@@ -168,9 +168,10 @@ async fn a_view_and_a_user_that_are_gone_are_told() {
     one.form("/rpc/views/save", &[&view[..], &[("name", "Late"), ("query", "?state=expired")]].concat()).await;
     let page = other.get("/m/shop/deliveries?state=expired").await.text();
     let id = page.split("name=\"view\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let remove = [&view[..], &[("view", id.as_str())]].concat();
+    let remove = [&view[..], &[("view", id.as_str()), ("query", "?state=expired")]].concat();
     for (browser, says) in [(&mut one, "The view was removed."), (&mut other, "There is nothing here")] {
         let reply = browser.form("/rpc/views/remove", &remove).await;
+        assert_eq!(reply.header("location"), "/m/shop/deliveries?state=expired", "the filter stays");
         let page = browser.get(reply.header("location")).await;
         assert!(page.status == 200 && page.text().contains(says), "{}", page.text());
         assert!(!page.text().contains(">Late<"));

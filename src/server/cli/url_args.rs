@@ -17,7 +17,7 @@ pub struct UrlAddArgs {
     /// The merchant: its name, or its name in addresses.
     #[arg(long, value_name = "NAME")]
     pub merchant: String,
-    /// A name for lists [default: the URL's host]
+    /// A name for lists [default: the URL's host, and more of it where that is taken]
     #[arg(long, default_value = "", hide_default_value = true)]
     pub label: String,
     /// Make it the merchant's default IPN URL; the present one stays as an additional URL.

@@ -52,6 +52,11 @@ pub fn name(what: &str, text: &str) -> Result<String, String> {
     }
 }
 
+/// As much of a text as a name may have.
+pub fn cut_name(text: &str) -> String {
+    text.chars().take(MAX_NAME).collect()
+}
+
 /// A secret key as people paste it: spaces and line breaks at the ends are dropped.
 pub fn secret(text: &str) -> Result<String, String> {
     let text = text.trim();

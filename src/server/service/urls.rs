@@ -64,7 +64,7 @@ impl Services {
         let target = mistakes.take("url", Target::parse(&form.url));
         let label = match (form.label.trim(), &target) {
             // What is wrong then is the URL, and that has been said.
-            ("", target) => target.as_ref().map(|target| target.host.clone()),
+            ("", target) => target.as_ref().map(|target| self.own_name(merchant, id, target)),
             (label, _) => mistakes.take("label", fields::name(t!("a name for the URL"), label)),
         };
         let has_own_signatures = form.terms.format.parse::<Format>().is_ok_and(|format| format != Format::Ipn);
@@ -99,6 +99,17 @@ impl Services {
             check: None,
         };
         Ok((draft, target))
+    }
+
+    /// What a URL is called to which nobody gave a name: its host, and more of it where another URL of the merchant has that name.
+    fn own_name(&self, merchant: &Merchant, id: Option<UrlId>, target: &Target) -> String {
+        let settings = self.store.settings();
+        let is_free = |name: &String| settings.urls_of(merchant.id).iter().all(|url| Some(url.id) == id || url.label != *name);
+        // Never the query: it may hold a password.
+        let path = target.path.split('?').next().unwrap_or_default().trim_end_matches('/');
+        let names = [target.host.clone(), target.authority.clone(), fields::cut_name(&format!("{}{path}", target.authority))];
+        let numbered = (2..).map(|number| fields::cut_name(&format!("{number}: {}", target.authority)));
+        names.into_iter().chain(numbered).find(is_free).unwrap_or_default()
     }
 
     /// Another URL of the merchant that leads to the same address: each notification would arrive there twice.

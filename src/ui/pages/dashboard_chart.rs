@@ -141,7 +141,7 @@ fn group(place: usize, hour: &HourCount, top: u64, zone: &Zone) -> AnyView {
         .collect();
     let named = place.is_multiple_of(NAMED).then(|| {
         // Where there is little room every second name is left out.
-        let class = if place.is_multiple_of(NAMED * 2) { "axis" } else { "axis spare" };
+        let class = if place.is_multiple_of(NAMED * 2) { "axis time" } else { "axis time spare" };
         view! { <text class=class x=(x + 14).to_string() y=(BASE + 20).to_string() text-anchor="middle">{from.clone()}</text> }
     });
     let title = t!(

@@ -269,7 +269,7 @@ fn attempted(slug: &str, delivery: &DeliveryView, attempt: &AttemptRow) -> AnyVi
     let number = attempt.number;
     let name =
         if delivery.origin == Origin::Debug { t!("Attempt {number} for debug", number) } else { t!("Attempt {number}", number) };
-    let verdict = attempt.cause.map_or(t!("confirmed by a read receipt"), |cause| tell(cause.label()));
+    let verdict = attempt.cause.map_or(t!("confirmed"), |cause| tell(cause.label()));
     let status = attempt.status.map_or_else(|| t!("No answer").to_owned(), |status| t!("Status {status}", status));
     view! {
         <p class="event-title">

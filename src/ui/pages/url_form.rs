@@ -84,7 +84,7 @@ pub fn UrlForm(
             // Who adds the default URL has seen none: if there is one by then, he is told instead of taking its place.
             {(was.is_none() && is_default).then(|| view! { <Hidden name="version" value="0"/> })}
             {form_key()}
-            <TextField flash=flash.clone() name="label" label=t!("Name") value=saved(|url| url.label.clone()) hint=t!("What this script does, for instance Accounting. Left empty, the host name.")/>
+            <TextField flash=flash.clone() name="label" label=t!("Name") value=saved(|url| url.label.clone()) hint=t!("What this script does, for instance Accounting. Left empty, the host name, and more of the URL where that is taken.")/>
             <TextField
                 flash=flash.clone() name="url" label=t!("URL") kind="url" value=saved(|url| url.url.clone()) required=true
                 placeholder="https://shop.example.com/ipn" autofocus=url.is_none() && !is_default

@@ -18,7 +18,7 @@ pub fn views(slug: &str, list: ListKind, views: &[SavedView], query: &str, flash
         .map(|view| {
             let current = (view.query == query).then_some("true");
             let remove = view.query == query;
-            let (slug, id, name) = (slug.to_owned(), view.id.to_string(), view.name.clone());
+            let (slug, id, name, query) = (slug.to_owned(), view.id.to_string(), view.name.clone(), view.query.clone());
             view! {
                 <li>
                     <a class="chip" href=format!("{base}{}", view.query) aria-current=current>{view.name.clone()}</a>
@@ -27,6 +27,7 @@ pub fn views(slug: &str, list: ListKind, views: &[SavedView], query: &str, flash
                             <Hidden name="merchant" value=slug/>
                             <Hidden name="list" value=list.code()/>
                             <Hidden name="view" value=id/>
+                            <Hidden name="query" value=query/>
                             <button class="icon-button" title=t!("Remove this view")><Icon name="cross"/><span class="visually-hidden">{t!("Remove the view {name}", name)}</span></button>
                         </form>
                     })}
