@@ -182,6 +182,8 @@ async fn fill(site: &Site, from: u64, until: u64) {
             }
             connection.execute_batch(&books).expect("books");
             connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize").expect("a checkpoint");
+            // What the filling left to the system is not written beside the readings.
+            std::fs::File::open(path).and_then(|file| file.sync_all()).expect("the file on disk");
         }
         Engine::Postgres { .. } => {
             let mut connection = sqlx::PgConnection::connect(&site.database).await.expect("the database");
@@ -212,6 +214,7 @@ async fn fill(site: &Site, from: u64, until: u64) {
             }
             run(books).await;
             run("VACUUM ANALYZE".to_owned()).await;
+            run("CHECKPOINT".to_owned()).await;
         }
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
