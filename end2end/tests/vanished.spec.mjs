@@ -44,7 +44,11 @@ test("a message that was being verified is gone from its page once it is decided
     says = [200, "VERIFIED"];
     await meanwhile("merchant", "/rpc/inbound/ask", { merchant: "demo-shop", verifying: id(page.url()) });
     await expect(async () => expect(await meanwhile("merchant", "/m/demo-shop/orders?text=8800001")).toContain("8800001")).toPass();
-    await looksAgain(page, javaScriptEnabled);
+    // It is an order a moment before it is verified no more.
+    await expect(async () => {
+        await looksAgain(page, javaScriptEnabled);
+        await expect(page.getByRole("heading", { level: 1, name: "Nothing here" })).toBeVisible({ timeout: javaScriptEnabled ? 5_000 : 300 });
+    }).toPass();
     await saysSo(page, sound);
     await page.getByLabel("Find anything").fill("8800001");
     await page.keyboard.press("Enter");

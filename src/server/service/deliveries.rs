@@ -21,14 +21,14 @@ impl Services {
         filter: &DeliveryFilter,
         may_resend: bool,
     ) -> ServiceResult<DeliveryList> {
-        let find = self.store.find_deliveries(merchant.id, filter, PAGE_SIZE);
+        let find = Box::pin(self.store.find_deliveries(merchant.id, filter, PAGE_SIZE));
         // Of a list that is not filtered nobody wants to know how many that are, and nobody resends everything.
-        let count = async {
+        let count = Box::pin(async {
             match filter.whole() == DeliveryFilter::default() {
                 true => Ok(None),
                 false => self.store.count_deliveries(merchant.id, filter).await.map(Some),
             }
-        };
+        });
         let (found, fitting) = tokio::try_join!(find, count)?;
         Ok(DeliveryList {
             rows: found.rows,
