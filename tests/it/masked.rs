@@ -83,7 +83,17 @@ fn personal() -> Vec<String> {
 fn told(text: &str) -> Option<String> {
     const AROUND: usize = 300;
     let plain = text.to_lowercase();
-    let found = personal().into_iter().find_map(|value| Some((plain.find(&value.to_lowercase())?, value)));
+    // Four digits stand in an id or a moment now and then.
+    let stands_alone = |at: usize, value: &str| {
+        let is_part = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+        !value.bytes().all(|byte| byte.is_ascii_digit())
+            || !is_part(plain[..at].chars().next_back()) && !is_part(plain[at + value.len()..].chars().next())
+    };
+    let place = |value: &str| {
+        let value = value.to_lowercase();
+        plain.match_indices(&value).map(|(at, _)| at).find(|at| stands_alone(*at, &value))
+    };
+    let found = personal().into_iter().find_map(|value| Some((place(&value)?, value)));
     found.map(|(at, value)| {
         let (before, after) = plain.split_at(at);
         let before: String = before.chars().rev().take(AROUND).collect::<Vec<_>>().into_iter().rev().collect();
