@@ -28,7 +28,7 @@ const HOT: [(&str, &str, usize); 32] = [
     ("the dashboard", overview::URL_STATES, 2),
     ("what a listener received", overview::RECEIVED_BY, 2),
     ("what a listener refused", overview::REFUSED_BY, 2),
-    ("what came in", inbound::NEWEST, 8),
+    ("what came in", inbound::NEWEST, 9),
     ("searching what came in", inbound::BY_TEXT, 4),
     ("what was refused", inbound::NEWEST_REFUSED, 7),
     ("whom to mail", mail::CANDIDATES, 4),
