@@ -38,9 +38,11 @@ pub(super) fn take(adapter: Adapter, credentials: Credentials<'_>, request: &Req
     if request.method != http::Method::POST {
         return Err(Refused::because(RefusalReason::WrongMethod));
     }
+    let mut room = Vec::new();
+    let form = Form::parse_in(request.body, &mut room);
     let signed = match adapter {
-        Adapter::TwoCheckout => verify(credentials, request.body)?,
-        Adapter::TwoCheckoutLicence => verify_as(credentials, request.body, licence)?,
+        Adapter::TwoCheckout => verify_as(credentials, form, facts)?,
+        Adapter::TwoCheckoutLicence => verify_as(credentials, form, licence)?,
     };
     let receipt = Some(acknowledge(credentials, &signed, request.date));
     Ok(Verified {
@@ -53,15 +55,15 @@ pub(super) fn take(adapter: Adapter, credentials: Credentials<'_>, request: &Req
 
 /// Checks the form, its signatures, and that it names an order.
 pub fn verify<'a>(credentials: Credentials<'_>, body: &'a [u8]) -> Result<Signed<'a>, Refused> {
-    verify_as(credentials, body, facts)
+    verify_as(credentials, Form::parse(body), facts)
 }
 
 fn verify_as<'a>(
     credentials: Credentials<'_>,
-    body: &'a [u8],
+    form: Result<Form<'a>, FormError>,
     read: impl FnOnce(&Form<'a>) -> Option<OrderFacts>,
 ) -> Result<Signed<'a>, Refused> {
-    let form = Form::parse(body).map_err(|error| match error {
+    let form = form.map_err(|error| match error {
         FormError::Empty => Refused::because(RefusalReason::Malformed),
         FormError::TooManyFields => Refused::because(RefusalReason::TooManyFields),
     })?;
