@@ -67,7 +67,9 @@ pub fn render_head(parts: &Parts) -> String {
         }
         let hidden = matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization");
         let value = if hidden { "(not kept)".into() } else { String::from_utf8_lossy(value.as_bytes()) };
-        let _ = write!(head, "{name}: {value}\r\n");
+        for part in [name.as_str(), ": ", &value, "\r\n"] {
+            head.push_str(part);
+        }
     }
     head
 }

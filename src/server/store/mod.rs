@@ -76,6 +76,7 @@ use crate::domain::{
 };
 use crate::server::clock::Clock;
 use bytes::Bytes;
+use futures::future::Either;
 use postgres::PgStore;
 use sqlite::SqliteStore;
 use std::{
@@ -208,13 +209,11 @@ impl Store {
 
     /// Stores a notification, its order's standing and one delivery for each URL; returns after the commit, and as much later
     /// as the brake asks.
-    pub async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
-        let acceptance = match self {
-            Self::Sqlite(engine) => engine.accept(new).await,
-            Self::Postgres(engine) => postgres::patiently("accept", engine.accept(new)).await,
-        };
-        self.brake().heed().await;
-        acceptance
+    pub fn accept(&self, new: NewNotification) -> impl Future<Output = Result<Acceptance, StoreError>> + Send + '_ {
+        match self {
+            Self::Sqlite(engine) => Either::Left(engine.accept(new)),
+            Self::Postgres(engine) => Either::Right(engine.accept(new)),
+        }
     }
 
     /// A page of [`Self::find_some_orders`].

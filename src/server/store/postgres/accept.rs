@@ -17,7 +17,10 @@ use crate::server::store::{
 use bytes::Bytes;
 use compact_str::CompactString;
 use sqlx::{PgConnection, Row as _};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 /// Whether the message in `excluded` sets the order's status: the rule of `Standing::is_replaced_by`.
 macro_rules! newer {
@@ -100,25 +103,35 @@ pub(super) fn is_exclusive(url: &NotificationUrl) -> bool {
     !url.concurrent || url.order_in_order
 }
 
-/// An order as the batch leaves it.
+/// A message's order, as it is where nothing is known of it yet.
 struct Order<'a> {
+    /// Where it is new.
     id: i64,
-    /// The message that sets its status, and what other messages of the batch know.
-    set_by: &'a NewNotification,
+    reference: Cow<'a, str>,
+    new: &'a NewNotification,
     standing: Standing,
     refunds: Refunds,
-    external: &'a str,
-    email: &'a str,
-    customer: &'a str,
-    amount: Option<crate::domain::Money>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
 }
 
-impl Order<'_> {
-    /// Its status where nothing is known of it yet.
+impl<'a> Order<'a> {
+    fn of(new: &'a NewNotification, id: i64) -> Self {
+        let facts = &new.facts;
+        Self {
+            id,
+            reference: text(&facts.reference),
+            new,
+            standing: Standing::of(facts, new.received_at),
+            refunds: Refunds::default().and(facts.refund),
+        }
+    }
+
+    /// What is one order for the table.
+    fn key(&self) -> (MerchantId, &str, Gateway) {
+        (self.new.merchant_id, &self.reference, self.new.gateway)
+    }
+
     fn status(&self) -> OrderStatus {
-        self.refunds.settle(self.standing.status, self.amount.map(|money| money.minor))
+        self.refunds.settle(self.standing.status, self.new.facts.amount.map(|money| money.minor))
     }
 }
 
@@ -191,43 +204,11 @@ impl Draft {
         &self.messages
     }
 
-    /// The orders of some messages, each once, with what the batch makes of it; sorted, so that two batches lock them in
-    /// the same order.
-    fn orders(&self, included: &[bool]) -> BTreeMap<(MerchantId, String, Gateway), Order<'_>> {
-        let mut orders: BTreeMap<(MerchantId, String, Gateway), Order<'_>> = BTreeMap::new();
-        for ((message, id), _) in self.messages.iter().zip(&self.order_ids).zip(included).filter(|(_, included)| **included) {
-            let (new, facts) = (&message.new, &message.new.facts);
-            let standing = Standing::of(facts, new.received_at);
-            let key = (new.merchant_id, text(&facts.reference).into_owned(), new.gateway);
-            let order = orders.entry(key).or_insert_with(|| Order {
-                id: *id,
-                set_by: new,
-                standing,
-                refunds: Refunds::default(),
-                external: "",
-                email: "",
-                customer: "",
-                amount: None,
-                created_at: new.received_at,
-                updated_at: new.received_at,
-            });
-            order.updated_at = order.updated_at.max(new.received_at);
-            order.refunds = order.refunds.and(facts.refund);
-            if order.standing.is_replaced_by(standing) {
-                (order.standing, order.set_by) = (order.standing.after(standing), new);
-                // A later message may come without what an earlier one said: what is known stays known.
-                for (known, said) in [
-                    (&mut order.external, &facts.external),
-                    (&mut order.email, &facts.email),
-                    (&mut order.customer, &facts.customer),
-                ] {
-                    if !said.is_empty() {
-                        *known = said;
-                    }
-                }
-                order.amount = facts.amount.or(order.amount);
-            }
-        }
+    /// The orders of some messages, of which a batch holds one each; sorted, so that two batches lock them in the same order.
+    fn orders(&self, included: &[bool]) -> Vec<Order<'_>> {
+        let rows = self.messages.iter().zip(&self.order_ids).zip(included).filter(|(_, included)| **included);
+        let mut orders: Vec<_> = rows.map(|((message, id), _)| Order::of(&message.new, *id)).collect();
+        orders.sort_unstable_by(|one, other| one.key().cmp(&other.key()));
         orders
     }
 
@@ -240,11 +221,10 @@ impl Draft {
         included: &[bool],
     ) -> Result<Option<Written>, sqlx::Error> {
         let orders = self.orders(included);
-        let (keys, orders): (Vec<_>, Vec<_>) = orders.into_iter().unzip();
         let messages: Vec<_> =
             self.messages.iter().zip(&self.places).zip(included).filter(|(_, included)| **included).map(|(row, _)| row).collect();
         let planned: Vec<_> = {
-            let ids: std::collections::HashSet<_> = messages.iter().map(|(message, _)| message.id).collect();
+            let ids: HashSet<_> = messages.iter().map(|(message, _)| message.id).collect();
             self.deliveries.iter().filter(|one| ids.contains(&one.notification_id)).collect()
         };
         let rows = sqlx::query(
@@ -349,35 +329,35 @@ impl Draft {
         .bind(page)
         .bind(place.node)
         .bind(orders.iter().map(|order| order.id).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(merchant, ..)| merchant.0).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(_, _, gateway)| gateway.name()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(_, reference, _)| reference.as_str()).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| text(order.external).into_owned()).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| text(order.email).into_owned()).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| text(order.customer).into_owned()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.new.merchant_id.0).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.new.gateway.name()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| &*order.reference).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| text(&order.new.facts.external)).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| text(&order.new.facts.email)).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| text(&order.new.facts.customer)).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| order.status().code()).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| i16::from(order.standing.status.rank())).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| text(&order.set_by.facts.vendor_status).into_owned()).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| order.amount.map(|money| money.minor)).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| order.amount.map(|money| money.currency.code().to_owned())).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| order.set_by.facts.test).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| text(&order.new.facts.vendor_status)).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.new.facts.amount.map(|money| money.minor)).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.new.facts.amount.map(|money| money.currency.code().to_owned())).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.new.facts.test).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| order.standing.event_at.0).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| order.created_at.0).collect::<Vec<_>>())
-        .bind(orders.iter().map(|order| order.updated_at.0).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.new.received_at.0).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.new.received_at.0).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.id.0).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.new.merchant_id.0).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.new.gateway.name()).collect::<Vec<_>>())
-        .bind(messages.iter().map(|(message, _)| text(&message.new.facts.reference).into_owned()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| text(&message.new.facts.reference)).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.new.listener_id.map(|id| id.0)).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.new.received_at.0).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.said_at()).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| &message.digest[..]).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.new.facts.status.code()).collect::<Vec<_>>())
-        .bind(messages.iter().map(|(message, _)| text(&message.new.facts.vendor_status).into_owned()).collect::<Vec<_>>())
-        .bind(messages.iter().map(|(message, _)| text(&message.new.facts.message_id).into_owned()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| text(&message.new.facts.vendor_status)).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| text(&message.new.facts.message_id)).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.new.signatures.bits()).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.new.facts.test).collect::<Vec<_>>())
-        .bind(messages.iter().map(|(message, _)| text(&message.new.peer).into_owned()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|(message, _)| text(&message.new.peer)).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.new.body.len() as i64).collect::<Vec<_>>())
         .bind(messages.iter().map(|(_, (segment, _))| *segment).collect::<Vec<_>>())
         .bind(messages.iter().map(|(_, (_, part))| *part).collect::<Vec<_>>())

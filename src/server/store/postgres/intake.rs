@@ -35,9 +35,8 @@ const DOUBT_PAUSE: Duration = Duration::from_millis(200);
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// One thing to do.
-#[expect(clippy::large_enum_variant, reason = "nearly all are messages")]
 enum Op {
-    Message(Prepared, Reply<Acceptance>),
+    Message(Box<Prepared>, Reply<Acceptance>),
     /// Answers when everything before it was written or refused.
     Settle(Reply<()>),
 }
@@ -86,19 +85,24 @@ impl Intake {
 }
 
 impl PgStore {
-    /// Stores a notification; returns after the commit that holds it.
-    pub(in crate::server::store) async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
-        let Some(intake) = self.intake() else { return Err(StoreError::NotServing) };
-        let prepared = Prepared::new(new, NotificationId(self.ids.next()));
-        let accepted = async {
-            let (reply, answer) = oneshot::channel();
-            let line = intake.line(&prepared.new);
-            line.send(Op::Message(prepared, reply)).await.map_err(|_| unavailable("the store is closed"))?;
-            answer.await.map_err(|_| unavailable("the store is closed"))?
-        };
-        match tokio::time::timeout(PATIENCE, accepted).await {
-            Ok(result) => result,
-            Err(_) => Err(unavailable("the database does not keep up")),
+    /// Stores a notification; returns after the commit that holds it, and as much later as the brake asks.
+    pub(in crate::server::store) fn accept(
+        &self,
+        new: NewNotification,
+    ) -> impl Future<Output = Result<Acceptance, StoreError>> + Send + '_ {
+        // At once, so that whoever waits holds no more than this.
+        let prepared = Box::new(Prepared::new(new, NotificationId(self.ids.next())));
+        async move {
+            let Some(intake) = self.intake() else { return Err(StoreError::NotServing) };
+            let accepted = async {
+                let (reply, answer) = oneshot::channel();
+                let line = intake.line(&prepared.new);
+                line.send(Op::Message(prepared, reply)).await.map_err(|_| unavailable("the store is closed"))?;
+                answer.await.map_err(|_| unavailable("the store is closed"))?
+            };
+            let accepted = tokio::time::timeout(PATIENCE, accepted).await;
+            self.feed.brake.heed().await;
+            accepted.unwrap_or_else(|_| Err(unavailable("the database does not keep up")))
         }
     }
 
@@ -127,7 +131,7 @@ async fn run(mut line: Line, mut queue: mpsc::Receiver<Op>) {
                     if batch.bytes >= MAX_BATCH_BYTES || batch.has_another_of(&prepared) {
                         std::mem::take(&mut batch).commit(&mut line, &mut queue).await;
                     }
-                    batch.add(prepared, reply);
+                    batch.add(*prepared, reply);
                 }
                 Op::Settle(reply) => settled.push(reply),
             }

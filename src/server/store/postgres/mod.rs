@@ -127,6 +127,8 @@ pub struct Core {
     clock: Clock,
     vault: Vault,
     directory: watch::Sender<Arc<Directory>>,
+    /// Held by whoever reads the directory.
+    reloading: tokio::sync::Mutex<()>,
     feed: Feed,
     bus: Bus,
     place: watch::Sender<Place>,
@@ -207,6 +209,7 @@ impl PgStore {
             clock: settings.clock,
             vault,
             directory,
+            reloading: tokio::sync::Mutex::default(),
             feed,
             bus,
             place: watch::channel(Place::default()).0,

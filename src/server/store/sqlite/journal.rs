@@ -202,13 +202,13 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// A commit whose entries count from this id; its segments take their ids from a source.
-    pub fn new(journal_id: i64, ids: &'a IdSource) -> Self {
+    /// A commit of so many events, whose entries count from this id; its segments take their ids from a source.
+    pub fn new(journal_id: i64, ids: &'a IdSource, events: usize) -> Self {
         Self {
             journal_id,
             ids,
             finished: Vec::new(),
-            events: Vec::new(),
+            events: Vec::with_capacity(events),
             written: Vec::new(),
             segments: Vec::new(),
             open_segment: 0,
@@ -593,7 +593,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(&folder.path().join("q.intake"), "a", Arc::default()).unwrap();
         let ids = IdSource::new(Clock::manual(Timestamp::from_seconds(1_772_366_400)).0);
-        let mut draft = Draft::new(7, &ids);
+        let mut draft = Draft::new(7, &ids, 0);
         for _ in 0..200 {
             draft.attempted(&record("x".repeat(50_000))).unwrap();
         }

@@ -199,7 +199,8 @@ impl Journaler {
         records: Vec<(Vec<AttemptRecord>, Reply<()>)>,
         answers: &mut Answers,
     ) -> Result<(Draft<'_>, Vec<Job>), StoreError> {
-        let mut draft = Draft::new(self.last_id + 1, &self.ids);
+        let events = messages.len() + records.iter().map(|(attempts, _)| attempts.len()).sum::<usize>();
+        let mut draft = Draft::new(self.last_id + 1, &self.ids, events);
         let mut jobs = Vec::new();
         let mut made = Ok(());
         let directory = self.directory.borrow().clone();

@@ -101,6 +101,8 @@ pub(in crate::server::store) struct Inner {
     clock: Clock,
     vault: Vault,
     directory: Arc<watch::Sender<Arc<Directory>>>,
+    /// Held by whoever reads the directory.
+    reloading: tokio::sync::Mutex<()>,
     feed: Feed,
     node: Option<i64>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -202,6 +204,7 @@ impl SqliteStore {
             clock: settings.clock,
             vault,
             directory,
+            reloading: tokio::sync::Mutex::default(),
             feed,
             node: serves.then_some(NODE),
             tasks: Mutex::default(),
@@ -255,11 +258,16 @@ impl SqliteStore {
         self.0.directory.borrow().clone()
     }
 
-    /// Stores a notification; returns after the commit that holds it.
-    pub(super) async fn accept(&self, new: NewNotification) -> Result<Acceptance, StoreError> {
-        self.only_served()?;
-        let prepared = PreparedAccept::new(new, NotificationId(self.0.ids.next()));
-        answered(|reply| self.0.journaler.send(Op::Accept((Box::new(prepared), reply))).map_err(drop)).await
+    /// Stores a notification; returns after the commit that holds it, and as much later as the brake asks.
+    pub(super) fn accept(&self, new: NewNotification) -> impl Future<Output = Result<Acceptance, StoreError>> + Send + '_ {
+        // At once, so that whoever waits holds no more than this.
+        let prepared = Box::new(PreparedAccept::new(new, NotificationId(self.0.ids.next())));
+        async move {
+            self.only_served()?;
+            let accepted = answered(|reply| self.0.journaler.send(Op::Accept((prepared, reply))).map_err(drop)).await;
+            self.0.feed.brake.heed().await;
+            accepted
+        }
     }
 
     /// Stores finished attempts; returns after the commit that holds them. Without patience: who hears of a failure
