@@ -1,6 +1,7 @@
 //! An installation as an operator has it: a database, the program itself, one process a node.
 
 use super::{message::KEY, postgres};
+use futures::StreamExt as _;
 use quittance::{
     domain::{Algorithms, Gateway, Terms},
     server::{
@@ -63,38 +64,9 @@ impl Site {
         };
         let site = Self { engine, folder, database, servers: Vec::new() };
         let store = site.store(OpenAs::Tool { create: true }).await;
-        let mut paths = Vec::new();
-        for (at, shop) in shops.iter().enumerate() {
-            let new = NewMerchant { name: format!("Shop {at}"), secret_key: Secret::new(KEY) };
-            let merchant_id = store.add_merchant(new, "bench".to_owned()).await.expect("a merchant");
-            let draft = ListenerDraft {
-                merchant_id,
-                gateway: Gateway::TwoCheckout,
-                label: "Bench".to_owned(),
-                secret: Some(Secret::new(KEY)),
-                options: None,
-                required: Algorithms::ALL,
-                enabled: true,
-            };
-            store.add_listener(draft, format!("bench{at}"), "bench".to_owned()).await.expect("a listener");
-            paths.push(format!("/ipn/bench{at}"));
-            if let Some(url) = &shop.url {
-                let draft = UrlDraft {
-                    merchant_id,
-                    label: "Script".to_owned(),
-                    url: url.clone(),
-                    is_default: true,
-                    algorithms: Algorithms::MD5,
-                    concurrent: shop.concurrent,
-                    order_in_order: false,
-                    held: false,
-                    headers: Vec::new(),
-                    terms: Terms { max_in_flight: 256, ..Terms::default() },
-                    check: None,
-                };
-                store.add_url(draft, "bench".to_owned()).await.expect("a URL");
-            }
-        }
+        // Many at a time, or ten thousand would take most of an hour.
+        let paths = futures::stream::iter(shops.iter().enumerate()).map(|(at, shop)| open_shop(&store, at, shop));
+        let paths = paths.buffered(64).collect().await;
         store.close().await;
         (site, paths)
     }
@@ -194,6 +166,39 @@ impl Site {
     pub fn doctor(&self) -> bool {
         self.command(&["doctor", "--json"]).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
     }
+}
+
+/// Adds a merchant with what belongs to it; gives the path that its gateway posts to.
+async fn open_shop(store: &Store, at: usize, shop: &Shop) -> String {
+    let new = NewMerchant { name: format!("Shop {at}"), secret_key: Secret::new(KEY) };
+    let merchant_id = store.add_merchant(new, "bench".to_owned()).await.expect("a merchant");
+    let draft = ListenerDraft {
+        merchant_id,
+        gateway: Gateway::TwoCheckout,
+        label: "Bench".to_owned(),
+        secret: Some(Secret::new(KEY)),
+        options: None,
+        required: Algorithms::ALL,
+        enabled: true,
+    };
+    store.add_listener(draft, format!("bench{at}"), "bench".to_owned()).await.expect("a listener");
+    if let Some(url) = &shop.url {
+        let draft = UrlDraft {
+            merchant_id,
+            label: "Script".to_owned(),
+            url: url.clone(),
+            is_default: true,
+            algorithms: Algorithms::MD5,
+            concurrent: shop.concurrent,
+            order_in_order: false,
+            held: false,
+            headers: Vec::new(),
+            terms: Terms { max_in_flight: 256, ..Terms::default() },
+            check: None,
+        };
+        store.add_url(draft, "bench".to_owned()).await.expect("a URL");
+    }
+    format!("/ipn/bench{at}")
 }
 
 fn is_healthy(port: u16) -> bool {

@@ -102,9 +102,9 @@ async fn look_once(core: &Core) -> Result<(), StoreError> {
     .bind(place.node)
     .fetch_one(&core.pool)
     .await?;
-    let version: Option<i64> = row.try_get(0)?;
-    if version.unwrap_or(0) != core.directory.borrow().version {
-        core.reload().await?;
+    let version = row.try_get::<Option<i64>, _>(0)?.unwrap_or(0);
+    if version != core.directory.borrow().version {
+        core.reload(version).await?;
     }
     core.set_alone(row.try_get(3)?);
     core.forget_others();

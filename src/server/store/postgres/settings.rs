@@ -115,8 +115,12 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
 }
 
 impl Core {
-    /// Reads the directory again, unless a newer one is there already.
-    pub(super) async fn reload(&self) -> Result<(), StoreError> {
+    /// Reads the directory again, unless it is as new as that already: of many who change something at once one reads for all.
+    pub(super) async fn reload(&self, version: i64) -> Result<(), StoreError> {
+        let _turn = self.reloading.lock().await;
+        if self.directory.borrow().version >= version {
+            return Ok(());
+        }
         let fresh = Arc::new(load(&self.pool, &self.vault).await?);
         let known = self.directory.borrow().clone();
         let place = self.present();
@@ -152,10 +156,14 @@ impl Core {
 
     /// Commits a change of settings and brings the directory up to date, here and elsewhere.
     pub(super) async fn commit_settings(&self, mut tx: Transaction<'_, Postgres>) -> Result<(), StoreError> {
-        sqlx::query("UPDATE meta SET value = (value::bigint + 1)::text WHERE key = 'settings_version'").execute(&mut *tx).await?;
+        let version: i64 = sqlx::query_scalar(
+            "UPDATE meta SET value = (value::bigint + 1)::text WHERE key = 'settings_version' RETURNING value::bigint",
+        )
+        .fetch_one(&mut *tx)
+        .await?;
         sqlx::query("SELECT pg_notify('quittance', 'settings')").execute(&mut *tx).await?;
         tx.commit().await?;
-        self.reload().await
+        self.reload(version).await
     }
 
     pub(super) async fn audit(&self, conn: &mut PgConnection, entry: Audit<'_>) -> Result<(), StoreError> {

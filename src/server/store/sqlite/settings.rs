@@ -108,8 +108,12 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
 }
 
 impl SqliteStore {
-    /// Reads the directory again, unless a newer one is there already.
-    pub(super) async fn reload(&self) -> Result<(), StoreError> {
+    /// Reads the directory again, unless it is as new as that already: of many who change something at once one reads for all.
+    pub(super) async fn reload(&self, version: i64) -> Result<(), StoreError> {
+        let _turn = self.0.reloading.lock().await;
+        if self.0.directory.borrow().version >= version {
+            return Ok(());
+        }
         let fresh = Arc::new(load(&self.0.readers, &self.0.vault).await?);
         let moved = self.0.directory.send_if_modified(|directory| {
             let newer = fresh.version > directory.version;
@@ -130,21 +134,22 @@ impl SqliteStore {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
     {
-        let value = self
+        let (value, version) = self
             .change(move |conn| {
                 Box::pin(async move {
                     let value = work(&mut *conn).await?;
-                    sqlx::query(
+                    let version: i64 = sqlx::query_scalar(
                         "INSERT INTO meta (key, value) VALUES ('settings_version', '1')
-                         ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)",
+                         ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
+                         RETURNING CAST(value AS INTEGER)",
                     )
-                    .execute(conn)
+                    .fetch_one(conn)
                     .await?;
-                    Ok((value, Commit::default()))
+                    Ok(((value, version), Commit::default()))
                 })
             })
             .await?;
-        self.reload().await?;
+        self.reload(version).await?;
         Ok(value)
     }
 

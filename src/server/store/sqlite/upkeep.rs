@@ -117,7 +117,7 @@ async fn look(store: &SqliteStore) -> Result<(), StoreError> {
     let row = sqlx::query(LOOK).fetch_one(&store.0.readers).await?;
     let version: i64 = row.try_get(0)?;
     if version != store.0.directory.borrow().version {
-        store.reload().await?;
+        store.reload(version).await?;
     }
     if row.try_get(1)? {
         store.adopt().await?;
