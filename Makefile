@@ -95,12 +95,15 @@ _lint:
 	@RUSTDOCFLAGS='-D warnings' cargo doc --features ssr --no-deps --document-private-items
 	@cd fuzz && cargo check --quiet --target-dir ../target/fuzz
 
+# What PostgreSQL's manual advises for a server of its own: a quarter of the memory.
+BUFFERS = $(shell awk '/^MemTotal/ { printf "%dMB", $$2 / 4096 }' /proc/meminfo 2>/dev/null || echo 256MB)
+
 _bench_verify:
 	@$(SITE) cargo bench --features ssr --bench verify
 
 _bench:
 	@$(if $(BENCH),,$(SITE) cargo bench --features ssr --bench wire --bench verify)
-	@QUITTANCE_BINARY=$(BINARY) $(SITE) cargo bench --features ssr --bench load -- $(BENCH)
+	@QUITTANCE_BENCH_BUFFERS=$(BUFFERS) QUITTANCE_BINARY=$(BINARY) $(SITE) cargo bench --features ssr --bench load -- $(BENCH)
 	@$(if $(BENCH),,node .ci/measure.mjs $(BINARY))
 
 # libFuzzer with coverage, which needs no nightly compiler as long as no sanitizer is asked for: these are the flags that count which
