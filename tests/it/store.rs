@@ -953,7 +953,8 @@ async fn the_doctor_reads_every_message_of_every_segment(test: TestStore) {
     let shop = shop(&test).await;
     // More than the doctor looks at together, over several segments.
     let accepts = (0..2_500).map(|number| {
-        let mut new = notification(shop.merchant, shop.listener, facts("1001", OrderStatus::Paid, 100 + number));
+        let order = format!("{}", 1_001 + number);
+        let mut new = notification(shop.merchant, shop.listener, facts(&order, OrderStatus::Paid, 100));
         new.body = format!("NUMBER={number}&PAD={}", "x".repeat(500)).into();
         test.store.accept(new)
     });
