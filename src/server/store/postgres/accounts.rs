@@ -255,7 +255,7 @@ impl Core {
     pub(in crate::server::store) async fn user(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
         let row = sqlx::query(concat!("SELECT ", user_columns!(), " FROM account WHERE id = $1"))
             .bind(id.0)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.reading)
             .await?;
         row.as_ref().map(user).transpose()
     }

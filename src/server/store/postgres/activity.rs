@@ -42,7 +42,7 @@ impl Core {
         since: Timestamp,
     ) -> Result<Vec<HourCount>, StoreError> {
         let rows: Vec<(i64, i64, i64, i64)> =
-            sqlx::query_as(HOURS).bind(list(merchants)).bind(since.hour()).fetch_all(&self.pool).await?;
+            sqlx::query_as(HOURS).bind(list(merchants)).bind(since.hour()).fetch_all(&self.reading).await?;
         let count = |count: i64| u64::try_from(count).unwrap_or(0);
         let hour = |(hour, accepted, confirmed, failed): (i64, i64, i64, i64)| HourCount {
             from: Timestamp::from_seconds(hour * 3_600),
@@ -60,7 +60,7 @@ impl Core {
         since: Timestamp,
     ) -> Result<HashMap<UrlId, UrlActivity>, StoreError> {
         let rows: Vec<(i64, i64, i64, i64)> =
-            sqlx::query_as(ANSWERS).bind(list(merchants)).bind(since.hour()).fetch_all(&self.pool).await?;
+            sqlx::query_as(ANSWERS).bind(list(merchants)).bind(since.hour()).fetch_all(&self.reading).await?;
         let mut times: HashMap<UrlId, Times> = HashMap::new();
         for (url_id, bucket, confirmed, failed) in rows {
             times.entry(UrlId(url_id)).or_default().add(bucket, confirmed.unsigned_abs(), failed.unsigned_abs());
@@ -79,7 +79,7 @@ impl Core {
             .bind(list(merchants))
             .bind(since.0)
             .bind(IdSource::floor(before.millis()))
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reading)
             .await?;
         rows.iter()
             .map(|row| {
@@ -101,7 +101,7 @@ impl Core {
         &self,
         merchants: &[MerchantId],
     ) -> Result<Vec<ListenerId>, StoreError> {
-        let ids: Vec<i64> = sqlx::query_scalar(SILENT).bind(list(merchants)).fetch_all(&self.pool).await?;
+        let ids: Vec<i64> = sqlx::query_scalar(SILENT).bind(list(merchants)).fetch_all(&self.reading).await?;
         Ok(ids.into_iter().map(ListenerId).collect())
     }
 

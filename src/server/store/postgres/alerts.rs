@@ -64,7 +64,7 @@ impl Core {
              WHERE url_id IN (SELECT id FROM notification_url WHERE merchant_id = $1)",
         )
         .bind(merchant_id.0)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         let alert = |row: sqlx::postgres::PgRow| -> Result<_, StoreError> {
             let alert = AlertRow {

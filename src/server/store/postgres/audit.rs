@@ -95,7 +95,7 @@ impl Core {
         let answer: Option<Option<Vec<u8>>> = sqlx::query_scalar("SELECT answer FROM form_key WHERE user_id = $1 AND key = $2")
             .bind(user.0)
             .bind(text(&key))
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.reading)
             .await?;
         // Where it is gone the first has just failed; whoever asks again may be the next.
         Ok(answer.flatten().map_or(FormClaim::UnderWay, FormClaim::Answered))

@@ -17,7 +17,7 @@ use crate::server::store::{
     scope::{COUNT_LOOK, COUNT_MOST, Direction, LIST_LOOK, LIST_ORDERS, Scope, Turn, id_range},
 };
 use sqlx::{
-    PgConnection, Postgres, Row as _,
+    PgConnection, PgPool, Postgres, Row as _,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
@@ -298,6 +298,11 @@ pub(super) async fn orders_of(
 }
 
 impl Core {
+    /// Where a filter's statements are planned well: those of some orders only where the plan knows how few they are.
+    fn reading_for(&self, filter: &DeliveryFilter) -> &PgPool {
+        if Scope::of(filter) == Scope::Orders { &self.pool } else { &self.reading }
+    }
+
     /// Deliveries of a merchant that fit a filter, the newest first, at most so many.
     pub(in crate::server::store) async fn find_deliveries(
         &self,
@@ -306,7 +311,7 @@ impl Core {
         most: u32,
     ) -> Result<FoundDeliveries, StoreError> {
         let zone = self.directory.borrow().zone_of(merchant_id);
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = self.reading_for(filter).acquire().await?;
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
         let direction = if filter.before.is_some() { Direction::OldestFirst } else { Direction::NewestFirst };
@@ -343,7 +348,7 @@ impl Core {
              WHERE delivery.id = ANY($1)",
         )
         .bind(ids)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         let mut facts: HashMap<i64, &PgRow> =
             facts.iter().map(|row| Ok((row.try_get(0)?, row))).collect::<Result<_, StoreError>>()?;
@@ -368,7 +373,7 @@ impl Core {
     ) -> Result<Counted, StoreError> {
         let filter = &filter.whole();
         let zone = self.directory.borrow().zone_of(merchant_id);
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = self.reading_for(filter).acquire().await?;
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
         let (range, mut more) = (id_range(filter, &zone), truncated);

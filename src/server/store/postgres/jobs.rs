@@ -115,7 +115,7 @@ impl Core {
             sqlx::query(concat!("SELECT ", bulk_columns!(), " FROM bulk_job WHERE merchant_id = $1 ORDER BY id DESC LIMIT $2"))
                 .bind(merchant_id.0)
                 .bind(SHOWN)
-                .fetch_all(&self.pool)
+                .fetch_all(&self.reading)
                 .await?;
         rows.iter().map(|row| Ok(work(row)?.row)).collect()
     }
@@ -129,14 +129,14 @@ impl Core {
         let row = sqlx::query(concat!("SELECT ", bulk_columns!(), " FROM bulk_job WHERE id = $1 AND merchant_id = $2"))
             .bind(id.0)
             .bind(merchant_id.0)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.reading)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = work(&row)?.row;
         let counts: Vec<(i64, bool, i64)> = sqlx::query_as(if row.is_cancel() { CANCELLED } else { MADE })
             .bind(id.0)
             .bind(STANDING_MOST)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reading)
             .await?;
         let mut standing = BulkStanding::default();
         for (state, tried, number) in counts {
@@ -149,6 +149,6 @@ impl Core {
     /// Whether a delivery still waits for an attempt. One that is promised and does not stand in the table yet does.
     pub(in crate::server::store) async fn is_open(&self, id: DeliveryId) -> Result<bool, StoreError> {
         let query = "SELECT NOT EXISTS (SELECT 1 FROM delivery WHERE id = $1 AND state NOT IN (0, 2))";
-        Ok(sqlx::query_scalar(query).bind(id.0).fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar(query).bind(id.0).fetch_one(&self.reading).await?)
     }
 }

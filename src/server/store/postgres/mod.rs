@@ -84,8 +84,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Reads and small changes side by side.
-const POOL: u32 = 8;
+/// Changes, and reads whose plan depends on what is asked, side by side.
+const POOL: u32 = 6;
+/// Reads that have one good plan, side by side.
+const READING: u32 = 6;
 /// How long a call waits for one of these connections.
 const ACQUIRE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long any call may take, but for those that must not give up.
@@ -124,6 +126,9 @@ pub struct Core {
     line_options: PgConnectOptions,
     pool: PgPool,
     ids: IdSource,
+    /// For what is found by a key or read in the order of an index. Its statements are planned once a connection, which takes
+    /// longer than running them: most of the time of a page. The plan is one by indexes, however small the tables were.
+    reading: PgPool,
     clock: Clock,
     vault: Vault,
     directory: watch::Sender<Arc<Directory>>,
@@ -188,15 +193,23 @@ impl PgStore {
         let options = address.options()?;
         let port = options.get_port();
         connect::refuse_unfinished(address, &mut address.connect(&options).await?).await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(if serves { POOL } else { 2 })
-            .acquire_timeout(ACQUIRE_PATIENCE)
-            .after_connect(move |_, _| {
-                nodelay::hurry(port);
-                Box::pin(async { Ok(()) })
-            })
-            // A plan made while the tables were empty reads all of them later, until the server looks at them again.
-            .connect_lazy_with(options.clone().options([("plan_cache_mode", "force_custom_plan")]));
+        let connections = |most: u32| {
+            PgPoolOptions::new().max_connections(if serves { most } else { 2 }).acquire_timeout(ACQUIRE_PATIENCE).after_connect(
+                move |_, _| {
+                    nodelay::hurry(port);
+                    Box::pin(async { Ok(()) })
+                },
+            )
+        };
+        // A plan made while the tables were empty reads all of them later, until the server looks at them again.
+        let pool = connections(POOL).connect_lazy_with(options.clone().options([("plan_cache_mode", "force_custom_plan")]));
+        let reading = connections(READING).connect_lazy_with(options.clone().options([
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_bitmapscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+        ]));
         let directory = watch::channel(Arc::new(settings::load(&pool, &vault).await?)).0;
         let ids = IdSource::beside_nodes(settings.clock.clone());
         let (bus, outbox) = Bus::new();
@@ -205,6 +218,7 @@ impl PgStore {
             // Planning such a statement takes longer than running it for one message.
             line_options: options.clone().options([("plan_cache_mode", "force_generic_plan")]),
             pool,
+            reading,
             ids,
             clock: settings.clock,
             vault,
@@ -292,7 +306,8 @@ impl PgStore {
                 Err(_) => tracing::warn!("the other nodes could not be told of the end in time; they find out in some seconds"),
             }
         }
-        let _ = tokio::time::timeout(ACQUIRE_PATIENCE, self.pool.close()).await;
+        let pools = async { tokio::join!(self.pool.close(), self.reading.close()) };
+        let _ = tokio::time::timeout(ACQUIRE_PATIENCE, pools).await;
     }
 
     fn intake(&self) -> Option<Arc<Intake>> {

@@ -201,7 +201,9 @@ impl Core {
             (None, Some(true)) => sqlx::query(NEWEST_TEST).bind(merchant_id.0).bind(from).bind(until).bind(i64::from(limit) + 1),
             (None, test) => sqlx::query(NEWEST).bind(merchant_id.0).bind(from).bind(until).bind(i64::from(limit) + 1).bind(test),
         };
-        let rows = query.fetch_all(&self.pool).await?;
+        // Both together have their own index only where the plan knows what is asked.
+        let pool = if filter.status.is_some() && filter.test.is_some() { &self.pool } else { &self.reading };
+        let rows = query.fetch_all(pool).await?;
         rows.iter().map(order_row).collect()
     }
 
@@ -224,7 +226,7 @@ impl Core {
             .bind(&lower)
             .bind(last_email)
             .bind(CANDIDATES as i64)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reading)
             .await?;
         let truncated = (0..3).any(|kind| candidates.iter().filter(|(found, _)| *found == kind).count() >= CANDIDATES);
         let (from, until) = id_range(filter, &self.directory.borrow().zone_of(merchant_id));
@@ -240,14 +242,14 @@ impl Core {
         .bind(filter.status.map(OrderStatus::code))
         .bind(filter.test)
         .bind(i64::from(limit) + 1)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         Ok((rows.iter().map(order_row).collect::<Result<_, _>>()?, truncated))
     }
 
     async fn add_summaries(&self, orders: &mut [OrderRow]) -> Result<(), StoreError> {
         let ids: Vec<i64> = orders.iter().map(|order| order.id.0).collect();
-        let counts: Vec<(i64, i64, i64)> = sqlx::query_as(SUMMARIES).bind(&ids).fetch_all(&self.pool).await?;
+        let counts: Vec<(i64, i64, i64)> = sqlx::query_as(SUMMARIES).bind(&ids).fetch_all(&self.reading).await?;
         let mut summaries: HashMap<i64, DeliverySummary> = HashMap::new();
         for (order, code, count) in counts {
             let summary = summaries.entry(order).or_default();
@@ -268,7 +270,7 @@ impl Core {
         let row = sqlx::query(concat!("SELECT ", order_columns!(), " FROM orders WHERE id = $1 AND merchant_id = $2"))
             .bind(id.0)
             .bind(merchant_id.0)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.reading)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let mut order = [order_row(&row)?];
@@ -288,6 +290,7 @@ impl Core {
         )
         .bind(merchant_id.0)
         .bind(text_of(reference))
+        // By either of two indexes, which plans of the other connections cannot do.
         .fetch_optional(&self.pool)
         .await?;
         Ok(id.map(OrderId))
@@ -305,7 +308,7 @@ impl Core {
             .bind(merchant_id.0)
             .bind(text_of(reference))
             .bind(gateway.name())
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.reading)
             .await?;
         Ok(row.and_then(|(minor, currency)| money(minor, currency.as_deref())))
     }
@@ -323,7 +326,7 @@ impl Core {
             .bind(merchant_id.0)
             .bind(text_of(reference))
             .bind(gateway.name())
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.reading)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let currency: Option<String> = row.try_get(3)?;
@@ -340,12 +343,12 @@ impl Core {
         &self,
         order_id: OrderId,
     ) -> Result<Vec<NotificationView>, StoreError> {
-        let rows = sqlx::query(NOTIFICATIONS_OF).bind(order_id.0).bind(SHOWN_NOTIFICATIONS).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(NOTIFICATIONS_OF).bind(order_id.0).bind(SHOWN_NOTIFICATIONS).fetch_all(&self.reading).await?;
         let mut notifications: Vec<NotificationView> = rows.iter().map(notification_view).collect::<Result<_, _>>()?;
         let ids: Vec<i64> = notifications.iter().map(|notification| notification.id.0).collect();
         let rows = sqlx::query(select_delivery!(" WHERE notification_id = ANY($1) ORDER BY delivery.id DESC"))
             .bind(&ids)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reading)
             .await?;
         let mut by_notification: HashMap<NotificationId, Vec<DeliveryView>> = HashMap::new();
         for row in &rows {
@@ -370,7 +373,7 @@ impl Core {
         ))
         .bind(id.0)
         .bind(merchant_id.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.reading)
         .await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some((delivery_view(&row)?, OrderId(row.try_get(17)?), row.try_get(18)?)))
@@ -380,7 +383,7 @@ impl Core {
     pub(super) async fn delivery_views(&self, ids: &[i64]) -> Result<Vec<DeliveryView>, StoreError> {
         let rows = sqlx::query(select_delivery!(" WHERE delivery.id = ANY($1) ORDER BY delivery.id DESC"))
             .bind(ids)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reading)
             .await?;
         rows.iter().map(delivery_view).collect()
     }
@@ -398,7 +401,7 @@ impl Core {
         .bind(id.0)
         .bind(until.map_or(i64::MAX, i64::from))
         .bind(SHOWN_ATTEMPTS)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         rows.iter().map(attempt_row).collect()
     }
@@ -416,7 +419,7 @@ impl Core {
         )
         .bind(ids)
         .bind(numbers)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         let places = rows.iter().map(|row| Ok((row.try_get(7)?, row.try_get(8)?))).collect::<Result<Vec<_>, StoreError>>()?;
         let parts = self.parts(&places, 4).await?;
@@ -451,7 +454,7 @@ impl Core {
         )
         .bind(id.0)
         .bind(merchant_id.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.reading)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let mut parts = self.parts(&[(row.try_get(13)?, row.try_get(14)?)], 2).await?.into_iter().flatten();

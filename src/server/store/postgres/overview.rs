@@ -99,7 +99,7 @@ impl Core {
         )
         .bind(&ids)
         .bind(since.hour())
-        .fetch_one(&self.pool)
+        .fetch_one(&self.reading)
         .await?;
         Ok(Counts {
             accepted: count(&row, 0)?,
@@ -122,7 +122,7 @@ impl Core {
         let rows = sqlx::query(URL_STATES)
             .bind(merchants.iter().map(|id| id.0).collect::<Vec<_>>())
             .bind(expired_since.0)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reading)
             .await?;
         rows.iter()
             .map(|row| {
@@ -172,7 +172,7 @@ impl Core {
              WHERE merchant_id = $1",
         )
         .bind(merchant_id.0)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         rows.iter()
             .map(|row| {
@@ -186,7 +186,7 @@ impl Core {
     pub(in crate::server::store) async fn received_by(&self, listener_id: ListenerId) -> Result<Vec<ReceivedRow>, StoreError> {
         // Through the index by the time that messages name, and through the newest of all: what names an old time, or none,
         // came all the same.
-        let rows = sqlx::query(RECEIVED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(RECEIVED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.reading).await?;
         rows.iter()
             .map(|row| {
                 Ok(ReceivedRow {
@@ -206,7 +206,7 @@ impl Core {
 
     /// What a listener refused last, the newest first.
     pub(in crate::server::store) async fn refused_by(&self, listener_id: ListenerId) -> Result<Vec<RefusalRow>, StoreError> {
-        let rows = sqlx::query(REFUSED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(REFUSED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.reading).await?;
         rows.iter().map(refusal_row).collect()
     }
 
@@ -221,7 +221,7 @@ impl Core {
         )
         .bind(id.0)
         .bind(merchant_id.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.reading)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let mut parts = unpack(row.try_get(8)?)?.into_iter();

@@ -95,7 +95,7 @@ impl Core {
     pub(in crate::server::store) async fn user_by_email(&self, email: &str) -> Result<Option<UserRecord>, StoreError> {
         let row = sqlx::query(concat!("SELECT ", user_columns!(), " FROM account WHERE email = $1"))
             .bind(text(email))
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.reading)
             .await?;
         row.as_ref().map(user).transpose()
     }
@@ -103,7 +103,7 @@ impl Core {
     /// Whether anybody can administer the installation.
     pub(in crate::server::store) async fn has_admin(&self) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin' AND password_hash <> '')")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.reading)
             .await?)
     }
 
@@ -139,7 +139,7 @@ impl Core {
         ))
         .bind(&token_hash[..])
         .bind(now.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.reading)
         .await?;
         row.map(|row| Ok((user(&row)?, Timestamp(row.try_get(10)?)))).transpose()
     }
@@ -159,7 +159,7 @@ impl Core {
         ))
         .bind(wanted)
         .bind(now.0)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         let of = |row: &PgRow| Ok((hash_of(row.try_get(10)?)?, user(row)?));
         rows.iter().map(of).collect()

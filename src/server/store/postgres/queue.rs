@@ -71,7 +71,7 @@ const fn state_of(backlog: Backlog) -> i64 {
 impl Core {
     /// What each URL has outstanding, with the first that is due at this node.
     pub(in crate::server::store) async fn lanes(&self) -> Result<Vec<LaneDepth>, StoreError> {
-        let rows = sqlx::query(LANES).bind(self.present().node).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(LANES).bind(self.present().node).fetch_all(&self.reading).await?;
         rows.iter()
             .map(|row| {
                 Ok(LaneDepth {
@@ -102,7 +102,7 @@ impl Core {
             .bind(until.0)
             .bind(i64::from(limit))
             .bind(state_of(backlog))
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reading)
             .await?;
         rows.iter().map(job).collect()
     }
@@ -120,7 +120,7 @@ impl Core {
             .bind(after.0.0)
             .bind(after.1.0)
             .bind(state_of(backlog))
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.reading)
             .await?;
         Ok(due.map(Timestamp))
     }
@@ -128,7 +128,7 @@ impl Core {
     /// The first unfinished delivery of each of these orders to a URL, held ones and those of other nodes too.
     pub(in crate::server::store) async fn firsts(&self, url_id: UrlId, orders: &[OrderId]) -> Result<Vec<First>, StoreError> {
         let orders: Vec<i64> = orders.iter().map(|order| order.0).collect();
-        let rows = sqlx::query(FIRSTS).bind(orders).bind(url_id.0).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(FIRSTS).bind(orders).bind(url_id.0).fetch_all(&self.reading).await?;
         let me = self.present().node;
         rows.iter()
             .map(|row| {
@@ -148,7 +148,7 @@ impl Core {
         let rows: Vec<(i64, i64, i64)> =
             sqlx::query_as("SELECT id, segment_id, part + 1 + translated::int FROM notification WHERE id = ANY($1)")
                 .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
-                .fetch_all(&self.pool)
+                .fetch_all(&self.reading)
                 .await?;
         // The body is the second part, after the head; what is sent on instead of it is the third.
         let places: Vec<_> = rows.iter().map(|(_, segment, part)| (*segment, *part)).collect();
@@ -164,7 +164,7 @@ impl Core {
              FROM notification JOIN orders ON orders.id = notification.order_id WHERE notification.id = $1",
         )
         .bind(id.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.reading)
         .await?;
         let Some(row) = row else { return Ok(None) };
         // Head, body, and what is sent on instead of it where that is another.

@@ -142,7 +142,7 @@ impl Core {
     /// The address of its own that a delivery goes to; `None` where it goes to its URL as it is set.
     pub(in crate::server::store) async fn address_of(&self, id: DeliveryId) -> Result<Option<String>, StoreError> {
         let found: Option<Option<String>> =
-            sqlx::query_scalar("SELECT address FROM delivery WHERE id = $1").bind(id.0).fetch_optional(&self.pool).await?;
+            sqlx::query_scalar("SELECT address FROM delivery WHERE id = $1").bind(id.0).fetch_optional(&self.reading).await?;
         Ok(found.flatten())
     }
 
@@ -161,7 +161,7 @@ impl Core {
         .bind(id.0)
         .bind(merchant_id.0)
         .bind(MOST_SENDINGS)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         let sending = |row: &PgRow| -> Result<Sending, StoreError> {
             let detail: VerdictDetail = serde_json::from_str(row.try_get(4)?).unwrap_or_default();

@@ -87,11 +87,11 @@ impl Core {
             .bind(&lower)
             .bind(end(&lower))
             .bind(i64::from(most))
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reading)
             .await?;
-        let mut rows = sqlx::query(BY_MESSAGE).bind(&list).bind(text).bind(i64::from(most)).fetch_all(&self.pool).await?;
+        let mut rows = sqlx::query(BY_MESSAGE).bind(&list).bind(text).bind(i64::from(most)).fetch_all(&self.reading).await?;
         if let Some(id) = id {
-            rows.extend(sqlx::query(BY_ID).bind(id).fetch_all(&self.pool).await?);
+            rows.extend(sqlx::query(BY_ID).bind(id).fetch_all(&self.reading).await?);
         }
         let mut hits = Vec::new();
         for row in &rows {
@@ -103,7 +103,7 @@ impl Core {
             }
         }
         // Of those that were found the newest first.
-        let rows = sqlx::query(BY_IDS).bind(&orders).bind(i64::from(most)).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(BY_IDS).bind(&orders).bind(i64::from(most)).fetch_all(&self.reading).await?;
         for row in &rows {
             let merchant_id = MerchantId(row.try_get(13)?);
             hits.push(FoundByText { merchant_id, found: Found::Order(Box::new(order_row(row)?)) });

@@ -58,7 +58,7 @@ impl Core {
         let mut wanted = Wanted::new(places.iter().map(|(segment, first)| (*segment, part(*first))), count);
         for ids in wanted.segments() {
             let rows: Vec<(i64, Vec<u8>)> =
-                sqlx::query_as("SELECT id, bytes FROM segment WHERE id = ANY($1)").bind(ids).fetch_all(&self.pool).await?;
+                sqlx::query_as("SELECT id, bytes FROM segment WHERE id = ANY($1)").bind(ids).fetch_all(&self.reading).await?;
             wanted = wanted.take_from(rows).await?;
         }
         Ok(wanted.found)

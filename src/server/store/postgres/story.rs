@@ -82,7 +82,7 @@ impl Core {
         )
         .bind(id.0)
         .bind(merchant_id.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.reading)
         .await?;
         row.as_ref().map(order_row).transpose()
     }
@@ -93,7 +93,7 @@ impl Core {
         order_id: OrderId,
         notification_id: Option<NotificationId>,
     ) -> Result<Vec<StandingRow>, StoreError> {
-        let rows = sqlx::query(STANDINGS).bind(order_id.0).bind(notification_id.map(|id| id.0)).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(STANDINGS).bind(order_id.0).bind(notification_id.map(|id| id.0)).fetch_all(&self.reading).await?;
         let standing = |row: &PgRow| -> Result<StandingRow, StoreError> {
             let mut states = [0; 6];
             for (at, count) in states.iter_mut().enumerate() {
@@ -135,7 +135,7 @@ impl Core {
             .bind(scope.since.0)
             .bind(scope.aftermath_micros())
             .bind(scope.numbers_of_urls())
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reading)
             .await?;
         let event = |row: &PgRow| -> Result<StoryEvent, StoreError> {
             Ok(StoryEvent {
@@ -183,7 +183,7 @@ impl Core {
         )
         .bind(part.order_id.0)
         .bind(part.numbers_of_notifications())
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         rows.iter().map(|row| Ok((notification_view(row)?, row.try_get(12)?, row.try_get(13)?))).collect()
     }
@@ -207,7 +207,7 @@ impl Core {
         .bind(part.numbers_of_deliveries())
         .bind(part.numbers_of_notifications())
         .bind(part.order_id.0)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         rows.iter().map(delivery_view).collect()
     }
@@ -217,7 +217,7 @@ impl Core {
             return Ok(Vec::new());
         }
         let (ids, numbers): (Vec<i64>, Vec<i64>) = part.attempts.iter().map(|(id, number)| (id.0, *number)).unzip();
-        let rows = sqlx::query(ATTEMPTS).bind(ids).bind(numbers).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(ATTEMPTS).bind(ids).bind(numbers).fetch_all(&self.reading).await?;
         rows.iter().map(|row| Ok((DeliveryId(row.try_get(6)?), attempt_row(row)?))).collect()
     }
 }

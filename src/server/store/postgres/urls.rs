@@ -236,7 +236,7 @@ impl Core {
         let count: Option<i64> =
             sqlx::query_scalar("SELECT sum(queued + retrying + held)::bigint FROM url_books WHERE url_id = $1")
                 .bind(id.0)
-                .fetch_one(&self.pool)
+                .fetch_one(&self.reading)
                 .await?;
         Ok(count.and_then(|count| count.try_into().ok()).unwrap_or(0))
     }

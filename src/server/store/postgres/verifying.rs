@@ -221,7 +221,7 @@ impl Core {
         merchant_id: MerchantId,
         id: VerifyingId,
     ) -> Result<Option<StoredVerifying>, StoreError> {
-        let row = sqlx::query(ONE).bind(merchant_id.0).bind(id.0).fetch_optional(&self.pool).await?;
+        let row = sqlx::query(ONE).bind(merchant_id.0).bind(id.0).fetch_optional(&self.reading).await?;
         let Some(row) = row else { return Ok(None) };
         let (head, body) = unpacked(row.try_get(11)?)?;
         Ok(Some(StoredVerifying { listener_id: ListenerId(row.try_get(10)?), row: verifying_row(&row)?, head, body }))

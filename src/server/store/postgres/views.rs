@@ -26,7 +26,7 @@ impl Core {
         .bind(user_id.0)
         .bind(merchant_id.0)
         .bind(list.code())
-        .fetch_all(&self.pool)
+        .fetch_all(&self.reading)
         .await?;
         Ok(rows.into_iter().map(|(id, name, query)| SavedView { id: ViewId(id), name, query }).collect())
     }
