@@ -50,13 +50,13 @@ pub(super) async fn look(
     look: i64,
 ) -> Result<(Looked, i64), StoreError> {
     if Scope::of(wish.filter) == Scope::Orders {
-        let sources = wish.sources(conn, range, Direction::OldestFirst, most).await?;
+        let sources = wish.sources(conn, range, most).await?;
         let window = (sources.len() as i64, sources.last().map(|last| last.id));
         return Ok((Looked::new(sources, window, most, most), window.0));
     }
     let window = wish.window(conn, range, Direction::OldestFirst, look).await?;
     let until = window.1.map_or(range.0, |last| last + 1);
-    let sources = wish.sources(conn, (range.0, until), Direction::OldestFirst, most).await?;
+    let sources = wish.sources(conn, (range.0, until), most).await?;
     Ok((Looked::new(sources, window, most, look), window.0))
 }
 

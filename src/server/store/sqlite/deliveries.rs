@@ -1,7 +1,6 @@
 //! Deliveries of a merchant that fit a filter: for the list, for counts, and for bulk resends.
 //!
-//! Each statement is bound to the index that serves its scope, and to a part of it that was measured before, so that none
-//! looks at more rows than it may.
+//! Each statement is bound to the index that serves its scope, and to a part of it, so that none looks at more rows than it may.
 
 use super::{SqliteStore, journal::json};
 use crate::domain::{
@@ -16,19 +15,36 @@ use crate::server::store::{
     bulk::Source,
     scope::{COUNT_LOOK, COUNT_MOST, Direction, LIST_LOOK, LIST_ORDERS, Scope, Turn, id_range},
 };
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{
+    Row as _, Sqlite, SqliteConnection,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 use std::collections::HashMap;
 
 macro_rules! source {
     () => {
         "SELECT d.id, d.notification_id, d.order_id, d.url_id, EXISTS (SELECT 1 FROM segment WHERE segment.id = n.segment_id)
-         FROM delivery AS d INDEXED BY "
+         FROM "
     };
 }
 
 macro_rules! counted {
     () => {
-        "SELECT count(*) FROM (SELECT 1 FROM delivery AS d INDEXED BY "
+        "SELECT count(*) FROM (SELECT 1 FROM "
+    };
+}
+
+/// The part of a scope that is looked at: SQLite makes its rows one by one, in the order of the index, as long as more is wanted.
+macro_rules! part {
+    () => {
+        "(SELECT * FROM delivery AS part INDEXED BY "
+    };
+}
+
+macro_rules! within {
+    () => {
+        " WHERE part.merchant_id = ?1 AND part.id >= ?2 AND part.id < ?3 "
     };
 }
 
@@ -44,6 +60,15 @@ macro_rules! fits {
     };
 }
 
+/// The same of a filter that asks nothing about messages.
+macro_rules! fits_by_itself {
+    () => {
+        " WHERE d.merchant_id = ?1 AND d.id >= ?2 AND d.id < ?3 AND (?4 IS NULL OR d.url_id = ?4) AND (?5 IS NULL OR d.state = ?5)
+             AND (?6 = 0 OR d.state = 5 OR d.origin = 2) AND (?7 IS NULL OR d.last_cause = ?7)
+             AND (?8 IS NULL OR d.finished_at >= ?8) AND ?9 IS NULL AND ?11 IS NOT NULL AND ?12 IS NULL AND ?13 IS NULL "
+    };
+}
+
 macro_rules! of_orders {
     () => {
         " AND d.notification_id IN
@@ -51,39 +76,156 @@ macro_rules! of_orders {
     };
 }
 
-const fn sources_query(scope: Scope, direction: Direction) -> &'static str {
-    match (scope, direction) {
-        (Scope::All, Direction::NewestFirst) => concat!(source!(), "delivery_newest", fits!(), "ORDER BY d.id DESC LIMIT ?10"),
-        (Scope::All, Direction::OldestFirst) => concat!(source!(), "delivery_newest", fits!(), "ORDER BY d.id LIMIT ?10"),
-        (Scope::Delayed, Direction::NewestFirst) => {
-            concat!(source!(), "delivery_delayed", fits!(), "AND d.state IN (2, 3) AND d.state = ?5 ORDER BY d.id DESC LIMIT ?10")
-        }
-        (Scope::Delayed, Direction::OldestFirst) => {
-            concat!(source!(), "delivery_delayed", fits!(), "AND d.state IN (2, 3) AND d.state = ?5 ORDER BY d.id LIMIT ?10")
-        }
-        (Scope::Failed, Direction::NewestFirst) => {
-            concat!(source!(), "delivery_failed", fits!(), "AND d.state IN (5, 6) ORDER BY d.id DESC LIMIT ?10")
-        }
-        (Scope::Failed, Direction::OldestFirst) => {
-            concat!(source!(), "delivery_failed", fits!(), "AND d.state IN (5, 6) ORDER BY d.id LIMIT ?10")
-        }
-        (Scope::Orders, Direction::NewestFirst) => {
-            concat!(source!(), "delivery_of_notification", fits!(), of_orders!(), "ORDER BY d.id DESC LIMIT ?10")
-        }
-        (Scope::Orders, Direction::OldestFirst) => {
-            concat!(source!(), "delivery_of_notification", fits!(), of_orders!(), "ORDER BY d.id LIMIT ?10")
-        }
+/// Deliveries of a part that was measured before, the oldest first.
+const fn sources_query(scope: Scope) -> &'static str {
+    match scope {
+        Scope::All => concat!(source!(), "delivery AS d INDEXED BY delivery_newest", fits!(), "ORDER BY d.id LIMIT ?10"),
+        Scope::Delayed => concat!(
+            source!(),
+            "delivery AS d INDEXED BY delivery_delayed",
+            fits!(),
+            "AND d.state IN (2, 3) AND d.state = ?5 ORDER BY d.id LIMIT ?10"
+        ),
+        Scope::Failed => concat!(
+            source!(),
+            "delivery AS d INDEXED BY delivery_failed",
+            fits!(),
+            "AND d.state IN (5, 6) ORDER BY d.id LIMIT ?10"
+        ),
+        Scope::Orders => concat!(
+            source!(),
+            "delivery AS d INDEXED BY delivery_of_notification",
+            fits!(),
+            of_orders!(),
+            "ORDER BY d.id LIMIT ?10"
+        ),
     }
 }
 
-const fn count_query(scope: Scope) -> &'static str {
-    match scope {
-        Scope::All => concat!(counted!(), "delivery_newest", fits!(), "LIMIT ?10)"),
-        Scope::Delayed => {
-            concat!(counted!(), "delivery_delayed", fits!(), "AND d.state IN (2, 3) AND d.state = ?5 LIMIT ?10)")
+/// Deliveries for a page, of a part that is not measured before, because its first rows fill most pages. Orders are few.
+const fn page_query(scope: Scope, direction: Direction) -> &'static str {
+    match (scope, direction) {
+        (Scope::All, Direction::NewestFirst) => concat!(
+            source!(),
+            part!(),
+            "delivery_newest",
+            within!(),
+            "ORDER BY part.id DESC LIMIT ?14) AS d",
+            fits!(),
+            "ORDER BY d.id DESC LIMIT ?10"
+        ),
+        (Scope::All, Direction::OldestFirst) => {
+            concat!(
+                source!(),
+                part!(),
+                "delivery_newest",
+                within!(),
+                "ORDER BY part.id LIMIT ?14) AS d",
+                fits!(),
+                "ORDER BY d.id LIMIT ?10"
+            )
         }
-        Scope::Failed => concat!(counted!(), "delivery_failed", fits!(), "AND d.state IN (5, 6) LIMIT ?10)"),
-        Scope::Orders => concat!(counted!(), "delivery_of_notification", fits!(), of_orders!(), "LIMIT ?10)"),
+        (Scope::Delayed, Direction::NewestFirst) => concat!(
+            source!(),
+            part!(),
+            "delivery_delayed",
+            within!(),
+            "AND part.state IN (2, 3) AND part.state = ?5 ORDER BY part.id DESC LIMIT ?14) AS d",
+            fits!(),
+            "ORDER BY d.id DESC LIMIT ?10"
+        ),
+        (Scope::Delayed, Direction::OldestFirst) => concat!(
+            source!(),
+            part!(),
+            "delivery_delayed",
+            within!(),
+            "AND part.state IN (2, 3) AND part.state = ?5 ORDER BY part.id LIMIT ?14) AS d",
+            fits!(),
+            "ORDER BY d.id LIMIT ?10"
+        ),
+        (Scope::Failed, Direction::NewestFirst) => concat!(
+            source!(),
+            part!(),
+            "delivery_failed",
+            within!(),
+            "AND part.state IN (5, 6) ORDER BY part.id DESC LIMIT ?14) AS d",
+            fits!(),
+            "ORDER BY d.id DESC LIMIT ?10"
+        ),
+        (Scope::Failed, Direction::OldestFirst) => concat!(
+            source!(),
+            part!(),
+            "delivery_failed",
+            within!(),
+            "AND part.state IN (5, 6) ORDER BY part.id LIMIT ?14) AS d",
+            fits!(),
+            "ORDER BY d.id LIMIT ?10"
+        ),
+        (Scope::Orders, Direction::NewestFirst) => concat!(
+            source!(),
+            "delivery AS d INDEXED BY delivery_of_notification",
+            fits!(),
+            of_orders!(),
+            "AND ?14 IS NOT NULL ORDER BY d.id DESC LIMIT ?10"
+        ),
+        (Scope::Orders, Direction::OldestFirst) => concat!(
+            source!(),
+            "delivery AS d INDEXED BY delivery_of_notification",
+            fits!(),
+            of_orders!(),
+            "AND ?14 IS NOT NULL ORDER BY d.id LIMIT ?10"
+        ),
+    }
+}
+
+/// How many fit, of a part that is not measured before. `by_message`: the filter asks about messages, too.
+const fn count_query(scope: Scope, by_message: bool) -> &'static str {
+    match (scope, by_message) {
+        (Scope::All, false) => concat!(
+            counted!(),
+            part!(),
+            "delivery_newest",
+            within!(),
+            "ORDER BY part.id DESC LIMIT ?14) AS d",
+            fits_by_itself!(),
+            "LIMIT ?10)"
+        ),
+        (Scope::All, true) => {
+            concat!(
+                counted!(),
+                part!(),
+                "delivery_newest",
+                within!(),
+                "ORDER BY part.id DESC LIMIT ?14) AS d",
+                fits!(),
+                "LIMIT ?10)"
+            )
+        }
+        (Scope::Delayed, _) => concat!(
+            counted!(),
+            part!(),
+            "delivery_delayed",
+            within!(),
+            "AND part.state IN (2, 3) AND part.state = ?5 ORDER BY part.id DESC LIMIT ?14) AS d",
+            fits!(),
+            "LIMIT ?10)"
+        ),
+        (Scope::Failed, _) => concat!(
+            counted!(),
+            part!(),
+            "delivery_failed",
+            within!(),
+            "AND part.state IN (5, 6) ORDER BY part.id DESC LIMIT ?14) AS d",
+            fits!(),
+            "LIMIT ?10)"
+        ),
+        (Scope::Orders, _) => concat!(
+            counted!(),
+            "delivery AS d INDEXED BY delivery_of_notification",
+            fits!(),
+            of_orders!(),
+            "AND ?14 IS NOT NULL LIMIT ?10)"
+        ),
     }
 }
 
@@ -146,35 +288,32 @@ impl Wish<'_> {
         Ok(query.bind(from).bind(until).bind(most).bind(self.state()).fetch_one(conn).await?)
     }
 
-    /// Deliveries that fit, with ids from one to before another.
-    pub async fn sources(
-        &self,
-        conn: &mut SqliteConnection,
-        (from, until): (i64, i64),
-        direction: Direction,
-        limit: i64,
-    ) -> Result<Vec<Source>, StoreError> {
-        let rows = sqlx::query(sources_query(self.scope(), direction))
-            .bind(self.merchant_id.0)
-            .bind(from)
-            .bind(until)
-            .bind(self.filter.url.map(|url| url.0))
-            .bind(self.state())
-            .bind(self.filter.state == Some(StateFilter::Failed))
-            .bind(self.filter.cause.map(|cause| cause.code()))
-            .bind(self.filter.since.map(|since| since.0))
-            .bind(self.filter.test)
-            .bind(limit)
-            .bind(self.orders)
-            .bind(self.filter.via.and_then(Via::listener).map(|id| id.0))
-            .bind(self.filter.via.and_then(Via::gateway).map(|gateway| gateway.to_string()))
-            .fetch_all(conn)
-            .await?;
+    /// The oldest deliveries that fit, with ids from one to before another.
+    pub async fn sources(&self, conn: &mut SqliteConnection, range: (i64, i64), limit: i64) -> Result<Vec<Source>, StoreError> {
+        let rows = self.bound(sources_query(self.scope()), range, limit).fetch_all(conn).await?;
         rows.iter().map(source).collect()
     }
 
-    async fn count(&self, conn: &mut SqliteConnection, (from, until): (i64, i64), limit: i64) -> Result<i64, StoreError> {
-        let count = sqlx::query_scalar(count_query(self.scope()))
+    /// Deliveries that fit, within as many rows as one page looks at.
+    async fn page(
+        &self,
+        conn: &mut SqliteConnection,
+        range: (i64, i64),
+        direction: Direction,
+        limit: i64,
+    ) -> Result<Vec<Source>, StoreError> {
+        let query = self.bound(page_query(self.scope(), direction), range, limit);
+        query.bind(LIST_LOOK).fetch_all(conn).await?.iter().map(source).collect()
+    }
+
+    async fn count(&self, conn: &mut SqliteConnection, range: (i64, i64), limit: i64) -> Result<i64, StoreError> {
+        let by_message = self.filter.test.is_some() || self.filter.via.is_some();
+        let query = self.bound(count_query(self.scope(), by_message), range, limit);
+        Ok(query.bind(COUNT_LOOK).fetch_one(conn).await?.try_get(0)?)
+    }
+
+    fn bound(&self, query: &'static str, (from, until): (i64, i64), limit: i64) -> Query<'static, Sqlite, SqliteArguments> {
+        sqlx::query(query)
             .bind(self.merchant_id.0)
             .bind(from)
             .bind(until)
@@ -185,12 +324,9 @@ impl Wish<'_> {
             .bind(self.filter.since.map(|since| since.0))
             .bind(self.filter.test)
             .bind(limit)
-            .bind(self.orders)
+            .bind(self.orders.to_owned())
             .bind(self.filter.via.and_then(Via::listener).map(|id| id.0))
             .bind(self.filter.via.and_then(Via::gateway).map(|gateway| gateway.to_string()))
-            .fetch_one(conn)
-            .await?;
-        Ok(count)
     }
 }
 
@@ -243,18 +379,14 @@ impl SqliteStore {
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
         let direction = if filter.before.is_some() { Direction::OldestFirst } else { Direction::NewestFirst };
-        let (mut from, mut until) = id_range(filter, &zone);
+        let (range, wanted) = (id_range(filter, &zone), i64::from(most) + 1);
         let mut rest = None;
-        if wish.scope() != Scope::Orders {
-            let window = wish.window(&mut conn, (from, until), direction, LIST_LOOK).await?;
+        let found = wish.page(&mut conn, range, direction, wanted).await?;
+        if wish.scope() != Scope::Orders && found.len() <= most as usize {
+            // Where the page is not full it is told how far it was looked.
+            let window = wish.window(&mut conn, range, direction, LIST_LOOK).await?;
             rest = window.1.filter(|_| window.0 == LIST_LOOK);
-            match (direction, rest) {
-                (Direction::NewestFirst, Some(last)) => from = last,
-                (Direction::OldestFirst, Some(last)) => until = last.saturating_add(1),
-                _ => {}
-            }
         }
-        let found = wish.sources(&mut conn, (from, until), direction, i64::from(most) + 1).await?;
         drop(conn);
         let is_full = found.len() > most as usize;
         let mut ids: Vec<i64> = found.iter().take(most as usize).map(|source| source.id).collect();
@@ -309,14 +441,11 @@ impl SqliteStore {
         let mut conn = self.0.readers.acquire().await?;
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
-        let (mut from, until) = id_range(filter, &zone);
-        let mut more = truncated;
-        if wish.scope() != Scope::Orders {
-            let window = wish.window(&mut conn, (from, until), Direction::NewestFirst, COUNT_LOOK).await?;
-            more = window.0 == COUNT_LOOK;
-            from = window.1.filter(|_| more).unwrap_or(from);
+        let (range, mut more) = (id_range(filter, &zone), truncated);
+        let number = wish.count(&mut conn, range, COUNT_MOST + 1).await?;
+        if wish.scope() != Scope::Orders && number <= COUNT_MOST {
+            more = wish.window(&mut conn, range, Direction::NewestFirst, COUNT_LOOK).await?.0 == COUNT_LOOK;
         }
-        let number = wish.count(&mut conn, (from, until), COUNT_MOST + 1).await?;
         let number = u64::try_from(number).unwrap_or(0);
         let most = COUNT_MOST.unsigned_abs();
         Ok(Counted { number: number.min(most), more: more || number > most })

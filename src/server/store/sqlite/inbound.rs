@@ -27,7 +27,16 @@ macro_rules! accepted {
     () => {
         "SELECT n.id, n.order_id, orders.reference, n.status, n.vendor_status, n.signatures, n.test, n.received_at, n.repeats,
              n.listener_id, n.message_id, n.peer
-         FROM notification AS n "
+         FROM "
+    };
+}
+
+/// The part of the sequence that is looked at: SQLite makes its rows one by one, in the order of the index, as long as the page is
+/// not full.
+macro_rules! part {
+    () => {
+        "(SELECT * FROM notification AS part INDEXED BY notification_newest
+             WHERE part.merchant_id = ?1 AND part.id >= ?2 AND part.id < ?3 ORDER BY part.id "
     };
 }
 
@@ -41,11 +50,16 @@ macro_rules! fits {
 }
 
 /// Accepted messages, the newest first.
-pub(super) const NEWEST: &str = concat!(accepted!(), "INDEXED BY notification_newest", fits!(), "ORDER BY n.id DESC LIMIT ?7");
-const OLDEST: &str = concat!(accepted!(), "INDEXED BY notification_newest", fits!(), "ORDER BY n.id LIMIT ?7");
-const NEWEST_OF: &str =
-    concat!(accepted!(), fits!(), "AND n.id IN (SELECT value FROM json_each(?9)) ORDER BY n.id DESC LIMIT ?7");
-const OLDEST_OF: &str = concat!(accepted!(), fits!(), "AND n.id IN (SELECT value FROM json_each(?9)) ORDER BY n.id LIMIT ?7");
+pub(super) const NEWEST: &str = concat!(accepted!(), part!(), "DESC LIMIT ?9) AS n", fits!(), "ORDER BY n.id DESC LIMIT ?7");
+const OLDEST: &str = concat!(accepted!(), part!(), "LIMIT ?9) AS n", fits!(), "ORDER BY n.id LIMIT ?7");
+const NEWEST_OF: &str = concat!(
+    accepted!(),
+    "notification AS n",
+    fits!(),
+    "AND n.id IN (SELECT value FROM json_each(?9)) ORDER BY n.id DESC LIMIT ?7"
+);
+const OLDEST_OF: &str =
+    concat!(accepted!(), "notification AS n", fits!(), "AND n.id IN (SELECT value FROM json_each(?9)) ORDER BY n.id LIMIT ?7");
 /// Messages by what people know of them.
 pub(super) const BY_TEXT: &str = "SELECT id FROM notification WHERE order_id IN
                  (SELECT * FROM (SELECT id FROM orders WHERE merchant_id = ?1 AND reference >= ?2 AND reference < ?3
@@ -126,16 +140,16 @@ impl SqliteStore {
         let mut rows = Vec::new();
         let (mut rest, mut truncated) = (None, false);
         if filter.wants_accepted() {
-            let mut ids = String::new();
+            let query = match (text.is_empty(), direction) {
+                (true, Direction::NewestFirst) => NEWEST,
+                (true, Direction::OldestFirst) => OLDEST,
+                (false, Direction::NewestFirst) => NEWEST_OF,
+                (false, Direction::OldestFirst) => OLDEST_OF,
+            };
+            let query = sqlx::query(query).bind(merchant_id.0).bind(from).bind(until).bind(listener).bind(filter.test);
+            let query = query.bind(filter.outcome == Some(Outcome::Repeated)).bind(limit).bind(&gateway);
             let query = if text.is_empty() {
-                let window = window(&mut conn, merchant_id, (from, until), direction).await?;
-                rest = window.1.filter(|_| window.0 == LIST_LOOK);
-                match (direction, rest) {
-                    (Direction::NewestFirst, Some(last)) => from = last,
-                    (Direction::OldestFirst, Some(last)) => until = last.saturating_add(1),
-                    _ => {}
-                }
-                if direction == Direction::NewestFirst { NEWEST } else { OLDEST }
+                query.bind(LIST_LOOK)
             } else {
                 let found: Vec<i64> = sqlx::query_scalar(BY_TEXT)
                     .bind(merchant_id.0)
@@ -145,13 +159,19 @@ impl SqliteStore {
                     .fetch_all(&mut *conn)
                     .await?;
                 truncated = found.len() as i64 >= LIST_ORDERS;
-                ids = json(&found)?;
-                if direction == Direction::NewestFirst { NEWEST_OF } else { OLDEST_OF }
+                query.bind(json(&found)?)
             };
-            let query = sqlx::query(query).bind(merchant_id.0).bind(from).bind(until).bind(listener).bind(filter.test);
-            let query = query.bind(filter.outcome == Some(Outcome::Repeated)).bind(limit).bind(&gateway);
-            let query = if text.is_empty() { query } else { query.bind(ids) };
             rows = query.fetch_all(&mut *conn).await?.iter().map(accepted).collect::<Result<_, _>>()?;
+            if text.is_empty() && rows.len() <= most as usize {
+                // Where the page is not full it is told how far it was looked.
+                let window = window(&mut conn, merchant_id, (from, until), direction).await?;
+                rest = window.1.filter(|_| window.0 == LIST_LOOK);
+                match (direction, rest) {
+                    (Direction::NewestFirst, Some(last)) => from = last,
+                    (Direction::OldestFirst, Some(last)) => until = last.saturating_add(1),
+                    _ => {}
+                }
+            }
         }
         if filter.wants_refused() {
             let query = if direction == Direction::NewestFirst { NEWEST_REFUSED } else { OLDEST_REFUSED };
