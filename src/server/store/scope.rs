@@ -70,6 +70,16 @@ pub(super) enum Direction {
     OldestFirst,
 }
 
+impl Direction {
+    /// The beginning of a part, with its last row.
+    pub fn up_to(self, last: i64, (from, until): (i64, i64)) -> (i64, i64) {
+        match self {
+            Self::NewestFirst => (last, until),
+            Self::OldestFirst => (from, last.saturating_add(1)),
+        }
+    }
+}
+
 /// Where the pages before and after a page begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Turn {
@@ -107,6 +117,13 @@ pub(super) const fn made_at(id: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_looked_at_ends_with_its_last_row() {
+        assert_eq!(Direction::NewestFirst.up_to(40, (10, 90)), (40, 90), "from the last row on");
+        assert_eq!(Direction::OldestFirst.up_to(40, (10, 90)), (10, 41), "to the last row, which belongs to it");
+        assert_eq!(Direction::OldestFirst.up_to(i64::MAX, (10, 90)).1, i64::MAX);
+    }
 
     #[test]
     fn pages_lead_to_one_another() {

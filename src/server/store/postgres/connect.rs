@@ -80,7 +80,7 @@ impl PgAddress {
             ),
             (_, "53300") => (
                 "the server takes no more connections".to_owned(),
-                "raise its max_connections; each node needs about a dozen".to_owned(),
+                "raise its max_connections; each node needs about twenty".to_owned(),
             ),
             (sqlx::Error::Tls(reason), _) => (
                 format!("no encrypted connection ({reason})"),

@@ -1,7 +1,8 @@
 //! Deliveries of a merchant that fit a filter: for the list, for counts, and for bulk resends.
 //!
-//! Each statement names the condition of the index that serves its scope, and a part of it that was measured before, so that
-//! none looks at more rows than it may.
+//! Each statement names the condition of the index that serves its scope, and a part of it, so that none looks at more rows than
+//! it may. They are planned for the merchant and the range that are asked for: a plan for any would walk the primary key past the
+//! rows of all other merchants.
 
 use super::{Core, rows::text as text_of};
 use crate::domain::{
@@ -17,7 +18,7 @@ use crate::server::store::{
     scope::{COUNT_LOOK, COUNT_MOST, Direction, LIST_LOOK, LIST_ORDERS, Scope, Turn, id_range},
 };
 use sqlx::{
-    PgConnection, PgPool, Postgres, Row as _,
+    PgConnection, Postgres, Row as _,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
@@ -224,16 +225,17 @@ impl Wish<'_> {
         rows.iter().map(source).collect()
     }
 
-    /// Deliveries that fit, within as many rows as one page looks at.
+    /// Deliveries that fit, among so many rows.
     async fn page(
         &self,
         conn: &mut PgConnection,
         range: (i64, i64),
         direction: Direction,
         limit: i64,
+        look: i64,
     ) -> Result<Vec<Source>, StoreError> {
         let query = self.bound(page_query(self.scope(), direction), range, limit);
-        query.bind(LIST_LOOK).fetch_all(conn).await?.iter().map(source).collect()
+        query.bind(look).fetch_all(conn).await?.iter().map(source).collect()
     }
 
     async fn count(&self, conn: &mut PgConnection, range: (i64, i64), limit: i64) -> Result<i64, StoreError> {
@@ -298,11 +300,6 @@ pub(super) async fn orders_of(
 }
 
 impl Core {
-    /// Where a filter's statements are planned well: those of some orders only where the plan knows how few they are.
-    fn reading_for(&self, filter: &DeliveryFilter) -> &PgPool {
-        if Scope::of(filter) == Scope::Orders { &self.pool } else { &self.reading }
-    }
-
     /// Deliveries of a merchant that fit a filter, the newest first, at most so many.
     pub(in crate::server::store) async fn find_deliveries(
         &self,
@@ -311,17 +308,20 @@ impl Core {
         most: u32,
     ) -> Result<FoundDeliveries, StoreError> {
         let zone = self.directory.borrow().zone_of(merchant_id);
-        let mut conn = self.reading_for(filter).acquire().await?;
+        let mut conn = self.pool.acquire().await?;
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
         let direction = if filter.before.is_some() { Direction::OldestFirst } else { Direction::NewestFirst };
         let (range, wanted) = (id_range(filter, &zone), i64::from(most) + 1);
         let mut rest = None;
-        let found = wish.page(&mut conn, range, direction, wanted).await?;
+        let mut found = wish.page(&mut conn, range, direction, wanted, LIST_LOOK).await?;
         if wish.scope() != Scope::Orders && found.len() <= most as usize {
-            // Where the page is not full it is told how far it was looked.
+            // Where the page is not full it is told how far it was looked, which is read again: rows move meanwhile.
             let window = wish.window(&mut conn, range, direction, LIST_LOOK).await?;
             rest = window.1.filter(|_| window.0 == LIST_LOOK);
+            if let Some(last) = rest {
+                found = wish.page(&mut conn, direction.up_to(last, range), direction, wanted, 2 * LIST_LOOK).await?;
+            }
         }
         drop(conn);
         let is_full = found.len() > most as usize;
@@ -373,7 +373,7 @@ impl Core {
     ) -> Result<Counted, StoreError> {
         let filter = &filter.whole();
         let zone = self.directory.borrow().zone_of(merchant_id);
-        let mut conn = self.reading_for(filter).acquire().await?;
+        let mut conn = self.pool.acquire().await?;
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
         let (range, mut more) = (id_range(filter, &zone), truncated);

@@ -129,9 +129,7 @@ impl Core {
         let text = text_of(filter.text.trim());
         let gateway = filter.via.and_then(Via::gateway).map(|gateway| gateway.to_string());
         let (text, listener) = (text.as_ref(), filter.via.and_then(Via::listener).map(|id| id.0));
-        // Messages of some orders are planned well only where the plan knows how few they are.
-        let pool = if text.is_empty() { &self.reading } else { &self.pool };
-        let mut conn = pool.acquire().await?;
+        let mut conn = self.pool.acquire().await?;
         let mut rows = Vec::new();
         let (mut rest, mut truncated) = (None, false);
         if filter.wants_accepted() {
@@ -161,10 +159,8 @@ impl Core {
                 // Where the page is not full it is told how far it was looked.
                 let window = window(&mut conn, merchant_id, (from, until), direction).await?;
                 rest = window.1.filter(|_| window.0 == LIST_LOOK);
-                match (direction, rest) {
-                    (Direction::NewestFirst, Some(last)) => from = last,
-                    (Direction::OldestFirst, Some(last)) => until = last.saturating_add(1),
-                    _ => {}
+                if let Some(last) = rest {
+                    (from, until) = direction.up_to(last, (from, until));
                 }
             }
         }
@@ -208,7 +204,7 @@ impl Core {
         )
         .bind(after.map_or(i64::MAX, |id| id.0))
         .bind(i64::from(most))
-        .fetch_all(&self.reading)
+        .fetch_all(&self.pool)
         .await?;
         rows.iter().map(refusal_row).collect()
     }
@@ -219,7 +215,7 @@ impl Core {
             "SELECT id, at, reason, detail, peer, size, suppressed, bytes FROM refusal WHERE id = $1 AND listener_id IS NULL",
         )
         .bind(id.0)
-        .fetch_optional(&self.reading)
+        .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let mut parts = unpack(row.try_get(7)?)?.into_iter();

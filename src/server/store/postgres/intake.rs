@@ -101,6 +101,8 @@ impl PgStore {
                 answer.await.map_err(|_| unavailable("the store is closed"))?
             };
             let accepted = tokio::time::timeout(PATIENCE, accepted).await;
+            // A line ends when nobody holds it any more, which must not wait for the brake.
+            drop(intake);
             self.feed.brake.heed().await;
             accepted.unwrap_or_else(|_| Err(unavailable("the database does not keep up")))
         }

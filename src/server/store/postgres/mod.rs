@@ -126,8 +126,9 @@ pub struct Core {
     line_options: PgConnectOptions,
     pool: PgPool,
     ids: IdSource,
-    /// For what is found by a key or read in the order of an index. Its statements are planned once a connection, which takes
-    /// longer than running them: most of the time of a page. The plan is one by indexes, however small the tables were.
+    /// For what one index serves, whatever is asked. Its statements are planned once a connection, which takes longer than
+    /// running them. The plan is one by indexes, however small the tables were. Nothing that two indexes could serve belongs
+    /// here, such as the newest rows of a merchant: the plan for any merchant may be the primary key.
     reading: PgPool,
     clock: Clock,
     vault: Vault,

@@ -172,7 +172,7 @@ impl Core {
              WHERE merchant_id = $1",
         )
         .bind(merchant_id.0)
-        .fetch_all(&self.reading)
+        .fetch_all(&self.pool)
         .await?;
         rows.iter()
             .map(|row| {
@@ -186,7 +186,7 @@ impl Core {
     pub(in crate::server::store) async fn received_by(&self, listener_id: ListenerId) -> Result<Vec<ReceivedRow>, StoreError> {
         // Through the index by the time that messages name, and through the newest of all: what names an old time, or none,
         // came all the same.
-        let rows = sqlx::query(RECEIVED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.reading).await?;
+        let rows = sqlx::query(RECEIVED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
                 Ok(ReceivedRow {
@@ -206,7 +206,7 @@ impl Core {
 
     /// What a listener refused last, the newest first.
     pub(in crate::server::store) async fn refused_by(&self, listener_id: ListenerId) -> Result<Vec<RefusalRow>, StoreError> {
-        let rows = sqlx::query(REFUSED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.reading).await?;
+        let rows = sqlx::query(REFUSED_BY).bind(listener_id.0).bind(SHOWN).fetch_all(&self.pool).await?;
         rows.iter().map(refusal_row).collect()
     }
 

@@ -117,7 +117,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
 impl Core {
     /// Reads the directory again, unless it is as new as that already: of many who change something at once one reads for all.
     pub(super) async fn reload(&self, version: i64) -> Result<(), StoreError> {
-        let _turn = self.reloading.lock().await;
+        let turn = self.reloading.lock().await;
         if self.directory.borrow().version >= version {
             return Ok(());
         }
@@ -144,6 +144,8 @@ impl Core {
             }
             newer
         });
+        // What follows may take long, and others have something to read.
+        drop(turn);
         if moved {
             // Only here: every node finds out by itself.
             self.feed.announce(Commit { jobs: Vec::new(), changes: vec![Change::Settings] });

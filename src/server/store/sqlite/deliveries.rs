@@ -294,16 +294,17 @@ impl Wish<'_> {
         rows.iter().map(source).collect()
     }
 
-    /// Deliveries that fit, within as many rows as one page looks at.
+    /// Deliveries that fit, among so many rows.
     async fn page(
         &self,
         conn: &mut SqliteConnection,
         range: (i64, i64),
         direction: Direction,
         limit: i64,
+        look: i64,
     ) -> Result<Vec<Source>, StoreError> {
         let query = self.bound(page_query(self.scope(), direction), range, limit);
-        query.bind(LIST_LOOK).fetch_all(conn).await?.iter().map(source).collect()
+        query.bind(look).fetch_all(conn).await?.iter().map(source).collect()
     }
 
     async fn count(&self, conn: &mut SqliteConnection, range: (i64, i64), limit: i64) -> Result<i64, StoreError> {
@@ -381,11 +382,14 @@ impl SqliteStore {
         let direction = if filter.before.is_some() { Direction::OldestFirst } else { Direction::NewestFirst };
         let (range, wanted) = (id_range(filter, &zone), i64::from(most) + 1);
         let mut rest = None;
-        let found = wish.page(&mut conn, range, direction, wanted).await?;
+        let mut found = wish.page(&mut conn, range, direction, wanted, LIST_LOOK).await?;
         if wish.scope() != Scope::Orders && found.len() <= most as usize {
-            // Where the page is not full it is told how far it was looked.
+            // Where the page is not full it is told how far it was looked, which is read again: rows move meanwhile.
             let window = wish.window(&mut conn, range, direction, LIST_LOOK).await?;
             rest = window.1.filter(|_| window.0 == LIST_LOOK);
+            if let Some(last) = rest {
+                found = wish.page(&mut conn, direction.up_to(last, range), direction, wanted, 2 * LIST_LOOK).await?;
+            }
         }
         drop(conn);
         let is_full = found.len() > most as usize;

@@ -166,10 +166,8 @@ impl SqliteStore {
                 // Where the page is not full it is told how far it was looked.
                 let window = window(&mut conn, merchant_id, (from, until), direction).await?;
                 rest = window.1.filter(|_| window.0 == LIST_LOOK);
-                match (direction, rest) {
-                    (Direction::NewestFirst, Some(last)) => from = last,
-                    (Direction::OldestFirst, Some(last)) => until = last.saturating_add(1),
-                    _ => {}
+                if let Some(last) = rest {
+                    (from, until) = direction.up_to(last, (from, until));
                 }
             }
         }
