@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::Instant};
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_millis(10);
 /// A timer may be late by so much on a machine that has time.
-const TOLERABLE: f64 = 4.0;
+const TOLERABLE: f64 = 2.0;
 /// Longest wait of an acknowledgement, in milliseconds: no gateway notices.
 const LONGEST: f64 = 200.0;
 
