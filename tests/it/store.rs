@@ -954,7 +954,7 @@ async fn the_doctor_reads_every_message_of_every_segment(test: TestStore) {
     // More than the doctor looks at together, over several segments.
     let accepts = (0..2_500).map(|number| {
         let order = format!("{}", 1_001 + number);
-        let mut new = notification(shop.merchant, shop.listener, facts(&order, OrderStatus::Paid, 100));
+        let mut new = notification(shop.merchant, shop.listener, facts(&order, OrderStatus::Paid, 100 + number));
         new.body = format!("NUMBER={number}&PAD={}", "x".repeat(500)).into();
         test.store.accept(new)
     });
