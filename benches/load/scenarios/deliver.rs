@@ -27,7 +27,8 @@ pub async fn run() {
         }
     }
     println!("deliver: by number of URLs (one merchant each) and delay of the receivers, SQLite, 64 connections");
-    for (urls, delay) in [(100, 0), (10_000, 0), (1, 50), (100, 50), (1, 500), (100, 500)] {
+    // One URL that takes 500 ms takes what its limit of 256 at once says, 512 a second, and would have to be waited for.
+    for (urls, delay) in [(100, 0), (10_000, 0), (1, 50), (100, 50), (100, 500)] {
         let figures = once(Engine::Sqlite, 64, urls, delay).await;
         println!("  {urls} URLs, {delay} ms: {figures}");
     }
