@@ -1,6 +1,6 @@
 //! The servers under load, each as a process of its own.
 
-use super::message::KEY;
+use super::{message::KEY, site::open_listener};
 use axum::Router;
 use quittance::{
     domain::{
@@ -12,8 +12,7 @@ use quittance::{
         http::serve::serve,
         listener::{self, Keeper},
         store::{
-            Acceptance, Address, Feed, Listener, ListenerDraft, NewMerchant, NewNotification, NewRefusal, OpenAs, Secret, Store,
-            StoreError, StoreSettings,
+            Acceptance, Address, Feed, Listener, NewNotification, NewRefusal, OpenAs, Secret, Store, StoreError, StoreSettings,
         },
     },
 };
@@ -140,17 +139,6 @@ async fn with_store(address: Address, folder: &tempfile::TempDir) -> Router {
     let key_file = Some(folder.path().join("bench.key"));
     let settings = StoreSettings { open_as: OpenAs::Server, key_file, clock: Clock::system() };
     let store = Store::open(&address, settings, Feed::default()).await.expect("a store");
-    let new = NewMerchant { name: "Bench".to_owned(), secret_key: Secret::new(KEY) };
-    let merchant_id = store.add_merchant(new, "bench".to_owned()).await.expect("a merchant");
-    let draft = ListenerDraft {
-        merchant_id,
-        gateway: Gateway::TwoCheckout,
-        label: "Bench".to_owned(),
-        secret: Some(Secret::new(KEY)),
-        options: None,
-        required: Algorithms::ALL,
-        enabled: true,
-    };
-    store.add_listener(draft, "bench".to_owned(), "bench".to_owned()).await.expect("a listener");
+    open_listener(&store, "Bench".to_owned(), "bench".to_owned()).await;
     listener::router(store, Clock::system())
 }

@@ -3,7 +3,7 @@
 use super::{message::KEY, postgres};
 use futures::StreamExt as _;
 use quittance::{
-    domain::{Algorithms, Gateway, Terms},
+    domain::{Algorithms, Gateway, Terms, id::MerchantId},
     server::{
         clock::Clock,
         store::{Address, Feed, ListenerDraft, NewMerchant, OpenAs, Secret, Store, StoreSettings, UrlDraft},
@@ -170,18 +170,7 @@ impl Site {
 
 /// Adds a merchant with what belongs to it; gives the path that its gateway posts to.
 async fn open_shop(store: &Store, at: usize, shop: &Shop) -> String {
-    let new = NewMerchant { name: format!("Shop {at}"), secret_key: Secret::new(KEY) };
-    let merchant_id = store.add_merchant(new, "bench".to_owned()).await.expect("a merchant");
-    let draft = ListenerDraft {
-        merchant_id,
-        gateway: Gateway::TwoCheckout,
-        label: "Bench".to_owned(),
-        secret: Some(Secret::new(KEY)),
-        options: None,
-        required: Algorithms::ALL,
-        enabled: true,
-    };
-    store.add_listener(draft, format!("bench{at}"), "bench".to_owned()).await.expect("a listener");
+    let merchant_id = open_listener(store, format!("Shop {at}"), format!("bench{at}")).await;
     if let Some(url) = &shop.url {
         let draft = UrlDraft {
             merchant_id,
@@ -199,6 +188,23 @@ async fn open_shop(store: &Store, at: usize, shop: &Shop) -> String {
         store.add_url(draft, "bench".to_owned()).await.expect("a URL");
     }
     format!("/ipn/bench{at}")
+}
+
+/// Adds a merchant with a listener at a path.
+pub async fn open_listener(store: &Store, name: String, path: String) -> MerchantId {
+    let new = NewMerchant { name, secret_key: Secret::new(KEY) };
+    let merchant_id = store.add_merchant(new, "bench".to_owned()).await.expect("a merchant");
+    let draft = ListenerDraft {
+        merchant_id,
+        gateway: Gateway::TwoCheckout,
+        label: "Bench".to_owned(),
+        secret: Some(Secret::new(KEY)),
+        options: None,
+        required: Algorithms::ALL,
+        enabled: true,
+    };
+    store.add_listener(draft, path, "bench".to_owned()).await.expect("a listener");
+    merchant_id
 }
 
 fn is_healthy(port: u16) -> bool {

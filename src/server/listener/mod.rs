@@ -4,13 +4,16 @@
 //! The order of things is the promise: read within limits, check, **store, then acknowledge**. Nothing here waits for
 //! a merchant, a mail or a page. Must not live here: what a signature is (gateway, ipn), where things go (dispatch).
 
+mod answers;
 mod inbound;
 mod refusals;
 mod within;
 
+pub use answers::receipt_date;
 pub use within::{Answered, Became, post as post_within};
 
 use self::{
+    answers::{not_stored, own, plain, refuse_response},
     inbound::{ReadError, read_body, render_head},
     refusals::Refusals,
     within::Witness,
@@ -28,9 +31,8 @@ use crate::server::{
 };
 use axum::{
     Router,
-    body::Body,
     extract::{ConnectInfo, Path, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -38,9 +40,7 @@ use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString as _};
 use futures::future::join_all;
 use ipnet::IpNet;
-use jiff::fmt::strtime;
 use std::{
-    borrow::Cow,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Instant,
@@ -51,8 +51,6 @@ use tokio::sync::Notify;
 pub const MAX_BODY: usize = 256 << 10;
 /// Of a refused body as much is kept as tells what it was; no more is read where there is nobody to take it.
 const REFUSED_BODY_KEPT: usize = 16 << 10;
-/// When a sender that was turned away for a moment should come again, in seconds.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 
 /// What listener pages need of the store. Tests put one in its place whose disk is full, benches one that keeps nothing.
 pub trait Keeper: Clone + Send + Sync + 'static {
@@ -192,14 +190,14 @@ async fn receive<K: Keeper>(
 ) -> Response {
     let begun = Instant::now();
     // Two steps, so that hundreds of messages which wait for the disk hold little more than themselves.
-    let Some(message) = state.read(peer, &key, request).await else {
+    let Some((message, checked)) = state.read(peer, &key, request).await else {
         // The sender went away; nobody is there to be answered, and there is nothing whole to keep.
         return plain(StatusCode::BAD_REQUEST, "The body was cut off.\n");
     };
-    state.answer(message, begun).await
+    state.answer(message, checked, begun).await
 }
 
-/// A message that was read and checked.
+/// A message that was read.
 struct Message {
     inbound: Inbound,
     listener: Option<Arc<Listener>>,
@@ -208,7 +206,6 @@ struct Message {
     body: Bytes,
     /// Of its body; more than was read where that is too large.
     size: u64,
-    checked: Result<Verified, Refused>,
     /// It did not come whole, so that no gateway's own way to answer is in question.
     cut: bool,
 }
@@ -231,27 +228,14 @@ impl Inbound {
     }
 }
 
-/// What came.
-struct Whole {
-    head: String,
-    body: Bytes,
-}
-
-/// A message that is not taken.
-struct Refusal {
-    inbound: Inbound,
-    listener: Option<Arc<Listener>>,
-    preset: Option<Arc<Preset>>,
-    head: String,
-    body: Bytes,
-    size: u64,
-    refused: Refused,
-    cut: bool,
-}
-
 impl<K: Keeper> ListenerState<K> {
     /// Reads a message within limits and checks it. `None` where its sender went away meanwhile.
-    async fn read(&self, peer: SocketAddr, key: &str, request: axum::extract::Request) -> Option<Message> {
+    async fn read(
+        &self,
+        peer: SocketAddr,
+        key: &str,
+        request: axum::extract::Request,
+    ) -> Option<(Message, Result<Verified, Refused>)> {
         let received_at = self.clock.now();
         let (parts, body) = request.into_parts();
         let client = gateway::access::client(peer, &parts.headers, &self.house.trusted_proxies);
@@ -271,13 +255,13 @@ impl<K: Keeper> ListenerState<K> {
                     (_, Some(_)) => RefusalReason::ListenerOff,
                     (_, None) => RefusalReason::UnknownListener,
                 };
-                let (head, checked) = (render_head(&parts), Err(Refused::because(reason)));
-                return Some(Message { inbound, listener, preset, head, body: kept, size, checked, cut: true });
+                let message = Message { inbound, listener, preset, head: render_head(&parts), body: kept, size, cut: true };
+                return Some((message, Err(Refused::because(reason))));
             }
         };
         let checked = self.check(listener.as_deref(), preset.as_deref(), &inbound, &parts, &body);
         let (head, size) = (render_head(&parts), body.len() as u64);
-        Some(Message { inbound, listener, preset, head, body, size, checked, cut: false })
+        Some((Message { inbound, listener, preset, head, body, size, cut: false }, checked))
     }
 
     fn check(
@@ -310,17 +294,19 @@ impl<K: Keeper> ListenerState<K> {
     }
 
     /// Keeps a message, and says what its sender is told.
-    async fn answer(&self, message: Message, begun: Instant) -> Response {
-        let Message { inbound, listener, preset, head, body, size, checked, cut } = message;
-        let kept = match (checked, &listener, &preset) {
-            (Ok(verified), Some(listener), Some(preset)) => {
-                self.keep(listener, preset, &inbound, Whole { head, body }, verified).await
-            }
-            (Err(refused), ..) => {
-                return Box::pin(self.refused(Refusal { inbound, listener, preset, head, body, size, refused, cut })).await;
-            }
+    async fn answer(&self, message: Message, checked: Result<Verified, Refused>, begun: Instant) -> Response {
+        let verified = match checked {
+            Ok(verified) => verified,
+            Err(refused) => return Box::pin(self.refused(message, refused)).await,
+        };
+        let Message { inbound, listener: Some(listener), preset: Some(preset), head, body, .. } = message else {
             // Nothing is verified that has no listener.
-            (Ok(_), ..) => return refuse_response(RefusalReason::UnknownListener),
+            return refuse_response(RefusalReason::UnknownListener);
+        };
+        let kept = if verified.unconfirmed {
+            Box::pin(self.keep_unconfirmed(&listener, &preset, &inbound, (head, body), verified)).await
+        } else {
+            self.keep(&listener, &preset, &inbound, (head, body), verified).await
         };
         match kept {
             Ok((acknowledgement, repeated)) => {
@@ -331,7 +317,7 @@ impl<K: Keeper> ListenerState<K> {
                 inbound.learn(|| Became::NotStored);
                 self.house.metrics.not_stored();
                 tracing::error!(%error, "a verified notification could not be stored; the gateway was asked to send it again");
-                not_stored(own(preset.as_deref(), Outcome::NotStored))
+                not_stored(own(Some(&preset), Outcome::NotStored))
             }
         }
     }
@@ -342,17 +328,14 @@ impl<K: Keeper> ListenerState<K> {
         listener: &Listener,
         preset: &Preset,
         inbound: &Inbound,
-        mut whole: Whole,
+        (mut head, body): (String, Bytes),
         verified: Verified,
     ) -> Result<(Acknowledgement, bool), StoreError> {
-        if verified.unconfirmed {
-            return Box::pin(self.keep_unconfirmed(listener, preset, inbound, whole, verified)).await;
-        }
         let count = verified.events.len();
         let (mut differs, mut waiting) = (false, Vec::with_capacity(count));
         for (number, mut event) in verified.events.into_iter().enumerate() {
             if inbound.witness.is_some() {
-                Witness::mark(&mut event, &whole.body);
+                Witness::mark(&mut event, &body);
             }
             if let (Some(_), Some(told)) = (&preset.answers.differs, event.facts.amount) {
                 differs |= Box::pin(self.differs(listener, &event, told)).await;
@@ -371,8 +354,8 @@ impl<K: Keeper> ListenerState<K> {
                 received_at: inbound.received_at,
                 signatures: verified.signatures,
                 peer: inbound.peer.clone(),
-                head: if number + 1 == count { std::mem::take(&mut whole.head) } else { whole.head.clone() },
-                body: whole.body.clone(),
+                head: if number + 1 == count { std::mem::take(&mut head) } else { head.clone() },
+                body: body.clone(),
                 digest: event.digest.filter(|_| event.outgoing.is_none()),
                 outgoing: event.outgoing,
                 facts: event.facts,
@@ -380,7 +363,7 @@ impl<K: Keeper> ListenerState<K> {
             });
             waiting.push(Box::pin(accepted));
         }
-        drop(whole);
+        drop((head, body));
         // All messages of a request share a commit, or few; the request is answered when the last of them is safe.
         let accepted = match waiting.pop() {
             Some(only) if waiting.is_empty() => vec![only.await?],
@@ -407,7 +390,7 @@ impl<K: Keeper> ListenerState<K> {
         listener: &Listener,
         preset: &Preset,
         inbound: &Inbound,
-        Whole { head, body }: Whole,
+        (head, body): (String, Bytes),
         verified: Verified,
     ) -> Result<(Acknowledgement, bool), StoreError> {
         let claimed = verified.events.first().map(|event| event.facts.reference.to_string());
@@ -437,9 +420,9 @@ impl<K: Keeper> ListenerState<K> {
     }
 
     /// Keeps a refused message, and says what its sender is told.
-    async fn refused(&self, refusal: Refusal) -> Response {
-        let (reason, cut, preset) = (refusal.refused.reason, refusal.cut, refusal.preset.clone());
-        let is_kept = self.keep_refusal(refusal).await;
+    async fn refused(&self, message: Message, refused: Refused) -> Response {
+        let (reason, cut, preset) = (refused.reason, message.cut, message.preset.clone());
+        let is_kept = self.keep_refusal(message, refused).await;
         if cut {
             return refuse_response(reason);
         }
@@ -452,8 +435,8 @@ impl<K: Keeper> ListenerState<K> {
     }
 
     /// Counts what was refused, and keeps it as often as the limits allow; whether it is kept.
-    async fn keep_refusal(&self, refusal: Refusal) -> bool {
-        let Refusal { inbound, listener, preset, head, body, size, refused, .. } = refusal;
+    async fn keep_refusal(&self, message: Message, refused: Refused) -> bool {
+        let Message { inbound, listener, preset, head, body, size, .. } = message;
         self.house.metrics.refused(refused.reason);
         let listener_id = listener.as_ref().map(|listener| listener.id);
         inbound.learn(|| Became::Refused { id: None, reason: refused.reason, detail: refused.detail.clone() });
@@ -483,60 +466,6 @@ impl<K: Keeper> ListenerState<K> {
         }
         true
     }
-}
-
-/// A gateway's own way to say what became of a message, where it has one.
-fn own(preset: Option<&Preset>, outcome: Outcome) -> Option<Response> {
-    preset.and_then(|preset| gateway::answer(preset, outcome)).map(IntoResponse::into_response)
-}
-
-/// The moment of the answer as receipts print it: `YYYYMMDDHHMMSS`, in UTC (the protocol leaves the zone open).
-pub fn receipt_date(moment: Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(moment.micros())
-        .ok()
-        .and_then(|moment| strtime::format("%Y%m%d%H%M%S", moment).ok())
-        .unwrap_or_default()
-}
-
-impl IntoResponse for Acknowledgement {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
-        let content_type = match self.content_type {
-            Cow::Borrowed(known) => HeaderValue::from_static(known),
-            Cow::Owned(told) => HeaderValue::from_str(&told).unwrap_or(HeaderValue::from_static("text/plain")),
-        };
-        let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::NO_CONTENT {
-            return (status, [no_store]).into_response();
-        }
-        let headers: [(HeaderName, HeaderValue); 2] = [(header::CONTENT_TYPE, content_type), no_store];
-        (status, headers, self.body).into_response()
-    }
-}
-
-/// What the sender of a message that could not be stored is told, where its gateway has no word of its own for that.
-fn not_stored(own: Option<Response>) -> Response {
-    own.unwrap_or_else(|| {
-        let headers = [(header::RETRY_AFTER, RETRY_AFTER)];
-        (headers, plain(StatusCode::SERVICE_UNAVAILABLE, "Not stored. Please send it again later.\n")).into_response()
-    })
-}
-
-/// What the sender of a refused message is told: of what proves it not which part was wrong; the panel tells that to the merchant.
-fn refuse_response(reason: RefusalReason) -> Response {
-    let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    match status {
-        StatusCode::FORBIDDEN => plain(status, "Refused.\n"),
-        StatusCode::UNAUTHORIZED => {
-            let ask = HeaderValue::from_static("Basic realm=\"listener\", charset=\"UTF-8\"");
-            ([(header::WWW_AUTHENTICATE, ask)], plain(status, "Refused.\n")).into_response()
-        }
-        status => plain(status, format!("Refused: {}.\n", reason.label().to_lowercase())),
-    }
-}
-
-fn plain(status: StatusCode, text: impl Into<Body>) -> Response {
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], text.into()).into_response()
 }
 
 #[cfg(test)]

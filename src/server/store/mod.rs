@@ -210,9 +210,14 @@ impl Store {
     /// Stores a notification, its order's standing and one delivery for each URL; returns after the commit, and as much later
     /// as the brake asks.
     pub fn accept(&self, new: NewNotification) -> impl Future<Output = Result<Acceptance, StoreError>> + Send + '_ {
-        match self {
+        let accepted = match self {
             Self::Sqlite(engine) => Either::Left(engine.accept(new)),
             Self::Postgres(engine) => Either::Right(engine.accept(new)),
+        };
+        async move {
+            let acceptance = accepted.await;
+            self.brake().heed().await;
+            acceptance
         }
     }
 

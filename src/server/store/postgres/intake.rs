@@ -85,7 +85,7 @@ impl Intake {
 }
 
 impl PgStore {
-    /// Stores a notification; returns after the commit that holds it, and as much later as the brake asks.
+    /// Stores a notification; returns after the commit that holds it.
     pub(in crate::server::store) fn accept(
         &self,
         new: NewNotification,
@@ -100,11 +100,7 @@ impl PgStore {
                 line.send(Op::Message(prepared, reply)).await.map_err(|_| unavailable("the store is closed"))?;
                 answer.await.map_err(|_| unavailable("the store is closed"))?
             };
-            let accepted = tokio::time::timeout(PATIENCE, accepted).await;
-            // A line ends when nobody holds it any more, which must not wait for the brake.
-            drop(intake);
-            self.feed.brake.heed().await;
-            accepted.unwrap_or_else(|_| Err(unavailable("the database does not keep up")))
+            tokio::time::timeout(PATIENCE, accepted).await.unwrap_or_else(|_| Err(unavailable("the database does not keep up")))
         }
     }
 

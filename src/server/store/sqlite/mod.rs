@@ -258,15 +258,13 @@ impl SqliteStore {
         self.0.directory.borrow().clone()
     }
 
-    /// Stores a notification; returns after the commit that holds it, and as much later as the brake asks.
+    /// Stores a notification; returns after the commit that holds it.
     pub(super) fn accept(&self, new: NewNotification) -> impl Future<Output = Result<Acceptance, StoreError>> + Send + '_ {
         // At once, so that whoever waits holds no more than this.
         let prepared = Box::new(PreparedAccept::new(new, NotificationId(self.0.ids.next())));
         async move {
             self.only_served()?;
-            let accepted = answered(|reply| self.0.journaler.send(Op::Accept((prepared, reply))).map_err(drop)).await;
-            self.0.feed.brake.heed().await;
-            accepted
+            answered(|reply| self.0.journaler.send(Op::Accept((prepared, reply))).map_err(drop)).await
         }
     }
 
