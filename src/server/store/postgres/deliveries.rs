@@ -1,8 +1,8 @@
 //! Deliveries of a merchant that fit a filter: for the list, for counts, and for bulk resends.
 //!
 //! Each statement names the condition of the index that serves its scope, and a part of it, so that none looks at more rows than
-//! it may. They are planned for the merchant and the range that are asked for: a plan for any would walk the primary key past the
-//! rows of all other merchants.
+//! it may. A part is compared row by row: its order is that of one index alone, and a plan for any merchant never walks the
+//! primary key past the rows of all the others.
 
 use super::{Core, rows::text as text_of};
 use crate::domain::{
@@ -18,7 +18,7 @@ use crate::server::store::{
     scope::{COUNT_LOOK, COUNT_MOST, Direction, LIST_LOOK, LIST_ORDERS, Scope, Turn, id_range},
 };
 use sqlx::{
-    PgConnection, Postgres, Row as _,
+    PgConnection, PgPool, Postgres, Row as _,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
@@ -37,17 +37,67 @@ macro_rules! counted {
     };
 }
 
-/// The part of a scope that is looked at, row by row as long as more is wanted.
+macro_rules! back_to {
+    () => {
+        "SELECT count(*), min(d.id) FROM "
+    };
+}
+
+macro_rules! on_to {
+    () => {
+        "SELECT count(*), max(d.id) FROM "
+    };
+}
+
+/// The part of all deliveries that is looked at, row by row as long as more is wanted.
 macro_rules! part {
     () => {
-        "(SELECT * FROM delivery AS part WHERE part.merchant_id = $1 AND part.id >= $2 AND part.id < $3 "
+        "(SELECT * FROM delivery AS part WHERE (part.merchant_id, part.id) >= ($1, $2) AND (part.merchant_id, part.id) < ($1, $3) "
+    };
+}
+
+macro_rules! failed {
+    () => {
+        "AND part.state IN (5, 6) "
+    };
+}
+
+/// The part of the deliveries in a state that wait.
+macro_rules! delayed {
+    () => {
+        "(SELECT * FROM delivery AS part WHERE part.state IN (2, 3) AND (part.merchant_id, part.state, part.id) >= ($1, $5, $2)
+             AND (part.merchant_id, part.state, part.id) < ($1, $5, $3) "
+    };
+}
+
+macro_rules! newest {
+    () => {
+        "ORDER BY part.merchant_id DESC, part.id DESC LIMIT $4) AS d"
+    };
+}
+
+macro_rules! oldest {
+    () => {
+        "ORDER BY part.merchant_id, part.id LIMIT $4) AS d"
+    };
+}
+
+macro_rules! newest_delayed {
+    () => {
+        "ORDER BY part.merchant_id DESC, part.state DESC, part.id DESC LIMIT $4) AS d"
+    };
+}
+
+macro_rules! oldest_delayed {
+    () => {
+        "ORDER BY part.merchant_id, part.state, part.id LIMIT $4) AS d"
     };
 }
 
 macro_rules! fits {
     () => {
         " JOIN notification AS n ON n.id = d.notification_id
-         WHERE d.merchant_id = $1 AND d.id >= $2 AND d.id < $3 AND ($4::bigint IS NULL OR d.url_id = $4)
+         WHERE ($14::bigint IS NULL OR d.url_id = $14)
              AND ($5::bigint IS NULL OR d.state = $5) AND (NOT $6::boolean OR d.state = 5 OR d.origin = 2)
              AND ($7::text IS NULL OR d.last_cause = $7) AND ($8::bigint IS NULL OR d.finished_at >= $8)
              AND ($9::boolean IS NULL OR n.test = $9) AND $11::bigint[] IS NOT NULL
@@ -59,133 +109,109 @@ macro_rules! fits {
 /// The same of a filter that asks nothing about messages.
 macro_rules! fits_by_itself {
     () => {
-        " WHERE d.merchant_id = $1 AND d.id >= $2 AND d.id < $3 AND ($4::bigint IS NULL OR d.url_id = $4)
+        " WHERE ($14::bigint IS NULL OR d.url_id = $14)
              AND ($5::bigint IS NULL OR d.state = $5) AND (NOT $6::boolean OR d.state = 5 OR d.origin = 2)
              AND ($7::text IS NULL OR d.last_cause = $7) AND ($8::bigint IS NULL OR d.finished_at >= $8)
              AND $9::boolean IS NULL AND $11::bigint[] IS NOT NULL AND $12::bigint IS NULL AND $13::text IS NULL "
     };
 }
 
+/// Where the statement has no part.
+macro_rules! within {
+    () => {
+        "AND d.merchant_id = $1 AND d.id >= $2 AND d.id < $3 AND $4::bigint IS NOT NULL "
+    };
+}
+
 macro_rules! of_orders {
     () => {
-        " AND d.notification_id IN
-             (SELECT id FROM notification WHERE order_id = ANY($11)) "
+        "AND d.notification_id IN (SELECT id FROM notification WHERE order_id = ANY($11)) "
+    };
+}
+
+macro_rules! first {
+    () => {
+        "ORDER BY d.merchant_id DESC, d.id DESC LIMIT $10"
+    };
+}
+
+macro_rules! last {
+    () => {
+        "ORDER BY d.merchant_id, d.id LIMIT $10"
+    };
+}
+
+macro_rules! first_delayed {
+    () => {
+        "ORDER BY d.merchant_id DESC, d.state DESC, d.id DESC LIMIT $10"
+    };
+}
+
+macro_rules! last_delayed {
+    () => {
+        "ORDER BY d.merchant_id, d.state, d.id LIMIT $10"
     };
 }
 
 /// Deliveries of a part that was measured before, the oldest first.
 const fn sources_query(scope: Scope) -> &'static str {
     match scope {
-        Scope::All => concat!(source!(), "delivery AS d", fits!(), "ORDER BY d.id LIMIT $10"),
+        Scope::All => concat!(source!(), "delivery AS d", fits!(), within!(), "ORDER BY d.id LIMIT $10"),
         Scope::Delayed => {
-            concat!(source!(), "delivery AS d", fits!(), "AND d.state IN (2, 3) AND d.state = $5 ORDER BY d.id LIMIT $10")
+            concat!(
+                source!(),
+                "delivery AS d",
+                fits!(),
+                within!(),
+                "AND d.state IN (2, 3) AND d.state = $5 ORDER BY d.id LIMIT $10"
+            )
         }
-        Scope::Failed => concat!(source!(), "delivery AS d", fits!(), "AND d.state IN (5, 6) ORDER BY d.id LIMIT $10"),
-        Scope::Orders => concat!(source!(), "delivery AS d", fits!(), of_orders!(), "ORDER BY d.id LIMIT $10"),
+        Scope::Failed => {
+            concat!(source!(), "delivery AS d", fits!(), within!(), "AND d.state IN (5, 6) ORDER BY d.id LIMIT $10")
+        }
+        Scope::Orders => concat!(source!(), "delivery AS d", fits!(), within!(), of_orders!(), "ORDER BY d.id LIMIT $10"),
     }
 }
 
 /// Deliveries for a page, of a part that is not measured before, because its first rows fill most pages. Orders are few.
-const fn page_query(scope: Scope, direction: Direction) -> &'static str {
+pub(super) const fn page_query(scope: Scope, direction: Direction) -> &'static str {
     match (scope, direction) {
-        (Scope::All, Direction::NewestFirst) => {
-            concat!(source!(), part!(), "ORDER BY part.id DESC LIMIT $14) AS d", fits!(), "ORDER BY d.id DESC LIMIT $10")
-        }
-        (Scope::All, Direction::OldestFirst) => {
-            concat!(source!(), part!(), "ORDER BY part.id LIMIT $14) AS d", fits!(), "ORDER BY d.id LIMIT $10")
-        }
-        (Scope::Delayed, Direction::NewestFirst) => concat!(
-            source!(),
-            part!(),
-            "AND part.state IN (2, 3) AND part.state = $5 ORDER BY part.id DESC LIMIT $14) AS d",
-            fits!(),
-            "ORDER BY d.id DESC LIMIT $10"
-        ),
-        (Scope::Delayed, Direction::OldestFirst) => concat!(
-            source!(),
-            part!(),
-            "AND part.state IN (2, 3) AND part.state = $5 ORDER BY part.id LIMIT $14) AS d",
-            fits!(),
-            "ORDER BY d.id LIMIT $10"
-        ),
-        (Scope::Failed, Direction::NewestFirst) => concat!(
-            source!(),
-            part!(),
-            "AND part.state IN (5, 6) ORDER BY part.id DESC LIMIT $14) AS d",
-            fits!(),
-            "ORDER BY d.id DESC LIMIT $10"
-        ),
-        (Scope::Failed, Direction::OldestFirst) => concat!(
-            source!(),
-            part!(),
-            "AND part.state IN (5, 6) ORDER BY part.id LIMIT $14) AS d",
-            fits!(),
-            "ORDER BY d.id LIMIT $10"
-        ),
+        (Scope::All, Direction::NewestFirst) => concat!(source!(), part!(), newest!(), fits!(), first!()),
+        (Scope::All, Direction::OldestFirst) => concat!(source!(), part!(), oldest!(), fits!(), last!()),
+        (Scope::Delayed, Direction::NewestFirst) => concat!(source!(), delayed!(), newest_delayed!(), fits!(), first_delayed!()),
+        (Scope::Delayed, Direction::OldestFirst) => concat!(source!(), delayed!(), oldest_delayed!(), fits!(), last_delayed!()),
+        (Scope::Failed, Direction::NewestFirst) => concat!(source!(), part!(), failed!(), newest!(), fits!(), first!()),
+        (Scope::Failed, Direction::OldestFirst) => concat!(source!(), part!(), failed!(), oldest!(), fits!(), last!()),
         (Scope::Orders, Direction::NewestFirst) => {
-            concat!(source!(), "delivery AS d", fits!(), of_orders!(), "AND $14::bigint IS NOT NULL ORDER BY d.id DESC LIMIT $10")
+            concat!(source!(), "delivery AS d", fits!(), within!(), of_orders!(), "ORDER BY d.id DESC LIMIT $10")
         }
         (Scope::Orders, Direction::OldestFirst) => {
-            concat!(source!(), "delivery AS d", fits!(), of_orders!(), "AND $14::bigint IS NOT NULL ORDER BY d.id LIMIT $10")
+            concat!(source!(), "delivery AS d", fits!(), within!(), of_orders!(), "ORDER BY d.id LIMIT $10")
         }
     }
 }
 
 /// How many fit, of a part that is not measured before. `by_message`: the filter asks about messages, too.
-const fn count_query(scope: Scope, by_message: bool) -> &'static str {
+pub(super) const fn count_query(scope: Scope, by_message: bool) -> &'static str {
     match (scope, by_message) {
-        (Scope::All, false) => {
-            concat!(counted!(), part!(), "ORDER BY part.id DESC LIMIT $14) AS d", fits_by_itself!(), "LIMIT $10) AS found")
-        }
-        (Scope::All, true) => {
-            concat!(counted!(), part!(), "ORDER BY part.id DESC LIMIT $14) AS d", fits!(), "LIMIT $10) AS found")
-        }
-        (Scope::Delayed, _) => concat!(
-            counted!(),
-            part!(),
-            "AND part.state IN (2, 3) AND part.state = $5 ORDER BY part.id DESC LIMIT $14) AS d",
-            fits!(),
-            "LIMIT $10) AS found"
-        ),
-        (Scope::Failed, _) => concat!(
-            counted!(),
-            part!(),
-            "AND part.state IN (5, 6) ORDER BY part.id DESC LIMIT $14) AS d",
-            fits!(),
-            "LIMIT $10) AS found"
-        ),
+        (Scope::All, false) => concat!(counted!(), part!(), newest!(), fits_by_itself!(), "LIMIT $10) AS found"),
+        (Scope::All, true) => concat!(counted!(), part!(), newest!(), fits!(), "LIMIT $10) AS found"),
+        (Scope::Delayed, _) => concat!(counted!(), delayed!(), newest_delayed!(), fits!(), "LIMIT $10) AS found"),
+        (Scope::Failed, _) => concat!(counted!(), part!(), failed!(), newest!(), fits!(), "LIMIT $10) AS found"),
         (Scope::Orders, _) => {
-            concat!(counted!(), "delivery AS d", fits!(), of_orders!(), "AND $14::bigint IS NOT NULL LIMIT $10) AS found")
+            concat!(counted!(), "delivery AS d", fits!(), within!(), of_orders!(), "LIMIT $10) AS found")
         }
     }
 }
 
-const fn window_query(scope: Scope, direction: Direction) -> &'static str {
+pub(super) const fn window_query(scope: Scope, direction: Direction) -> &'static str {
     match (scope, direction) {
-        (Scope::Delayed, Direction::NewestFirst) => {
-            "SELECT count(*), min(id) FROM (SELECT id FROM delivery
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND state IN (2, 3) AND state = $5 ORDER BY id DESC LIMIT $4) AS part"
-        }
-        (Scope::Delayed, Direction::OldestFirst) => {
-            "SELECT count(*), max(id) FROM (SELECT id FROM delivery
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND state IN (2, 3) AND state = $5 ORDER BY id LIMIT $4) AS part"
-        }
-        (Scope::Failed, Direction::NewestFirst) => {
-            "SELECT count(*), min(id) FROM (SELECT id FROM delivery
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND state IN (5, 6) AND ($5::bigint IS NULL OR true) ORDER BY id DESC LIMIT $4) AS part"
-        }
-        (Scope::Failed, Direction::OldestFirst) => {
-            "SELECT count(*), max(id) FROM (SELECT id FROM delivery
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND state IN (5, 6) AND ($5::bigint IS NULL OR true) ORDER BY id LIMIT $4) AS part"
-        }
-        (Scope::All | Scope::Orders, Direction::NewestFirst) => {
-            "SELECT count(*), min(id) FROM (SELECT id FROM delivery
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($5::bigint IS NULL OR true) ORDER BY id DESC LIMIT $4) AS part"
-        }
-        (Scope::All | Scope::Orders, Direction::OldestFirst) => {
-            "SELECT count(*), max(id) FROM (SELECT id FROM delivery
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($5::bigint IS NULL OR true) ORDER BY id LIMIT $4) AS part"
-        }
+        (Scope::All | Scope::Orders, Direction::NewestFirst) => concat!(back_to!(), part!(), newest!()),
+        (Scope::All | Scope::Orders, Direction::OldestFirst) => concat!(on_to!(), part!(), oldest!()),
+        (Scope::Delayed, Direction::NewestFirst) => concat!(back_to!(), delayed!(), newest_delayed!()),
+        (Scope::Delayed, Direction::OldestFirst) => concat!(on_to!(), delayed!(), oldest_delayed!()),
+        (Scope::Failed, Direction::NewestFirst) => concat!(back_to!(), part!(), failed!(), newest!()),
+        (Scope::Failed, Direction::OldestFirst) => concat!(on_to!(), part!(), failed!(), oldest!()),
     }
 }
 
@@ -216,12 +242,14 @@ impl Wish<'_> {
         most: i64,
     ) -> Result<(i64, Option<i64>), StoreError> {
         let query = sqlx::query_as(window_query(self.scope(), direction)).bind(self.merchant_id.0);
-        Ok(query.bind(from).bind(until).bind(most).bind(self.state()).fetch_one(conn).await?)
+        let query = query.bind(from).bind(until).bind(most);
+        let query = if self.scope() == Scope::Delayed { query.bind(self.state()) } else { query };
+        Ok(query.fetch_one(conn).await?)
     }
 
     /// The oldest deliveries that fit, with ids from one to before another.
     pub async fn sources(&self, conn: &mut PgConnection, range: (i64, i64), limit: i64) -> Result<Vec<Source>, StoreError> {
-        let rows = self.bound(sources_query(self.scope()), range, limit).fetch_all(conn).await?;
+        let rows = self.bound(sources_query(self.scope()), range, 0, limit).fetch_all(conn).await?;
         rows.iter().map(source).collect()
     }
 
@@ -234,22 +262,28 @@ impl Wish<'_> {
         limit: i64,
         look: i64,
     ) -> Result<Vec<Source>, StoreError> {
-        let query = self.bound(page_query(self.scope(), direction), range, limit);
-        query.bind(look).fetch_all(conn).await?.iter().map(source).collect()
+        let query = self.bound(page_query(self.scope(), direction), range, look, limit);
+        query.fetch_all(conn).await?.iter().map(source).collect()
     }
 
     async fn count(&self, conn: &mut PgConnection, range: (i64, i64), limit: i64) -> Result<i64, StoreError> {
         let by_message = self.filter.test.is_some() || self.filter.via.is_some();
-        let query = self.bound(count_query(self.scope(), by_message), range, limit);
-        Ok(query.bind(COUNT_LOOK).fetch_one(conn).await?.try_get(0)?)
+        let query = self.bound(count_query(self.scope(), by_message), range, COUNT_LOOK, limit);
+        Ok(query.fetch_one(conn).await?.try_get(0)?)
     }
 
-    fn bound(&self, query: &'static str, (from, until): (i64, i64), limit: i64) -> Query<'static, Postgres, PgArguments> {
+    fn bound(
+        &self,
+        query: &'static str,
+        (from, until): (i64, i64),
+        look: i64,
+        limit: i64,
+    ) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(query)
             .bind(self.merchant_id.0)
             .bind(from)
             .bind(until)
-            .bind(self.filter.url.map(|url| url.0))
+            .bind(look)
             .bind(self.state())
             .bind(self.filter.state == Some(StateFilter::Failed))
             .bind(self.filter.cause.map(|cause| cause.code()))
@@ -259,6 +293,7 @@ impl Wish<'_> {
             .bind(self.orders.to_vec())
             .bind(self.filter.via.and_then(Via::listener).map(|id| id.0))
             .bind(self.filter.via.and_then(Via::gateway).map(|gateway| gateway.to_string()))
+            .bind(self.filter.url.map(|url| url.0))
     }
 }
 
@@ -300,6 +335,12 @@ pub(super) async fn orders_of(
 }
 
 impl Core {
+    /// For the statements of a list: plans for any merchant serve one that walks an index; what is searched for by text is planned
+    /// for the orders that were found.
+    pub(super) fn lists(&self, text: &str) -> &PgPool {
+        if text.trim().is_empty() { &self.reading } else { &self.pool }
+    }
+
     /// Deliveries of a merchant that fit a filter, the newest first, at most so many.
     pub(in crate::server::store) async fn find_deliveries(
         &self,
@@ -308,7 +349,7 @@ impl Core {
         most: u32,
     ) -> Result<FoundDeliveries, StoreError> {
         let zone = self.directory.borrow().zone_of(merchant_id);
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = self.lists(&filter.text).acquire().await?;
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
         let direction = if filter.before.is_some() { Direction::OldestFirst } else { Direction::NewestFirst };
@@ -373,7 +414,7 @@ impl Core {
     ) -> Result<Counted, StoreError> {
         let filter = &filter.whole();
         let zone = self.directory.borrow().zone_of(merchant_id);
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = self.lists(&filter.text).acquire().await?;
         let (orders, truncated) = orders_of(&mut conn, merchant_id, filter, LIST_ORDERS).await?;
         let wish = Wish { merchant_id, filter, orders: &orders };
         let (range, mut more) = (id_range(filter, &zone), truncated);

@@ -31,27 +31,51 @@ macro_rules! accepted {
     };
 }
 
-/// The part of the sequence that is looked at, row by row as long as the page is not full.
+/// The part of the sequence that is looked at, row by row as long as the page is not full. Compared row by row, its order is that of
+/// one index alone, whichever merchant it is planned for.
 macro_rules! part {
     () => {
-        "(SELECT * FROM notification AS part WHERE part.merchant_id = $1 AND part.id >= $2 AND part.id < $3 ORDER BY part.id "
+        "(SELECT * FROM notification AS part WHERE (part.merchant_id, part.id) >= ($1, $2) AND (part.merchant_id, part.id) < ($1, $3) "
+    };
+}
+
+macro_rules! newest {
+    () => {
+        "ORDER BY part.merchant_id DESC, part.id DESC LIMIT $4) AS n"
+    };
+}
+
+macro_rules! oldest {
+    () => {
+        "ORDER BY part.merchant_id, part.id LIMIT $4) AS n"
     };
 }
 
 macro_rules! fits {
     () => {
         " JOIN orders ON orders.id = n.order_id
-         WHERE n.merchant_id = $1 AND n.id >= $2 AND n.id < $3 AND ($4::bigint IS NULL OR n.listener_id = $4)
+         WHERE ($9::bigint IS NULL OR n.listener_id = $9)
              AND ($8::text IS NULL OR n.listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $8))
              AND ($5::boolean IS NULL OR n.test = $5) AND (NOT $6::boolean OR n.repeats > 0) "
     };
 }
 
+/// Where the statement has no part.
+macro_rules! within {
+    () => {
+        "AND n.merchant_id = $1 AND n.id >= $2 AND n.id < $3 AND n.id = ANY($4) "
+    };
+}
+
 /// Accepted messages, the newest first.
-pub(super) const NEWEST: &str = concat!(accepted!(), part!(), "DESC LIMIT $9) AS n", fits!(), "ORDER BY n.id DESC LIMIT $7");
-const OLDEST: &str = concat!(accepted!(), part!(), "LIMIT $9) AS n", fits!(), "ORDER BY n.id LIMIT $7");
-const NEWEST_OF: &str = concat!(accepted!(), "notification AS n", fits!(), "AND n.id = ANY($9) ORDER BY n.id DESC LIMIT $7");
-const OLDEST_OF: &str = concat!(accepted!(), "notification AS n", fits!(), "AND n.id = ANY($9) ORDER BY n.id LIMIT $7");
+pub(super) const NEWEST: &str =
+    concat!(accepted!(), part!(), newest!(), fits!(), "ORDER BY n.merchant_id DESC, n.id DESC LIMIT $7");
+pub(super) const OLDEST: &str = concat!(accepted!(), part!(), oldest!(), fits!(), "ORDER BY n.merchant_id, n.id LIMIT $7");
+/// How many messages lie in a part, and the last of them.
+pub(super) const BACK_TO: &str = concat!("SELECT count(*), min(n.id) FROM ", part!(), newest!());
+const ON_TO: &str = concat!("SELECT count(*), max(n.id) FROM ", part!(), oldest!());
+const NEWEST_OF: &str = concat!(accepted!(), "notification AS n", fits!(), within!(), "ORDER BY n.id DESC LIMIT $7");
+const OLDEST_OF: &str = concat!(accepted!(), "notification AS n", fits!(), within!(), "ORDER BY n.id LIMIT $7");
 /// Messages by what people know of them.
 pub(super) const BY_TEXT: &str = "SELECT id FROM notification WHERE order_id IN
                  (SELECT * FROM (SELECT id FROM orders WHERE merchant_id = $1 AND reference >= $2 AND reference < $3
@@ -61,14 +85,14 @@ pub(super) const BY_TEXT: &str = "SELECT id FROM notification WHERE order_id IN
              UNION SELECT * FROM (SELECT id FROM notification WHERE merchant_id = $1 AND message_id = $2 AND message_id <> ''
                  LIMIT $4) AS c";
 /// Refused messages, the newest first.
-pub(super) const NEWEST_REFUSED: &str = "SELECT id, at, reason, detail, peer, size, suppressed, listener_id FROM refusal
-             WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($4::bigint IS NULL OR listener_id = $4)
-             AND ($7::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $7)) AND ($5::text IS NULL OR reason = $5)
-             ORDER BY id DESC LIMIT $6";
-const OLDEST_REFUSED: &str = "SELECT id, at, reason, detail, peer, size, suppressed, listener_id FROM refusal
-             WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($4::bigint IS NULL OR listener_id = $4)
-             AND ($7::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $7)) AND ($5::text IS NULL OR reason = $5)
-             ORDER BY id LIMIT $6";
+pub(super) const NEWEST_REFUSED: &str = "SELECT id, at, reason, detail, peer, size, suppressed, listener_id FROM refusal AS part
+             WHERE (merchant_id, id) >= ($1, $2) AND (merchant_id, id) < ($1, $3) AND ($4::bigint IS NULL OR listener_id = $4)
+             AND ($7::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $7))
+             AND ($5::text IS NULL OR reason = $5) ORDER BY merchant_id DESC, id DESC LIMIT $6";
+pub(super) const OLDEST_REFUSED: &str = "SELECT id, at, reason, detail, peer, size, suppressed, listener_id FROM refusal AS part
+             WHERE (merchant_id, id) >= ($1, $2) AND (merchant_id, id) < ($1, $3) AND ($4::bigint IS NULL OR listener_id = $4)
+             AND ($7::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $7))
+             AND ($5::text IS NULL OR reason = $5) ORDER BY merchant_id, id LIMIT $6";
 
 fn accepted(row: &PgRow) -> Result<InboundRow, StoreError> {
     let received = ReceivedRow {
@@ -101,14 +125,8 @@ async fn window(
     direction: Direction,
 ) -> Result<(i64, Option<i64>), StoreError> {
     let query = match direction {
-        Direction::NewestFirst => {
-            "SELECT count(*), min(id) FROM (SELECT id FROM notification
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4) AS part"
-        }
-        Direction::OldestFirst => {
-            "SELECT count(*), max(id) FROM (SELECT id FROM notification
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 ORDER BY id LIMIT $4) AS part"
-        }
+        Direction::NewestFirst => BACK_TO,
+        Direction::OldestFirst => ON_TO,
     };
     Ok(sqlx::query_as(query).bind(merchant_id.0).bind(from).bind(until).bind(LIST_LOOK).fetch_one(conn).await?)
 }
@@ -129,7 +147,7 @@ impl Core {
         let text = text_of(filter.text.trim());
         let gateway = filter.via.and_then(Via::gateway).map(|gateway| gateway.to_string());
         let (text, listener) = (text.as_ref(), filter.via.and_then(Via::listener).map(|id| id.0));
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = self.lists(text).acquire().await?;
         let mut rows = Vec::new();
         let (mut rest, mut truncated) = (None, false);
         if filter.wants_accepted() {
@@ -139,8 +157,7 @@ impl Core {
                 (false, Direction::NewestFirst) => NEWEST_OF,
                 (false, Direction::OldestFirst) => OLDEST_OF,
             };
-            let query = sqlx::query(query).bind(merchant_id.0).bind(from).bind(until).bind(listener).bind(filter.test);
-            let query = query.bind(filter.outcome == Some(Outcome::Repeated)).bind(limit).bind(&gateway);
+            let query = sqlx::query(query).bind(merchant_id.0).bind(from).bind(until);
             let query = if text.is_empty() {
                 query.bind(LIST_LOOK)
             } else {
@@ -154,6 +171,8 @@ impl Core {
                 truncated = found.len() as i64 >= LIST_ORDERS;
                 query.bind(found)
             };
+            let query = query.bind(filter.test).bind(filter.outcome == Some(Outcome::Repeated)).bind(limit);
+            let query = query.bind(&gateway).bind(listener);
             rows = query.fetch_all(&mut *conn).await?.iter().map(accepted).collect::<Result<_, _>>()?;
             if text.is_empty() && rows.len() <= most as usize {
                 // Where the page is not full it is told how far it was looked.
@@ -161,6 +180,8 @@ impl Core {
                 rest = window.1.filter(|_| window.0 == LIST_LOOK);
                 if let Some(last) = rest {
                     (from, until) = direction.up_to(last, (from, until));
+                    // Messages that came meanwhile moved the end of the part; what lies behind it is the next page's.
+                    rows.retain(|row| (from..until).contains(&row.place().0));
                 }
             }
         }

@@ -88,6 +88,14 @@ use tokio::{
 const POOL: u32 = 6;
 /// Reads that have one good plan, side by side.
 const READING: u32 = 6;
+/// How those are planned: once, and by indexes, however small the tables are at that moment.
+const PLANNED_ONCE: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 /// How long a call waits for one of these connections.
 const ACQUIRE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long any call may take, but for those that must not give up.
@@ -127,8 +135,8 @@ pub struct Core {
     pool: PgPool,
     ids: IdSource,
     /// For what one index serves, whatever is asked. Its statements are planned once a connection, which takes longer than
-    /// running them. The plan is one by indexes, however small the tables were. Nothing that two indexes could serve belongs
-    /// here, such as the newest rows of a merchant: the plan for any merchant may be the primary key.
+    /// running them. Nothing that two indexes could serve belongs here, such as the newest rows of a merchant where they are
+    /// not compared row by row: the plan for any merchant may be the primary key.
     reading: PgPool,
     clock: Clock,
     vault: Vault,
@@ -204,13 +212,7 @@ impl PgStore {
         };
         // A plan made while the tables were empty reads all of them later, until the server looks at them again.
         let pool = connections(POOL).connect_lazy_with(options.clone().options([("plan_cache_mode", "force_custom_plan")]));
-        let reading = connections(READING).connect_lazy_with(options.clone().options([
-            ("plan_cache_mode", "force_generic_plan"),
-            ("enable_seqscan", "off"),
-            ("enable_bitmapscan", "off"),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-        ]));
+        let reading = connections(READING).connect_lazy_with(options.clone().options(PLANNED_ONCE));
         let directory = watch::channel(Arc::new(settings::load(&pool, &vault).await?)).0;
         let ids = IdSource::beside_nodes(settings.clock.clone());
         let (bus, outbox) = Bus::new();

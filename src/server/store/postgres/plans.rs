@@ -1,14 +1,19 @@
 //! Whether the statements that must stay quick are planned with indexes. The statements are the ones that run.
 
 use super::{
-    accept, activity, alert_mail, balance, connect::MIGRATOR, inbound, leases, mail, orders, overview, queue, search, story,
+    PLANNED_ONCE, accept, activity, alert_mail, balance, connect::MIGRATOR, deliveries, inbound, leases, mail, orders, overview,
+    queue, search, story, verifying,
 };
-use crate::server::store::{Finding, StoreError, indexes::declared};
+use crate::server::store::{
+    Finding, StoreError,
+    indexes::declared,
+    scope::{Direction, Scope},
+};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// What is asked for, the statement, and how many parameters it has.
-const HOT: [(&str, &str, usize); 32] = [
+const HOT: [(&str, &str, usize); 30] = [
     ("recognising a repeat", accept::LOOK_UP, 4),
     ("what URLs have outstanding", queue::LANES, 1),
     ("open deliveries of a URL", queue::LANE, 7),
@@ -28,9 +33,7 @@ const HOT: [(&str, &str, usize); 32] = [
     ("the dashboard", overview::URL_STATES, 2),
     ("what a listener received", overview::RECEIVED_BY, 2),
     ("what a listener refused", overview::REFUSED_BY, 2),
-    ("what came in", inbound::NEWEST, 9),
     ("searching what came in", inbound::BY_TEXT, 4),
-    ("what was refused", inbound::NEWEST_REFUSED, 7),
     ("whom to mail", mail::CANDIDATES, 4),
     ("mails that are due", mail::DUE, 2),
     ("mails that were given up", mail::FAILED, 3),
@@ -41,6 +44,30 @@ const HOT: [(&str, &str, usize); 32] = [
     ("searching everything", search::ORDERS, 6),
     ("searching messages", search::BY_MESSAGE, 3),
     ("what has an id", search::BY_ID, 1),
+];
+
+/// Lists of one merchant, which must come from an index of merchants, in its order.
+const LISTS: [(&str, &str, usize); 20] = [
+    ("deliveries", deliveries::page_query(Scope::All, Direction::NewestFirst), 14),
+    ("deliveries, backwards", deliveries::page_query(Scope::All, Direction::OldestFirst), 14),
+    ("delayed deliveries", deliveries::page_query(Scope::Delayed, Direction::NewestFirst), 14),
+    ("delayed deliveries, backwards", deliveries::page_query(Scope::Delayed, Direction::OldestFirst), 14),
+    ("failed deliveries", deliveries::page_query(Scope::Failed, Direction::NewestFirst), 14),
+    ("failed deliveries, backwards", deliveries::page_query(Scope::Failed, Direction::OldestFirst), 14),
+    ("counting deliveries", deliveries::count_query(Scope::All, false), 14),
+    ("counting deliveries by their messages", deliveries::count_query(Scope::All, true), 14),
+    ("counting delayed deliveries", deliveries::count_query(Scope::Delayed, true), 14),
+    ("counting failed deliveries", deliveries::count_query(Scope::Failed, true), 14),
+    ("looking through deliveries", deliveries::window_query(Scope::All, Direction::NewestFirst), 4),
+    ("looking through delayed deliveries", deliveries::window_query(Scope::Delayed, Direction::OldestFirst), 5),
+    ("looking through failed deliveries", deliveries::window_query(Scope::Failed, Direction::NewestFirst), 4),
+    ("what came in", inbound::NEWEST, 9),
+    ("what came in, backwards", inbound::OLDEST, 9),
+    ("looking through what came in", inbound::BACK_TO, 4),
+    ("what was refused", inbound::NEWEST_REFUSED, 7),
+    ("what was refused, backwards", inbound::OLDEST_REFUSED, 7),
+    ("what gateways are asked about", verifying::NEWEST_VERIFYING, 6),
+    ("what gateways are asked about, backwards", verifying::OLDEST_VERIFYING, 6),
 ];
 
 /// Tables that grow, which none of these statements may read from one end to the other.
@@ -74,31 +101,45 @@ pub(super) async fn check(conn: &mut PgConnection) -> Result<Finding, StoreError
     for (setting, tables) in [("off", GROWING.map(str::to_owned).to_vec()), ("on", large)] {
         sqlx::raw_sql(AssertSqlSafe(format!("SET LOCAL enable_seqscan = {setting}"))).execute(&mut *conn).await?;
         for (what, statement, parameters) in HOT {
-            let read = tables_read_whole(conn, statement, parameters).await?;
-            let bad: Vec<_> = read.into_iter().filter(|table| tables.contains(table)).collect();
+            let plan = plan(conn, statement, parameters).await?;
+            let bad: Vec<_> = tables_read_whole(&plan).filter(|table| tables.contains(table)).collect();
             if !bad.is_empty() {
                 wrong.insert(format!("{what} reads all of {}", bad.join(", ")));
             }
         }
     }
+    for (setting, value) in PLANNED_ONCE {
+        sqlx::raw_sql(AssertSqlSafe(format!("SET LOCAL {setting} = {value}"))).execute(&mut *conn).await?;
+    }
+    for (what, statement, parameters) in LISTS {
+        let plan = plan(conn, statement, parameters).await?;
+        if plan.iter().any(|step| step.contains("Sort") || step.contains("_pkey on") && step.ends_with(" part")) {
+            wrong.insert(format!("the list of {what} is not read in the order of its index"));
+        }
+    }
     let ok = wrong.is_empty();
     let detail = if ok {
-        format!("{} indexes, {} statements use one", declared.len(), HOT.len())
+        format!("{} indexes, {} statements use one", declared.len(), HOT.len() + LISTS.len())
     } else {
         wrong.into_iter().collect::<Vec<_>>().join("; ")
     };
     Ok(Finding { check: "indexes are there and used", ok, detail })
 }
 
-/// Tables that the plan of a statement reads from one end to the other.
-async fn tables_read_whole(conn: &mut PgConnection, statement: &str, parameters: usize) -> Result<Vec<String>, StoreError> {
+/// The plan of a statement, step by step.
+async fn plan(conn: &mut PgConnection, statement: &str, parameters: usize) -> Result<Vec<String>, StoreError> {
     // The server finds the types of the parameters out by itself.
     let nulls = vec!["NULL"; parameters].join(", ");
     sqlx::raw_sql(AssertSqlSafe(format!("PREPARE hot AS {statement}"))).execute(&mut *conn).await?;
     let explain = AssertSqlSafe(format!("EXPLAIN (COSTS off) EXECUTE hot ({nulls})"));
     let plan: Vec<String> = sqlx::query_scalar(explain).persistent(false).fetch_all(&mut *conn).await?;
     sqlx::raw_sql("DEALLOCATE hot").execute(&mut *conn).await?;
-    let table =
-        |line: &String| line.split_once("Seq Scan on ").and_then(|(_, rest)| rest.split_whitespace().next().map(str::to_owned));
-    Ok(plan.iter().filter_map(table).collect())
+    Ok(plan)
+}
+
+/// Tables that a plan reads from one end to the other.
+fn tables_read_whole(plan: &[String]) -> impl Iterator<Item = String> {
+    plan.iter().filter_map(|step| {
+        step.split_once("Seq Scan on ").and_then(|(_, rest)| rest.split_whitespace().next().map(str::to_owned))
+    })
 }

@@ -43,13 +43,15 @@ macro_rules! line {
 }
 pub(super) const NEWEST_VERIFYING: &str = concat!(
     line!(),
-    " FROM verifying WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($4::bigint IS NULL OR listener_id = $4)
-         AND ($6::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $6)) ORDER BY id DESC LIMIT $5"
+    " FROM verifying AS part WHERE (merchant_id, id) >= ($1, $2) AND (merchant_id, id) < ($1, $3) AND ($4::bigint IS NULL OR listener_id = $4)
+         AND ($6::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $6))
+         ORDER BY merchant_id DESC, id DESC LIMIT $5"
 );
 pub(super) const OLDEST_VERIFYING: &str = concat!(
     line!(),
-    " FROM verifying WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($4::bigint IS NULL OR listener_id = $4)
-         AND ($6::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $6)) ORDER BY id LIMIT $5"
+    " FROM verifying AS part WHERE (merchant_id, id) >= ($1, $2) AND (merchant_id, id) < ($1, $3) AND ($4::bigint IS NULL OR listener_id = $4)
+         AND ($6::text IS NULL OR listener_id IN (SELECT id FROM listener WHERE merchant_id = $1 AND gateway = $6))
+         ORDER BY merchant_id, id LIMIT $5"
 );
 const ONE: &str = concat!(line!(), ", bytes FROM verifying WHERE merchant_id = $1 AND id = $2");
 

@@ -168,6 +168,8 @@ impl SqliteStore {
                 rest = window.1.filter(|_| window.0 == LIST_LOOK);
                 if let Some(last) = rest {
                     (from, until) = direction.up_to(last, (from, until));
+                    // Messages that came meanwhile moved the end of the part; what lies behind it is the next page's.
+                    rows.retain(|row| (from..until).contains(&row.place().0));
                 }
             }
         }
