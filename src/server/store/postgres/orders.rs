@@ -111,27 +111,37 @@ pub(super) fn notification_view(row: &PgRow) -> Result<NotificationView, StoreEr
     })
 }
 
-/// Orders of one status.
+/// Orders of one status. Lists are compared row by row, as in [`super::deliveries`].
 pub(super) const NEWEST_OF_STATUS: &str = concat!(
     "SELECT ",
     order_columns!(),
-    " FROM orders
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND status = $5 AND ($6::boolean IS NULL OR test = $6)
-                 ORDER BY id DESC LIMIT $4"
+    " FROM orders AS part
+                 WHERE (merchant_id, status, id) >= ($1, $5, $2) AND (merchant_id, status, id) < ($1, $5, $3)
+                     AND ($6::boolean IS NULL OR test = $6)
+                 ORDER BY merchant_id DESC, status DESC, id DESC LIMIT $4"
+);
+/// TEST orders of one status.
+pub(super) const NEWEST_TEST_OF_STATUS: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders AS part
+                 WHERE (merchant_id, status, id) >= ($1, $5, $2) AND (merchant_id, status, id) < ($1, $5, $3) AND test
+                 ORDER BY merchant_id DESC, status DESC, id DESC LIMIT $4"
 );
 /// TEST orders.
 pub(super) const NEWEST_TEST: &str = concat!(
     "SELECT ",
     order_columns!(),
-    " FROM orders WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND test ORDER BY id DESC LIMIT $4"
+    " FROM orders AS part WHERE (merchant_id, id) >= ($1, $2) AND (merchant_id, id) < ($1, $3) AND test
+                 ORDER BY merchant_id DESC, id DESC LIMIT $4"
 );
 /// All orders.
 pub(super) const NEWEST: &str = concat!(
     "SELECT ",
     order_columns!(),
-    " FROM orders
-                 WHERE merchant_id = $1 AND id >= $2 AND id < $3 AND ($5::boolean IS NULL OR test = $5)
-                 ORDER BY id DESC LIMIT $4"
+    " FROM orders AS part
+                 WHERE (merchant_id, id) >= ($1, $2) AND (merchant_id, id) < ($1, $3) AND ($5::boolean IS NULL OR test = $5)
+                 ORDER BY merchant_id DESC, id DESC LIMIT $4"
 );
 /// Orders by the beginning of what people know.
 pub(super) const BY_TEXT: &str = "(SELECT 0::bigint, id FROM orders WHERE merchant_id = $1 AND reference >= $2 AND reference < $3
@@ -190,19 +200,14 @@ impl Core {
     ) -> Result<Vec<OrderRow>, StoreError> {
         let (from, until) = id_range(filter, &self.directory.borrow().zone_of(merchant_id));
         // One statement for each index that can serve the list; the planner cannot choose behind `OR … IS NULL`.
+        let bound = |statement| sqlx::query(statement).bind(merchant_id.0).bind(from).bind(until).bind(i64::from(limit) + 1);
         let query = match (filter.status, filter.test) {
-            (Some(status), test) => sqlx::query(NEWEST_OF_STATUS)
-                .bind(merchant_id.0)
-                .bind(from)
-                .bind(until)
-                .bind(i64::from(limit) + 1)
-                .bind(status.code())
-                .bind(test),
-            (None, Some(true)) => sqlx::query(NEWEST_TEST).bind(merchant_id.0).bind(from).bind(until).bind(i64::from(limit) + 1),
-            (None, test) => sqlx::query(NEWEST).bind(merchant_id.0).bind(from).bind(until).bind(i64::from(limit) + 1).bind(test),
+            (Some(status), Some(true)) => bound(NEWEST_TEST_OF_STATUS).bind(status.code()),
+            (Some(status), test) => bound(NEWEST_OF_STATUS).bind(status.code()).bind(test),
+            (None, Some(true)) => bound(NEWEST_TEST),
+            (None, test) => bound(NEWEST).bind(test),
         };
-        // Planned for this merchant: a plan for any would walk the primary key past the orders of all others.
-        let rows = query.fetch_all(&self.pool).await?;
+        let rows = query.fetch_all(&self.reading).await?;
         rows.iter().map(order_row).collect()
     }
 
