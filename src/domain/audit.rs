@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Every act that is written down: its code, and how it is called on the page. In the order in which a filter offers them.
-pub const ACTIONS: [(&str, &str); 41] = [
+pub const ACTIONS: [(&str, &str); 43] = [
     ("sign-in", "Signed in"),
     ("sign-in.refused", "Sign-ins refused"),
     ("sign-out.others", "Signed out elsewhere"),
@@ -23,6 +23,8 @@ pub const ACTIONS: [(&str, &str); 41] = [
     ("listener.simulate", "Simulated a gateway's message"),
     ("verifying.ask", "Had a gateway asked at once"),
     ("mail.retry", "Had a customer's mail tried again"),
+    ("mail.test", "Sent a test mail"),
+    ("alerts.test", "Sent a test alert"),
     ("bulk.start", "Started a bulk resend"),
     ("bulk.cancel", "Cancelled a bulk resend"),
     ("cancel.start", "Cancelled a list of deliveries"),

@@ -124,6 +124,7 @@ pub struct MailFacts {
     pub amount: Option<Money>,
     pub status: OrderStatus,
     pub gateway: String,
+    /// As the merchant's clocks show it.
     pub at: Timestamp,
     pub merchant: String,
 }

@@ -20,7 +20,7 @@ use {
         Caller, app_error,
         form::{Done, Sent},
     },
-    crate::domain::role::Permission,
+    crate::domain::{Zone, role::Permission},
 };
 
 /// So long a bulk resend can be stopped, or a cancelling undone, before anything happens.
@@ -32,6 +32,7 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 pub async fn find_deliveries(merchant: String, deliveries: DeliveryFilter) -> Result<DeliveryList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
     let may_resend = caller.may(Permission::Resend);
+    let deliveries = DeliveryFilter { masked: !caller.may(Permission::SeePersonalData), ..deliveries };
     let list = caller.services.find_deliveries(&merchant, &deliveries, may_resend).await.map_err(app_error)?;
     Ok(caller.shown(list))
 }
@@ -40,6 +41,7 @@ pub async fn find_deliveries(merchant: String, deliveries: DeliveryFilter) -> Re
 #[server(prefix = "/rpc", endpoint = "bulk/plan", input = Json)]
 pub async fn plan_bulk(merchant: String, deliveries: DeliveryFilter, target: BulkTarget) -> Result<BulkPlan, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Resend)?;
+    let deliveries = DeliveryFilter { masked: !caller.may(Permission::SeePersonalData), ..deliveries };
     caller.services.plan_bulk(&merchant, &deliveries, target).await.map_err(app_error)
 }
 
@@ -88,8 +90,9 @@ pub async fn start_bulk(
         ("since", since),
         ("test", test),
     ];
-    let (filter, mistakes) =
-        DeliveryFilter::read(|name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
+    let field = |name: &str| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+    // The page before has made its moments exact.
+    let (filter, mistakes) = DeliveryFilter::read(field, &Zone::default());
     let is_cancel = BulkTarget::from_code(&target) == Some(BulkTarget::Cancel);
     let page = format!("/m/{merchant}/resends/{}{}", if is_cancel { "cancel" } else { "new" }, filter.query());
     let sent = Sent { form: "bulk", page, values: vec![("target", target.clone())] };
@@ -101,6 +104,7 @@ pub async fn start_bulk(
         }
         let target = BulkTarget::from_code(&target)
             .ok_or_else(|| AppError::field("target", t!("Choose the URLs that the deliveries went to, or all current ones.")))?;
+        let filter = DeliveryFilter { masked: !caller.may(Permission::SeePersonalData), ..filter };
         let started = caller.services.start_bulk(&merchant, &filter, target, request_key, caller.actor(), GRACE).await;
         let id = started.map_err(app_error)?;
         Ok(Done { page: format!("/m/{}/resends/{id}", merchant.slug), ..Done::default() })

@@ -6,17 +6,20 @@ use crate::server::{
     service::{ServiceError, Services},
     store::{Actor, Merchant, UserRecord, random},
 };
-use axum::extract::ConnectInfo;
 use http::{header, request::Parts};
 use leptos::prelude::use_context;
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
 /// The signed-in user, put into each request by the HTTP layer.
 #[derive(Clone)]
 pub struct CurrentUser(pub Option<UserRecord>);
+
+/// Where a request comes from, behind the proxies that are trusted; put into it by the HTTP layer.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
 
 /// A signed-in caller with what services need.
 pub struct Caller {
@@ -31,7 +34,7 @@ impl Caller {
         let user = use_context::<Parts>().and_then(|parts| parts.extensions.get::<CurrentUser>().cloned());
         match user.and_then(|user| user.0) {
             Some(user) => {
-                let actor = Actor::at(user.email.clone(), place().address.to_canonical());
+                let actor = Actor::at(user.email.clone(), place().address);
                 Ok(Self { services: services()?, user, actor })
             }
             None => Err(AppError::SignIn),
@@ -79,10 +82,10 @@ impl Caller {
 /// Where the request comes from.
 pub fn place() -> Place {
     let parts = use_context::<Parts>();
-    let peer = parts.as_ref().and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().copied());
+    let client = parts.as_ref().and_then(|parts| parts.extensions.get::<ClientAddress>().copied());
     let agent = parts.as_ref().and_then(|parts| parts.headers.get(header::USER_AGENT)).and_then(|agent| agent.to_str().ok());
     Place {
-        address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip()),
+        address: client.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ClientAddress(address)| address),
         agent: agent.unwrap_or_default().to_owned(),
     }
 }

@@ -1,12 +1,22 @@
 //! Answering forms: redirect to the page after the form, and tell it what happened.
 
-use super::caller::services;
 use crate::domain::{AppError, attempt::UrlCheck, pages::flash::Flash};
-use crate::server::http::cookies::flash_cookie;
 use http::{HeaderValue, header, request::Parts};
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a form has to say on the next page. The HTTP layer puts it into the request's context, and carries it there.
+#[derive(Debug, Clone, Default)]
+pub struct Told(Arc<Mutex<Option<Flash>>>);
+
+impl Told {
+    /// What was told, once.
+    pub fn take(&self) -> Option<Flash> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// A form that was sent.
 pub struct Sent {
@@ -60,12 +70,12 @@ impl Sent {
         match result {
             Ok(done) if done.is_question() => {
                 flash.values.extend(done.twin.map(|label| ("twin".to_owned(), label)));
-                self_page(&self.page, &Flash { check: done.check, ..flash })
+                self_page(&self.page, Flash { check: done.check, ..flash })
             }
             Ok(done) => {
                 let Done { notice, secret, link, revealed, .. } = done;
                 if notice.is_some() || secret.is_some() || link.is_some() || revealed.is_some() {
-                    tell(&Flash { values: Vec::new(), notice, secret, link, revealed, ..flash });
+                    tell(Flash { values: Vec::new(), notice, secret, link, revealed, ..flash });
                 }
                 go(&done.page);
                 Ok(())
@@ -75,14 +85,14 @@ impl Sent {
                 go("/sign-in");
                 Ok(())
             }
-            Err(AppError::Changed(conflict)) => self_page(&self.page, &Flash { conflict: Some(*conflict), ..flash }),
-            Err(AppError::Invalid(errors)) => self_page(&self.page, &Flash { errors, ..flash }),
-            Err(error) => self_page(&self.page, &Flash { problem: Some(error.sentence()), ..flash }),
+            Err(AppError::Changed(conflict)) => self_page(&self.page, Flash { conflict: Some(*conflict), ..flash }),
+            Err(AppError::Invalid(errors)) => self_page(&self.page, Flash { errors, ..flash }),
+            Err(error) => self_page(&self.page, Flash { problem: Some(error.sentence()), ..flash }),
         }
     }
 }
 
-fn self_page(page: &str, flash: &Flash) -> Result<(), AppError> {
+fn self_page(page: &str, flash: Flash) -> Result<(), AppError> {
     tell(flash);
     go(page);
     Ok(())
@@ -102,9 +112,9 @@ fn is_browser() -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-fn tell(flash: &Flash) {
-    if let Ok(services) = services() {
-        set_cookie(&flash_cookie(&services.store, flash, &services.base));
+fn tell(flash: Flash) {
+    if let Some(told) = use_context::<Told>() {
+        *told.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(flash);
     }
 }
 

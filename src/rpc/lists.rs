@@ -27,6 +27,7 @@ use {
 #[server(prefix = "/rpc", endpoint = "inbound/find", input = Json)]
 pub async fn find_inbound(merchant: String, inbound: InboundFilter) -> Result<InboundList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
+    let inbound = InboundFilter { masked: !caller.may(Permission::SeePersonalData), ..inbound };
     let list = caller.services.find_inbound(&merchant, &inbound).await.map_err(app_error)?;
     Ok(caller.shown(list))
 }
@@ -75,8 +76,8 @@ pub async fn read_stray(stray: RefusalId) -> Result<StrayPage, AppError> {
 pub async fn search_everything(#[server(default)] text: String) -> Result<SearchResults, AppError> {
     let caller = Caller::who_may(Permission::Read)?;
     let merchants = caller.services.merchants_of(&caller.user);
-    let whole_email = !caller.may(Permission::SeePersonalData);
-    let results = caller.services.search(&merchants, &text, whole_email).await.map_err(app_error)?;
+    let masked = !caller.may(Permission::SeePersonalData);
+    let results = caller.services.search(&merchants, &text, masked).await.map_err(app_error)?;
     Ok(caller.shown(results))
 }
 

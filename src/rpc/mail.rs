@@ -83,7 +83,7 @@ pub async fn save_mail_template(
 ) -> Result<(), AppError> {
     let page = page_of(&merchant, &status);
     let enabled_word = if enabled { "true" } else { "" };
-    let values = vec![("subject", subject.clone()), carried(&text), ("enabled", enabled_word.to_owned())];
+    let values = vec![("subject", subject.clone()), ("text", text.clone()), ("enabled", enabled_word.to_owned())];
     let sent = Sent { form: "mail-template", page: page.clone(), values };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
@@ -105,13 +105,6 @@ pub async fn save_mail_template(
     sent.end(result)
 }
 
-/// What was written goes back to the form as far as a cookie has room for it; where it has none, the form says so.
-#[cfg(feature = "ssr")]
-fn carried(text: &str) -> (&'static str, String) {
-    const MAX_CARRIED: usize = 1_800;
-    if text.len() <= MAX_CARRIED { ("text", text.to_owned()) } else { ("text_lost", "true".to_owned()) }
-}
-
 /// Sends a template as it is saved to whoever asks.
 #[server(prefix = "/rpc", endpoint = "settings/mail/test")]
 pub async fn send_test_mail(merchant: String, status: String) -> Result<(), AppError> {
@@ -120,7 +113,7 @@ pub async fn send_test_mail(merchant: String, status: String) -> Result<(), AppE
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let to = caller.user.email.clone();
-        caller.services.send_test_mail(&merchant, &status, &to).await.map_err(app_error)?;
+        caller.services.send_test_mail(&merchant, &status, &to, caller.actor()).await.map_err(app_error)?;
         Ok(Done::at(page, t!("The mail server has taken a test for {to}.", to)))
     };
     sent.end(result.await)

@@ -27,7 +27,9 @@ pub mod form;
 mod once;
 
 #[cfg(feature = "ssr")]
-pub use caller::{Caller, CurrentUser, app_error, place};
+pub use caller::{Caller, ClientAddress, CurrentUser, app_error, place};
+#[cfg(feature = "ssr")]
+pub use form::Told;
 #[cfg(feature = "ssr")]
 use once::once;
 

@@ -38,8 +38,8 @@ use {
 #[server(prefix = "/rpc", endpoint = "orders/find", input = Json)]
 pub async fn find_orders(merchant: String, filter: OrderFilter) -> Result<OrderList, AppError> {
     let (caller, merchant) = Caller::at(&merchant, Permission::Read)?;
-    let whole_email = !caller.may(Permission::SeePersonalData);
-    let list = caller.services.find_orders(&merchant, &OrderFilter { whole_email, ..filter }).await.map_err(app_error)?;
+    let masked = !caller.may(Permission::SeePersonalData);
+    let list = caller.services.find_orders(&merchant, &OrderFilter { masked, ..filter }).await.map_err(app_error)?;
     Ok(caller.shown(list))
 }
 

@@ -194,7 +194,7 @@ pub async fn test_alert(merchant: String) -> Result<(), AppError> {
     let sent = Sent { form: "alert-test", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        let tested = caller.services.test_alert(&merchant).await.map_err(app_error)?;
+        let tested = caller.services.test_alert(&merchant, caller.actor()).await.map_err(app_error)?;
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         if let Some(row) = &tested.answer {
             match row.cause {

@@ -135,16 +135,10 @@ pub async fn save_url(
     sent.end(result)
 }
 
-/// What was pasted goes back to the form, as far as a cookie has room for it; where it has none, the form says so. Private
-/// keys never do.
+/// What was pasted goes back to the form; private keys never do, and the form says so.
 #[cfg(feature = "ssr")]
 fn carried(authority: &str) -> (&'static str, String) {
-    const MAX_CARRIED: usize = 1_800;
-    if authority.len() <= MAX_CARRIED && !authority.contains("PRIVATE KEY") {
-        ("authority", authority.to_owned())
-    } else {
-        ("authority_lost", "true".to_owned())
-    }
+    if authority.contains("PRIVATE KEY") { ("authority_lost", "true".to_owned()) } else { ("authority", authority.to_owned()) }
 }
 
 #[cfg(feature = "ssr")]

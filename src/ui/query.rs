@@ -22,7 +22,7 @@ pub fn read(field: impl Fn(&str) -> Option<String>) -> OrderFilter {
             _ => None,
         },
         after: text("after").and_then(|id| id.parse().ok()),
-        whole_email: false,
+        masked: false,
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
             until: parse_date("2026-11-22"),
             test: Some(true),
             after: Some(OrderId(77)),
-            whole_email: false,
+            masked: false,
         };
         let query = write(&filter);
         assert!(

@@ -1,7 +1,8 @@
 //! Who may post to a listener: networks, trusted proxies, user name and password.
 
 use crate::support::{
-    app::{GATEWAY_KEY, Setup, Shop, TestApp, listener_form},
+    app::{GATEWAY_KEY, PASSWORD, Setup, Shop, TestApp, listener_form},
+    browser::Browser,
     gateway::{self, Reply},
     message::Message,
     program::Program,
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use quittance::{
-    domain::RefusalReason,
+    domain::{RefusalReason, role::Role},
     server::{
         service::listeners::{ListenerForm, path},
         store::Listener,
@@ -119,6 +120,29 @@ async fn what_a_trusted_proxy_says_counts() {
     let received = app.services.store.received_by(listener.id).await.unwrap();
     let stored = app.services.store.notification(shop.merchant.id, received[0].id).await.unwrap().unwrap();
     assert_eq!(stored.view.peer, "203.0.113.7");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_behind_a_trusted_proxy_are_told_apart() {
+    let app = TestApp::start_as(Setup { trusted_proxies: vec!["127.0.0.1/32"], ..Setup::default() }).await;
+    app.user("admin@example.com", Role::Admin, &[]).await;
+    let at = |address: &str| {
+        let headers = vec![("x-forwarded-for", address.to_owned())];
+        Browser { headers, ..Browser::new(app.address) }
+    };
+    let mut guesser = at("198.51.100.9");
+    let mut last = String::new();
+    for number in 0..60 {
+        guesser.form("/rpc/sign-in", &[("email", &format!("{number}@example.com")), ("password", "wrong wrong wrong")]).await;
+        last = guesser.get("/sign-in").await.text();
+    }
+    assert!(last.contains("Too many"), "{last}");
+    let mut admin = at("203.0.113.7");
+    admin.sign_in("admin@example.com", PASSWORD).await;
+    let log = admin.get("/audit?action=sign-in").await.text();
+    assert!(log.contains("203.0.113.7") && !log.contains("127.0.0.1"), "{log}");
+    assert!(admin.get("/account").await.text().contains("203.0.113.7"), "where he is signed in");
     app.stop().await;
 }
 

@@ -257,6 +257,32 @@ async fn times_are_told_by_the_clock_of_the_merchant() {
 }
 
 #[tokio::test]
+async fn days_and_moments_are_those_of_the_merchant() {
+    let (app, hand) = TestApp::start_on_manual_clock().await;
+    let (shop, other) = (app.shop("Shop").await, app.shop("Other").await);
+    // Three in the morning of the second of March in Vietnam, and still the first in UTC.
+    hand.advance(Duration::from_secs(8 * 3_600));
+    let [mut admin, ..] = people(&app, &shop, &other).await;
+    admin.form("/rpc/merchants/time-zone", &[("merchant", "shop"), ("time_zone", "Asia/Ho_Chi_Minh")]).await;
+    let log = async |browser: &mut Browser, page: &str, day: &str| {
+        let page = browser.get(&format!("{page}?action=merchant.time-zone&from={day}&until={day}")).await.text();
+        page.contains("<strong>Changed the time zone")
+    };
+    assert!(log(&mut admin, "/m/shop/audit", "2026-03-02").await && !log(&mut admin, "/m/shop/audit", "2026-03-01").await);
+    assert!(log(&mut admin, "/audit", "2026-03-01").await, "of all merchants the days are those of UTC");
+    for page in ["deliveries", "resends/new"] {
+        let text = admin.get(&format!("/m/shop/{page}?state=failed&since=2026-03-02T03:00")).await.text();
+        assert!(text.contains("Ended since (Asia/Ho_Chi_Minh)") && text.contains("value=\"2026-03-02T03:00\""), "{text}");
+        let exact = admin.get(&format!("/m/shop/{page}?state=failed&since=2026-03-01T20:00:00Z")).await.text();
+        assert!(exact.contains("value=\"2026-03-02T03:00\""), "an address means the same everywhere: {exact}");
+    }
+    let mail = admin.get("/m/shop/settings/mail?status=paid").await.text();
+    let draft = [("merchant", "shop"), ("status", "paid"), ("subject", "Of {date}"), ("text", "Paid on {date}.")];
+    let draft = admin.form("/m/shop/settings/mail", &draft).await.text();
+    assert!(draft.contains("Paid on 2026-03-02."), "{mail} {draft}");
+}
+
+#[tokio::test]
 async fn a_bulk_resend_can_be_stopped_before_it_starts() {
     let (app, hand) = TestApp::start_on_manual_clock().await;
     let merchant = FakeMerchant::confirming().await;

@@ -406,7 +406,7 @@ async fn nobody_signs_in_where_others_can_listen() {
     let mail = MailServer { url: url.parse().unwrap(), from: "a@b.example".parse().unwrap() };
     let app = TestApp::start_as(Setup { mail: Some(mail), ..Setup::default() }).await;
     let shop = app.shop("Shop").await;
-    let error = shop.services.send_test_mail(&current(&shop), "paid", "ana@shop.example").await.unwrap_err().to_string();
+    let error = shop.services.send_test_mail(&current(&shop), "paid", "ana@shop.example", "test").await.unwrap_err().to_string();
     assert_eq!((sink.count("AUTH"), sink.count("MAIL")), (0, 0), "{error}");
     assert!(sink.count("EHLO") > 0, "it was reached: {error}");
     app.stop().await;
@@ -434,6 +434,31 @@ async fn the_page_shows_saves_and_tests() {
     assert_eq!(wrong.status, 302);
     let page = browser.get("/m/shop/settings/mail?status=refunded").await.text();
     assert!(page.contains("{ordr} stands for nothing") && page.contains("Hello {ordr}"), "{page}");
+    // Longer than a cookie, and written in letters that do not pack well.
+    let mut seed = 1_u32;
+    let letters = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from_u32(0x1ea0 + (seed >> 16) % 88).unwrap_or('ạ')
+    });
+    let long: String = letters.take(4_800).collect();
+    let long = long.as_str();
+    let whole = [
+        ("merchant", "shop"),
+        ("status", "refunded"),
+        ("subject", "Back"),
+        ("text", &format!("{long} {{ordr}}")),
+        ("version", "0"),
+    ];
+    browser.form("/rpc/settings/mail/template", &whole).await;
+    assert!(browser.cookies["quittance-flash"].len() < 100, "it is kept, and the cookie says where");
+    assert!(!app.dump().await.contains(long), "it is sealed there");
+    let mut stranger = browser.clone();
+    stranger.cookies.retain(|name, _| name == "quittance-flash");
+    let page = browser.get("/m/shop/settings/mail?status=refunded").await.text();
+    assert!(page.contains(long) && !page.contains("Not all that you entered"), "{page}");
+    let page = browser.get("/m/shop/settings/mail?status=refunded").await.text();
+    assert!(!page.contains(long), "it is shown once");
+    stranger.form("/rpc/sign-in", &[("email", "nobody@example.com"), ("password", "wrong")]).await;
     browser.form("/rpc/settings/mail/template", &fields("Back: {order}", "Hello {name}")).await;
     let saved = current(&shop).mail.clone().unwrap().template(OrderStatus::Refunded);
     assert!(saved.since.is_some());

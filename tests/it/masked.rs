@@ -412,6 +412,39 @@ async fn a_file_of_a_list_is_masked_as_its_page_is() {
 }
 
 #[tokio::test]
+async fn support_finds_an_external_reference_only_whole() {
+    let (app, shop) = house().await;
+    let mut message = message("9001");
+    message.set("REFNOEXT", EMAIL);
+    message.set("CUSTOMEREMAIL", "nobody@else.example");
+    let order = shop.accepted(&message).await;
+    let (mut support, mut owner) = (browser(&app, "support").await, browser(&app, "owner").await);
+    let url = shop.url("http://127.0.0.1:9/").await;
+    shop.resend(order, Some(url), Origin::Resend, "once").await;
+    app.services.store.settled().await.unwrap();
+    let found = async |browser: &mut Browser, page: &str, text: &str| {
+        browser.get(&format!("{page}?text={text}")).await.text().contains("9001")
+    };
+    let pages =
+        ["/m/shop/orders", "/m/shop/deliveries", "/m/shop/inbound", "/search", "/m/shop/orders.csv", "/m/shop/deliveries.csv"];
+    for page in pages {
+        for part in ["z", "zacharias", "zacharias.quill%40mail.exampl"] {
+            assert!(found(&mut owner, page, part).await, "{page} {part}");
+            assert!(!found(&mut support, page, part).await, "{page} {part}: letter by letter");
+        }
+        assert!(found(&mut support, page, "zacharias.quill%40mail.example").await, "{page}: whole");
+    }
+    let plan = async |browser: &mut Browser| browser.get("/m/shop/resends/cancel?text=zach").await.text();
+    assert!(plan(&mut owner).await != plan(&mut support).await, "nor by counting");
+    let page = support.get(&format!("/m/shop/orders/{order}")).await.text();
+    assert_masked("the order", &page);
+    let wish = [("merchant", "shop"), ("of", "order"), ("thing", &order.to_string()), ("field", "external"), ("page", "/")];
+    assert_eq!(page.matches("name=\"field\" value=\"external\"").count(), 1, "{page}");
+    support.form("/rpc/reveal", &wish).await;
+    assert!(support.get(&format!("/m/shop/orders/{order}")).await.text().contains(EMAIL));
+}
+
+#[tokio::test]
 async fn a_value_is_revealed_once_by_a_form_and_written_down() {
     let (app, shop) = house().await;
     let (_, turns) = story(&app, &shop).await;

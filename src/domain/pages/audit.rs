@@ -22,9 +22,9 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// The code of an act.
     pub action: Option<String>,
-    /// On or after this moment.
+    /// On or after this day, which is one of the merchant's zone; of UTC where all merchants are shown.
     pub from: Option<Timestamp>,
-    /// Before this moment.
+    /// The day after the last.
     pub until: Option<Timestamp>,
     /// Continue after this line (keyset paging).
     pub after: Option<i64>,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Cause, DeliveryState, FieldError, Timestamp,
+        Cause, DeliveryState, FieldError, Timestamp, Zone,
         id::{DeliveryId, OrderId, UrlId},
         time::{date, iso},
     },
@@ -113,6 +113,9 @@ pub struct DeliveryFilter {
     /// Only of TEST orders, or only of real ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<bool>,
+    /// The text must be an external reference as a whole: for whoever may not see it, because it may be an e-mail address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub masked: bool,
     /// Continue after this delivery (keyset paging).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<DeliveryId>,
@@ -122,8 +125,9 @@ pub struct DeliveryFilter {
 }
 
 impl DeliveryFilter {
-    /// Reads a filter from the fields of an address or a form. What cannot be read is left out, and told.
-    pub fn read(field: impl Fn(&str) -> Option<String>) -> (Self, Vec<FieldError>) {
+    /// Reads a filter from the fields of an address or a form, whose clocks are those of a zone. What cannot be read is left out,
+    /// and told.
+    pub fn read(field: impl Fn(&str) -> Option<String>, zone: &Zone) -> (Self, Vec<FieldError>) {
         let mut reader = Reader::new(&field);
         let filter = Self {
             text: reader.text("text").unwrap_or_default(),
@@ -134,8 +138,9 @@ impl DeliveryFilter {
             from: reader.day("from"),
             // The last day is meant to be part of it.
             until: reader.day("until").map(|day| day.plus(DAY)),
-            since: reader.moment("since"),
+            since: reader.moment("since", zone),
             test: reader.test(),
+            masked: false,
             after: reader.place("after"),
             before: reader.place("before"),
         };
@@ -227,12 +232,14 @@ mod tests {
             until: parse_moment("2026-11-22"),
             since: parse_moment("2026-11-20T09:04:07"),
             test: Some(false),
+            masked: false,
             after: Some(DeliveryId(77)),
             before: Some(DeliveryId(78)),
         };
         let fields = filter.fields();
+        let zone = Zone::parse("Asia/Ho_Chi_Minh").expect("a zone");
         let (read, mistakes) =
-            DeliveryFilter::read(|name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
+            DeliveryFilter::read(|name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()), &zone);
         assert_eq!((read, mistakes), (filter.clone(), Vec::new()));
         let query = filter.query();
         assert!(query.starts_with("?text=a+b%40%C3%BC%26%3D&state=failed&cause="), "{query}");
@@ -241,13 +248,21 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_that_somebody_enters_is_one_of_his_clocks() {
+        let zone = Zone::parse("Asia/Ho_Chi_Minh").expect("a zone");
+        let (filter, mistakes) = DeliveryFilter::read(|name| (name == "since").then(|| "2026-11-20T03:00".to_owned()), &zone);
+        assert_eq!((filter.since, mistakes), (parse_moment("2026-11-19T20:00"), Vec::new()));
+        assert_eq!(filter.query(), "?since=2026-11-19T20:00:00Z", "an address means the same everywhere");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_told_by_its_field() {
         for name in ["state", "cause", "url", "via", "from", "until", "since", "test", "after", "before"] {
-            let (filter, mistakes) = DeliveryFilter::read(|field| (field == name).then(|| "!".to_owned()));
+            let (filter, mistakes) = DeliveryFilter::read(|field| (field == name).then(|| "!".to_owned()), &Zone::default());
             assert_eq!(filter, DeliveryFilter::default());
             assert_eq!(mistakes.iter().map(|mistake| mistake.field.as_str()).collect::<Vec<_>>(), [name]);
         }
-        assert_eq!(DeliveryFilter::read(|_| Some(String::new())), Default::default());
+        assert_eq!(DeliveryFilter::read(|_| Some(String::new()), &Zone::default()), Default::default());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Reading and writing the filters of lists: the fields of a form, which are the query of the page's address.
 
 use crate::{
-    domain::{FieldError, Timestamp, time::parse_moment},
+    domain::{FieldError, Timestamp, Zone, time::parse_moment},
     words::t,
 };
 use std::str::FromStr;
@@ -41,9 +41,11 @@ impl<'a> Reader<'a> {
         self.read(name, t!("Enter a day as 2026-11-21."), |text| parse_moment(text).filter(|_| text.len() == "2026-11-21".len()))
     }
 
-    /// A moment in UTC.
-    pub fn moment(&mut self, name: &str) -> Option<Timestamp> {
-        self.read(name, t!("Enter a moment as 2026-11-21T09:00, in UTC."), parse_moment)
+    /// A moment: of a zone, as a form's field has it, or with a `Z` in UTC, as addresses have it.
+    pub fn moment(&mut self, name: &str, zone: &Zone) -> Option<Timestamp> {
+        let is_utc = |text: &str| text.ends_with(['Z', 'z']);
+        let read = |text: &str| parse_moment(text).map(|moment| if is_utc(text) { moment } else { zone.instant(moment) });
+        self.read(name, t!("Enter a moment as 2026-11-21T09:00."), read)
     }
 
     /// Whether TEST orders are meant, or real ones.

@@ -78,6 +78,9 @@ pub struct InboundFilter {
     pub until: Option<Timestamp>,
     /// Only of TEST orders, or only of real ones. What is refused is neither.
     pub test: Option<bool>,
+    /// The text must be an external reference as a whole: for whoever may not see it, because it may be an e-mail address.
+    #[serde(default)]
+    pub masked: bool,
     /// Continue with what came before this message (keyset paging). Refused ones are numbered in the same sequence.
     pub after: Option<NotificationId>,
     /// Continue with what came after this message.
@@ -98,6 +101,7 @@ impl InboundFilter {
             // The last day is meant to be part of it.
             until: reader.day("until").map(|day| day.plus(DAY)),
             test: reader.test(),
+            masked: false,
             after: reader.place("after"),
             before: reader.place("before"),
         };
@@ -266,6 +270,7 @@ mod tests {
             from: parse_moment("2026-11-01"),
             until: parse_moment("2026-11-22"),
             test: Some(true),
+            masked: false,
             after: Some(NotificationId(5)),
             before: Some(NotificationId(6)),
         };

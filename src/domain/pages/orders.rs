@@ -28,10 +28,10 @@ pub struct OrderFilter {
     pub test: Option<bool>,
     /// Continue after this order (keyset paging).
     pub after: Option<OrderId>,
-    /// An e-mail address is found only whole. Set by the server for whoever sees masked ones: letter by letter he would
+    /// An e-mail address, or an external reference, which may be one, is found only whole. Set by the server for whoever sees masked ones: letter by letter he would
     /// find out the rest.
     #[serde(default)]
-    pub whole_email: bool,
+    pub masked: bool,
 }
 
 impl OrderFilter {

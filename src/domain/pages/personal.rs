@@ -93,6 +93,8 @@ fn mask_comparison(comparison: &mut Comparison, known: &Known) {
     let Comparison::Made(lines) = comparison else { return };
     for line in lines {
         let kind = line.what.strip_prefix("Field ").and_then(kind_of);
+        // What is no form decodes to names that are none.
+        line.what = text(&line.what, known);
         for value in [&mut line.then, &mut line.now] {
             if value != "not there" {
                 *value = kind.map_or_else(|| text(value, known), |kind| masked(kind, value));

@@ -3,8 +3,11 @@
 //! Over https the session cookie carries the `__Host-` prefix, which browsers keep to this very host and to encrypted
 //! connections. Without https (on loopback, or behind nothing) browsers would refuse it, so there it has a plain name.
 
-use crate::domain::pages::flash::Flash;
-use crate::{server::store::Store, words::Language};
+use crate::domain::{id::UserId, pages::flash::Flash};
+use crate::{
+    server::store::{Store, random},
+    words::Language,
+};
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
@@ -19,6 +22,10 @@ const LANGUAGE: &str = "quittance-language";
 const COOKIE_DAYS: u32 = 30 * 86_400;
 /// Browsers drop cookies beyond 4 KiB, and so do some proxies.
 const MAX_COOKIE: usize = 3_800;
+/// As much of a sealed flash fits into one.
+const MAX_CARRIED: usize = MAX_COOKIE / 4 * 3;
+/// What the place of a kept flash begins with; nothing encoded does.
+const KEPT: &str = "flash.";
 /// Unpacked bytes of a flash; a form is no larger.
 const MAX_FLASH: u64 = 1 << 20;
 
@@ -53,19 +60,43 @@ pub fn end_session_cookie(base: &str) -> String {
     format!("{name}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0{secure}")
 }
 
-/// Carries a flash to the next page, sealed: it may hold a secret key that is shown once.
-pub fn flash_cookie(store: &Store, flash: &Flash, base: &str) -> String {
+/// Carries a flash to the next page, sealed: it may hold a secret key that is shown once. What is too long for a cookie is kept
+/// for the user, and the cookie says where.
+pub async fn flash_cookie(store: &Store, user: Option<UserId>, flash: &Flash, base: &str) -> String {
     let secure = if is_secure(base) { "; Secure" } else { "" };
-    let value = fitting(flash, |flash| {
-        let packed = deflated(&serde_json::to_vec(flash).unwrap_or_default());
-        URL_SAFE_NO_PAD.encode(store.seal(FLASH, &packed))
-    });
+    let sealed = |flash: &Flash| store.seal(FLASH, &deflated(&serde_json::to_vec(flash).unwrap_or_default()));
+    let whole = sealed(flash);
+    let value = match user {
+        Some(user) if whole.len() > MAX_CARRIED => keep_flash(store, user, whole).await,
+        _ => None,
+    };
+    let value = value.unwrap_or_else(|| fitting(flash, |flash| URL_SAFE_NO_PAD.encode(sealed(flash))));
     format!("{FLASH}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=120{secure}")
 }
 
+/// Keeps a sealed flash; gives what the cookie says of it.
+async fn keep_flash(store: &Store, user: UserId, sealed: Vec<u8>) -> Option<String> {
+    let place = format!("{KEPT}{}", hex::encode(random::<16>()));
+    let kept = async {
+        store.claim_form(user, place.clone()).await?;
+        store.answer_form(user, place.clone(), Some(sealed)).await
+    };
+    match kept.await {
+        Ok(()) => Some(place),
+        Err(error) => {
+            tracing::warn!(%error, "what was entered into a form could not be kept, and is shortened");
+            None
+        }
+    }
+}
+
 /// The flash in a request.
-pub fn read_flash(store: &Store, headers: &HeaderMap) -> Option<Flash> {
-    let sealed = URL_SAFE_NO_PAD.decode(cookie(headers, FLASH)?).ok()?;
+pub async fn read_flash(store: &Store, user: Option<UserId>, headers: &HeaderMap) -> Option<Flash> {
+    let value = cookie(headers, FLASH)?;
+    let sealed = match (value.starts_with(KEPT), user) {
+        (true, Some(user)) => store.form_answer(user, value.to_owned()).await.ok().flatten()?,
+        _ => URL_SAFE_NO_PAD.decode(value).ok()?,
+    };
     let packed = store.unseal(FLASH, &sealed)?;
     let mut plain = Vec::new();
     DeflateDecoder::new(packed.reveal()).take(MAX_FLASH).read_to_end(&mut plain).ok()?;

@@ -7,22 +7,23 @@ use crate::{
         pages::{deliveries::DeliveryFilter, inbound::InboundFilter, orders::OrderFilter},
         role::Permission,
     },
-    rpc::{CurrentUser, app_error},
+    rpc::{ClientAddress, CurrentUser, app_error},
     server::{
         service::export::{Export, ListFilter},
         store::{Actor, UserRecord},
     },
     ui::query,
+    words::{Language, speaking},
 };
 use axum::{
     Extension,
     body::Body,
-    extract::{ConnectInfo, Path, Query, State},
+    extract::{Path, Query, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use futures::{StreamExt as _, stream};
-use std::{io, net::SocketAddr};
+use std::io;
 
 type Fields = Query<Vec<(String, String)>>;
 
@@ -30,38 +31,43 @@ type Fields = Query<Vec<(String, String)>>;
 pub async fn orders(
     panel: State<Panel>,
     Extension(CurrentUser(user)): Extension<CurrentUser>,
-    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Extension(client): Extension<ClientAddress>,
+    Extension(language): Extension<Language>,
     Path(slug): Path<String>,
     Query(fields): Fields,
 ) -> Response {
     let filter = OrderFilter { after: None, ..query::read(|name| field(&fields, name)) };
-    let mistakes = OrderFilter::mistakes(&|name| field(&fields, name));
+    let mistakes = speaking(language, || OrderFilter::mistakes(&|name| field(&fields, name)));
     let query = query::write(&filter);
-    answer(panel, peer, user, &slug, &fields, ListFilter::Orders(filter, query), &mistakes).await
+    answer(panel, (user, client, language), &slug, &fields, ListFilter::Orders(filter, query), &mistakes).await
 }
 
 /// The list of deliveries.
 pub async fn deliveries(
     panel: State<Panel>,
     Extension(CurrentUser(user)): Extension<CurrentUser>,
-    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Extension(client): Extension<ClientAddress>,
+    Extension(language): Extension<Language>,
     Path(slug): Path<String>,
     Query(fields): Fields,
 ) -> Response {
-    let (filter, mistakes) = DeliveryFilter::read(|name| field(&fields, name));
-    answer(panel, peer, user, &slug, &fields, ListFilter::Deliveries(filter), &mistakes).await
+    let settings = panel.0.services.store.settings();
+    let zone = settings.merchant_named(&slug).map(|merchant| merchant.zone.clone()).unwrap_or_default();
+    let (filter, mistakes) = speaking(language, || DeliveryFilter::read(|name| field(&fields, name), &zone));
+    answer(panel, (user, client, language), &slug, &fields, ListFilter::Deliveries(filter), &mistakes).await
 }
 
 /// What came in.
 pub async fn inbound(
     panel: State<Panel>,
     Extension(CurrentUser(user)): Extension<CurrentUser>,
-    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Extension(client): Extension<ClientAddress>,
+    Extension(language): Extension<Language>,
     Path(slug): Path<String>,
     Query(fields): Fields,
 ) -> Response {
-    let (filter, mistakes) = InboundFilter::read(|name| field(&fields, name));
-    answer(panel, peer, user, &slug, &fields, ListFilter::Inbound(filter), &mistakes).await
+    let (filter, mistakes) = speaking(language, || InboundFilter::read(|name| field(&fields, name)));
+    answer(panel, (user, client, language), &slug, &fields, ListFilter::Inbound(filter), &mistakes).await
 }
 
 fn field(fields: &[(String, String)], name: &str) -> Option<String> {
@@ -70,21 +76,22 @@ fn field(fields: &[(String, String)], name: &str) -> Option<String> {
 
 async fn answer(
     State(panel): State<Panel>,
-    peer: SocketAddr,
-    user: Option<UserRecord>,
+    (user, ClientAddress(client), language): (Option<UserRecord>, ClientAddress, Language),
     slug: &str,
     fields: &[(String, String)],
     filter: ListFilter,
     mistakes: &[FieldError],
 ) -> Response {
     let services = &panel.services;
-    let Some(user) = user else { return (StatusCode::UNAUTHORIZED, "Please sign in.\n").into_response() };
+    let refused =
+        |status: StatusCode, error: &AppError| (status, format!("{}\n", speaking(language, || error.sentence()))).into_response();
+    let Some(user) = user else { return refused(StatusCode::UNAUTHORIZED, &AppError::SignIn) };
     // A merchant of others is as if it did not exist.
     let Some(merchant) = services.merchant_for(&user, slug) else {
-        return (StatusCode::NOT_FOUND, "There is nothing here.\n").into_response();
+        return refused(StatusCode::NOT_FOUND, &AppError::NotFound);
     };
     if !user.role.may(Permission::Read) {
-        return (StatusCode::FORBIDDEN, "Your role does not allow this.\n").into_response();
+        return refused(StatusCode::FORBIDDEN, &AppError::Forbidden);
     }
     // Left out, a mistake would make the list longer.
     if let Some(mistake) = mistakes.first() {
@@ -100,10 +107,10 @@ async fn answer(
     let file = format!("attachment; filename=\"{}-{name}-{day}.csv\"", merchant.slug);
     let mark = field(fields, "mark").is_some();
     let masked = !user.role.may(Permission::SeePersonalData);
-    let actor = Actor::at(user.email.clone(), peer.ip().to_canonical());
+    let actor = Actor::at(user.email.clone(), client);
     let mut export = match services.begin_export(merchant, filter, mark, masked, actor).await {
         Ok(export) => export,
-        Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", app_error(error))).into_response(),
+        Err(error) => return refused(StatusCode::SERVICE_UNAVAILABLE, &app_error(error)),
     };
     // What is wrong with the filter shows at the beginning, while it can still be said.
     let first = match export.next().await.map_err(app_error) {
@@ -112,7 +119,7 @@ async fn answer(
             let text: String = mistakes.iter().map(|mistake| format!("{}: {}\n", mistake.field, mistake.message)).collect();
             return (StatusCode::BAD_REQUEST, text).into_response();
         }
-        Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+        Err(error) => return refused(StatusCode::SERVICE_UNAVAILABLE, &error),
     };
     // Whoever compresses it asks again after its end.
     let stream = stream::iter(first.map(Ok)).chain(stream::unfold(Some(export), part)).fuse();

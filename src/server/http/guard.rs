@@ -3,7 +3,11 @@
 //! Browsers say where a request comes from: `Sec-Fetch-Site` (all since 2023), before that at least `Origin` with every
 //! POST. What says neither is no browser and carries nobody's cookies.
 
-use crate::server::service::Services;
+use super::cookies::language;
+use crate::{
+    server::service::Services,
+    words::{speaking, t},
+};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, Uri, header},
@@ -18,8 +22,10 @@ pub async fn same_origin(State(services): State<Services>, request: Request, nex
         next.run(request).await
     } else {
         tracing::info!(path = request.uri().path(), "a request from another site was refused");
-        (StatusCode::FORBIDDEN, "This request came from another site and was refused. Please use the panel's own pages.\n")
-            .into_response()
+        let text = speaking(language(request.headers()), || {
+            t!("This request came from another site and was refused. Please use the panel's own pages.")
+        });
+        (StatusCode::FORBIDDEN, format!("{text}\n")).into_response()
     }
 }
 

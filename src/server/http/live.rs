@@ -2,13 +2,14 @@
 
 use super::{Panel, cookies::session_token};
 use crate::{
-    domain::pages::live::Event,
+    domain::{AppError, pages::live::Event},
     rpc::CurrentUser,
     server::{
         auth::Token,
         live::{Batch, Missed},
         store::{Change, Directory, UserRecord},
     },
+    words::{Language, speaking},
 };
 use axum::{
     Extension,
@@ -37,11 +38,12 @@ pub struct After {
 pub async fn events(
     State(panel): State<Panel>,
     Extension(CurrentUser(user)): Extension<CurrentUser>,
+    Extension(language): Extension<Language>,
     Query(After { after }): Query<After>,
     headers: HeaderMap,
 ) -> Response {
     let (Some(user), Some(token)) = (user, session_token(&headers, &panel.services.base)) else {
-        return (StatusCode::UNAUTHORIZED, "Please sign in.\n").into_response();
+        return (StatusCode::UNAUTHORIZED, format!("{}\n", speaking(language, || AppError::SignIn.sentence()))).into_response();
     };
     let session = Token::hash_of(&token);
     let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());

@@ -2,7 +2,8 @@
 
 use super::{Panel, assets, cookies};
 use crate::{
-    domain::{Zone, pages::flash::Posted},
+    domain::{Zone, id::UserId, pages::flash::Posted},
+    rpc::{CurrentUser, Told},
     ui::shell::{Look, shell},
     words::{Language, language, speaking, t},
 };
@@ -21,11 +22,26 @@ pub const STRICTEST_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; 
 pub async fn server_function(State(panel): State<Panel>, request: Request) -> Response {
     let services = panel.services;
     let language = spoken(&request);
-    let context = move || {
-        provide_context(services.clone());
-        provide_context(language);
+    let (told, user) = (Told::default(), user_of(&request));
+    let context = {
+        let (services, told) = (services.clone(), told.clone());
+        move || {
+            provide_context(services.clone());
+            provide_context(language);
+            provide_context(told.clone());
+        }
     };
-    leptos_axum::handle_server_fns_with_context(context, request).await.into_response()
+    let mut response = leptos_axum::handle_server_fns_with_context(context, request).await.into_response();
+    if let Some(flash) = told.take() {
+        let cookie = cookies::flash_cookie(&services.store, user, &flash, &services.base).await;
+        response.headers_mut().extend(HeaderValue::from_str(&cookie).ok().map(|cookie| (header::SET_COOKIE, cookie)));
+    }
+    response
+}
+
+/// Whose request it is.
+fn user_of(request: &Request) -> Option<UserId> {
+    request.extensions().get::<CurrentUser>().and_then(|user| user.0.as_ref()).map(|user| user.id)
 }
 
 /// The language of a request.
@@ -58,7 +74,7 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
             return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")], text).into_response();
         }
     };
-    let flash = cookies::read_flash(&panel.services.store, request.headers());
+    let flash = cookies::read_flash(&panel.services.store, user_of(&request), request.headers()).await;
     let has_flash = flash.is_some();
     let manifest = assets::manifest();
     let options = LeptosOptions::builder().output_name(manifest.script.clone()).site_pkg_dir("pkg").build();

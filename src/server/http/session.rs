@@ -5,22 +5,30 @@ use super::{
     pages::out_of_order,
 };
 use crate::{
-    rpc::CurrentUser,
+    rpc::{ClientAddress, CurrentUser},
     server::{auth::session_user, service::Services},
     words::{Language, speaking, t},
 };
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Redirect, Response},
 };
+use std::net::SocketAddr;
 
 /// Pages that need no sign-in.
 const OPEN_PAGES: [&str; 3] = ["/sign-in", "/setup", "/join"];
 
-/// Finds the user of the request's session.
-pub async fn current_user(State(services): State<Services>, mut request: Request, next: Next) -> Response {
+/// Finds the user of the request's session, and where he is.
+pub async fn current_user(
+    State(services): State<Services>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let client = services.client_of(peer, request.headers());
+    request.extensions_mut().insert(ClientAddress(client));
     let user = match session_token(request.headers(), &services.base) {
         None => None,
         Some(token) => match session_user(&services.store, &token, services.clock.now()).await {

@@ -134,7 +134,7 @@ impl Worker {
             amount: candidate.amount,
             status: candidate.status,
             gateway: (self.labels)(candidate.gateway),
-            at: candidate.received_at,
+            at: merchant.zone.local(candidate.received_at),
             merchant: merchant.name.clone(),
         };
         let content = filled(template, &facts);

@@ -11,7 +11,7 @@ use crate::server::{
     },
     ipn::signature,
     mail::{Letter, is_address},
-    store::{Actor, Alerts, Merchant, NewAlertMail, NotificationUrl, UrlState, random},
+    store::{Actor, Alerts, Merchant, NewAlertMail, Note, NotificationUrl, UrlState, random},
 };
 use crate::{
     domain::{
@@ -96,11 +96,13 @@ impl Services {
     }
 
     /// Sends an alert that says that it is a test; gives what became of it.
-    pub async fn test_alert(&self, merchant: &Merchant) -> ServiceResult<Tested> {
+    pub async fn test_alert(&self, merchant: &Merchant, actor: impl Into<Actor> + Send) -> ServiceResult<Tested> {
         let alerts = merchant
             .alerts
             .as_ref()
             .ok_or_else(|| AppError::field("url", t!("Enter an address for alerts and save it first.")))?;
+        let (subject, detail) = (alerts.url.clone(), alerts.mails.join(", "));
+        self.store.note(Note { merchant_id: Some(merchant.id), action: "alerts.test", subject, detail }, actor).await?;
         let at = self.clock.now();
         let note = "This is a test. Alerts about your notification URLs look like this.";
         let mut tested = Tested::default();

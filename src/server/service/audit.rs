@@ -77,7 +77,8 @@ impl Services {
         Ok(match wish.of.as_str() {
             "order" => {
                 let order = self.store.order(merchant.id, id::<OrderId>(wish)?).await?.ok_or(AppError::NotFound)?;
-                let fields = vec![("customer".to_owned(), order.customer), ("email".to_owned(), order.email)];
+                let fields = [("customer", order.customer), ("email", order.email), ("external", order.external)];
+                let fields = fields.map(|(name, value)| (name.to_owned(), value)).to_vec();
                 (format!("order {}", order.reference), fields)
             }
             "notification" => {

@@ -66,11 +66,9 @@ impl Services {
         line(&mut head, columns.iter().copied());
         let rest = match filter {
             // Letter by letter somebody who sees masked addresses would find out the rest.
-            ListFilter::Orders(filter, query) => {
-                ListFilter::Orders(OrderFilter { after: None, whole_email: masked, ..filter }, query)
-            }
-            ListFilter::Deliveries(filter) => ListFilter::Deliveries(filter.whole()),
-            ListFilter::Inbound(filter) => ListFilter::Inbound(filter.whole()),
+            ListFilter::Orders(filter, query) => ListFilter::Orders(OrderFilter { after: None, masked, ..filter }, query),
+            ListFilter::Deliveries(filter) => ListFilter::Deliveries(DeliveryFilter { masked, ..filter.whole() }),
+            ListFilter::Inbound(filter) => ListFilter::Inbound(InboundFilter { masked, ..filter.whole() }),
         };
         Ok(Export { services: self.clone(), merchant, rest: Some(rest), head: Some(head), masked })
     }

@@ -209,7 +209,7 @@ fn listener_draft(
     if has_algorithms && form.required.is_empty() {
         mistakes.add("required", t!("Choose at least one algorithm that may sign."));
     }
-    mistakes.end()?;
+    mistakes.end_in(&["label", "secret", "required"])?;
     Ok(ListenerDraft {
         merchant_id: merchant.id,
         gateway: form.gateway,

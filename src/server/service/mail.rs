@@ -88,7 +88,7 @@ impl Services {
             amount: Currency::parse("USD").map(|currency| Money { minor: 4_990, currency }),
             status: template.status,
             gateway: "2Checkout".to_owned(),
-            at: self.clock.now(),
+            at: merchant.zone.local(self.clock.now()),
             merchant: merchant.name.clone(),
         };
         filled(template, &facts)
@@ -150,12 +150,20 @@ impl Services {
     }
 
     /// Sends a template as it is saved to whoever asks, with values of an order that somebody might have placed.
-    pub async fn send_test_mail(&self, merchant: &Merchant, status_code: &str, to: &str) -> ServiceResult<()> {
+    pub async fn send_test_mail(
+        &self,
+        merchant: &Merchant,
+        status_code: &str,
+        to: &str,
+        actor: impl Into<Actor> + Send,
+    ) -> ServiceResult<()> {
         let status = status(status_code).ok_or(AppError::NotFound)?;
         let Some(mailer) = &self.mailer else {
             let words = t!("This installation sends no mail yet. The operator can start it with --smtp-url and --mail-from.");
             return Err(AppError::field("", words).into());
         };
+        let (subject, detail) = (to.to_owned(), status.label().to_owned());
+        self.store.note(Note { merchant_id: Some(merchant.id), action: "mail.test", subject, detail }, actor).await?;
         let settings = merchant.mail.clone().unwrap_or_default();
         let content = self.example(merchant, &settings.template(status));
         let id = format!("quittance-test-{}", hex::encode(random::<8>()));

@@ -22,7 +22,7 @@ impl Services {
         if name.as_ref().is_some_and(|name| self.store.settings().merchant_named(name).is_some()) {
             mistakes.add("name", t!("There is a merchant of this name already; choose another."));
         }
-        mistakes.end()?;
+        mistakes.end_in(&["name", "secret_key"])?;
         let (name, key) = (name.unwrap_or_default(), key.unwrap_or_default());
         let new = NewMerchant { name, secret_key: Secret::new(key.clone()) };
         let id = self.store.add_merchant(new, actor).await.map_err(|error| match error {

@@ -42,14 +42,18 @@ use crate::server::{
     auth::{Passwords, Throttle},
     clock::Clock,
     dispatch::{Board, client::Client},
-    gateway::Gateways,
+    gateway::{self, Gateways},
     listener::House,
     mail::Mailer,
     store::{Merchant, Store, StoreError},
     telemetry::Metrics,
 };
+use http::HeaderMap;
 use ipnet::IpNet;
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 use tokio::sync::Notify;
 
 /// What services work with.
@@ -87,6 +91,11 @@ impl Services {
             asked: self.asked.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
         }
+    }
+
+    /// Where a request comes from, behind the proxies that are trusted.
+    pub fn client_of(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        gateway::access::client(peer, headers, &self.trusted_proxies)
     }
 }
 

@@ -18,9 +18,9 @@ const MOST: u32 = 20;
 const LONGEST: usize = 300;
 
 impl Services {
-    /// What a text names: orders, messages, deliveries, URLs, listeners, merchants. With `whole_email` the beginning of an e-mail
-    /// address finds nothing: letter by letter somebody would find out the rest.
-    pub async fn search(&self, merchants: &[Arc<Merchant>], text: &str, whole_email: bool) -> ServiceResult<SearchResults> {
+    /// What a text names: orders, messages, deliveries, URLs, listeners, merchants. For whoever sees masked values the beginning of an e-mail
+    /// address, or of an external reference, which may be one, finds nothing: letter by letter somebody would find out the rest.
+    pub async fn search(&self, merchants: &[Arc<Merchant>], text: &str, masked: bool) -> ServiceResult<SearchResults> {
         let text = text.trim();
         if text.len() > LONGEST {
             return Err(
@@ -35,12 +35,12 @@ impl Services {
         // All ids are written alike, and made by one source.
         let id = OrderId::from_str(text).ok().map(OrderId::get);
         let mut found = self.store.search(&ids, text, id, MOST + 1).await?;
-        if whole_email {
+        if masked {
             found.retain(|hit| match &hit.found {
                 Found::Order(order) => {
                     order.email == text.to_lowercase()
                         || order.reference.starts_with(text)
-                        || order.external.starts_with(text)
+                        || order.external == text
                         || Some(order.id.get()) == id
                 }
                 _ => true,

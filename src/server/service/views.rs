@@ -40,7 +40,7 @@ impl Services {
             let message = t!("Enter a name for the view, of at most {most} characters.", most = LONGEST_NAME);
             return Err(AppError::field("name", message).into());
         }
-        let query = cleaned(list, query);
+        let query = cleaned(list, query, &merchant.zone);
         if query.is_empty() || query.len() > LONGEST_QUERY {
             return Err(AppError::field("name", t!("Filter the list first: a view keeps the filter.")).into());
         }
@@ -69,12 +69,12 @@ impl Services {
 }
 
 /// The filter that a query means, written anew: nothing else gets into an address that somebody will click on.
-fn cleaned(list: ListKind, query: &str) -> String {
+fn cleaned(list: ListKind, query: &str, zone: &Zone) -> String {
     let fields: Vec<(String, String)> =
         url::form_urlencoded::parse(query.trim_start_matches('?').as_bytes()).into_owned().collect();
     let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     match list {
-        ListKind::Deliveries => DeliveryFilter::read(field).0.whole().query(),
+        ListKind::Deliveries => DeliveryFilter::read(field, zone).0.whole().query(),
         ListKind::Inbound => InboundFilter::read(field).0.whole().query(),
         ListKind::Orders => {
             const KNOWN: [&str; 5] = ["text", "status", "from", "until", "test"];
@@ -96,9 +96,10 @@ mod tests {
 
     #[test]
     fn a_view_keeps_a_filter_and_nothing_else() {
-        assert_eq!(cleaned(ListKind::Deliveries, "?state=expired&after=11&evil=%0d%0a&url="), "?state=expired");
-        assert_eq!(cleaned(ListKind::Inbound, "outcome=refused&text=a+b"), "?text=a+b&outcome=refused");
-        assert_eq!(cleaned(ListKind::Orders, "?text=a%20b&after=1&status=paid"), "?text=a+b&status=paid");
-        assert_eq!(cleaned(ListKind::Orders, "?"), "");
+        let utc = Zone::default();
+        assert_eq!(cleaned(ListKind::Deliveries, "?state=expired&after=11&evil=%0d%0a&url=", &utc), "?state=expired");
+        assert_eq!(cleaned(ListKind::Inbound, "outcome=refused&text=a+b", &utc), "?text=a+b&outcome=refused");
+        assert_eq!(cleaned(ListKind::Orders, "?text=a%20b&after=1&status=paid", &utc), "?text=a+b&status=paid");
+        assert_eq!(cleaned(ListKind::Orders, "?", &utc), "");
     }
 }

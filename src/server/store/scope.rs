@@ -63,6 +63,12 @@ pub(super) fn turned_to((from, until): (i64, i64), after: Option<i64>, before: O
     (from, after.map_or(until, |after| until.min(after)))
 }
 
+/// Where external references end that a text fits: those that begin with it; for whoever sees masked
+/// values it alone, because one may be an e-mail address.
+pub(super) fn end_of_external(text: &str, masked: bool) -> String {
+    format!("{text}{}", if masked { '\u{1}' } else { '\u{10ffff}' })
+}
+
 /// In which order rows are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {

@@ -52,12 +52,13 @@ pub fn PauseNote(pause: Pause) -> impl IntoView {
 #[component]
 pub fn WentNowhere(vendor_status: String) -> impl IntoView {
     let sentence = if vendor_status.is_empty() {
-        t!("No delivery was made: when it came there was no notification URL whose triggers take it. It is kept, and can be resent.").to_owned()
+        t!("No delivery was made: when it came there was no notification URL whose triggers take it. It is kept, and can be resent.").into_any()
     } else {
-        t!(
+        rich!(
             "No delivery was made: when it came there was no notification URL whose triggers take {vendor_status}. It is kept, and can be resent.",
-            vendor_status
+            vendor_status = view! { <bdi>{vendor_status}</bdi> }
         )
+        .into_any()
     };
     view! { <p class="flag"><Icon name="alert"/>{sentence}</p> }
 }

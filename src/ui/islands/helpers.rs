@@ -284,7 +284,8 @@ mod browser {
     /// Moves from row to row; a row's first link has the focus, so Enter opens it.
     fn step(by: i32) -> bool {
         let of_row = |row: HtmlElement| {
-            row.query_selector("td:first-child a, .event-body a").ok().flatten()?.dyn_into::<HtmlElement>().ok()
+            let link = |which| row.query_selector(which).ok().flatten();
+            link("td:first-child a, .event-body a").or_else(|| link("td a"))?.dyn_into::<HtmlElement>().ok()
         };
         let links: Vec<_> = all("tbody tr, .story .event").into_iter().filter_map(of_row).collect();
         let Some(last) = i32::try_from(links.len()).ok().and_then(|count| count.checked_sub(1)).filter(|last| *last >= 0) else {

@@ -15,7 +15,7 @@ use crate::{
     },
     rpc::bulk::{list_bulk, read_bulk},
     ui::{
-        components::{Ago, Confirm, Empty, FormNotes, Hidden, Icon, Moment, Notice, Tone, fact, now},
+        components::{Ago, Confirm, Empty, FormNotes, Hidden, Icon, Moment, Notice, Tone, fact, now, zone},
         format::{count, date, date_time},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -53,7 +53,8 @@ pub fn in_words(filter: &DeliveryFilter, urls: &[UrlChoice], listeners: &[Listen
         None => {}
     }
     if let Some(since) = filter.since {
-        more.push(t!("ended since {time} UTC", time = date_time(since)));
+        let zone = zone();
+        more.push(t!("ended since {time} {zone}", time = date_time(zone.local(since)), zone = zone.short(since)));
     }
     if let Some(cause) = filter.cause {
         more.push(t!("because of: {cause}", cause = tell(cause.label())));

@@ -17,7 +17,7 @@ use crate::{
     },
     rpc::{bulk::plan_bulk, orders::request_key},
     ui::{
-        components::{Confirm, Empty, FormNotes, Hidden, Icon, Notice, Tone, now},
+        components::{Confirm, Empty, FormNotes, Hidden, Icon, Notice, Tone, now, zone},
         format::count,
         shell::{Frame, Section},
     },
@@ -29,7 +29,7 @@ use leptos::prelude::*;
 #[component]
 pub fn CancelPlanPage() -> impl IntoView {
     let slug = param("merchant");
-    let (filter, mistakes) = DeliveryFilter::read(query);
+    let (filter, mistakes) = DeliveryFilter::read(query, &zone());
     // What is outstanding has not ended.
     let filter = DeliveryFilter { since: None, ..filter.whole() };
     page(async move {

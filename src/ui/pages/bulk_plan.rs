@@ -23,7 +23,7 @@ use crate::{
         orders::request_key,
     },
     ui::{
-        components::{Empty, FormNotes, Hidden, Icon},
+        components::{Empty, FormNotes, Hidden, Icon, zone},
         format::date,
         shell::{Frame, Section},
     },
@@ -38,7 +38,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 #[component]
 pub fn BulkPlanPage() -> impl IntoView {
     let slug = param("merchant");
-    let (filter, mistakes) = DeliveryFilter::read(query);
+    let (filter, mistakes) = DeliveryFilter::read(query, &zone());
     let filter = filter.whole();
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
@@ -112,7 +112,7 @@ pub fn which(
     let states = states.iter().map(|state| (state.code().to_owned(), tell(state.label()).to_owned())).collect();
     // What is outstanding has not ended.
     let since = (target != BulkTarget::Cancel).then(|| {
-        view! { <div class="field"><label for="since">{t!("Ended since (UTC)")}</label><input id="since" name="since" type="datetime-local" value=filter.since.map(minute)/></div> }
+        view! { <div class="field"><label for="since">{t!("Ended since ({zone})", zone = zone().name())}</label><input id="since" name="since" type="datetime-local" value=filter.since.map(minute)/></div> }
     });
     let test = filter.test.map_or("", |test| if test { "only" } else { "none" });
     let tests =

@@ -21,7 +21,7 @@ use crate::{
     },
     rpc::{bulk::find_deliveries, lists::list_views},
     ui::{
-        components::{Ago, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, TestBadge, Tone, now},
+        components::{Ago, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, TestBadge, Tone, now, zone},
         format::{count, date, iso},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -69,7 +69,7 @@ pub fn up_to(counted: Counted) -> String {
 #[component]
 pub fn DeliveriesPage() -> impl IntoView {
     let slug = param("merchant");
-    let (filter, mistakes) = DeliveryFilter::read(query);
+    let (filter, mistakes) = DeliveryFilter::read(query, &zone());
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let list = find_deliveries(slug.clone(), filter.clone()).await?;
@@ -135,9 +135,9 @@ pub fn cause_options(chosen: Option<Cause>) -> AnyView {
     options(t!("Any"), choices, chosen.map_or("", |cause| cause.code()))
 }
 
-/// The value of a field for a moment, to the minute.
+/// The value of a field for a moment, to the minute, as the page's clocks show it.
 pub fn minute(moment: crate::domain::Timestamp) -> String {
-    iso(moment).chars().take("2026-11-21T09:04".len()).collect()
+    iso(zone().local(moment)).chars().take("2026-11-21T09:04".len()).collect()
 }
 
 fn filter_line(slug: &str, filter: &DeliveryFilter, urls: &[UrlChoice], listeners: &[ListenerChoice]) -> AnyView {
@@ -149,7 +149,7 @@ fn filter_line(slug: &str, filter: &DeliveryFilter, urls: &[UrlChoice], listener
     let since = filter.since.map(|since| {
         view! {
             <div class="field">
-                <label for="since">{t!("Ended since (UTC)")}</label>
+                <label for="since">{t!("Ended since ({zone})", zone = zone().name())}</label>
                 <input id="since" name="since" type="datetime-local" value=minute(since)/>
             </div>
         }

@@ -134,6 +134,11 @@ fn facts(order: &OrderRow, gateway: &str, masked: Option<Masked>) -> AnyView {
         (Some(masked), text) => view! { <bdi>{text.to_owned()}</bdi>" "<Reveal masked=masked.clone() field/> }.into_any(),
         (None, text) => copied(text, what),
     };
+    // A merchant's own number is masked only where it holds an address or the like.
+    let external = match order.external.contains('•') {
+        true => personal(&order.external, "external", t!("external reference")),
+        false => copied(&order.external, t!("external reference")),
+    };
     let amount = order.amount.as_ref().map_or_else(|| "—".to_owned(), money);
     let status = view! {
         <span class="badges">
@@ -147,7 +152,7 @@ fn facts(order: &OrderRow, gateway: &str, masked: Option<Masked>) -> AnyView {
             {fact(t!("Amount"), view! { <span class="amount">{amount}</span> })}
             {fact(t!("Deliveries"), view! { <Summary deliveries=order.deliveries/> })}
             {fact(t!("Reference"), copied(&order.reference, t!("reference")))}
-            {fact(t!("External reference"), copied(&order.external, t!("external reference")))}
+            {fact(t!("External reference"), external)}
             {fact(t!("Customer"), personal(&order.customer, "customer", t!("customer's name")))}
             {fact(t!("E-mail"), personal(&order.email, "email", t!("e-mail address")))}
             {fact(t!("Gateway"), tell(gateway).to_owned())}

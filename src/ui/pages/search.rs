@@ -9,7 +9,7 @@ use crate::{
         format::money,
         shell::{Frame, Section},
     },
-    words::{n, t, tell},
+    words::{n, rich, t, tell},
 };
 use leptos::prelude::*;
 
@@ -98,37 +98,49 @@ fn row(hit: &Hit, shows_merchant: bool) -> AnyView {
     let (name, more, state) = match &hit.found {
         Found::Order(order) => {
             let who = [order.external.as_str(), order.customer.as_str(), order.email.as_str()];
-            let who: Vec<_> = who.into_iter().filter(|text| !text.is_empty()).collect();
+            let who = who.into_iter().filter(|text| !text.is_empty()).enumerate();
+            let who: Vec<_> =
+                who.map(|(number, text)| view! { {(number > 0).then_some(" · ")}<bdi>{text.to_owned()}</bdi> }).collect();
             let amount = order.amount.as_ref().map(money);
             let status = view! {
                 <span class="badges"><OrderBadge status=order.status vendor=order.vendor_status.clone()/><TestBadge test=order.test/></span>
                 " "{amount}" "<Ago at=order.updated_at/>
             };
-            (order.reference.clone(), who.join(" · "), status.into_any())
+            (order.reference.clone(), who.into_any(), status.into_any())
         }
         Found::Notification { id, reference, vendor_status, message_id, received_at } => {
             let name = if message_id.is_empty() { id.to_string() } else { message_id.clone() };
             (
                 name,
-                t!("{vendor_status} of order {reference}", vendor_status, reference),
+                rich!(
+                    "{vendor_status} of order {reference}",
+                    vendor_status = view! { <bdi>{vendor_status.clone()}</bdi> },
+                    reference = view! { <bdi>{reference.clone()}</bdi> }
+                )
+                .into_any(),
                 view! { <Ago at=*received_at/> }.into_any(),
             )
         }
         Found::Delivery { id, reference, url_label, state, created_at, .. } => {
             let state = view! { <DeliveryBadge state=*state/>" "<Ago at=*created_at/> };
-            (id.to_string(), t!("Order {reference} to {url_label}", reference, url_label), state.into_any())
+            let what = rich!(
+                "Order {reference} to {url_label}",
+                reference = view! { <bdi>{reference.clone()}</bdi> },
+                url_label = view! { <bdi>{url_label.clone()}</bdi> }
+            );
+            (id.to_string(), what.into_any(), state.into_any())
         }
         Found::Refusal { id, reason, at } => {
-            (id.to_string(), tell(reason.label()).to_owned(), view! { <Ago at=*at/> }.into_any())
+            (id.to_string(), tell(reason.label()).to_owned().into_any(), view! { <Ago at=*at/> }.into_any())
         }
-        Found::BulkResend { id, at } => (id.to_string(), t!("Bulk action").to_owned(), view! { <Ago at=*at/> }.into_any()),
-        Found::Url { label, url, .. } => (label.clone(), url.clone(), ().into_any()),
-        Found::Listener { label, path, .. } => (label.clone(), path.clone(), ().into_any()),
-        Found::Merchant => (hit.merchant.name.clone(), String::new(), ().into_any()),
+        Found::BulkResend { id, at } => (id.to_string(), t!("Bulk action").into_any(), view! { <Ago at=*at/> }.into_any()),
+        Found::Url { label, url, .. } => (label.clone(), url.clone().into_any(), ().into_any()),
+        Found::Listener { label, path, .. } => (label.clone(), path.clone().into_any(), ().into_any()),
+        Found::Merchant => (hit.merchant.name.clone(), ().into_any(), ().into_any()),
     };
     view! {
         <tr>
-            <td><div class="url-line"><a href=address>{name}</a><span class="muted">{more}</span>{merchant}</div></td>
+            <td><div class="url-line"><a href=address><bdi>{name}</bdi></a><span class="muted">{more}</span>{merchant}</div></td>
             <td class="number">{state}</td>
         </tr>
     }

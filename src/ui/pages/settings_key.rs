@@ -160,7 +160,13 @@ fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
     let forgets = settings.old_key.is_some().then(|| {
         view! { <Notice tone=Tone::Warn title=t!("A change is under way")><p>{t!("Changing the key again ends the old key at once; the key in use becomes the old one.")}</p></Notice> }
     });
-    let for_dialog = overlaps.clone();
+    // A form that came back keeps the choice: who chose to end a key at once must not keep it by the next click.
+    let chosen = flash.value("overlap").map_or_else(|| OVERLAPS[0].0.to_string(), str::to_owned);
+    let for_dialog: Vec<_> = overlaps
+        .iter()
+        .cloned()
+        .map(|(value, label)| view! { <option selected=value == chosen value=value>{label}</option> })
+        .collect();
     view! {
         <section class="panel" aria-labelledby="change">
             <h2 id="change">{t!("Change the key")}</h2>
@@ -195,7 +201,7 @@ fn change(slug: &str, settings: &IpnSettings) -> impl IntoView + use<> {
                     <div class="field">
                         <label for="new-overlap">{t!("The old key stays valid")}</label>
                         <select id="new-overlap" name="overlap">
-                            {for_dialog.into_iter().map(|(value, label)| view! { <option value=value>{label}</option> }).collect::<Vec<_>>()}
+                            {for_dialog}
                         </select>
                     </div>
                 </Confirm>

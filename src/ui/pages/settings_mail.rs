@@ -136,16 +136,13 @@ fn template(slug: &str, mail: &Mail, flash: Flash, enabled: Option<bool>, is_dra
     let draft_note = is_draft.then(|| {
         view! { <Notice tone=Tone::Calm title=t!("Not saved yet")><p>{t!("The preview shows what is written here. Save it to have it mailed.")}</p></Notice> }
     });
-    let lost = flash.value("text_lost").is_some().then(|| {
-        view! { <Notice tone=Tone::Warn title=t!("Write the text again")><p>{t!("It was too long to be kept while the form came back. Your browser may still have it, one page back.")}</p></Notice> }
-    });
     let form = mail.may_change.then(|| template_form(slug, mail, flash, enabled));
     let preview = preview(mail);
     view! {
         <section class="panel stack" aria-labelledby="template">
             <h2 id="template">{t!("Mail for the status {status}", status = tell(mail.template.status.label()))}</h2>
             <nav class="tabs wrap" aria-label=t!("Statuses")>{links}</nav>
-            {draft_note}{lost}
+            {draft_note}
             <div class="side-by-side">
                 {form}
                 <Preview form=TEMPLATE_FORM.to_owned()>{preview}</Preview>

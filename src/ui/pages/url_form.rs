@@ -157,7 +157,7 @@ fn advanced(part: Advanced<'_>) -> impl IntoView + use<> {
         .chain([(OWN.to_owned(), t!("An own list, below").to_owned())])
         .collect();
     let lost = flash.value("authority_lost").is_some().then(|| {
-        view! { <Notice tone=Tone::Warn title=t!("Paste the certificates again")><p>{t!("They were too long, or held a private key, and could not be kept while the form came back.")}</p></Notice> }
+        view! { <Notice tone=Tone::Warn title=t!("Paste the certificates again")><p>{t!("They held a private key, which is not sent back. Paste the certificates alone.")}</p></Notice> }
     });
     let in_flight = if terms.max_in_flight == DEFAULT_IN_FLIGHT { String::new() } else { terms.max_in_flight.to_string() };
     let timeout = terms.timeout.map(|seconds| seconds.to_string()).unwrap_or_default();

@@ -45,7 +45,8 @@ impl Core {
         merchant: Option<MerchantId>,
         filter: &AuditFilter,
     ) -> Result<(Vec<AuditRow>, bool), StoreError> {
-        let floor = |moment: Timestamp| IdSource::floor(moment.millis());
+        let zone = merchant.map(|merchant| self.directory.borrow().zone_of(merchant)).unwrap_or_default();
+        let floor = |day: Timestamp| IdSource::floor(zone.instant(day).millis());
         let until = filter.until.map_or(i64::MAX, floor);
         let rows = sqlx::query(LOG)
             .bind(merchant.map(|id| id.0))

@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::server::store::{
     FoundDeliveries, StoreError,
     bulk::Source,
-    scope::{COUNT_LOOK, COUNT_MOST, Direction, LIST_LOOK, LIST_ORDERS, Scope, Turn, id_range},
+    scope::{COUNT_LOOK, COUNT_MOST, Direction, LIST_LOOK, LIST_ORDERS, Scope, Turn, end_of_external, id_range},
 };
 use sqlx::{
     PgConnection, PgPool, Postgres, Row as _,
@@ -321,13 +321,14 @@ pub(super) async fn orders_of(
     let found: Vec<i64> = sqlx::query_scalar(
         "SELECT * FROM (SELECT id FROM orders WHERE merchant_id = $1 AND reference >= $2 AND reference < $3
              ORDER BY reference LIMIT $4) AS a
-         UNION SELECT * FROM (SELECT id FROM orders WHERE merchant_id = $1 AND external <> '' AND external >= $2 AND external < $3
+         UNION SELECT * FROM (SELECT id FROM orders WHERE merchant_id = $1 AND external <> '' AND external >= $2 AND external < $5
              ORDER BY external LIMIT $4) AS b",
     )
     .bind(merchant_id.0)
     .bind(text.as_ref())
     .bind(format!("{text}\u{10ffff}"))
     .bind(most)
+    .bind(end_of_external(&text, filter.masked))
     .fetch_all(conn)
     .await?;
     let is_cut = found.len() as i64 >= most;

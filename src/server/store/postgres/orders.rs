@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::server::store::{
     Exchange, StoreError, StoredNotification,
-    scope::{days, turned_to},
+    scope::{days, end_of_external, turned_to},
 };
 use sqlx::{Row as _, postgres::PgRow};
 use std::collections::HashMap;
@@ -146,7 +146,7 @@ pub(super) const NEWEST: &str = concat!(
 /// Orders by the beginning of what people know.
 pub(super) const BY_TEXT: &str = "(SELECT 0::bigint, id FROM orders WHERE merchant_id = $1 AND reference >= $2 AND reference < $3
                  ORDER BY reference LIMIT $6)
-             UNION ALL (SELECT 1, id FROM orders WHERE merchant_id = $1 AND external <> '' AND external >= $2 AND external < $3
+             UNION ALL (SELECT 1, id FROM orders WHERE merchant_id = $1 AND external <> '' AND external >= $2 AND external < $7
                  ORDER BY external LIMIT $6)
              UNION ALL (SELECT 2, id FROM orders WHERE merchant_id = $1 AND email <> '' AND email >= $4 AND email < $5
                  ORDER BY email LIMIT $6)";
@@ -222,7 +222,7 @@ impl Core {
         let sought = text_of(text);
         let lower = sought.to_lowercase();
         // Behind a whole address comes nothing that an address can hold.
-        let last_email = if filter.whole_email { format!("{lower}\u{1}") } else { end(&lower) };
+        let last_email = if filter.masked { format!("{lower}\u{1}") } else { end(&lower) };
         let candidates: Vec<(i64, i64)> = sqlx::query_as(BY_TEXT)
             .bind(merchant_id.0)
             .bind(sought.as_ref())
@@ -230,6 +230,7 @@ impl Core {
             .bind(&lower)
             .bind(last_email)
             .bind(CANDIDATES as i64)
+            .bind(end_of_external(&sought, filter.masked))
             .fetch_all(&self.reading)
             .await?;
         let truncated = (0..3).any(|kind| candidates.iter().filter(|(found, _)| *found == kind).count() >= CANDIDATES);

@@ -65,7 +65,8 @@ impl SqliteStore {
         merchant: Option<MerchantId>,
         filter: &AuditFilter,
     ) -> Result<(Vec<AuditRow>, bool), StoreError> {
-        let floor = |moment: Timestamp| IdSource::floor(moment.millis());
+        let zone = merchant.map(|merchant| self.0.directory.borrow().zone_of(merchant)).unwrap_or_default();
+        let floor = |day: Timestamp| IdSource::floor(zone.instant(day).millis());
         let until = filter.until.map_or(i64::MAX, floor);
         let query = match (&filter.actor, &filter.action, merchant) {
             (Some(_), ..) => OF_ACTOR,

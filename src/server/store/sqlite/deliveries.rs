@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::server::store::{
     FoundDeliveries, StoreError,
     bulk::Source,
-    scope::{COUNT_LOOK, COUNT_MOST, Direction, LIST_LOOK, LIST_ORDERS, Scope, Turn, id_range},
+    scope::{COUNT_LOOK, COUNT_MOST, Direction, LIST_LOOK, LIST_ORDERS, Scope, Turn, end_of_external, id_range},
 };
 use sqlx::{
     Row as _, Sqlite, SqliteConnection,
@@ -355,13 +355,14 @@ pub(super) async fn orders_of(
     let found: Vec<i64> = sqlx::query_scalar(
         "SELECT * FROM (SELECT id FROM orders WHERE merchant_id = ?1 AND reference >= ?2 AND reference < ?3
              ORDER BY reference LIMIT ?4)
-         UNION SELECT * FROM (SELECT id FROM orders WHERE merchant_id = ?1 AND external <> '' AND external >= ?2 AND external < ?3
+         UNION SELECT * FROM (SELECT id FROM orders WHERE merchant_id = ?1 AND external <> '' AND external >= ?2 AND external < ?5
              ORDER BY external LIMIT ?4)",
     )
     .bind(merchant_id.0)
     .bind(text)
     .bind(format!("{text}\u{10ffff}"))
     .bind(most)
+    .bind(end_of_external(text, filter.masked))
     .fetch_all(conn)
     .await?;
     Ok((json(&found)?, found.len() as i64 >= most))

@@ -19,7 +19,7 @@ use crate::server::store::{
     FoundInbound, StoreError, StoredRefusal,
     inbound::put_together,
     pack::unpack,
-    scope::{Direction, LIST_LOOK, LIST_ORDERS, days, turned_to},
+    scope::{Direction, LIST_LOOK, LIST_ORDERS, days, end_of_external, turned_to},
 };
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
@@ -65,7 +65,7 @@ pub(super) const BY_TEXT: &str = "SELECT id FROM notification WHERE order_id IN
                  (SELECT * FROM (SELECT id FROM orders WHERE merchant_id = ?1 AND reference >= ?2 AND reference < ?3
                      ORDER BY reference LIMIT ?4)
                   UNION SELECT * FROM (SELECT id FROM orders WHERE merchant_id = ?1 AND external <> ''
-                     AND external >= ?2 AND external < ?3 ORDER BY external LIMIT ?4))
+                     AND external >= ?2 AND external < ?5 ORDER BY external LIMIT ?4))
              UNION SELECT * FROM (SELECT id FROM notification WHERE merchant_id = ?1 AND message_id = ?2 AND message_id <> ''
                  LIMIT ?4)";
 /// Refused messages, the newest first.
@@ -156,6 +156,7 @@ impl SqliteStore {
                     .bind(text)
                     .bind(format!("{text}\u{10ffff}"))
                     .bind(LIST_ORDERS)
+                    .bind(end_of_external(text, filter.masked))
                     .fetch_all(&mut *conn)
                     .await?;
                 truncated = found.len() as i64 >= LIST_ORDERS;

@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::server::store::{
     Exchange, StoreError, StoredNotification,
-    scope::{days, turned_to},
+    scope::{days, end_of_external, turned_to},
 };
 use sqlx::{Row as _, sqlite::SqliteRow};
 use std::collections::HashMap;
@@ -151,7 +151,7 @@ pub(super) const BY_TEXT: &str =
     "SELECT * FROM (SELECT 0, id FROM orders WHERE merchant_id = ?1 AND reference >= ?2 AND reference < ?3
                  ORDER BY reference LIMIT ?6)
              UNION ALL SELECT * FROM (SELECT 1, id FROM orders WHERE merchant_id = ?1 AND external <> ''
-                 AND external >= ?2 AND external < ?3 ORDER BY external LIMIT ?6)
+                 AND external >= ?2 AND external < ?7 ORDER BY external LIMIT ?6)
              UNION ALL SELECT * FROM (SELECT 2, id FROM orders WHERE merchant_id = ?1 AND email <> ''
                  AND email >= ?4 AND email < ?5 ORDER BY email LIMIT ?6)";
 /// Orders by their ids, with whose they are.
@@ -234,7 +234,7 @@ impl SqliteStore {
         let end = |text: &str| format!("{text}\u{10ffff}");
         let lower = text.to_lowercase();
         // Behind a whole address comes nothing that an address can hold.
-        let last_email = if filter.whole_email { format!("{lower}\u{1}") } else { end(&lower) };
+        let last_email = if filter.masked { format!("{lower}\u{1}") } else { end(&lower) };
         let candidates: Vec<(i64, i64)> = sqlx::query_as(BY_TEXT)
             .bind(merchant_id.0)
             .bind(text)
@@ -242,6 +242,7 @@ impl SqliteStore {
             .bind(&lower)
             .bind(last_email)
             .bind(CANDIDATES as i64)
+            .bind(end_of_external(text, filter.masked))
             .fetch_all(&self.0.readers)
             .await?;
         let truncated = (0..3).any(|kind| candidates.iter().filter(|(found, _)| *found == kind).count() >= CANDIDATES);
