@@ -91,6 +91,36 @@ test("a resend for debug shows the answer when it comes", async ({ page, open, s
     await sound({ hasMoved: true });
 });
 
+test("two clicks on a resend are one, though the page was read again between them", { tag: "@once" }, async ({ page, open, arrives, shop }) => {
+    await story({ arrives, shop }, "2000008");
+    await open("/m/demo-shop/orders");
+    await page.getByRole("link", { name: "2000008", exact: true }).click();
+    await page.locator("[data-resend]").last().click();
+    await page.getByRole("checkbox", { name: "Book-keeping" }).uncheck();
+    await page.getByRole("button", { name: "Resend for debug" }).click();
+    await expect(page.getByRole("status").filter({ hasText: "Confirmed" })).toBeVisible();
+    await expect.poll(() => shop.received.length).toBe(5);
+    const key = page.locator('form[data-resend] input[name="request_key"]');
+    const before = await key.inputValue();
+
+    // What no page from the server has goes with the next reading.
+    await page.locator("#live").evaluate((live) => live.setAttribute("data-old", ""));
+    // The first click arrives, and its answer is lost.
+    await page.route("**/rpc/orders/resend", async (route) => {
+        await route.fetch({ maxRedirects: 0 });
+        await route.fulfill({ status: 204 });
+    }, { times: 1 });
+    const again = page.getByRole("button", { name: "Resend", exact: true });
+    await again.click({ noWaitAfter: true });
+    await expect.poll(() => shop.received.length).toBe(6);
+    await expect(page.locator("#live")).not.toHaveAttribute("data-old");
+    expect(await key.inputValue()).toBe(before);
+    await again.click();
+    await expect(page.getByText("Resent to one URL.")).toBeVisible();
+    await expect(event(page, "Resent by admin@example.com to Shop script")).toHaveCount(1);
+    expect(shop.received.length).toBe(6);
+});
+
 test("a notification goes to the address of then, or of now", async ({ page, open, sound, arrives, shop }) => {
     await story({ arrives, shop }, "2000006");
     await open("/m/demo-shop/settings/urls");

@@ -68,7 +68,7 @@ pub async fn read_bulk(merchant: String, bulk: BulkId) -> Result<BulkPage, AppEr
 pub async fn start_bulk(
     merchant: String,
     target: String,
-    request_key: String,
+    #[server(default)] request_key: String,
     #[server(default)] text: String,
     #[server(default)] state: String,
     #[server(default)] cause: String,

@@ -6,6 +6,7 @@ use crate::domain::{
     pages::{
         inbound::{InboundFilter, InboundList, StrayList, StrayPage, VerifyingPage},
         search::SearchResults,
+        settings::TimeZoneSettings,
         views::{ListKind, SavedView},
     },
 };
@@ -125,11 +126,12 @@ pub async fn remove_view(
     sent.end(result.await)
 }
 
-/// The names of all time zones, for a merchant's settings.
+/// The zone in which a merchant's moments are told, and all that there are.
 #[server(prefix = "/rpc", endpoint = "merchants/zones", input = GetUrl)]
-pub async fn zone_names() -> Result<Vec<String>, AppError> {
-    Caller::who_may(Permission::ChangeSettings)?;
-    Ok(crate::domain::Zone::names())
+pub async fn read_time_zone(merchant: String) -> Result<TimeZoneSettings, AppError> {
+    let (_, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
+    let (zone, version) = (merchant.zone.name().to_owned(), merchant.version);
+    Ok(TimeZoneSettings { zone, names: crate::domain::Zone::names(), version })
 }
 
 /// Sets the zone in which a merchant's moments are told.
@@ -137,23 +139,16 @@ pub async fn zone_names() -> Result<Vec<String>, AppError> {
 pub async fn set_time_zone(
     merchant: String,
     #[server(default)] time_zone: String,
-    /// The zone that the form was made with; a script says none.
+    /// The version that the form was made from.
     #[server(default)]
-    zone_before: String,
+    version: String,
 ) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/time-zone");
     let sent = Sent { form: "time-zone", page: page.clone(), values: vec![("time_zone", time_zone.clone())] };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        let now = merchant.zone.name();
-        if !zone_before.is_empty() && zone_before != now && time_zone != now {
-            let message = t!(
-                "Somebody else has chosen {zone} meanwhile, and nothing was saved. Save once more to put yours in its place.",
-                zone = now
-            );
-            return Err(AppError::field("time_zone", message));
-        }
-        let zone = caller.services.set_time_zone(&merchant, &time_zone, caller.actor()).await.map_err(app_error)?;
+        let actor = caller.having_seen(&version);
+        let zone = caller.services.set_time_zone(&merchant, &time_zone, actor).await.map_err(app_error)?;
         Ok(Done::at(page, t!("Times are told in {zone} now.", zone = zone.name())))
     };
     sent.end(result.await)

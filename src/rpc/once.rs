@@ -5,7 +5,7 @@ use super::{
     Caller, app_error,
     form::{Done, Sent},
 };
-use crate::server::{auth::Token, store::FormClaim};
+use crate::server::{auth::Token, service::wish::is_key, store::FormClaim};
 use crate::{domain::AppError, words::t};
 use futures::future::BoxFuture;
 use std::time::Duration;
@@ -15,8 +15,6 @@ const PLACE: &str = "form-key";
 /// How long the second waits for the first.
 const PATIENCE: Duration = Duration::from_secs(45);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Longer keys are none of ours.
-const MOST_KEY: usize = 64;
 
 /// Does what a form asks for, unless its key and everything that was entered came before: then that answer is given. A form
 /// that failed can be sent again. `secrets` are fields that are not shown again. Scripts that send no key are not held back.
@@ -27,7 +25,7 @@ pub async fn once(
     secrets: &[&str],
     work: BoxFuture<'static, Result<Done, AppError>>,
 ) -> Result<Done, AppError> {
-    if key.is_empty() || key.len() > MOST_KEY {
+    if !is_key(key) {
         return work.await;
     }
     // Whoever goes back in his browser and enters something else wants something else, although the form's key is the same.

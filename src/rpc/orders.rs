@@ -138,7 +138,7 @@ pub async fn resend(
     #[server(default)] urls: Vec<String>,
     #[server(default)] to: Vec<String>,
     #[server(default)] debug: bool,
-    request_key: String,
+    #[server(default)] request_key: String,
 ) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/notifications/{notification}/resend");
     let sent = Sent { form: "resend", page, values: vec![("urls", urls.join(" ")), ("to", to.join(" "))] };

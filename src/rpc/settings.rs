@@ -107,12 +107,17 @@ pub async fn change_key(
 
 /// Ends the validity of the key before, ahead of its time.
 #[server(prefix = "/rpc", endpoint = "settings/key/end")]
-pub async fn end_old_key(merchant: String) -> Result<(), AppError> {
+pub async fn end_old_key(
+    merchant: String,
+    /// The version that the button was shown with.
+    #[server(default)]
+    version: String,
+) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/key");
     let sent = Sent { form: "key-end", page: page.clone(), values: Vec::new() };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        let ended = caller.services.end_old_key(&merchant, caller.actor()).await.map_err(app_error)?;
+        let ended = caller.services.end_old_key(&merchant, caller.having_seen(&version)).await.map_err(app_error)?;
         let notice = if ended { t!("The old key has ended.") } else { t!("No old key was valid any more.") };
         Ok(Done::at(page, notice))
     };

@@ -153,12 +153,19 @@ fn pages(merchant: &str, id: &str, is_default: bool) -> (String, String) {
 
 /// Puts a URL on hold, or takes it off.
 #[server(prefix = "/rpc", endpoint = "urls/hold")]
-pub async fn hold_url(merchant: String, id: UrlId, #[server(default)] held: bool) -> Result<(), AppError> {
+pub async fn hold_url(
+    merchant: String,
+    id: UrlId,
+    #[server(default)] held: bool,
+    /// The version that the button was shown with.
+    #[server(default)]
+    version: String,
+) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/urls");
-    let sent = Sent { form: "hold", page: page.clone(), values: Vec::new() };
+    let sent = Sent { form: "hold", page: page.clone(), values: vec![("id", id.to_string())] };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        caller.services.hold_url(&merchant, id, held, caller.actor()).await.map_err(app_error)?;
+        caller.services.hold_url(&merchant, id, held, caller.having_seen(&version)).await.map_err(app_error)?;
         let notice = if held {
             t!("On hold. What arrives is kept until you release it.")
         } else {
@@ -171,12 +178,18 @@ pub async fn hold_url(merchant: String, id: UrlId, #[server(default)] held: bool
 
 /// Takes a URL out of use.
 #[server(prefix = "/rpc", endpoint = "urls/remove")]
-pub async fn remove_url(merchant: String, id: UrlId) -> Result<(), AppError> {
+pub async fn remove_url(
+    merchant: String,
+    id: UrlId,
+    /// The version that the button was shown with.
+    #[server(default)]
+    version: String,
+) -> Result<(), AppError> {
     let page = format!("/m/{merchant}/settings/urls");
-    let sent = Sent { form: "remove", page: page.clone(), values: Vec::new() };
+    let sent = Sent { form: "remove", page: page.clone(), values: vec![("id", id.to_string())] };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
-        caller.services.remove_url(&merchant, id, caller.actor()).await.map_err(app_error)?;
+        caller.services.remove_url(&merchant, id, caller.having_seen(&version)).await.map_err(app_error)?;
         Ok(Done::at(page, t!("Removed. Its open deliveries are cancelled; what was delivered stays in the orders.")))
     };
     sent.end(result.await)

@@ -166,6 +166,12 @@ async fn what_a_filter_leaves_out_is_not_sent_and_mistakes_are_told() {
         assert!(text.contains("name=\"via\"") && text.contains(&format!("value=\"{listener}\" selected")), "{page}: {text}");
         assert!(text.contains("that came in at "), "{page}: {text}");
     }
+    // A key is that of one wish.
+    let mut pages = Vec::new();
+    for text in ["1", "2", "1"] {
+        pages.push(start(&[("state", "failed"), ("text", text)]).await.0);
+    }
+    assert!(pages[0] == pages[2] && pages[0] != pages[1], "{pages:?}");
     let later = quittance::domain::time::iso(hand_now(&app).plus(HOUR));
     let (page, text) = start(&[("state", "failed"), ("since", &later)]).await;
     assert!(page.starts_with("/m/shop/resends/") && text.contains("Bulk resend"), "{page}");

@@ -5,7 +5,7 @@ use crate::support::{
     browser::Browser,
 };
 use quittance::{
-    domain::{OrderStatus, Role, Tags},
+    domain::{OrderStatus, Role, Tags, id::UrlId},
     server::store::Merchant,
 };
 
@@ -25,7 +25,7 @@ struct Form {
     is_second: &'static str,
 }
 
-const FORMS: [Form; 4] = [
+const FORMS: [Form; 5] = [
     Form {
         page: "/m/shop/settings/content",
         path: "/rpc/settings/content",
@@ -75,6 +75,16 @@ const FORMS: [Form; 4] = [
         is_first: "First {order} The first text true",
         is_second: "Second {order} The second text false",
     },
+    Form {
+        page: "/m/shop/settings/time-zone",
+        path: "/rpc/merchants/time-zone",
+        first: &[("time_zone", "Europe/Bucharest")],
+        second: &[("time_zone", "America/New_York")],
+        typed: "value=\"America/New_York\" required",
+        stored: |merchant| merchant.zone.name().to_owned(),
+        is_first: "Europe/Bucharest",
+        is_second: "America/New_York",
+    },
 ];
 
 /// The version that a form on a page was made from.
@@ -118,7 +128,7 @@ async fn the_second_of_two_who_edit_a_merchants_settings_is_told() {
         let seen = version(&admin.get(page).await.text(), path);
         assert_eq!(version(&owner.get(page).await.text(), path), seen, "{path}: both see the same");
         let text = send(&mut admin, path, &with(form.first, &seen)).await;
-        assert!(text.contains("Saved.") && !text.contains("somebody else"), "{path}: {text}");
+        assert!(!text.contains("somebody else"), "{path}: {text}");
         assert_eq!(stored(), form.is_first, "{path}");
 
         let text = send(&mut owner, path, &with(form.second, &seen)).await;
@@ -154,4 +164,76 @@ async fn whoever_took_what_is_stored_instead_has_overwritten_nothing() {
         let stored = (form.stored)(app.services.store.settings().merchant(shop.merchant.id).unwrap());
         assert_eq!(stored, form.is_first, "{path}");
     }
+}
+
+const URLS: &str = "/m/shop/settings/urls";
+const KEY: &str = "/m/shop/settings/key";
+const TOLD: &str = "Not done: somebody else has changed";
+
+/// Presses a button of the shop's only URL, on a page that showed a version of it.
+async fn press(browser: &mut Browser, act: &str, url: UrlId, held: Option<bool>, seen: &str) -> String {
+    let held = held.map(|held| ("held", held.to_string()));
+    let fields = [("merchant", "shop".to_owned()), ("id", url.to_string()), ("version", seen.to_owned())];
+    send(browser, act, &fields.into_iter().chain(held).collect::<Vec<_>>()).await
+}
+
+#[tokio::test]
+async fn a_url_that_leads_elsewhere_by_now_is_not_removed_held_or_released() {
+    let (app, shop, [mut admin, mut owner]) = house().await;
+    let url = shop.url("http://127.0.0.1:9/old").await;
+    let found = || app.services.store.settings().url(url).cloned();
+    let page = owner.get(URLS).await.text();
+    let seen = version(&page, "/rpc/urls/remove");
+    assert_eq!(version(&page, "/rpc/urls/hold"), seen);
+    let address = "http://127.0.0.1:9/production";
+    let draft = crate::support::stores::url_draft(shop.merchant.id, address);
+    shop.services.store.update_url(url, draft, "admin@example.com").await.unwrap();
+
+    let mut newest = String::new();
+    for (act, held) in [("/rpc/urls/remove", None), ("/rpc/urls/hold", Some(true))] {
+        let text = press(&mut owner, act, url, held, &seen).await;
+        for part in [TOLD, "admin@example.com", address] {
+            assert!(text.contains(part), "{act}: {part}: {text}");
+        }
+        assert!(found().is_some_and(|url| !url.held), "{act}");
+        newest = version(&text, act);
+        assert_ne!(newest, seen, "{act}: the button is that of the page as it is now");
+    }
+    let hold = |held: bool| (Some(held), "/rpc/urls/hold");
+    let (on, act) = hold(true);
+    assert!(!press(&mut owner, act, url, on, &newest).await.contains(TOLD));
+    assert!(found().unwrap().held);
+    // Somebody with the same old page wants the same: there is nothing to tell. Whoever wants the opposite has not seen the hold.
+    assert!(!press(&mut admin, act, url, on, &newest).await.contains(TOLD));
+    assert!(press(&mut admin, act, url, hold(false).0, &newest).await.contains(TOLD));
+    assert!(found().unwrap().held);
+    let newest = version(&admin.get(URLS).await.text(), "/rpc/urls/remove");
+    assert!(press(&mut admin, "/rpc/urls/remove", url, None, &newest).await.contains("Removed."));
+    assert!(found().is_none());
+}
+
+#[tokio::test]
+async fn the_old_key_that_ends_is_the_one_that_the_page_named() {
+    let (app, shop, [mut admin, mut owner]) = house().await;
+    let old = || app.services.store.settings().merchant(shop.merchant.id).unwrap().old_key.clone().unwrap();
+    let change = async |admin: &mut Browser, key: &str| {
+        let fields = [("merchant", "shop"), ("secret_key", key), ("overlap", "86400")];
+        let fields = fields.map(|(name, value)| (name, value.to_owned()));
+        assert!(send(admin, "/rpc/settings/key", &fields).await.contains("The secret key was changed."));
+    };
+    let end = async |browser: &mut Browser, seen: &str| {
+        let fields = [("merchant", "shop".to_owned()), ("version", seen.to_owned())];
+        send(browser, "/rpc/settings/key/end", &fields).await
+    };
+    change(&mut admin, "the first new key").await;
+    let seen = version(&owner.get(KEY).await.text(), "/rpc/settings/key/end");
+    change(&mut admin, "the second new key").await;
+    let text = end(&mut owner, &seen).await;
+    assert!(text.contains(TOLD) && text.contains("admin@example.com") && !text.contains("has ended"), "{text}");
+    assert_eq!(old().key.reveal(), b"the first new key");
+    assert!(old().until > app.services.clock.now(), "it is valid still");
+    let newest = version(&text, "/rpc/settings/key/end");
+    assert!(end(&mut owner, &newest).await.contains("The old key has ended."));
+    assert!(old().until <= app.services.clock.now());
+    assert!(end(&mut admin, &newest).await.contains("No old key was valid any more."));
 }

@@ -135,7 +135,6 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("view", order.to_string()),
         ("query", "?state=expired".to_owned()),
         ("time_zone", "Europe/Bucharest".to_owned()),
-        ("zone_before", String::new()),
         ("token", "0".repeat(64)),
         ("theme", "dark".to_owned()),
         ("locale", "en".to_owned()),

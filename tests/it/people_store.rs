@@ -22,6 +22,7 @@ on_every_engine! {
     the_log_cannot_be_changed,
     a_newer_version_is_not_overwritten,
     a_hold_overwrites_nothing,
+    what_acts_at_once_acts_on_what_was_seen,
     a_form_is_claimed_once_and_answered_again,
 }
 
@@ -283,6 +284,44 @@ async fn a_hold_overwrites_nothing(test: TestStore) {
     let other = test.merchant("Other").await;
     assert!(matches!(test.store.hold_url(other, url, true, "bo").await, Err(StoreError::NotFound(_))));
     assert_eq!(log(&test, &AuditFilter::default()).await, ["merchant.add", "url.release", "url.hold", "url.add", "merchant.add"]);
+}
+
+async fn what_acts_at_once_acts_on_what_was_seen(test: TestStore) {
+    let shop = test.merchant("Shop").await;
+    let url = test.url(shop, "http://127.0.0.1:9/").await;
+    let seen = |name: &str, version| Actor::from(name).having_seen(Some(version));
+    test.store.update_url(url, url_draft(shop, "http://127.0.0.1:9/v2"), seen("ana", 1)).await.unwrap();
+    let late = test.store.remove_url(shop, url, seen("bo", 1)).await;
+    assert!(matches!(late, Err(StoreError::Changed(2))), "{late:?}");
+    let late = test.store.hold_url(shop, url, true, seen("bo", 1)).await;
+    assert!(matches!(late, Err(StoreError::Changed(2))), "{late:?}");
+    assert!(!test.store.settings().url(url).unwrap().held);
+    test.store.hold_url(shop, url, true, seen("bo", 2)).await.unwrap();
+    test.store.hold_url(shop, url, true, seen("cy", 2)).await.expect("it is as he wants it");
+    let late = test.store.hold_url(shop, url, false, seen("cy", 2)).await;
+    assert!(matches!(late, Err(StoreError::Changed(3))), "a hold that he has not seen: {late:?}");
+    let other = test.merchant("Other").await;
+    assert!(matches!(test.store.remove_url(other, url, seen("bo", 1)).await, Err(StoreError::NotFound(_))));
+    test.store.remove_url(shop, url, seen("bo", 3)).await.unwrap();
+    assert!(matches!(test.store.remove_url(shop, url, seen("bo", 3)).await, Err(StoreError::NotFound(_))));
+
+    let key = |text: &str| quittance::server::store::Secret::new(text);
+    let until = START.plus(DAY);
+    test.store.set_secret_key(shop, key("first"), until, seen("ana", 1)).await.unwrap();
+    test.store.set_secret_key(shop, key("second"), until, seen("ana", 2)).await.unwrap();
+    let late = test.store.end_old_key(shop, seen("bo", 2)).await;
+    assert!(matches!(late, Err(StoreError::Changed(3))), "{late:?}");
+    let old = test.store.settings().merchant(shop).unwrap().old_key.clone().unwrap();
+    assert!(old.until == until && old.key.reveal() == b"first");
+    assert!(test.store.end_old_key(shop, seen("bo", 3)).await.unwrap());
+    assert!(!test.store.end_old_key(shop, seen("cy", 3)).await.unwrap(), "there is none that could end");
+
+    let zone = |name: &str| quittance::domain::Zone::parse(name).unwrap();
+    test.store.set_time_zone(shop, zone("Europe/Bucharest"), seen("ana", 4)).await.unwrap();
+    let late = test.store.set_time_zone(shop, zone("America/New_York"), seen("bo", 4)).await;
+    assert!(matches!(late, Err(StoreError::Changed(5))), "{late:?}");
+    test.store.set_time_zone(shop, zone("Europe/Bucharest"), seen("bo", 4)).await.expect("it is as he wants it");
+    assert_eq!(test.store.settings().merchant(shop).unwrap().version, 5);
 }
 
 async fn a_form_is_claimed_once_and_answered_again(test: TestStore) {

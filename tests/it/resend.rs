@@ -12,7 +12,7 @@ use crate::{
 };
 use quittance::{
     domain::{
-        Cause, DeliveryState,
+        Cause, DeliveryState, Role,
         attempt::Origin,
         id::{DeliveryId, OrderId, UrlId},
         pages::{
@@ -251,4 +251,64 @@ async fn an_address_of_then_is_under_the_rules_of_now() {
     let attempt = shop.attempt(id, 1).await;
     assert_eq!((attempt.attempt.cause, attempt.attempt.address), (Some(Cause::AddressForbidden), None));
     assert_eq!(attempt.detail.url, "http://10.0.0.1:9/ipn");
+}
+
+/// Sends the form of a resend of a delivery to its URL; with the key of the form, or with none.
+async fn resend(browser: &mut Browser, merchant: &str, order: OrderId, delivery: &DeliveryView, debug: bool, key: Option<&str>) {
+    let (order, notification) = (order.to_string(), delivery.notification_id.to_string());
+    let (url, debug) = (delivery.url_id.to_string(), debug.to_string());
+    let mut fields = vec![
+        ("merchant", merchant),
+        ("order", order.as_str()),
+        ("notification", notification.as_str()),
+        ("urls[]", url.as_str()),
+        ("debug", debug.as_str()),
+    ];
+    fields.extend(key.map(|key| ("request_key", key)));
+    let reply = browser.form("/rpc/orders/resend", &fields).await;
+    let base = format!("/m/{merchant}/orders/{order}");
+    let place = if debug == "true" { format!("{base}/exchanges/") } else { base };
+    assert!(reply.status == 302 && reply.header("location").starts_with(&place), "{key:?}: {reply:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_that_of_one_wish_of_one_person() {
+    let app = TestApp::start().await;
+    let (shop, other) = (app.shop("Shop").await, app.shop("Other").await);
+    let script = FakeMerchant::confirming().await;
+    let (url, elsewhere) = (shop.url(&script.url()).await, other.url(&script.url()).await);
+    let (first, second, third) = (shop.order("1").await, shop.order("2").await, other.order("3").await);
+    let one = shop.wait_for_state(first, url, DeliveryState::Confirmed).await;
+    let two = shop.wait_for_state(second, url, DeliveryState::Confirmed).await;
+    let three = other.wait_for_state(third, elsewhere, DeliveryState::Confirmed).await;
+    let mut browser = admin(&app).await;
+    app.user("owner@example.com", Role::Merchant, &[&shop]).await;
+    let mut owner = Browser::signed_in(app.address, "owner@example.com").await;
+    let mut sent = 3;
+    let mut sends = async |which: &str, count: usize| {
+        sent += count;
+        script.wait_for(sent).await;
+        assert_eq!(script.visits().len(), sent, "{which}");
+    };
+
+    for _ in 0..2 {
+        resend(&mut browser, "shop", first, &one, false, Some("k")).await;
+    }
+    sends("a double click", 1).await;
+    resend(&mut browser, "shop", second, &two, false, Some("k")).await;
+    sends("another order", 1).await;
+    resend(&mut browser, "other", third, &three, false, Some("k")).await;
+    sends("another merchant", 1).await;
+    resend(&mut browser, "shop", first, &one, true, Some("k")).await;
+    sends("for debug", 1).await;
+    resend(&mut owner, "shop", first, &one, false, Some("k")).await;
+    sends("somebody else", 1).await;
+    let long = "k".repeat(65);
+    for key in [Some(""), None, Some(&long)] {
+        for _ in 0..2 {
+            resend(&mut browser, "shop", first, &one, false, key).await;
+        }
+        sends("what has no key of ours is a wish of its own", 2).await;
+    }
+    app.assert_healthy().await;
 }

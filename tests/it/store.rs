@@ -419,8 +419,13 @@ async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
     let again = test.store.resend(shop.merchant, resend.clone()).await.unwrap();
     assert_eq!((again.delivery_ids, again.repeated), (outcome.delivery_ids, true));
     let other = test.merchant("Other").await;
-    let stolen = NewResend { request_key: "other".to_owned(), ..resend };
+    let stolen = NewResend { request_key: "other".to_owned(), ..resend.clone() };
     assert!(matches!(test.store.resend(other, stolen).await, Err(StoreError::NotFound(_))));
+    // Nor does the key of somebody else tell what he had made, or pass another order's resend off as made.
+    assert!(matches!(test.store.resend(other, resend.clone()).await, Err(StoreError::NotFound(_))));
+    let second = shop.accept(&mut test, "1002").await;
+    let elsewhere = NewResend { order_id: second.order_id, notification_ids: vec![second.notification_id], ..resend };
+    assert!(matches!(test.store.resend(shop.merchant, elsewhere).await, Err(StoreError::NotFound(_))));
     let deliveries = &test.store.notifications_of(job.order_id).await.unwrap()[0].deliveries;
     assert_eq!(deliveries.len(), 2);
     assert_eq!(deliveries[0].actor.as_deref(), Some("support@example.com"));

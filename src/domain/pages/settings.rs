@@ -153,6 +153,16 @@ pub struct AlertRow {
     pub note: String,
 }
 
+/// In which zone a merchant's moments are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeZoneSettings {
+    pub zone: String,
+    /// All that there are.
+    pub names: Vec<String>,
+    /// What a save names as the version that it was made from.
+    pub version: i64,
+}
+
 /// Where a merchant is told of trouble, and what was told last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertSettings {

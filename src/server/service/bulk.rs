@@ -1,7 +1,7 @@
 //! Bulk resends: whole lists of deliveries made again, counted before, worked at by the server, and cancelled where somebody
 //! changes his mind. And the other way round: what is outstanding of a list is given up.
 
-use super::{ServiceResult, Services, merchant_ref};
+use super::{ServiceResult, Services, merchant_ref, wish::key_of};
 use crate::server::store::{Actor, BulkOrder, Merchant, NewBulk};
 use crate::{
     domain::{
@@ -67,8 +67,8 @@ impl Services {
         Ok(count)
     }
 
-    /// Asks for a bulk resend, which can be stopped for a while before anything is made; the same request key gives the one of
-    /// the first time.
+    /// Asks for a bulk resend, which can be stopped for a while before anything is made; the same wish under the same request
+    /// key gives the one of the first time.
     pub async fn start_bulk(
         &self,
         merchant: &Merchant,
@@ -79,11 +79,12 @@ impl Services {
         grace: Duration,
     ) -> ServiceResult<BulkId> {
         let count = self.count_bulk(merchant, filter, target).await?;
+        let (actor, order) = (actor.into(), BulkOrder { filter: filter.whole(), target });
         let new = NewBulk {
-            order: BulkOrder { filter: filter.whole(), target },
+            request_key: key_of(&request_key, &actor, merchant, &order),
+            order,
             expected: (!count.more).then_some(count.made),
-            actor: actor.into(),
-            request_key,
+            actor,
             at: self.clock.now(),
             starts_at: self.clock.now().plus(grace),
         };

@@ -67,7 +67,10 @@ impl Services {
 
     /// Ends the validity of the key before, ahead of its time.
     pub async fn end_old_key(&self, merchant: &Merchant, actor: impl Into<Actor> + Send) -> ServiceResult<bool> {
-        Ok(self.store.end_old_key(merchant.id, actor).await?)
+        let actor = actor.into();
+        let seen = actor.seen;
+        let ended = self.store.end_old_key(merchant.id, actor).await;
+        self.or_conflict(merchant.id.get(), seen, ended).await
     }
 
     /// The key in use, for somebody who has lost it. That he looked is in the audit log before he sees it.

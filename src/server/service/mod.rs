@@ -36,6 +36,7 @@ pub mod urls;
 pub mod users;
 pub mod views;
 pub mod wire_order;
+pub mod wish;
 
 use crate::domain::{AppError, pages::dashboard::MerchantRef};
 use crate::server::{

@@ -1,6 +1,6 @@
 //! Resends of one notification: where it can go, and sending it there.
 
-use super::{ServiceResult, Services, merchant_ref};
+use super::{ServiceResult, Services, merchant_ref, wish::key_of};
 use crate::server::{
     dispatch::{attempt::at_address, client::Target},
     store::{Actor, Merchant, NewResend, ResendOutcome, Sending, StoryPart},
@@ -32,8 +32,18 @@ pub struct ResendWish {
     /// are now.
     pub then: BTreeMap<UrlId, AttemptRef>,
     pub debug: bool,
-    /// The same wish under the same key is one resend.
+    /// The same wish of the same person under the same key is one resend; without a key it is always a new one.
     pub request_key: String,
+}
+
+impl ResendWish {
+    /// What the store knows it by. URLs come in any order, and more than once.
+    fn key(&mut self, actor: &Actor, merchant: &Merchant) -> String {
+        self.url_ids.sort_unstable();
+        self.url_ids.dedup();
+        let Self { order_id, notification_id, url_ids, then, debug, request_key } = self;
+        key_of(request_key, actor, merchant, &(order_id, notification_id, url_ids, then, debug))
+    }
 }
 
 impl Services {
@@ -142,6 +152,8 @@ impl Services {
         mut wish: ResendWish,
         actor: impl Into<Actor> + Send,
     ) -> ServiceResult<ResendOutcome> {
+        let actor = actor.into();
+        let request_key = wish.key(&actor, merchant);
         self.order_row(merchant, wish.order_id).await?;
         let notification_id = match wish.notification_id {
             Some(id) => id,
@@ -159,8 +171,6 @@ impl Services {
         if wish.url_ids.is_empty() {
             wish.url_ids.extend(urls.iter().map(|url| url.id));
         }
-        wish.url_ids.sort_unstable();
-        wish.url_ids.dedup();
         if wish.url_ids.is_empty() {
             return Err(
                 AppError::field("url", t!("There is no notification URL to send to; add one under IPN settings first.")).into()
@@ -176,8 +186,8 @@ impl Services {
             url_ids: wish.url_ids,
             addresses,
             debug: wish.debug,
-            actor: actor.into(),
-            request_key: wish.request_key,
+            actor,
+            request_key,
             at: self.clock.now(),
         };
         Ok(self.store.resend(merchant.id, new).await?)

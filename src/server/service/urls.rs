@@ -181,7 +181,10 @@ impl Services {
         held: bool,
         actor: impl Into<Actor> + Send,
     ) -> ServiceResult<()> {
-        Ok(self.store.hold_url(merchant.id, id, held, actor).await?)
+        let actor = actor.into();
+        let seen = actor.seen;
+        let done = self.store.hold_url(merchant.id, id, held, actor).await;
+        self.or_conflict(id.get(), seen, done).await
     }
 
     /// Asks a URL again as it is saved, and keeps the result; not over what somebody changes about it meanwhile.
@@ -198,7 +201,10 @@ impl Services {
 
     /// Takes a URL out of use; what is open for it is cancelled.
     pub async fn remove_url(&self, merchant: &Merchant, id: UrlId, actor: impl Into<Actor> + Send) -> ServiceResult<()> {
-        Ok(self.store.remove_url(merchant.id, id, actor).await?)
+        let actor = actor.into();
+        let seen = actor.seen;
+        let removed = self.store.remove_url(merchant.id, id, actor).await;
+        self.or_conflict(id.get(), seen, removed).await
     }
 
     /// The settings of a merchant.

@@ -63,7 +63,10 @@ impl Services {
     pub async fn set_time_zone(&self, merchant: &Merchant, name: &str, actor: impl Into<Actor> + Send) -> ServiceResult<Zone> {
         let message = t!("There is no such time zone. Choose one of the list, like Europe/Bucharest.");
         let zone = Zone::parse(name).ok_or_else(|| AppError::field("time_zone", message))?;
-        self.store.set_time_zone(merchant.id, zone.clone(), actor).await?;
+        let actor = actor.into();
+        let seen = actor.seen;
+        let saved = self.store.set_time_zone(merchant.id, zone.clone(), actor).await;
+        self.or_conflict(merchant.id.get(), seen, saved).await?;
         Ok(zone)
     }
 }

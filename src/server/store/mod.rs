@@ -571,7 +571,7 @@ forward_acts! {
     pub async fn set_alerts(&self, merchant_id: MerchantId, alerts: Option<Alerts>; actor) -> ();
     /// Sets whom a merchant has mailed, and with what.
     pub async fn set_mail(&self, merchant_id: MerchantId, mail: MailSettings; actor) -> ();
-    /// Sets the zone in which a merchant's moments are told.
+    /// Sets the zone in which a merchant's moments are told; where it is so already, whatever else was changed meanwhile.
     pub async fn set_time_zone(&self, merchant_id: MerchantId, zone: Zone; actor) -> ();
     pub async fn add_listener(&self, draft: ListenerDraft, path_key: String; actor) -> ListenerId;
     pub async fn update_listener(&self, id: ListenerId, draft: ListenerDraft; actor) -> ();
@@ -586,7 +586,7 @@ forward_acts! {
     pub async fn add_user(&self, new: NewUser, only_first: bool; actor) -> UserId;
     /// Sets a password and ends the user's sessions.
     pub async fn set_password(&self, id: UserId, hash: String; actor) -> ();
-    /// Puts a URL on hold, or releases it, whatever else is changed about it meanwhile.
+    /// Puts a URL on hold, or releases it; where it is so already, whatever else was changed about it meanwhile.
     pub async fn hold_url(&self, merchant_id: MerchantId, id: UrlId, held: bool; actor) -> ();
     /// Adds a user who chooses his password by a link.
     pub async fn invite_user(&self, new: NewUser, link: Link; actor) -> UserId;

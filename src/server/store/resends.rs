@@ -21,7 +21,7 @@ pub struct NewResend {
     pub debug: bool,
     /// Who asks.
     pub actor: Actor,
-    /// The same wish under the same key is one resend.
+    /// The same wish under the same key is one resend. Nobody else has that key, and no other wish.
     pub request_key: String,
     pub at: Timestamp,
 }

@@ -39,6 +39,28 @@ pub fn ConflictNote(
     })
 }
 
+/// Who changed what meanwhile, on a page whose buttons act at once. It shows everything as it is now, so that pressing again is
+/// meant.
+#[component]
+pub fn ConflictTold(
+    flash: Flash,
+    /// What was changed.
+    #[prop(into)]
+    what: String,
+) -> impl IntoView {
+    flash.conflict.map(|conflict| {
+        let lines: Vec<_> = conflict.changes.iter().map(line).collect();
+        let is_unknown = lines.is_empty();
+        view! {
+            <Notice tone=Tone::Warn title=t!("Not done: somebody else has changed {what} meanwhile", what)>
+                {is_unknown.then(|| view! { <p>{t!("What changed is not known any more.")}</p> })}
+                <ul class="changes">{lines}</ul>
+                <p>{t!("Below it stands as it is now. Press the button again if you still want it.")}</p>
+            </Notice>
+        }
+    })
+}
+
 fn line(row: &AuditRow) -> impl IntoView + use<> {
     view! {
         <li>

@@ -16,7 +16,7 @@ mod time;
 
 pub use bytes::{Fields, Long, Octets};
 pub use choice::{RightBadge, Tick, TickGroup, TriggerChoice};
-pub use conflict::{ConflictNote, Version, changes, save_label};
+pub use conflict::{ConflictNote, ConflictTold, Version, changes, save_label};
 pub use form::{AlgorithmChoice, Check, Confirm, FormNotes, Hidden, SelectField, TextField, first_wrong, note};
 pub use icon::Icon;
 pub use parts::{Address, Copy, Empty, Notice, Tone, WholeAddress, fact, wide};

@@ -5,6 +5,9 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast as _;
 use web_sys::{Element, Node};
 
+/// Fields whose value makes two clicks on a form one act.
+const KEYS: [&str; 2] = ["request_key", "form_key"];
+
 /// Makes `old` equal to `new`, which is used up.
 pub fn morph(old: &Element, new: &Element) {
     attributes(old, new);
@@ -13,8 +16,13 @@ pub fn morph(old: &Element, new: &Element) {
 
 fn attributes(old: &Element, new: &Element) {
     let names = |element: &Element| element.get_attribute_names().iter().filter_map(|name| name.as_string()).collect::<Vec<_>>();
+    // The second click may come after another reading than the first.
+    let keeps_value = is_key(old) && is_key(new);
     for name in names(new) {
         let fresh = new.get_attribute(&name);
+        if keeps_value && name == "value" {
+            continue;
+        }
         if old.get_attribute(&name) != fresh {
             let _ = old.set_attribute(&name, &fresh.unwrap_or_default());
         }
@@ -25,6 +33,11 @@ fn attributes(old: &Element, new: &Element) {
             let _ = old.remove_attribute(&name);
         }
     }
+}
+
+/// Whether an element is the key of a form.
+fn is_key(element: &Element) -> bool {
+    element.tag_name() == "INPUT" && element.get_attribute("name").is_some_and(|name| KEYS.contains(&name.as_str()))
 }
 
 fn children(old: &Element, new: &Element) {

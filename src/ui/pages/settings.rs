@@ -21,7 +21,8 @@ use crate::{
     rpc::urls::read_settings,
     ui::{
         components::{
-            Address, Ago, Confirm, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge, Tone,
+            Address, Ago, Confirm, ConflictTold, Copy, Empty, FormNotes, Hidden, HoldNote, Icon, Notice, PauseNote, ShadowBadge,
+            Tone,
         },
         format::count,
         shell::{Frame, Section},
@@ -137,6 +138,7 @@ pub fn UrlsPage() -> impl IntoView {
                 <Tabs slug=slug.clone() current="urls"/>
                 <div class="stack">
                     <FormNotes flash=any_flash()/>
+                    {changed_meanwhile(&settings)}
                     {flash_of("check").check.map(|check| view! { <CheckNote check title=t!("The URL did not answer 200")/> })}
                     {url_list(&slug, &settings)}
                 </div>
@@ -144,6 +146,20 @@ pub fn UrlsPage() -> impl IntoView {
         }
         .into_any())
     })
+}
+
+/// What a button was pressed for may not be there any more.
+fn changed_meanwhile(settings: &IpnSettings) -> impl IntoView + use<> {
+    let flash = ["hold", "remove"].map(flash_of).into_iter().find(|flash| flash.conflict.is_some())?;
+    let id: Option<UrlId> = flash.value("id").and_then(|id| id.parse().ok());
+    let url = settings.all_urls().find(|url| Some(url.id) == id);
+    let what = url.map_or_else(|| t!("this URL").to_owned(), |url| name_of(url).to_owned());
+    Some(view! { <ConflictTold flash what/> })
+}
+
+/// What it is called, in a line of the list.
+fn name_of(url: &UrlView) -> &str {
+    if url.label.is_empty() { &url.url } else { &url.label }
 }
 
 fn url_list(slug: &str, settings: &IpnSettings) -> AnyView {
@@ -198,7 +214,7 @@ fn url_row(slug: &str, url: &UrlView, may_change: bool) -> impl IntoView + use<>
     if let Some(rate) = url.terms.rate_per_second {
         requests.push_str(&t!(", {rate} a second", rate));
     }
-    let name = if url.label.is_empty() { url.url.clone() } else { url.label.clone() };
+    let name = name_of(url).to_owned();
     view! {
         <tr>
             <td>
@@ -289,8 +305,8 @@ fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl Into
         }
     };
     let recover = url.failing.then(|| recover(slug, url));
-    let (slug, id) = (slug.to_owned(), url.id.to_string());
-    let (of, which) = (slug.clone(), id.clone());
+    let (slug, id, version) = (slug.to_owned(), url.id.to_string(), url.version.to_string());
+    let (of, which, seen) = (slug.clone(), id.clone(), version.clone());
     view! {
         <div class="row-actions">
             {recover}
@@ -298,6 +314,7 @@ fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl Into
             <form method="post" action="/rpc/urls/hold">
                 <Hidden name="merchant" value=slug/>
                 <Hidden name="id" value=id/>
+                <Hidden name="version" value=version/>
                 <Hidden name="held" value=if hold.is_empty() { "false" } else { "true" }/>
                 <button class="button small"><Icon name=hold_icon/>{hold_word}</button>
             </form>
@@ -308,6 +325,7 @@ fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl Into
             >
                 <Hidden name="merchant" value=of/>
                 <Hidden name="id" value=which/>
+                <Hidden name="version" value=seen/>
             </Confirm>
         </div>
     }

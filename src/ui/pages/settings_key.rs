@@ -16,8 +16,8 @@ use crate::{
     rpc::urls::read_settings,
     ui::{
         components::{
-            Ago, Confirm, ConflictNote, FormNotes, Hidden, Icon, Moment, Notice, SelectField, TextField, Tone, Version, now,
-            save_label,
+            Ago, Confirm, ConflictNote, ConflictTold, FormNotes, Hidden, Icon, Moment, Notice, SelectField, TextField, Tone,
+            Version, now, save_label,
         },
         shell::{Frame, Section},
     },
@@ -40,6 +40,7 @@ pub fn KeyPage() -> impl IntoView {
                 <div class="stack narrow">
                     <FormNotes flash=Flash { errors: Vec::new(), ..all.clone() }/>
                     {secret}
+                    <ConflictTold flash=flash_of("key-end") what=t!("the settings")/>
                     {settings.old_key.clone().map(|old| overlap(&slug, &settings, &old))}
                     {in_use(&slug, &settings)}
                     {settings.may_change.then(|| change(&slug, &settings))}
@@ -111,7 +112,7 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
     let changed = answering().filter(|url| url.new_key_at.is_some()).count();
     let of = answering().count();
     let has_json = settings.all_urls().any(|url| url.terms.format == Format::Json);
-    let slug = slug.to_owned();
+    let (slug, version) = (slug.to_owned(), settings.version.to_string());
     let end = settings.may_change.then(|| {
         let json = match has_json {
             true => format!(" {}", t!("URLs that get JSON tell nobody which secret they have: see first that they have the new one.")),
@@ -126,6 +127,7 @@ fn overlap(slug: &str, settings: &IpnSettings, old: &OldKeyView) -> impl IntoVie
             <div class="actions">
                 <Confirm id="end-key" label=t!("End the old key now") icon="cross" title=t!("End the old key now?") danger=true consequence action="/rpc/settings/key/end" verb=t!("End it now")>
                     <Hidden name="merchant" value=slug/>
+                    <Hidden name="version" value=version/>
                 </Confirm>
             </div>
         }

@@ -2,9 +2,9 @@
 
 use super::{flash_of, page, param, viewer_at};
 use crate::{
-    rpc::lists::zone_names,
+    rpc::lists::read_time_zone,
     ui::{
-        components::{FormNotes, Hidden, Moment, now, zone},
+        components::{ConflictNote, FormNotes, Hidden, Moment, Version, now, save_label},
         shell::{Frame, Section},
     },
     words::{rich, t},
@@ -17,13 +17,13 @@ pub fn TimeZonePage() -> impl IntoView {
     let slug = param("merchant");
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
-        let names = zone_names().await?;
-        let flash = flash_of("time-zone");
-        let current = zone().name().to_owned();
-        let shown = flash.value("time_zone").map_or_else(|| current.clone(), str::to_owned);
+        let settings = read_time_zone(slug.clone()).await?;
+        let (flash, here) = (flash_of("time-zone"), format!("/m/{slug}/settings/time-zone"));
+        let shown = flash.value("time_zone").map_or(settings.zone, str::to_owned);
+        let save = save_label(&flash, t!("Save"));
         let error = flash.error("time_zone").map(str::to_owned);
         let is_wrong = error.is_some();
-        let options: Vec<_> = names.into_iter().map(|name| view! { <option value=name></option> }).collect();
+        let options: Vec<_> = settings.names.into_iter().map(|name| view! { <option value=name></option> }).collect();
         let described = if is_wrong { "time_zone-error" } else { "time_zone-hint" };
         let note = match error {
             Some(error) => view! { <p class="error" id="time_zone-error">{error}</p> }.into_any(),
@@ -32,14 +32,15 @@ pub fn TimeZonePage() -> impl IntoView {
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::TimeZone title=t!("Time zone")>
                 <div class="stack narrow">
-                    <FormNotes flash/>
+                    <FormNotes flash=flash.clone()/>
+                    <ConflictNote flash=flash.clone() page=here/>
                     <p>{rich!(
                         "Exact times, the days of filters, the chart of the dashboard and exported lists are told by the clocks of this place. Here it is {time}.",
                         time = view! { <Moment at=now()/> }
                     )}</p>
                     <form method="post" action="/rpc/merchants/time-zone" class="stack panel">
                         <Hidden name="merchant" value=slug/>
-                        <Hidden name="zone_before" value=current/>
+                        <Version flash version=settings.version/>
                         <div class="field" class:wrong=is_wrong>
                             <label for="time_zone">{t!("Time zone")}</label>
                             <input
@@ -49,7 +50,7 @@ pub fn TimeZonePage() -> impl IntoView {
                             <datalist id="zones">{options}</datalist>
                             {note}
                         </div>
-                        <div class="actions"><button class="button primary">{t!("Save")}</button></div>
+                        <div class="actions"><button class="button primary">{save}</button></div>
                     </form>
                 </div>
             </Frame>

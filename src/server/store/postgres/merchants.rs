@@ -54,12 +54,20 @@ impl Core {
     }
 
     pub(in crate::server::store) async fn end_old_key(&self, merchant_id: MerchantId, actor: Actor) -> Result<bool, StoreError> {
+        let now = self.clock.now().0;
         let mut tx = self.pool.begin().await?;
+        let known = sqlx::query_scalar(
+            "SELECT version FROM merchant WHERE id = $1 AND old_key IS NOT NULL AND old_key_until > $2 FOR UPDATE",
+        )
+        .bind(merchant_id.0)
+        .bind(now);
+        // Where no key is left that could end, there is nothing to disagree about.
+        actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
         let ended: Option<(String, i64)> = sqlx::query_as(
             "UPDATE merchant SET old_key_until = $1, updated_at = $1, version = version + 1
              WHERE id = $2 AND old_key IS NOT NULL AND old_key_until > $1 RETURNING name, version",
         )
-        .bind(self.clock.now().0)
+        .bind(now)
         .bind(merchant_id.0)
         .fetch_optional(&mut *tx)
         .await?;

@@ -40,7 +40,7 @@ impl Core {
         .execute(&mut *tx)
         .await?;
         if inserted.rows_affected() == 0 {
-            return first_time(&mut tx, &new.request_key).await;
+            return first_time(&mut tx, merchant_id, &new).await;
         }
         let reference: Option<String> = sqlx::query_scalar("SELECT reference FROM orders WHERE id = $1 AND merchant_id = $2")
             .bind(new.order_id.0)
@@ -177,21 +177,25 @@ impl Core {
     }
 }
 
-/// What the wish under this key made when it came first.
-async fn first_time(conn: &mut PgConnection, request_key: &str) -> Result<ResendOutcome, StoreError> {
+/// What the wish under this key made when it came first. The key of another order tells nothing.
+async fn first_time(conn: &mut PgConnection, merchant_id: MerchantId, new: &NewResend) -> Result<ResendOutcome, StoreError> {
     // By way of the order, because resends are too few to keep an index on every delivery for them.
-    let rows: Vec<(i64, Option<i64>)> = sqlx::query_as(
-        "SELECT resend.id, delivery.id FROM resend
+    let rows: Vec<(i64, i64, i64, Option<i64>)> = sqlx::query_as(
+        "SELECT resend.id, resend.order_id, orders.merchant_id, delivery.id FROM resend
+         JOIN orders ON orders.id = resend.order_id
          LEFT JOIN (notification JOIN delivery ON delivery.notification_id = notification.id)
              ON notification.order_id = resend.order_id AND delivery.resend_id = resend.id
          WHERE resend.request_key = $1 ORDER BY delivery.id",
     )
-    .bind(text(request_key))
+    .bind(text(&new.request_key))
     .fetch_all(conn)
     .await?;
-    let Some((id, _)) = rows.first() else {
+    let Some((id, order_id, owner, _)) = rows.first() else {
         return Err(StoreError::Unavailable("the same wish was taken back at this moment".to_owned()));
     };
-    let delivery_ids = rows.iter().filter_map(|(_, delivery)| delivery.map(DeliveryId)).collect();
+    if (*order_id, *owner) != (new.order_id.0, merchant_id.0) {
+        return Err(StoreError::NotFound("the resend"));
+    }
+    let delivery_ids = rows.iter().filter_map(|(.., delivery)| delivery.map(DeliveryId)).collect();
     Ok(ResendOutcome { resend_id: ResendId(*id), delivery_ids, repeated: true })
 }

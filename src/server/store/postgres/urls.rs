@@ -146,7 +146,8 @@ impl Core {
         Ok(true)
     }
 
-    /// Puts a URL on hold, or releases it, whatever else somebody changes about it at the same time.
+    /// Puts a URL on hold, or releases it. What is so already is nobody's conflict; the opposite of it is decided by where the
+    /// URL leads and who holds it, so not over a newer version than was seen.
     pub(in crate::server::store) async fn hold_url(
         &self,
         merchant_id: MerchantId,
@@ -155,16 +156,18 @@ impl Core {
         actor: Actor,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let known: Option<bool> = sqlx::query_scalar(
-            "SELECT held FROM notification_url WHERE id = $1 AND merchant_id = $2 AND removed_at IS NULL FOR UPDATE",
+        let known: Option<(bool, i64)> = sqlx::query_as(
+            "SELECT held, version FROM notification_url WHERE id = $1 AND merchant_id = $2 AND removed_at IS NULL FOR UPDATE",
         )
         .bind(id.0)
         .bind(merchant_id.0)
         .fetch_optional(&mut *tx)
         .await?;
-        if known.ok_or(StoreError::NotFound("the notification URL"))? == held {
+        let (is_held, version) = known.ok_or(StoreError::NotFound("the notification URL"))?;
+        if is_held == held {
             return Ok(());
         }
+        actor.must_have_seen(Some(version))?;
         let (subject, version): (String, i64) = sqlx::query_as(
             "UPDATE notification_url SET held = $1, held_at = CASE WHEN $1 THEN $2::bigint END, held_cause = NULL,
                  updated_at = $2, version = version + 1
@@ -191,6 +194,12 @@ impl Core {
         actor: Actor,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
+        let known = sqlx::query_scalar(
+            "SELECT version FROM notification_url WHERE id = $1 AND merchant_id = $2 AND removed_at IS NULL FOR UPDATE",
+        )
+        .bind(id.0)
+        .bind(merchant_id.0);
+        actor.must_have_seen(known.fetch_optional(&mut *tx).await?)?;
         let url: Option<String> = sqlx::query_scalar(
             "UPDATE notification_url SET removed_at = $1, updated_at = $1, is_default = false, version = version + 1
              WHERE id = $2 AND merchant_id = $3 AND removed_at IS NULL RETURNING url",

@@ -78,6 +78,9 @@ impl Core {
         let known = sqlx::query_as("SELECT version, time_zone FROM merchant WHERE id = $1 FOR UPDATE").bind(merchant_id.0);
         let (version, before): (i64, String) =
             known.fetch_optional(&mut *tx).await?.ok_or(StoreError::NotFound("the merchant"))?;
+        if before == zone.name() {
+            return Ok(());
+        }
         actor.must_have_seen(Some(version))?;
         let subject: String = sqlx::query_scalar(
             "UPDATE merchant SET time_zone = $1, updated_at = $2, version = version + 1 WHERE id = $3 RETURNING name",

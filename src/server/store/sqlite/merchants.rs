@@ -64,11 +64,18 @@ impl SqliteStore {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
+                let now = store.0.clock.now().0;
+                let known =
+                    sqlx::query_scalar("SELECT version FROM merchant WHERE id = ? AND old_key IS NOT NULL AND old_key_until > ?")
+                        .bind(merchant_id.0)
+                        .bind(now);
+                // Where no key is left that could end, there is nothing to disagree about.
+                actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
                 let ended: Option<(String, i64)> = sqlx::query_as(
                     "UPDATE merchant SET old_key_until = ?1, updated_at = ?1, version = version + 1
                      WHERE id = ?2 AND old_key IS NOT NULL AND old_key_until > ?1 RETURNING name, version",
                 )
-                .bind(store.0.clock.now().0)
+                .bind(now)
                 .bind(merchant_id.0)
                 .fetch_optional(&mut *conn)
                 .await?;

@@ -26,7 +26,7 @@ impl SqliteStore {
         merchant_id: MerchantId,
         new: NewResend,
     ) -> Result<(ResendOutcome, Commit), StoreError> {
-        if let Some(outcome) = find_resend(conn, &new.request_key).await? {
+        if let Some(outcome) = find_resend(conn, merchant_id, &new).await? {
             return Ok((outcome, Commit::default()));
         }
         let reference: Option<String> = sqlx::query_scalar("SELECT reference FROM orders WHERE id = ? AND merchant_id = ?")
@@ -164,10 +164,22 @@ fn new_job(
     }
 }
 
-async fn find_resend(conn: &mut SqliteConnection, request_key: &str) -> Result<Option<ResendOutcome>, StoreError> {
-    let id: Option<i64> =
-        sqlx::query_scalar("SELECT id FROM resend WHERE request_key = ?").bind(request_key).fetch_optional(&mut *conn).await?;
-    let Some(id) = id else { return Ok(None) };
+/// What the wish under this key made when it came first. The key of another order tells nothing.
+async fn find_resend(
+    conn: &mut SqliteConnection,
+    merchant_id: MerchantId,
+    new: &NewResend,
+) -> Result<Option<ResendOutcome>, StoreError> {
+    let known: Option<(i64, i64, i64)> = sqlx::query_as(
+        "SELECT resend.id, order_id, merchant_id FROM resend JOIN orders ON orders.id = order_id WHERE request_key = ?",
+    )
+    .bind(&new.request_key)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((id, order_id, owner)) = known else { return Ok(None) };
+    if (order_id, owner) != (new.order_id.0, merchant_id.0) {
+        return Err(StoreError::NotFound("the resend"));
+    }
     // By way of the order, because resends are too few to keep an index on every delivery for them.
     let rows = sqlx::query(
         "SELECT delivery.id FROM resend

@@ -429,7 +429,8 @@ impl SqliteStore {
         .await
     }
 
-    /// Puts a URL on hold, or releases it, whatever else somebody changes about it at the same time.
+    /// Puts a URL on hold, or releases it. What is so already is nobody's conflict; the opposite of it is decided by where the
+    /// URL leads and who holds it, so not over a newer version than was seen.
     pub(in crate::server::store) async fn hold_url(
         &self,
         merchant_id: MerchantId,
@@ -440,16 +441,18 @@ impl SqliteStore {
         let store = self.clone();
         self.change_settings(move |conn| {
             Box::pin(async move {
-                let known: Option<bool> = sqlx::query_scalar(
-                    "SELECT held FROM notification_url WHERE id = ? AND merchant_id = ? AND removed_at IS NULL",
+                let known: Option<(bool, i64)> = sqlx::query_as(
+                    "SELECT held, version FROM notification_url WHERE id = ? AND merchant_id = ? AND removed_at IS NULL",
                 )
                 .bind(id.0)
                 .bind(merchant_id.0)
                 .fetch_optional(&mut *conn)
                 .await?;
-                if known.ok_or(StoreError::NotFound("the notification URL"))? == held {
+                let (is_held, version) = known.ok_or(StoreError::NotFound("the notification URL"))?;
+                if is_held == held {
                     return Ok(());
                 }
+                actor.must_have_seen(Some(version))?;
                 let (subject, version): (String, i64) = sqlx::query_as(
                     "UPDATE notification_url SET held = ?1, held_at = CASE WHEN ?1 = 1 THEN ?2 END, held_cause = NULL,
                          updated_at = ?2, version = version + 1
@@ -481,6 +484,12 @@ impl SqliteStore {
         self.change_settings(move |conn| {
             Box::pin(async move {
                 let now = store.0.clock.now().0;
+                let known = sqlx::query_scalar(
+                    "SELECT version FROM notification_url WHERE id = ? AND merchant_id = ? AND removed_at IS NULL",
+                )
+                .bind(id.0)
+                .bind(merchant_id.0);
+                actor.must_have_seen(known.fetch_optional(&mut *conn).await?)?;
                 let url: Option<String> = sqlx::query_scalar(
                     "UPDATE notification_url SET removed_at = ?, updated_at = ?, is_default = 0, version = version + 1
                      WHERE id = ? AND merchant_id = ? AND removed_at IS NULL RETURNING url",

@@ -91,6 +91,9 @@ impl SqliteStore {
                 let known = sqlx::query_as("SELECT version, time_zone FROM merchant WHERE id = ?").bind(merchant_id.0);
                 let (version, before): (i64, String) =
                     known.fetch_optional(&mut *conn).await?.ok_or(StoreError::NotFound("the merchant"))?;
+                if before == zone.name() {
+                    return Ok(());
+                }
                 actor.must_have_seen(Some(version))?;
                 let subject: String = sqlx::query_scalar(
                     "UPDATE merchant SET time_zone = ?, updated_at = ?, version = version + 1 WHERE id = ? RETURNING name",
