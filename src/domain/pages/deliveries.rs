@@ -1,21 +1,27 @@
 //! The list of deliveries: what to look for, and what was found.
 
 use super::{
-    filter::{Reader, write_query},
+    filter::write_query,
     inbound::ListenerChoice,
     orders::{DeliveryView, UrlChoice},
     via::Via,
 };
-use crate::{
-    domain::{
-        Cause, DeliveryState, FieldError, Timestamp, Zone,
-        id::{DeliveryId, OrderId, UrlId},
-        time::{date, iso},
-    },
-    words::t,
+use crate::domain::{
+    Cause, DeliveryState, Timestamp,
+    id::{DeliveryId, OrderId, UrlId},
+    time::{date, iso},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+#[cfg(feature = "ssr")]
+use {
+    super::filter::Reader,
+    crate::{
+        domain::{FieldError, Zone},
+        words::t,
+    },
+};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -127,6 +133,7 @@ pub struct DeliveryFilter {
 impl DeliveryFilter {
     /// Reads a filter from the fields of an address or a form, whose clocks are those of a zone. What cannot be read is left out,
     /// and told.
+    #[cfg(feature = "ssr")]
     pub fn read(field: impl Fn(&str) -> Option<String>, zone: &Zone) -> (Self, Vec<FieldError>) {
         let mut reader = Reader::new(&field);
         let filter = Self {

@@ -1,7 +1,9 @@
 //! Reading and writing the filters of lists: the fields of a form, which are the query of the page's address.
 
+#[cfg(feature = "ssr")]
+use crate::domain::Zone;
 use crate::{
-    domain::{FieldError, Timestamp, Zone, time::parse_moment},
+    domain::{FieldError, Timestamp, time::parse_moment},
     words::t,
 };
 use std::str::FromStr;
@@ -42,6 +44,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A moment: of a zone, as a form's field has it, or with a `Z` in UTC, as addresses have it.
+    #[cfg(feature = "ssr")]
     pub fn moment(&mut self, name: &str, zone: &Zone) -> Option<Timestamp> {
         let is_utc = |text: &str| text.ends_with(['Z', 'z']);
         let read = |text: &str| parse_moment(text).map(|moment| if is_utc(text) { moment } else { zone.instant(moment) });
