@@ -69,7 +69,7 @@ async fn measure(store: &Store, merchant_id: MerchantId, orders: u64) -> Vec<(&'
         until: None,
         test: None,
         after: None,
-        whole_email: false,
+        masked: false,
     };
     let text = |text: String| OrderFilter { text, ..plain() };
     let moment = |number: u64| Timestamp(created_at(number));
