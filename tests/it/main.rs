@@ -47,6 +47,7 @@ mod store;
 mod story;
 mod story_store;
 mod support;
+mod thresholds;
 mod troubled;
 mod vanished;
 mod wire;
