@@ -12,3 +12,8 @@ ALTER TABLE alert_mail ADD COLUMN topic text COLLATE "C" NOT NULL DEFAULT 'deliv
 ALTER TABLE alert_mail ALTER COLUMN topic DROP DEFAULT;
 ALTER TABLE alert_mail DROP CONSTRAINT alert_mail_url_id_told_at_recipient_key;
 ALTER TABLE alert_mail ADD UNIQUE (url_id, topic, told_at, recipient);
+
+-- What a message told of money, for the story of its order: below zero what it gave back. Kept beside the bytes, which lie packed with
+-- many others and go sooner. Null where it told nothing, and in rows of before.
+ALTER TABLE notification ADD COLUMN amount bigint;                    -- smallest units of the currency
+ALTER TABLE notification ADD COLUMN currency text;                    -- null: the order's

@@ -3,6 +3,11 @@
 ALTER TABLE merchant ADD COLUMN alert_certificate INTEGER DEFAULT 14; -- days before a certificate ends; null: not told
 ALTER TABLE merchant ADD COLUMN alert_outstanding INTEGER;            -- deliveries to a URL; null: not told
 
+-- What a message told of money, for the story of its order: below zero what it gave back. Kept beside the bytes, which lie packed with
+-- many others and go sooner. Null where it told nothing, and in rows of before.
+ALTER TABLE notification ADD COLUMN amount INTEGER;                   -- smallest units of the currency
+ALTER TABLE notification ADD COLUMN currency TEXT;                    -- null: the order's
+
 CREATE TABLE url_alert_new (
     url_id  INTEGER NOT NULL REFERENCES notification_url (id),
     topic   TEXT    NOT NULL,                 -- deliveries, certificate, outstanding

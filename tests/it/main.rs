@@ -2,6 +2,7 @@
 
 mod access;
 mod alert_mail;
+mod amounts;
 mod bulk;
 mod bulk_store;
 mod cancel;

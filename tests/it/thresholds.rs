@@ -140,7 +140,11 @@ async fn a_certificate_that_ends_is_told_of_in_good_time(setup: Setup) {
     ];
     assert_eq!(subjects, expected);
     let mail = house.sink.wait_for(3).await.into_iter().find(|mail| mail.header("subject").ends_with("14 days")).unwrap();
-    assert!(mail.text.contains("showed last ends on 2026-03-21T12:00:00Z") && mail.text.contains("Renew it"), "{}", mail.text);
+    assert!(
+        mail.text.contains("2026-03-21T12:00:00Z") && mail.text.contains("What to do: Renew it on that server"),
+        "{}",
+        mail.text
+    );
     let page = house.owner().await.get("/m/shop/settings/alerts").await.text();
     assert!(page.contains("Certificate ended, ") && page.contains("Arrived (200)"), "{page}");
 

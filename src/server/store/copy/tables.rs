@@ -231,6 +231,8 @@ pub(super) const TABLES: [Table; 26] = [
             ("segment_id", Integer),
             ("part", Integer),
             ("translated", Flag),
+            ("amount", Integer),
+            ("currency", Text),
             ("repeats", Integer),
             ("repeated_at", Integer),
         ],
