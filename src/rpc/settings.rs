@@ -1,4 +1,5 @@
 //! What belongs to a merchant as a whole: what leaves, his secret key, who is told of trouble.
+#![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
 use crate::domain::{AppError, content::Ticked, pages::settings::AlertSettings};
 #[cfg(feature = "ssr")]
