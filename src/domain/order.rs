@@ -1,6 +1,6 @@
 //! The order's status in our own words, and when a message may change it.
 
-use super::{Money, Timestamp};
+use super::{Money, Timestamp, money::Currency};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
@@ -174,6 +174,13 @@ impl Refunds {
         self.parts.max(self.total)
     }
 
+    /// What stands of it at an order of this status, where its currency is known. Of one that is paid nothing does: what was given
+    /// back was taken back again.
+    pub fn given_back(self, status: OrderStatus, currency: Option<Currency>) -> Option<Money> {
+        let minor = if status == OrderStatus::Paid { 0 } else { self.sum() };
+        currency.filter(|_| minor > 0).map(|currency| Money { minor, currency })
+    }
+
     /// Whether a refund was of all or of a part, where the amount and the refunds tell; else what the gateway said. An order
     /// that is told as paid, because a later refund of it failed or a dispute was won, keeps the single refunds that stand. A
     /// sum that was told before says nothing then: a gateway that tells sums has taken it back.
@@ -227,6 +234,17 @@ pub struct OrderFacts {
     pub refund: Option<Refund>,
 }
 
+impl OrderFacts {
+    /// What the message told of money: the amount, or, below zero, what it gave back. Without a currency where it is the order's.
+    pub fn told(&self, refund: Option<Refund>) -> Option<(i64, Option<Currency>)> {
+        let is_refund = matches!(self.status, OrderStatus::Refunded | OrderStatus::PartiallyRefunded);
+        match refund {
+            Some(Refund::Part(minor) | Refund::Total(minor)) if is_refund && minor != 0 => Some((-minor.saturating_abs(), None)),
+            _ => self.amount.map(|amount| (amount.minor, Some(amount.currency))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +265,45 @@ mod tests {
         assert!(!paid.is_replaced_by(at(OrderStatus::Authorized, 100)), "same second, less far along");
         assert!(paid.is_replaced_by(at(OrderStatus::Refunded, 100)));
         assert!(paid.is_replaced_by(at(OrderStatus::Pending, 101)), "a later event holds, whatever it says");
+    }
+
+    #[test]
+    fn a_message_tells_what_it_costs_or_what_it_gives_back() {
+        let usd = Currency::parse("USD").unwrap();
+        let facts = |status, minor: Option<i64>| OrderFacts {
+            reference: "1".into(),
+            external: CompactString::default(),
+            email: CompactString::default(),
+            customer: CompactString::default(),
+            status,
+            vendor_status: CompactString::default(),
+            amount: minor.map(|minor| Money { minor, currency: usd }),
+            test: false,
+            event_at: None,
+            message_id: CompactString::default(),
+            refund: None,
+        };
+        let refunded = facts(OrderStatus::PartiallyRefunded, Some(1_000));
+        for refund in [Refund::Part(250), Refund::Total(250), Refund::Part(-250)] {
+            assert_eq!(refunded.told(Some(refund)), Some((-250, None)), "{refund:?}");
+        }
+        assert_eq!(refunded.told(None), Some((1_000, Some(usd))));
+        assert_eq!(refunded.told(Some(Refund::Total(0))), Some((1_000, Some(usd))));
+        let paid = facts(OrderStatus::Paid, Some(1_000));
+        assert_eq!(paid.told(Some(Refund::Part(-250))), Some((1_000, Some(usd))), "a refund failed");
+        assert_eq!(facts(OrderStatus::Paid, None).told(None), None);
+    }
+
+    #[test]
+    fn what_was_given_back_is_told_where_it_stands() {
+        let usd = Currency::parse("USD");
+        let given_back = |parts, total, status| Refunds { parts, total }.given_back(status, usd).map(|money| money.minor);
+        assert_eq!(given_back(250, 0, OrderStatus::PartiallyRefunded), Some(250));
+        assert_eq!(given_back(250, 400, OrderStatus::Refunded), Some(400));
+        assert_eq!(given_back(250, 0, OrderStatus::Reversed), Some(250));
+        assert_eq!(given_back(0, 400, OrderStatus::Paid), None, "taken back");
+        assert_eq!(given_back(0, 0, OrderStatus::Refunded), None, "nobody said how much");
+        assert_eq!(Refunds { parts: 250, total: 0 }.given_back(OrderStatus::Refunded, None), None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! What belongs to a merchant as a whole: what leaves, his secret key, who is told of trouble.
+#![allow(clippy::too_many_arguments, reason = "a function has an argument for each field of its form")]
 
 use crate::domain::{AppError, content::Ticked, pages::settings::AlertSettings};
 #[cfg(feature = "ssr")]
@@ -14,7 +15,7 @@ use {
         once,
     },
     crate::domain::role::Permission,
-    crate::server::service::content::ContentForm,
+    crate::server::service::{alerts::AlertForm, content::ContentForm},
 };
 
 /// Sets which statuses and which fields a merchant's URLs get.
@@ -157,6 +158,12 @@ pub async fn save_alerts(
     /// Minutes.
     #[server(default)]
     after: String,
+    /// Days before a certificate ends.
+    #[server(default)]
+    certificate: String,
+    /// Deliveries.
+    #[server(default)]
+    outstanding: String,
     /// The version that the form was made from.
     #[server(default)]
     version: String,
@@ -166,8 +173,15 @@ pub async fn save_alerts(
     let sent = Sent {
         form: "alerts",
         page: page.clone(),
-        values: vec![("url", url.clone()), ("mails", mails.clone()), ("after", after.clone())],
+        values: vec![
+            ("url", url.clone()),
+            ("mails", mails.clone()),
+            ("after", after.clone()),
+            ("certificate", certificate.clone()),
+            ("outstanding", outstanding.clone()),
+        ],
     };
+    let form = AlertForm { url, mails, after, certificate, outstanding };
     let result = async {
         let (caller, merchant) = Caller::at(&merchant, Permission::ChangeSettings)?;
         let (services, actor) = (caller.services.clone(), caller.having_seen(&version));
@@ -177,8 +191,8 @@ pub async fn save_alerts(
             &sent,
             &[],
             Box::pin(async move {
-                services.save_alerts(&merchant, &url, &mails, &after, actor).await.map_err(app_error)?;
-                let notice = if url.trim().is_empty() && mails.trim().is_empty() {
+                services.save_alerts(&merchant, &form, actor).await.map_err(app_error)?;
+                let notice = if form.url.trim().is_empty() && form.mails.trim().is_empty() {
                     t!("Saved. Nobody is alerted.")
                 } else {
                     t!("Saved. Send a test to see whether it arrives.")

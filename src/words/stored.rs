@@ -174,6 +174,8 @@ pub const STORED: &[&str] = &[
     n!("Response tags"),
     n!("Role"),
     n!("Seconds of failures"),
+    n!("Days before a certificate ends"),
+    n!("Outstanding deliveries"),
     n!("Seconds to answer"),
     n!("Secret key of the gateway"),
     n!("Secret key"),

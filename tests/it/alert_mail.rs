@@ -14,11 +14,12 @@ use quittance::{
         DeliveryState, Role,
         id::MerchantId,
         mail::{MailCause, MailState},
-        pages::settings::{AlertKind, AlertMailRow},
+        pages::settings::{AlertKind, AlertMailRow, AlertTopic, Thresholds},
     },
     server::{
         clock::{Clock, ClockHand},
         mail::MailServer,
+        service::alerts::AlertForm,
         store::{Alerts, MailResult, Merchant, NewAlertMail, OpenAs},
     },
 };
@@ -26,6 +27,7 @@ use std::{sync::Arc, time::Duration};
 
 on_every_engine! {
     mails_are_made_with_their_alert_and_taken_by_one,
+    topics_are_told_apart,
     whom_to_mail_is_kept,
 }
 
@@ -92,14 +94,45 @@ async fn mails_are_made_with_their_alert_and_taken_by_one(mut test: TestStore) {
     assert_eq!(test.store.take_alert_mails(9, LEASE).await.unwrap().len(), 2);
 }
 
+/// What is told of a URL at the same moment on two topics are two alerts, and two mails.
+async fn topics_are_told_apart(mut test: TestStore) {
+    let merchant = test.merchant("Shop").await;
+    let (url, now) = (test.url(merchant, "https://shop.example.com/ipn").await, test.clock.now());
+    let kinds = [AlertKind::Failing, AlertKind::CertificateEnds, AlertKind::Outstanding];
+    let claim = async |test: &TestStore, kind| {
+        test.store.claim_alert(url, kind, now, now.minus(HOUR), vec![alert_mail(merchant)]).await.unwrap()
+    };
+    for kind in kinds {
+        assert!(claim(&test, kind).await, "{kind:?}");
+        assert!(!claim(&test, kind).await, "{kind:?} was told already");
+    }
+    assert!(!claim(&test, AlertKind::Eased).await, "something was told on that topic");
+    assert_eq!(test.store.take_alert_mails(9, LEASE).await.unwrap().len(), 3);
+    test.store.alert_result(url, AlertTopic::Certificate, Some(200), None, String::new()).await.unwrap();
+    test.hand.advance(HOUR);
+    test.reopen(OpenAs::Server).await.unwrap();
+    let told = test.store.alerts_of(merchant).await.unwrap();
+    let found: Vec<_> = kinds.iter().map(|kind| told.get(&(url, kind.topic())).map(|row| (row.kind, row.status))).collect();
+    assert_eq!(found, kinds.map(|kind| Some((kind, (kind == AlertKind::CertificateEnds).then_some(200)))));
+    assert_eq!(told.len(), 3);
+}
+
 async fn whom_to_mail_is_kept(mut test: TestStore) {
     let merchant = test.merchant("Shop").await;
     let known = |test: &TestStore| test.store.settings().merchant(merchant).unwrap().alerts.clone();
     let mails = vec!["a@shop.example".to_owned(), "b@shop.example".to_owned()];
     for alerts in [
-        Alerts { url: String::new(), mails: mails.clone(), after: 60 },
-        Alerts { url: "https://alerts.example.com/".to_owned(), mails, after: 120 },
-        Alerts { url: "https://alerts.example.com/".to_owned(), mails: Vec::new(), after: 120 },
+        Alerts { url: String::new(), mails: mails.clone(), thresholds: Thresholds { after: 60, ..Thresholds::default() } },
+        Alerts {
+            url: "https://alerts.example.com/".to_owned(),
+            mails,
+            thresholds: Thresholds { after: 120, certificate: None, outstanding: Some(500) },
+        },
+        Alerts {
+            url: "https://alerts.example.com/".to_owned(),
+            mails: Vec::new(),
+            thresholds: Thresholds { after: 120, certificate: Some(30), outstanding: None },
+        },
     ] {
         test.store.set_alerts(merchant, Some(alerts.clone()), "test".to_owned()).await.unwrap();
         assert_eq!(known(&test), Some(alerts.clone()));
@@ -125,6 +158,11 @@ fn current(shop: &Shop) -> Arc<Merchant> {
     shop.services.store.settings().merchant(shop.merchant.id).unwrap().clone()
 }
 
+/// What is told with nothing but failures.
+fn form(url: &str, mails: &str) -> AlertForm {
+    AlertForm { url: url.to_owned(), mails: mails.to_owned(), after: "15".to_owned(), ..AlertForm::default() }
+}
+
 async fn mailed(shop: &Shop) -> Vec<AlertMailRow> {
     shop.services.alert_settings(&current(shop), true).await.unwrap().mailed
 }
@@ -138,7 +176,7 @@ async fn trouble_is_mailed_once_and_so_is_its_end() {
     let told = FakeMerchant::start(|_| Answer::status(503, "")).await;
     let url = shop.url(&merchant.url()).await;
     let mails = "ops@shop.example; Ops@shop.example, boss@shop.example";
-    shop.services.save_alerts(&current(&shop), &told.url(), mails, "15", "test").await.unwrap();
+    shop.services.save_alerts(&current(&shop), &form(&told.url(), mails), "test").await.unwrap();
     assert_eq!(current(&shop).alerts.as_ref().unwrap().mails, ["ops@shop.example", "boss@shop.example"]);
 
     let order = shop.order("1").await;
@@ -181,7 +219,7 @@ async fn an_alert_that_is_not_taken_is_tried_again() {
     let (app, shop, hand) = start(Some(&sink)).await;
     let merchant = FakeMerchant::start(|_| Answer::status(500, "")).await;
     let url = shop.url(&merchant.url()).await;
-    shop.services.save_alerts(&current(&shop), "", "ops@shop.example", "15", "test").await.unwrap();
+    shop.services.save_alerts(&current(&shop), &form("", "ops@shop.example"), "test").await.unwrap();
     sink.mood(Mood::Answers("MAIL", "451 4.7.1 greylisted"));
     let order = shop.order("1").await;
     shop.wait_for_attempts(order, url, 1).await;

@@ -5,7 +5,7 @@ use crate::support::{
     browser::Browser,
 };
 use quittance::{
-    domain::{OrderStatus, Role, Tags, id::UrlId},
+    domain::{OrderStatus, Role, Tags, id::UrlId, pages::settings::Thresholds},
     server::store::Merchant,
 };
 
@@ -39,15 +39,16 @@ const FORMS: [Form; 5] = [
     Form {
         page: "/m/shop/settings/alerts",
         path: "/rpc/settings/alerts",
-        first: &[("mails", "first@example.com"), ("after", "7")],
-        second: &[("mails", "second@example.com"), ("after", "9")],
+        first: &[("mails", "first@example.com"), ("after", "7"), ("certificate", "14")],
+        second: &[("mails", "second@example.com"), ("after", "9"), ("outstanding", "500")],
         typed: "value=\"second@example.com\"",
         stored: |merchant| {
             let alerts = merchant.alerts.as_ref().unwrap();
-            format!("{} {}", alerts.mails.join(","), alerts.after)
+            let Thresholds { after, certificate, outstanding } = alerts.thresholds;
+            format!("{} {after} {certificate:?} {outstanding:?}", alerts.mails.join(","))
         },
-        is_first: "first@example.com 420",
-        is_second: "second@example.com 540",
+        is_first: "first@example.com 420 Some(14) None",
+        is_second: "second@example.com 540 None Some(500)",
     },
     Form {
         page: "/m/shop/settings/mail",

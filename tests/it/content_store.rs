@@ -6,7 +6,7 @@ use quittance::{
         Cause, Tags, Triggers,
         content::TRIGGERS,
         id::{ListenerId, MerchantId, UrlId},
-        pages::settings::AlertKind,
+        pages::settings::{AlertKind, AlertTopic, Thresholds},
     },
     server::store::{Alerts, OwnHeader, Secret},
 };
@@ -74,7 +74,11 @@ async fn a_key_is_changed_with_an_overlap(mut test: TestStore) {
 async fn what_leaves_is_kept(mut test: TestStore) {
     let (merchant, ..) = shop(&test).await;
     let triggers: Triggers = "COMPLETE,OTHER".parse().unwrap();
-    let alerts = Alerts { url: "https://alerts.example.com/".to_owned(), mails: Vec::new(), after: 60 };
+    let alerts = Alerts {
+        url: "https://alerts.example.com/".to_owned(),
+        mails: Vec::new(),
+        thresholds: Thresholds { after: 60, ..Thresholds::default() },
+    };
     test.store.set_content(merchant, triggers, Tags::only("CURRENCY,MY_FIELD"), actor()).await.unwrap();
     test.store.set_alerts(merchant, Some(alerts.clone()), actor()).await.unwrap();
     // Ids grow with time, and no time passes by itself here.
@@ -176,13 +180,13 @@ async fn an_alert_is_told_by_one_and_once_an_hour(test: TestStore) {
         !other.claim_alert(url, AlertKind::Failing, now, now.minus(HOUR), Vec::new()).await.unwrap(),
         "somebody tells already"
     );
-    test.store.alert_result(url, Some(503), Some(Cause::ServerError), "note".to_owned()).await.unwrap();
-    let told = test.store.alerts_of(merchant).await.unwrap()[&url].clone();
+    test.store.alert_result(url, AlertTopic::Deliveries, Some(503), Some(Cause::ServerError), "note".to_owned()).await.unwrap();
+    let told = test.store.alerts_of(merchant).await.unwrap()[&(url, AlertTopic::Deliveries)].clone();
     assert_eq!((told.kind, told.told_at, told.status), (AlertKind::Failing, now, Some(503)));
     assert_eq!((told.cause, told.note.as_str()), (Some(Cause::ServerError), "note"));
     let later = now.plus(HOUR);
     assert!(test.store.claim_alert(url, AlertKind::Recovered, later, later.minus(HOUR), Vec::new()).await.unwrap());
-    let told = test.store.alerts_of(merchant).await.unwrap()[&url].clone();
+    let told = test.store.alerts_of(merchant).await.unwrap()[&(url, AlertTopic::Deliveries)].clone();
     assert_eq!((told.kind, told.status, told.cause, told.note.as_str()), (AlertKind::Recovered, None, None, ""));
     assert!(test.store.alerts_of(MerchantId(1)).await.unwrap().is_empty());
     assert!(START < now);

@@ -2,6 +2,7 @@
 
 mod access;
 mod alert_mail;
+mod amounts;
 mod bulk;
 mod bulk_store;
 mod cancel;
@@ -47,6 +48,7 @@ mod store;
 mod story;
 mod story_store;
 mod support;
+mod thresholds;
 mod troubled;
 mod vanished;
 mod wire;

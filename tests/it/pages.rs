@@ -238,7 +238,7 @@ async fn every_page_bears_more_than_fits() {
         ("retries", "own"),
     ];
     let listener = [("merchant", merchant.as_str()), ("gateway", "2checkout"), ("label", &said), ("secret", GATEWAY_KEY)];
-    let alerts = [("merchant", merchant.as_str()), ("url", &said), ("mails", &said), ("after", HOSTILE)];
+    let alerts = [("merchant", merchant.as_str()), ("url", &said), ("mails", &said), ("after", HOSTILE), ("outstanding", &said)];
     let content = [("merchant", merchant.as_str()), ("only", "true"), ("other_tags", &said)];
     let sender = [("merchant", merchant.as_str()), ("sender_name", &said), ("sender", HOSTILE)];
     let invite = [("email", HOSTILE), ("role", "support")];

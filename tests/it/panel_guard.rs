@@ -163,6 +163,8 @@ async fn values_of(shop: &Shop, merchant: &FakeMerchant) -> HashMap<String, Stri
         ("overlap", "3600".to_owned()),
         ("mails", "ops@example.com".to_owned()),
         ("settings/alerts.after", "15".to_owned()),
+        ("settings/alerts.certificate", "14".to_owned()),
+        ("settings/alerts.outstanding", "500".to_owned()),
         ("language", "php".to_owned()),
         ("quantity", "1".to_owned()),
         ("more_products", String::new()),

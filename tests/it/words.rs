@@ -129,7 +129,7 @@ fn words_of_tables() -> Vec<&'static str> {
     words.extend(StateFilter::ALL.iter().map(|state| state.label()));
     words.extend(Outcome::ALL.iter().map(|outcome| outcome.label()));
     words.extend([BulkState::Running, BulkState::Done, BulkState::Cancelled].map(BulkState::label));
-    words.extend([AlertKind::Failing, AlertKind::Expired, AlertKind::Recovered, AlertKind::Test].iter().map(|kind| kind.label()));
+    words.extend(AlertKind::ALL.iter().map(|kind| kind.label()));
     words.extend(MailCause::ALL.iter().flat_map(|cause| [cause.label(), cause.cure()]));
     words.extend(PLACEHOLDERS.iter().map(|(_, meaning)| *meaning));
     words.extend(RetrySchedule::PRESETS.iter().map(RetrySchedule::label));
@@ -614,7 +614,11 @@ async fn every_page_speaks_through_the_catalogue() {
             ],
             "/m/shop/settings/urls/new",
         ),
-        ("settings/alerts", &[("url", "nonsense"), ("mails", "nobody"), ("after", "0")], "/m/shop/settings/alerts"),
+        (
+            "settings/alerts",
+            &[("url", "nonsense"), ("mails", "nobody"), ("after", "0"), ("certificate", "900"), ("outstanding", "many")],
+            "/m/shop/settings/alerts",
+        ),
         ("settings/key", &[("secret_key", ""), ("overlap", "5")], "/m/shop/settings/key"),
         (
             "listeners/save",

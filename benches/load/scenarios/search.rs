@@ -62,15 +62,8 @@ async fn measure(store: &Store, merchant_id: MerchantId, orders: u64) -> Vec<(&'
         random ^= random << 17;
         random % orders
     };
-    let plain = || OrderFilter {
-        text: String::new(),
-        status: None,
-        from: None,
-        until: None,
-        test: None,
-        after: None,
-        masked: false,
-    };
+    let plain =
+        || OrderFilter { text: String::new(), status: None, from: None, until: None, test: None, after: None, masked: false };
     let text = |text: String| OrderFilter { text, ..plain() };
     let moment = |number: u64| Timestamp(created_at(number));
     type Make<'a> = Box<dyn FnMut(u64) -> OrderFilter + 'a>;

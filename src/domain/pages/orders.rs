@@ -69,6 +69,8 @@ pub struct OrderRow {
     pub status: OrderStatus,
     pub vendor_status: String,
     pub amount: Option<Money>,
+    /// How much of it was given back.
+    pub refunded: Option<Money>,
     pub test: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -125,6 +127,8 @@ pub struct NotificationView {
     pub vendor_status: String,
     pub message_id: String,
     pub signatures: Algorithms,
+    /// What it told of money, below zero what it gave back; read for the story alone.
+    pub amount: Option<Money>,
     pub test: bool,
     /// `None` where a person placed a TEST order.
     pub listener: Option<(ListenerId, String)>,

@@ -18,8 +18,6 @@ pub const OVERLAPS: [(u32, &str); 6] = [
     (30 * 24 * 3_600, "30 days"),
     (0, "not at all: it is no secret any more"),
 ];
-/// Seconds that a URL must fail before it is told, where nothing else was entered.
-pub const ALERT_AFTER: u32 = 15 * 60;
 /// What a hidden value of a header is shown as. Sent back so, it leaves the value as it is.
 pub const HIDDEN: &str = "••••••••";
 
@@ -85,6 +83,46 @@ pub struct OldKeyView {
     pub until: Timestamp,
 }
 
+/// From which point on a merchant is told of a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thresholds {
+    /// Seconds that it must have failed.
+    pub after: u32,
+    /// Days before the certificate of its server ends; `None`: that is not told.
+    pub certificate: Option<u32>,
+    /// Deliveries that are outstanding there; `None`: that is not told.
+    pub outstanding: Option<u32>,
+}
+
+/// Those of a merchant who has entered no others.
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { after: 15 * 60, certificate: Some(14), outstanding: None }
+    }
+}
+
+/// What alerts are about. Each is told apart from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum AlertTopic {
+    /// Whether deliveries arrive.
+    Deliveries,
+    /// How long the certificate of its server is valid.
+    Certificate,
+    /// How many deliveries wait.
+    Outstanding,
+}
+
+impl AlertTopic {
+    /// The word in the database.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Deliveries => "deliveries",
+            Self::Certificate => "certificate",
+            Self::Outstanding => "outstanding",
+        }
+    }
+}
+
 /// What a merchant is told of a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AlertKind {
@@ -94,24 +132,56 @@ pub enum AlertKind {
     Expired,
     /// It takes deliveries again.
     Recovered,
+    /// The certificate of its server ends soon.
+    CertificateEnds,
+    CertificateEnded,
+    /// More deliveries to it are outstanding than the merchant wants.
+    Outstanding,
+    /// They have become fewer again.
+    Eased,
     /// Nothing is wrong: somebody tries the address.
     Test,
 }
 
 impl AlertKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Failing,
+        Self::Expired,
+        Self::Recovered,
+        Self::CertificateEnds,
+        Self::CertificateEnded,
+        Self::Outstanding,
+        Self::Eased,
+        Self::Test,
+    ];
+
+    /// What it is about.
+    pub const fn topic(self) -> AlertTopic {
+        match self {
+            Self::Failing | Self::Expired | Self::Recovered | Self::Test => AlertTopic::Deliveries,
+            Self::CertificateEnds | Self::CertificateEnded => AlertTopic::Certificate,
+            Self::Outstanding | Self::Eased => AlertTopic::Outstanding,
+        }
+    }
+
     /// The word in the database and in alerts.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Failing => "failing",
             Self::Expired => "expired",
             Self::Recovered => "recovered",
+            Self::CertificateEnds => "certificate-ends",
+            Self::CertificateEnded => "certificate-ended",
+            Self::Outstanding => "outstanding",
+            Self::Eased => "eased",
             Self::Test => "test",
         }
     }
 
     /// The kind for a word; an unknown word is a test, which nothing follows from.
     pub fn from_code(code: &str) -> Self {
-        [Self::Failing, Self::Expired, Self::Recovered].into_iter().find(|kind| kind.code() == code).unwrap_or(Self::Test)
+        Self::ALL.into_iter().find(|kind| kind.code() == code).unwrap_or(Self::Test)
     }
 
     /// For pages.
@@ -120,6 +190,10 @@ impl AlertKind {
             Self::Failing => "Failing",
             Self::Expired => "Deliveries expired",
             Self::Recovered => "Recovered",
+            Self::CertificateEnds => "Certificate ends soon",
+            Self::CertificateEnded => "Certificate ended",
+            Self::Outstanding => "Many outstanding",
+            Self::Eased => "Fewer outstanding",
             Self::Test => "Test",
         }
     }
@@ -175,10 +249,10 @@ pub struct AlertSettings {
     pub sends_mail: bool,
     /// What was mailed last, the newest first.
     pub mailed: Vec<AlertMailRow>,
-    /// Seconds.
-    pub after: u32,
+    pub thresholds: Thresholds,
     /// What a save names as the version that it was made from.
     pub version: i64,
+    /// What was told last of each URL, topic by topic.
     pub told: Vec<(UrlView, AlertRow)>,
     pub may_change: bool,
 }

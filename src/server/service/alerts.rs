@@ -1,9 +1,17 @@
 //! Alerts: a signed JSON message to an address of the merchant's, and a mail to whom he names, when one of his URLs has failed
-//! for too long, when deliveries to it were given up, and when it takes deliveries again. At most one for a URL and hour.
+//! for too long, when deliveries to it were given up, and when it takes deliveries again; when its certificate ends; and when many
+//! deliveries wait for it. At most one for a URL, a topic and hour. What is told when, and in which words, is in `alert_news`.
 //!
 //! The message is signed as the Standard Webhooks specification describes, with the merchant's secret key as it stands.
 
-use super::{ServiceResult, Services, dashboard::EXPIRED_SHOWN, fields::Mistakes, merchant_ref, urls::view};
+use super::{
+    ServiceResult, Services,
+    alert_news::{News, Seen, TOPICS},
+    dashboard::EXPIRED_SHOWN,
+    fields::Mistakes,
+    merchant_ref,
+    urls::view,
+};
 use crate::server::{
     dispatch::{
         attempt::USER_AGENT,
@@ -18,7 +26,7 @@ use crate::{
         Algorithm, AppError, Cause, Timestamp,
         attempt::bounded_note,
         mail::on_one_line,
-        pages::settings::{ALERT_AFTER, AlertKind, AlertRow, AlertSettings},
+        pages::settings::{AlertKind, AlertRow, AlertSettings, AlertTopic, Thresholds},
     },
     words::t,
 };
@@ -37,25 +45,46 @@ const MOST_MAILS: usize = 10;
 const MAILS_SHOWN: u32 = 10;
 /// Longest time in minutes that a URL may fail before it is told: longer than a day is no alert.
 const MAX_AFTER: u32 = 24 * 60;
+/// Longest time in days before a certificate ends: few are issued for longer than a year.
+const MAX_DAYS: u32 = 365;
+/// Most outstanding deliveries that can be waited for.
+const MAX_OUTSTANDING: u32 = 10_000_000;
+
+/// The form of the alerts, as it was typed.
+#[derive(Debug, Clone, Default)]
+pub struct AlertForm {
+    /// Gets signed JSON.
+    pub url: String,
+    /// E-mail addresses, with commas between them.
+    pub mails: String,
+    /// Minutes that a URL must have failed.
+    pub after: String,
+    /// Days before a certificate ends.
+    pub certificate: String,
+    /// Deliveries that are outstanding.
+    pub outstanding: String,
+}
 
 impl Services {
     /// Where a merchant is told of trouble, and what was told last.
     pub async fn alert_settings(&self, merchant: &Merchant, may_change: bool) -> ServiceResult<AlertSettings> {
         let mut told = self.store.alerts_of(merchant.id).await?;
         let settings = self.store.settings();
-        let told = settings.urls_of(merchant.id).iter().filter_map(|url| {
-            let alert = told.remove(&url.id)?;
+        let urls = settings.urls_of(merchant.id);
+        let told = urls.iter().flat_map(|url| TOPICS.map(|(topic, _)| (url, topic))).filter_map(|(url, topic)| {
+            let alert = told.remove(&(url.id, topic))?;
             Some((view(url, UrlState::default(), None), alert))
         });
-        let alerts = merchant.alerts.clone().unwrap_or(Alerts { url: String::new(), mails: Vec::new(), after: ALERT_AFTER });
         let told: Vec<_> = told.collect();
+        let nobody = || Alerts { url: String::new(), mails: Vec::new(), thresholds: Thresholds::default() };
+        let alerts = merchant.alerts.clone().unwrap_or_else(nobody);
         Ok(AlertSettings {
             merchant: merchant_ref(merchant),
             url: alerts.url,
             mails: alerts.mails.join(", "),
             sends_mail: self.mailer.is_some(),
             mailed: self.store.alert_mails(merchant.id, MAILS_SHOWN).await?,
-            after: alerts.after,
+            thresholds: alerts.thresholds,
             version: merchant.version,
             told,
             may_change,
@@ -63,32 +92,18 @@ impl Services {
     }
 
     /// Sets where a merchant is told of trouble: an address for signed JSON, and e-mail addresses; nobody is told where both are
-    /// empty. `after` is in minutes.
-    pub async fn save_alerts(
-        &self,
-        merchant: &Merchant,
-        url: &str,
-        mails: &str,
-        after: &str,
-        actor: impl Into<Actor> + Send,
-    ) -> ServiceResult<()> {
+    /// empty. What a threshold is empty of, or 0, is not told; only failures always are.
+    pub async fn save_alerts(&self, merchant: &Merchant, form: &AlertForm, actor: impl Into<Actor> + Send) -> ServiceResult<()> {
         let mut mistakes = Mistakes::default();
-        let url = url.trim();
+        let url = form.url.trim();
         if !url.is_empty() {
             mistakes.take("url", Target::parse(url));
         }
-        let mails = mistakes.take("mails", mail_addresses(mails)).unwrap_or_default();
-        let minutes = match after.trim() {
-            "" => Some(ALERT_AFTER / 60),
-            text => text.parse().ok().filter(|minutes| (1..=MAX_AFTER).contains(minutes)),
-        };
-        if minutes.is_none() {
-            mistakes.add("after", t!("Enter a number of minutes from 1 to {most}.", most = MAX_AFTER));
-        }
+        let mails = mistakes.take("mails", mail_addresses(&form.mails)).unwrap_or_default();
+        let thresholds = thresholds(form, &mut mistakes);
         mistakes.end()?;
-        let after = minutes.unwrap_or_default() * 60;
         let is_any = !url.is_empty() || !mails.is_empty();
-        let alerts = is_any.then(|| Alerts { url: url.to_owned(), mails, after });
+        let alerts = is_any.then(|| Alerts { url: url.to_owned(), mails, thresholds });
         let actor = actor.into();
         let seen = actor.seen;
         let saved = self.store.set_alerts(merchant.id, alerts, actor).await;
@@ -136,15 +151,32 @@ impl Services {
             let told = self.store.alerts_of(merchant.id).await?;
             for url in settings.urls_of(merchant.id).iter().filter(|url| !url.held && !url.terms.shadow) {
                 let Some(state) = states.get(&url.id) else { continue };
-                let last = told.get(&url.id);
-                let expired = self.expired_since(&merchant, url, state, last).await?;
-                let Some(kind) = kind_of(state, expired, last, now, alerts.after) else { continue };
-                let mails = self.mails_about(&merchant, alerts, url, (kind, state, expired), last);
-                if self.store.claim_alert(url.id, kind, now, now.minus(APART), mails).await? && !alerts.url.is_empty() {
-                    let row = self.send_alert(&merchant, alerts, kind, now, &self.about(&merchant, url, state, expired)).await;
-                    self.store.alert_result(url.id, row.status, row.cause, row.note).await?;
+                let expired = self.expired_since(&merchant, url, state, told.get(&(url.id, AlertTopic::Deliveries))).await?;
+                let seen = Seen { state, expired, thresholds: alerts.thresholds, now };
+                for (topic, news_of) in TOPICS {
+                    let Some(news) = news_of(&seen, told.get(&(url.id, topic))) else { continue };
+                    self.tell(&merchant, alerts, url, &seen, news).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Tells of a URL, unless another node does, or something on the same topic was told a short while ago.
+    async fn tell(
+        &self,
+        merchant: &Merchant,
+        alerts: &Alerts,
+        url: &NotificationUrl,
+        seen: &Seen<'_>,
+        news: News,
+    ) -> ServiceResult<()> {
+        let mails = self.mails_about(merchant, alerts, url, seen, news);
+        let is_ours = self.store.claim_alert(url.id, news.kind, seen.now, seen.now.minus(APART), mails).await?;
+        if is_ours && !alerts.url.is_empty() {
+            let about = self.about(merchant, url, seen, news.kind);
+            let row = self.send_alert(merchant, alerts, news.kind, seen.now, &about).await;
+            self.store.alert_result(url.id, news.kind.topic(), row.status, row.cause, row.note).await?;
         }
         Ok(())
     }
@@ -172,43 +204,28 @@ impl Services {
         merchant: &Merchant,
         alerts: &Alerts,
         url: &NotificationUrl,
-        (kind, state, expired): (AlertKind, &UrlState, u64),
-        last: Option<&AlertRow>,
+        seen: &Seen<'_>,
+        news: News,
     ) -> Vec<NewAlertMail> {
-        let is_again = kind != AlertKind::Expired && last.is_some_and(|last| last.kind == kind && last.cause.is_some());
-        if self.mailer.is_none() || is_again {
+        if self.mailer.is_none() || news.is_again {
             return Vec::new();
         }
         let (name, label) = (on_one_line(&merchant.name), on_one_line(&url.label));
-        let (subject, news) = match kind {
-            AlertKind::Failing => (
-                format!("{name}: {label} is failing"),
-                format!(
-                    "The notification URL {label} has failed since {}.",
-                    state.failing_since.map(rfc3339).unwrap_or_default()
-                ),
-            ),
-            AlertKind::Expired => (
-                format!("{name}: deliveries to {label} expired"),
-                format!("Deliveries to the notification URL {label} were given up."),
-            ),
-            AlertKind::Recovered => (
-                format!("{name}: {label} takes deliveries again"),
-                format!("The notification URL {label} takes deliveries again."),
-            ),
-            AlertKind::Test => return Vec::new(),
+        let words = seen.words(news.kind, &label);
+        let given_up = if news.kind.topic() == AlertTopic::Deliveries && seen.expired > 0 {
+            format!("Given up: {}\n", seen.expired)
+        } else {
+            String::new()
         };
-        let why = state.failing_cause.filter(|_| kind != AlertKind::Recovered);
-        let why = why.map(|cause| format!("{}\nWhat to do: {}\n\n", cause.sentence(), cause.cure())).unwrap_or_default();
-        let given_up = if expired > 0 { format!("Given up: {expired}\n") } else { String::new() };
         let text = format!(
-            "{news}\n{}\n\n{why}Outstanding: {}\n{given_up}\n{}/m/{}/deliveries?url={}\n",
+            "{}\n{}\n\n{}Outstanding: {}\n{given_up}\n{}\n",
+            words.news,
             on_one_line(&url.url),
-            state.outstanding(),
-            self.base,
-            merchant.slug,
-            url.id
+            words.why(),
+            seen.state.outstanding(),
+            self.panel(merchant, url)
         );
+        let subject = format!("{name}: {}", words.subject);
         let mail = |recipient: &String| NewAlertMail {
             merchant_id: merchant.id,
             recipient: recipient.clone(),
@@ -218,18 +235,22 @@ impl Services {
         alerts.mails.iter().map(mail).collect()
     }
 
-    fn about(&self, merchant: &Merchant, url: &NotificationUrl, state: &UrlState, expired: u64) -> Value {
-        json!({
+    fn about(&self, merchant: &Merchant, url: &NotificationUrl, seen: &Seen<'_>, kind: AlertKind) -> Value {
+        let mut about = json!({
             "merchant": { "name": merchant.name, "slug": merchant.slug },
             "url": { "id": url.id, "label": url.label, "url": url.url },
-            "since": state.failing_since.map(rfc3339),
-            "cause": state.failing_cause.map(Cause::code),
-            "sentence": state.failing_cause.map(Cause::sentence),
-            "cure": state.failing_cause.map(Cause::cure),
-            "outstanding": state.outstanding(),
-            "expired": expired,
-            "panel": format!("{}/m/{}/deliveries?url={}", self.base, merchant.slug, url.id),
-        })
+            "outstanding": seen.state.outstanding(),
+            "panel": self.panel(merchant, url),
+        });
+        for (name, value) in seen.facts(kind) {
+            about[name] = value;
+        }
+        about
+    }
+
+    /// The page that shows what waits for a URL.
+    fn panel(&self, merchant: &Merchant, url: &NotificationUrl) -> String {
+        format!("{}/m/{}/deliveries?url={}", self.base, merchant.slug, url.id)
     }
 
     async fn send_alert(&self, merchant: &Merchant, alerts: &Alerts, kind: AlertKind, at: Timestamp, about: &Value) -> AlertRow {
@@ -280,6 +301,33 @@ pub struct Tested {
     pub no_mailer: bool,
 }
 
+/// Reads from where on something is told.
+fn thresholds(form: &AlertForm, mistakes: &mut Mistakes) -> Thresholds {
+    let usual = Thresholds::default();
+    let within = |text: &str, most: u32| text.parse().ok().filter(|number| (1..=most).contains(number));
+    let after = match form.after.trim() {
+        "" => Some(usual.after / 60),
+        text => within(text, MAX_AFTER),
+    };
+    if after.is_none() {
+        mistakes.add("after", t!("Enter a number of minutes from 1 to {most}.", most = MAX_AFTER));
+    }
+    let mut optional = |field: &str, text: &str, most: u32, mistake: fn(u32) -> String| match text.trim() {
+        "" | "0" => None,
+        text => within(text, most).or_else(|| {
+            mistakes.add(field, mistake(most));
+            None
+        }),
+    };
+    let days = |most| t!("Enter a number of days from 1 to {most}, or leave it empty.", most);
+    let count = |most| t!("Enter a number of deliveries from 1 to {most}, or leave it empty.", most);
+    Thresholds {
+        after: after.map_or(usual.after, |minutes| minutes * 60),
+        certificate: optional("certificate", &form.certificate, MAX_DAYS, days),
+        outstanding: optional("outstanding", &form.outstanding, MAX_OUTSTANDING, count),
+    }
+}
+
 /// Reads e-mail addresses, with commas, semicolons or spaces between them; each stands there once.
 fn mail_addresses(text: &str) -> Result<Vec<String>, String> {
     let words = text.split(|letter: char| matches!(letter, ',' | ';') || letter.is_whitespace());
@@ -302,64 +350,6 @@ fn mail_addresses(text: &str) -> Result<Vec<String>, String> {
     Ok(mails)
 }
 
-/// What is to be told now, if anything.
-fn kind_of(state: &UrlState, expired: u64, last: Option<&AlertRow>, now: Timestamp, after: u32) -> Option<AlertKind> {
-    let arrived = |row: &&AlertRow| row.cause.is_none();
-    let threshold = Duration::from_secs(u64::from(after));
-    let fails_long = state.retrying > 0 && state.failing_since.is_some_and(|since| now.since(since) >= threshold);
-    let told_failing = last.filter(arrived).is_some_and(|row| row.kind == AlertKind::Failing);
-    if expired > 0 && (!fails_long || told_failing) {
-        return Some(AlertKind::Expired);
-    }
-    if fails_long {
-        let told = last.filter(arrived).is_some_and(|row| matches!(row.kind, AlertKind::Failing | AlertKind::Expired));
-        return (!told).then_some(AlertKind::Failing);
-    }
-    // It is back when something was confirmed after what was told, and nothing waits for another attempt.
-    let last = last?;
-    let is_back = state.retrying == 0 && state.last_confirmed_at.is_some_and(|at| at > last.told_at);
-    let was_told = match last.kind {
-        AlertKind::Failing | AlertKind::Expired => true,
-        AlertKind::Recovered => last.cause.is_some(),
-        AlertKind::Test => false,
-    };
-    (is_back && was_told).then_some(AlertKind::Recovered)
-}
-
-fn rfc3339(at: Timestamp) -> String {
+pub(super) fn rfc3339(at: Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.micros()).map(|at| at.to_string()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_seconds(100_000);
-    const AFTER: u32 = 900;
-
-    fn failing(seconds: u64) -> UrlState {
-        UrlState { retrying: 1, failing_since: Some(NOW.minus(Duration::from_secs(seconds))), ..UrlState::default() }
-    }
-
-    fn told(kind: AlertKind, cause: Option<Cause>) -> AlertRow {
-        AlertRow { kind, told_at: NOW.minus(APART), status: None, cause, note: String::new() }
-    }
-
-    #[test]
-    fn each_trouble_is_told_once() {
-        let kind = |state: &UrlState, expired, last: Option<&AlertRow>| kind_of(state, expired, last, NOW, AFTER);
-        let failing_told = told(AlertKind::Failing, None);
-        assert_eq!(kind(&failing(899), 0, None), None, "not yet");
-        assert_eq!(kind(&failing(900), 0, None), Some(AlertKind::Failing));
-        assert_eq!(kind(&failing(9_000), 0, Some(&failing_told)), None, "told already");
-        let lost = told(AlertKind::Failing, Some(Cause::Refused));
-        assert_eq!(kind(&failing(9_000), 0, Some(&lost)), Some(AlertKind::Failing), "it never arrived");
-        assert_eq!(kind(&failing(9_000), 2, Some(&failing_told)), Some(AlertKind::Expired));
-        let well = UrlState { last_confirmed_at: Some(NOW), ..UrlState::default() };
-        assert_eq!(kind(&well, 0, None), None);
-        assert_eq!(kind(&well, 1, None), Some(AlertKind::Expired));
-        assert_eq!(kind(&well, 0, Some(&failing_told)), Some(AlertKind::Recovered));
-        assert_eq!(kind(&well, 0, Some(&told(AlertKind::Recovered, None))), None);
-        assert_eq!(kind(&UrlState::default(), 0, Some(&failing_told)), None, "nothing shows that it is back");
-    }
 }

@@ -4,6 +4,7 @@
 //! Checks what was entered, calls the store, and puts together what pages show. Must not live here: cookies, HTTP,
 //! HTML; who may do it (the caller has checked).
 
+mod alert_news;
 pub mod alerts;
 pub mod audit;
 pub mod bulk;

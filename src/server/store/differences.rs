@@ -55,13 +55,20 @@ pub(super) fn of_content(before: Option<&Merchant>, version: i64, triggers: Trig
 pub(super) fn of_alerts(before: Option<&Merchant>, version: i64, alerts: Option<&Alerts>) -> Vec<FieldChange> {
     let Some(merchant) = before.filter(|merchant| merchant.version + 1 == version) else { return Vec::new() };
     let url = |alerts: Option<&Alerts>| alerts.map(|alerts| alerts.url.clone()).unwrap_or_default();
-    let after = |alerts: Option<&Alerts>| alerts.map(|alerts| alerts.after.to_string()).unwrap_or_default();
+    let number = |alerts: Option<&Alerts>, of: fn(&Alerts) -> Option<u32>| {
+        alerts.and_then(of).map(|number| number.to_string()).unwrap_or_default()
+    };
+    let after = |alerts| number(alerts, |alerts| Some(alerts.thresholds.after));
+    let certificate = |alerts| number(alerts, |alerts| alerts.thresholds.certificate);
+    let outstanding = |alerts| number(alerts, |alerts| alerts.thresholds.outstanding);
     let mails = |alerts: Option<&Alerts>| alerts.and_then(Alerts::kept_mails).unwrap_or_default();
     let old = merchant.alerts.as_ref();
     Differences::default()
         .field("Address for alerts", url(old), url(alerts))
         .field("E-mail addresses for alerts", mails(old), mails(alerts))
         .field("Seconds of failures", after(old), after(alerts))
+        .field("Days before a certificate ends", certificate(old), certificate(alerts))
+        .field("Outstanding deliveries", outstanding(old), outstanding(alerts))
         .end()
 }
 

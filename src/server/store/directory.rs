@@ -7,6 +7,7 @@ use crate::domain::{
     id::{DeliveryId, ListenerId, MerchantId, UrlId},
     mail::MailSettings,
     order::OrderFacts,
+    pages::settings::Thresholds,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -54,17 +55,21 @@ pub struct Alerts {
     pub url: String,
     /// E-mail addresses that get them.
     pub mails: Vec<String>,
-    /// Seconds that a URL must have failed.
-    pub after: u32,
+    pub thresholds: Thresholds,
 }
 
 impl Alerts {
     /// From what the database keeps.
-    pub(super) fn of(url: Option<String>, mails: Option<&str>, after: u32) -> Option<Self> {
+    pub(super) fn of(url: Option<String>, mails: Option<&str>, thresholds: Thresholds) -> Option<Self> {
         let mails: Vec<_> =
             mails.unwrap_or_default().split(',').map(|mail| mail.trim().to_owned()).filter(|mail| !mail.is_empty()).collect();
         let is_any = url.is_some() || !mails.is_empty();
-        is_any.then(|| Self { url: url.unwrap_or_default(), mails, after })
+        is_any.then(|| Self { url: url.unwrap_or_default(), mails, thresholds })
+    }
+
+    /// What is told from where on; where nobody is told, what a merchant begins with.
+    pub(super) fn thresholds(alerts: Option<&Self>) -> Thresholds {
+        alerts.map_or_else(Thresholds::default, |alerts| alerts.thresholds)
     }
 
     /// The URL as the database keeps it.

@@ -37,7 +37,7 @@ mod vault;
 mod verifying;
 mod wanted;
 
-pub use crate::domain::pages::settings::{AlertKind, AlertMailRow, AlertRow};
+pub use crate::domain::pages::settings::{AlertKind, AlertMailRow, AlertRow, AlertTopic, Thresholds};
 pub use acts::{Actor, FormClaim, Link, NewUser, Note, SessionRecord, SessionView, UserRecord};
 pub use brake::Brake;
 pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
@@ -389,15 +389,17 @@ forward! {
 
     // Alerts.
 
-    /// Takes the right to tell of a URL: `false` where it was told of after `last_before`, by this node or another. The mails that
-    /// tell of it are made in the same moment.
+    /// Takes the right to tell of a URL: `false` where something on the kind's topic was told of it after `last_before`, by this node or
+    /// another. The mails that tell of it are made in the same moment.
     pub async fn claim_alert(
         &self, url_id: UrlId, kind: AlertKind, at: Timestamp, last_before: Timestamp, mails: Vec<NewAlertMail>
     ) -> bool;
     /// Notes what became of an alert; without a cause it arrived.
-    pub async fn alert_result(&self, url_id: UrlId, status: Option<u16>, cause: Option<Cause>, note: String) -> ();
-    /// What was told last of each URL of a merchant.
-    pub async fn alerts_of(&self, merchant_id: MerchantId) -> HashMap<UrlId, AlertRow>;
+    pub async fn alert_result(
+        &self, url_id: UrlId, topic: AlertTopic, status: Option<u16>, cause: Option<Cause>, note: String
+    ) -> ();
+    /// What was told last of each URL of a merchant, topic by topic.
+    pub async fn alerts_of(&self, merchant_id: MerchantId) -> HashMap<(UrlId, AlertTopic), AlertRow>;
     /// Takes alerts that are to be mailed now, at most so many. They are due again after a while, should nothing be heard of them.
     pub async fn take_alert_mails(&self, limit: u32, again_after: Duration) -> Vec<AlertMailJob>;
     /// Notes what a try came to.

@@ -1,7 +1,7 @@
 //! What both engines keep in the same way: where secrets belong, and how a URL's settings read in the audit log.
 
 use super::{
-    Actor, Alerts, OwnHeader, Secret, StoreError, UrlDraft,
+    Actor, Alerts, OwnHeader, Secret, StoreError, Thresholds, UrlDraft,
     acts::{Audit, Changed},
     vault::Vault,
 };
@@ -151,7 +151,15 @@ pub(super) fn content(triggers: Triggers, tags: &Tags) -> String {
 pub(super) fn alerts(alerts: Option<&Alerts>) -> String {
     let told = |alerts: &Alerts| {
         let whom: Vec<_> = alerts.kept_url().into_iter().chain(alerts.kept_mails()).collect();
-        format!("{} after {} s", whom.join(", "), alerts.after)
+        let Thresholds { after, certificate, outstanding } = alerts.thresholds;
+        let mut told = format!("{} after {after} s", whom.join(", "));
+        if let Some(days) = certificate {
+            told.push_str(&format!(", {days} days before a certificate ends"));
+        }
+        if let Some(count) = outstanding {
+            told.push_str(&format!(", from {count} outstanding deliveries on"));
+        }
+        told
     };
     alerts.map_or_else(|| "none".to_owned(), told)
 }

@@ -150,6 +150,7 @@ fn facts(order: &OrderRow, gateway: &str, masked: Option<Masked>) -> AnyView {
         <dl class="facts panel">
             {fact(t!("Status"), status)}
             {fact(t!("Amount"), view! { <span class="amount">{amount}</span> })}
+            {order.refunded.as_ref().map(|refunded| fact(t!("Refunded"), view! { <span class="amount">{money(refunded)}</span> }))}
             {fact(t!("Deliveries"), view! { <Summary deliveries=order.deliveries/> })}
             {fact(t!("Reference"), copied(&order.reference, t!("reference")))}
             {fact(t!("External reference"), external)}

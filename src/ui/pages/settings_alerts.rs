@@ -6,7 +6,7 @@ use crate::{
         mail::MailState,
         pages::{
             flash::Flash,
-            settings::{AlertMailRow, AlertSettings},
+            settings::{AlertMailRow, AlertSettings, Thresholds},
         },
     },
     rpc::settings::read_alerts,
@@ -32,7 +32,7 @@ pub fn AlertsPage() -> impl IntoView {
                     <FormNotes flash=any_flash()/>
                     <section class="panel stack" aria-labelledby="alerts">
                         <h2 id="alerts">{t!("Alerts")}</h2>
-                        <p>{t!("A signed JSON message to an address of yours, a mail, or both, when one of your notification URLs has failed for too long, when deliveries to it expired, and when it takes them again. At most one for a URL and hour.")}</p>
+                        <p>{t!("A signed JSON message to an address of yours, a mail, or both, when one of your notification URLs has failed for too long, when deliveries to it expired, and when it takes them again; when the certificate of its server ends; when many deliveries wait for it. Of each of these at most one for a URL and hour.")}</p>
                         {not_set_up(&alerts)}
                         {if alerts.may_change { form(&slug, &alerts) } else { read_only(&alerts) }}
                     </section>
@@ -41,7 +41,7 @@ pub fn AlertsPage() -> impl IntoView {
                     <section class="panel stack" aria-labelledby="format">
                         <h2 id="format">{t!("What is sent")}</h2>
                         <p>{rich!(
-                            "A POST of JSON with {type} (notification-url.failing, .expired, .recovered or .test), {timestamp} and {data}: the URL, since when and why, what to do, how much waits, and a link to the list. Any answer from 200 to 299 will do.",
+                            "A POST of JSON with {type} (notification-url.failing, .expired, .recovered, .certificate-ends, .certificate-ended, .outstanding, .eased or .test), {timestamp} and {data}: the URL, what happened and why, what to do, how much waits, and a link to the list. Any answer from 200 to 299 will do.",
                             type = view! { <span class="code">"type"</span> },
                             timestamp = view! { <span class="code">"timestamp"</span> },
                             data = view! { <span class="code">"data"</span> }
@@ -82,8 +82,24 @@ fn read_only(alerts: &AlertSettings) -> AnyView {
     let whom: Vec<_> = [&alerts.url, &alerts.mails].into_iter().filter(|text| !text.is_empty()).cloned().collect();
     match whom.join(", ").as_str() {
         "" => view! { <p class="muted">{t!("Nobody is alerted.")}</p> }.into_any(),
-        whom => view! { <p class="code wrap">{whom.to_owned()}</p><p class="muted">{tn!("After {count} minutes of failures.", "After {count} minutes of failures.", u64::from(alerts.after) / 60)}</p> }.into_any(),
+        whom => view! { <p class="code wrap">{whom.to_owned()}</p><p class="muted">{from_where_on(&alerts.thresholds)}</p> }
+            .into_any(),
     }
+}
+
+/// From where on something is told, in sentences.
+fn from_where_on(thresholds: &Thresholds) -> String {
+    let minutes = u64::from(thresholds.after) / 60;
+    let mut sentences = vec![tn!("After {count} minutes of failures.", "After {count} minutes of failures.", minutes)];
+    if let Some(days) = thresholds.certificate {
+        let days = u64::from(days);
+        sentences.push(tn!("{count} day before a certificate ends.", "{count} days before a certificate ends.", days));
+    }
+    if let Some(count) = thresholds.outstanding {
+        let count = u64::from(count);
+        sentences.push(tn!("From {count} outstanding delivery on.", "From {count} outstanding deliveries on.", count));
+    }
+    sentences.join(" ")
 }
 
 fn form(slug: &str, alerts: &AlertSettings) -> AnyView {
@@ -97,6 +113,8 @@ fn form(slug: &str, alerts: &AlertSettings) -> AnyView {
             </form>
         }
     });
+    let Thresholds { after, certificate, outstanding } = alerts.thresholds;
+    let entered = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
     let (save, version, here) = (save_label(&flash, t!("Save")), alerts.version, format!("/m/{slug}/settings/alerts"));
     view! {
         <ConflictNote flash=flash.clone() page=here/>
@@ -113,8 +131,16 @@ fn form(slug: &str, alerts: &AlertSettings) -> AnyView {
                 placeholder="ops@example.com, shop@example.com" hint=t!("With commas between several. Left empty, nobody is mailed.")
             />
             <TextField
-                flash=Flash { notice: None, ..flash } name="after" label=t!("Minutes of failures") kind="number" value=(alerts.after / 60).to_string()
+                flash=flash.clone() name="after" label=t!("Minutes of failures") kind="number" value=(after / 60).to_string()
                 hint=t!("A URL is told when the oldest delivery that fails has failed for so long. From 1 to 1440.")
+            />
+            <TextField
+                flash=flash.clone() name="certificate" label=t!("Days before a certificate ends") kind="number" value=entered(certificate)
+                hint=t!("Told once for each certificate that the server of a URL shows, again 3 days before it ends, and when it has ended. Left empty, or 0, it is not told.")
+            />
+            <TextField
+                flash=Flash { notice: None, ..flash } name="outstanding" label=t!("Outstanding deliveries") kind="number" value=entered(outstanding)
+                hint=t!("A URL is told when so many deliveries wait for it, and once more when they are fewer than half. Left empty, or 0, it is not told.")
             />
         </form>
         <div class="actions"><button class="button primary" form="alert-form">{save}</button>{test}</div>

@@ -13,7 +13,7 @@ use crate::{
     },
     ui::{
         components::{Ago, DeliveryBadge, Icon, Moment, OrderBadge, ShadowBadge, TestBadge, WentNowhere, now},
-        format::{bytes, span},
+        format::{bytes, money, span},
     },
     words::{reworded, rich, t, tell, tn},
 };
@@ -180,6 +180,7 @@ fn received(story: &Story, notification: &NotificationView, before: Option<Order
             <OrderBadge status=notification.status vendor=notification.vendor_status.clone()/>" "
             <span class="code">{notification.vendor_status.clone()}</span>
             <TestBadge test=notification.test/>
+            {notification.amount.as_ref().map(|amount| view! { " "<span class="nowrap">{money(amount)}</span> })}
         </p>
         <p>{turned(notification.status, before, is_counted)}</p>
         {out_of_sequence(notification.status, before, is_counted).map(|what| view! { <p class="flag"><Icon name="alert"/>{what}</p> })}

@@ -227,6 +227,7 @@ impl Draft {
             let ids: HashSet<_> = messages.iter().map(|(message, _)| message.id).collect();
             self.deliveries.iter().filter(|one| ids.contains(&one.notification_id)).collect()
         };
+        let told: Vec<_> = messages.iter().map(|(message, _)| message.new.facts.told(message.new.facts.refund)).collect();
         let rows = sqlx::query(
             concat!("WITH mine AS (
                  UPDATE line SET batch = batch + 1 WHERE page = $1 AND open RETURNING page
@@ -281,14 +282,15 @@ impl Draft {
                  RETURNING id, merchant_id, reference, gateway
              ), message AS (
                  INSERT INTO notification (id, merchant_id, listener_id, order_id, received_at, event_at, digest, status,
-                     vendor_status, message_id, signatures, test, peer, size, segment_id, part, translated)
+                     vendor_status, message_id, signatures, test, peer, size, segment_id, part, translated, amount, currency)
                  SELECT m.id, m.merchant_id, m.listener_id, subject.id, m.received_at, m.event_at, m.digest, m.status,
-                     m.vendor_status, m.message_id, m.signatures, m.test, m.peer, m.size, m.segment_id, m.part, m.translated
+                     m.vendor_status, m.message_id, m.signatures, m.test, m.peer, m.size, m.segment_id, m.part, m.translated,
+                     m.amount, m.currency
                  FROM unnest($19::bigint[], $20::bigint[], $21::text[], $22::text[], $23::bigint[], $24::bigint[], $25::bigint[],
                      $26::bytea[], $27::text[], $28::text[], $29::text[], $30::bigint[], $31::boolean[], $32::text[],
-                     $33::bigint[], $34::bigint[], $35::bigint[], $46::boolean[])
+                     $33::bigint[], $34::bigint[], $35::bigint[], $46::boolean[], $47::bigint[], $48::text[])
                      AS m (id, merchant_id, gateway, reference, listener_id, received_at, event_at, digest, status, vendor_status,
-                         message_id, signatures, test, peer, size, segment_id, part, translated)
+                         message_id, signatures, test, peer, size, segment_id, part, translated, amount, currency)
                  JOIN subject ON subject.merchant_id = m.merchant_id AND subject.reference = m.reference
                      AND subject.gateway = m.gateway
                  RETURNING id, order_id, merchant_id, received_at
@@ -372,6 +374,8 @@ impl Draft {
         .bind(orders.iter().map(|order| order.refunds.parts).collect::<Vec<_>>())
         .bind(orders.iter().map(|order| order.refunds.total).collect::<Vec<_>>())
         .bind(messages.iter().map(|(message, _)| message.new.outgoing.is_some()).collect::<Vec<_>>())
+        .bind(told.iter().map(|told| told.map(|(minor, _)| minor)).collect::<Vec<_>>())
+        .bind(told.iter().map(|told| told.and_then(|(_, currency)| currency).map(|currency| currency.code().to_owned())).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;
         if rows.is_empty() {

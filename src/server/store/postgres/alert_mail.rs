@@ -9,7 +9,7 @@ use crate::domain::{
     id::{MailId, MerchantId, UrlId},
     mail::{MailCause, MailState},
 };
-use crate::server::store::{AlertMailJob, AlertMailRow, MailResult, NewAlertMail, StoreError};
+use crate::server::store::{AlertMailJob, AlertMailRow, AlertTopic, MailResult, NewAlertMail, StoreError};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ impl Core {
     pub(super) async fn add_alert_mails(
         &self,
         conn: &mut PgConnection,
-        url_id: UrlId,
+        (url_id, topic): (UrlId, AlertTopic),
         at: Timestamp,
         mails: &[NewAlertMail],
     ) -> Result<(), StoreError> {
         for mail in mails {
             sqlx::query(
-                "INSERT INTO alert_mail (id, merchant_id, url_id, told_at, recipient, subject, text, state, due_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $4) ON CONFLICT (url_id, told_at, recipient) DO NOTHING",
+                "INSERT INTO alert_mail (id, merchant_id, url_id, topic, told_at, recipient, subject, text, state, due_at)
+                 VALUES ($1, $2, $3, $8, $4, $5, $6, $7, 0, $4) ON CONFLICT (url_id, topic, told_at, recipient) DO NOTHING",
             )
             .bind(self.ids.next())
             .bind(mail.merchant_id.0)
@@ -41,6 +41,7 @@ impl Core {
             .bind(text(&mail.recipient))
             .bind(text(&mail.subject))
             .bind(text(&mail.text))
+            .bind(topic.code())
             .execute(&mut *conn)
             .await?;
         }

@@ -153,16 +153,19 @@ impl Core {
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         check_seen(&mut tx, merchant_id, &actor).await?;
+        let thresholds = Alerts::thresholds(alerts.as_ref());
         let changed: Option<(String, i64)> = sqlx::query_as(
-            "UPDATE merchant SET alert_url = $1, alert_after = coalesce($2, alert_after), updated_at = $3, version = version + 1,
-                 alert_mail = $5
+            "UPDATE merchant SET alert_url = $1, alert_after = $2, updated_at = $3, version = version + 1, alert_mail = $5,
+                 alert_certificate = $6, alert_outstanding = $7
              WHERE id = $4 RETURNING name, version",
         )
         .bind(alerts.as_ref().and_then(Alerts::kept_url).map(|url| text(&url).into_owned()))
-        .bind(alerts.as_ref().map(|alerts| i64::from(alerts.after)))
+        .bind(i64::from(thresholds.after))
         .bind(self.clock.now().0)
         .bind(merchant_id.0)
         .bind(alerts.as_ref().and_then(Alerts::kept_mails).map(|mails| text(&mails).into_owned()))
+        .bind(thresholds.certificate.map(i64::from))
+        .bind(thresholds.outstanding.map(i64::from))
         .fetch_optional(&mut *tx)
         .await?;
         let (subject, version) = changed.ok_or(StoreError::NotFound("the merchant"))?;

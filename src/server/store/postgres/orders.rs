@@ -7,6 +7,7 @@ use super::{
 use crate::domain::{
     Algorithms, Cause, Gateway, Money, OrderStatus, Timestamp, Zone,
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
+    money::Currency,
     order::{KnownOrder, Refunds},
     pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow},
 };
@@ -26,11 +27,15 @@ const SHOWN_ATTEMPTS: i64 = 200;
 
 macro_rules! order_columns {
     () => {
-        "id, reference, external, email, customer, gateway, status, vendor_status, amount, currency, test, created_at, updated_at"
+        "id, reference, external, email, customer, gateway, status, vendor_status, amount, currency, test, created_at, updated_at,
+         refunded, refunded_total"
     };
 }
 
 pub(super) fn order_row(row: &PgRow) -> Result<OrderRow, StoreError> {
+    let currency: Option<&str> = row.try_get(9)?;
+    let (amount, status) = (money(row.try_get(8)?, currency), OrderStatus::from_code(row.try_get(6)?));
+    let refunds = Refunds { parts: row.try_get(13)?, total: row.try_get(14)? };
     Ok(OrderRow {
         id: OrderId(row.try_get(0)?),
         reference: row.try_get(1)?,
@@ -38,9 +43,10 @@ pub(super) fn order_row(row: &PgRow) -> Result<OrderRow, StoreError> {
         email: row.try_get(3)?,
         customer: row.try_get(4)?,
         gateway: word("orders.gateway", row.try_get(5)?)?,
-        status: OrderStatus::from_code(row.try_get(6)?),
+        status,
         vendor_status: row.try_get(7)?,
-        amount: money(row.try_get(8)?, row.try_get(9)?),
+        amount,
+        refunded: refunds.given_back(status, currency.and_then(Currency::parse)),
         test: row.try_get(10)?,
         created_at: Timestamp(row.try_get(11)?),
         updated_at: Timestamp(row.try_get(12)?),
@@ -102,6 +108,7 @@ pub(super) fn notification_view(row: &PgRow) -> Result<NotificationView, StoreEr
         vendor_status: row.try_get(3)?,
         message_id: row.try_get(4)?,
         signatures: Algorithms::from_bits(row.try_get(5)?),
+        amount: None,
         test: row.try_get(6)?,
         listener: listener.zip(label),
         peer: row.try_get(9)?,

@@ -105,7 +105,7 @@ impl Core {
         // Of those that were found the newest first.
         let rows = sqlx::query(BY_IDS).bind(&orders).bind(i64::from(most)).fetch_all(&self.reading).await?;
         for row in &rows {
-            let merchant_id = MerchantId(row.try_get(13)?);
+            let merchant_id = MerchantId(row.try_get(15)?);
             hits.push(FoundByText { merchant_id, found: Found::Order(Box::new(order_row(row)?)) });
         }
         Ok(hits)

@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::server::store::{
     Actor, Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey,
-    StoreError, acts::Changed, differences, places, slug::slug, vault::Vault,
+    StoreError, Thresholds, acts::Changed, differences, places, slug::slug, vault::Vault,
 };
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, Transaction};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
     let mut merchants = Vec::new();
     let query = sqlx::query(
         "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone,
-             cancelled_before, mail, alert_mail
+             cancelled_before, mail, alert_mail, alert_certificate, alert_outstanding
          FROM merchant",
     );
     for row in query.fetch_all(&mut *tx).await? {
@@ -37,7 +37,8 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
         let old = row.try_get::<Option<&[u8]>, _>(4)?.map(|sealed| places::unseal(vault, &places::old_key(id), sealed));
         let until = moment(&row, 5)?.unwrap_or_default();
         let alert_url: Option<String> = row.try_get(8)?;
-        let after = small(&row, 9)?;
+        let few = |column| row.try_get::<Option<i64>, _>(column).map(|number| number.and_then(|number| number.try_into().ok()));
+        let thresholds = Thresholds { after: small(&row, 9)?, certificate: few(15)?, outstanding: few(16)? };
         merchants.push(Merchant {
             id: MerchantId(id),
             name: row.try_get(1)?,
@@ -46,7 +47,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<Directory, Stor
             old_key: old.transpose()?.map(|key| OldKey { key, until }),
             triggers: row.try_get::<Option<i64>, _>(6)?.map_or(Triggers::ALL, Triggers::from_bits),
             tags: row.try_get::<Option<&str>, _>(7)?.map_or(Tags::All, Tags::only),
-            alerts: Alerts::of(alert_url, row.try_get(14)?, after),
+            alerts: Alerts::of(alert_url, row.try_get(14)?, thresholds),
             version: row.try_get(10)?,
             // A zone that this machine does not know does not keep the server from starting.
             zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),

@@ -3,7 +3,7 @@
 use super::{
     Core,
     orders::{attempt_row, delivery_view, notification_view, order_row},
-    rows::small,
+    rows::{money, small},
 };
 use crate::domain::{
     Timestamp,
@@ -77,7 +77,7 @@ impl Core {
     ) -> Result<Option<OrderRow>, StoreError> {
         let row = sqlx::query(
             "SELECT id, reference, external, email, customer, gateway, status, vendor_status, amount, currency, test, created_at,
-                 updated_at
+                 updated_at, refunded, refunded_total
              FROM orders WHERE id = $1 AND merchant_id = $2",
         )
         .bind(id.0)
@@ -177,7 +177,8 @@ impl Core {
                  FROM told WINDOW earlier AS (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
              )
              SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
-                 peer, size, repeats, before, standing
+                 peer, size, repeats, before, standing, amount,
+                 coalesce(currency, (SELECT orders.currency FROM orders WHERE orders.id = $1))
              FROM stood JOIN notification ON notification.id = this LEFT JOIN listener ON listener.id = listener_id
              WHERE this = ANY($2)",
         )
@@ -185,7 +186,11 @@ impl Core {
         .bind(part.numbers_of_notifications())
         .fetch_all(&self.reading)
         .await?;
-        rows.iter().map(|row| Ok((notification_view(row)?, row.try_get(12)?, row.try_get(13)?))).collect()
+        let told = |row: &PgRow| -> Result<_, StoreError> {
+            let view = NotificationView { amount: money(row.try_get(14)?, row.try_get(15)?), ..notification_view(row)? };
+            Ok((view, row.try_get(12)?, row.try_get(13)?))
+        };
+        rows.iter().map(told).collect()
     }
 
     async fn story_deliveries(&self, part: &StoryPart) -> Result<Vec<DeliveryView>, StoreError> {

@@ -6,7 +6,7 @@ use crate::domain::{
     id::{MailId, MerchantId, UrlId},
     mail::{MailCause, MailState},
 };
-use crate::server::store::{AlertMailJob, AlertMailRow, MailResult, NewAlertMail, StoreError};
+use crate::server::store::{AlertMailJob, AlertMailRow, AlertTopic, MailResult, NewAlertMail, StoreError};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use std::time::Duration;
 
@@ -21,18 +21,19 @@ impl SqliteStore {
     pub(super) async fn add_alert_mails(
         &self,
         conn: &mut SqliteConnection,
-        url_id: UrlId,
+        (url_id, topic): (UrlId, AlertTopic),
         at: Timestamp,
         mails: &[NewAlertMail],
     ) -> Result<(), StoreError> {
         for mail in mails {
             sqlx::query(
-                "INSERT INTO alert_mail (id, merchant_id, url_id, told_at, recipient, subject, text, state, due_at)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (url_id, told_at, recipient) DO NOTHING",
+                "INSERT INTO alert_mail (id, merchant_id, url_id, topic, told_at, recipient, subject, text, state, due_at)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (url_id, topic, told_at, recipient) DO NOTHING",
             )
             .bind(self.0.ids.next())
             .bind(mail.merchant_id.0)
             .bind(url_id.0)
+            .bind(topic.code())
             .bind(at.0)
             .bind(&mail.recipient)
             .bind(&mail.subject)

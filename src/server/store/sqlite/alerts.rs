@@ -1,11 +1,11 @@
-//! What was told last of each URL.
+//! What was told last of each URL, topic by topic.
 
 use super::SqliteStore;
 use crate::domain::{
     Cause, Timestamp,
     id::{MerchantId, UrlId},
 };
-use crate::server::store::{AlertKind, AlertRow, NewAlertMail, StoreError};
+use crate::server::store::{AlertKind, AlertRow, AlertTopic, NewAlertMail, StoreError};
 use sqlx::Row as _;
 use std::collections::HashMap;
 
@@ -22,19 +22,20 @@ impl SqliteStore {
         self.change(move |conn| {
             Box::pin(async move {
                 let claimed = sqlx::query(
-                    "INSERT INTO url_alert (url_id, kind, told_at, note) VALUES (?1, ?2, ?3, '')
-                     ON CONFLICT (url_id) DO UPDATE SET kind = ?2, told_at = ?3, status = NULL, cause = NULL, note = ''
+                    "INSERT INTO url_alert (url_id, topic, kind, told_at, note) VALUES (?1, ?5, ?2, ?3, '')
+                     ON CONFLICT (url_id, topic) DO UPDATE SET kind = ?2, told_at = ?3, status = NULL, cause = NULL, note = ''
                          WHERE told_at <= ?4",
                 )
                 .bind(url_id.0)
                 .bind(kind.code())
                 .bind(at.0)
                 .bind(last_before.0)
+                .bind(kind.topic().code())
                 .execute(&mut *conn)
                 .await?;
                 let is_claimed = claimed.rows_affected() > 0;
                 if is_claimed {
-                    store.add_alert_mails(conn, url_id, at, &mails).await?;
+                    store.add_alert_mails(conn, (url_id, kind.topic()), at, &mails).await?;
                 }
                 Ok((is_claimed, Default::default()))
             })
@@ -45,17 +46,19 @@ impl SqliteStore {
     pub(in crate::server::store) async fn alert_result(
         &self,
         url_id: UrlId,
+        topic: AlertTopic,
         status: Option<u16>,
         cause: Option<Cause>,
         note: String,
     ) -> Result<(), StoreError> {
         self.change(move |conn| {
             Box::pin(async move {
-                sqlx::query("UPDATE url_alert SET status = ?, cause = ?, note = ? WHERE url_id = ?")
+                sqlx::query("UPDATE url_alert SET status = ?, cause = ?, note = ? WHERE url_id = ? AND topic = ?")
                     .bind(status)
                     .bind(cause.map(Cause::code))
                     .bind(note)
                     .bind(url_id.0)
+                    .bind(topic.code())
                     .execute(conn)
                     .await?;
                 Ok(((), Default::default()))
@@ -67,7 +70,7 @@ impl SqliteStore {
     pub(in crate::server::store) async fn alerts_of(
         &self,
         merchant_id: MerchantId,
-    ) -> Result<HashMap<UrlId, AlertRow>, StoreError> {
+    ) -> Result<HashMap<(UrlId, AlertTopic), AlertRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT url_id, kind, told_at, status, cause, note FROM url_alert
              WHERE url_id IN (SELECT id FROM notification_url WHERE merchant_id = ?)",
@@ -83,7 +86,7 @@ impl SqliteStore {
                 cause: row.try_get::<Option<&str>, _>(4)?.and_then(Cause::from_code),
                 note: row.try_get(5)?,
             };
-            Ok((UrlId(row.try_get(0)?), alert))
+            Ok(((UrlId(row.try_get(0)?), alert.kind.topic()), alert))
         };
         rows.into_iter().map(alert).collect()
     }

@@ -11,6 +11,7 @@ use super::{
 use crate::domain::{
     DeliveryState, Timestamp,
     id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
+    money::Currency,
     order::{Refund, Standing},
 };
 use crate::server::store::{
@@ -190,6 +191,8 @@ struct Chunk<'a> {
     notifications: Vec<&'a Accepted>,
     /// Those that are sent on in another form.
     translated: HashSet<NotificationId>,
+    /// What messages gave back.
+    given_back: BTreeMap<NotificationId, Refund>,
     repeats: BTreeMap<NotificationId, (i64, Timestamp)>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
     attempts: Vec<(u32, &'a Attempted)>,
@@ -255,6 +258,7 @@ impl<'a> Chunk<'a> {
         let message = Standing::of(&event.facts, event.received_at);
         let order = self.order(tx, event.order_id, event.begins_order)?;
         order.told(event, message, refund);
+        self.given_back.extend(refund.map(|refund| (event.id, refund)));
         for (delivery_id, url_id, held) in &event.deliveries {
             let state = if *held { DeliveryState::Held } else { DeliveryState::Queued };
             let fresh = Some((event.id, event.order_id, event.merchant_id, event.node, event.received_at));
@@ -342,10 +346,11 @@ impl<'a> Chunk<'a> {
     fn write_notifications(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         let mut insert = tx.prepare_cached(
             "INSERT INTO notification (id, merchant_id, listener_id, order_id, received_at, event_at, digest, status,
-                 vendor_status, message_id, signatures, test, peer, size, segment_id, part, translated)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 vendor_status, message_id, signatures, test, peer, size, segment_id, part, translated, amount, currency)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         for event in &self.notifications {
+            let (amount, currency) = event.facts.told(self.given_back.get(&event.id).copied()).unzip();
             insert.execute(params![
                 event.id.0,
                 event.merchant_id.0,
@@ -364,6 +369,8 @@ impl<'a> Chunk<'a> {
                 event.place.segment,
                 event.place.part,
                 self.translated.contains(&event.id),
+                amount,
+                currency.flatten().as_ref().map(Currency::code),
             ])?;
         }
         let mut repeat = tx.prepare_cached("UPDATE notification SET repeats = repeats + ?, repeated_at = ? WHERE id = ?")?;

@@ -181,13 +181,17 @@ impl SqliteStore {
         self.change_settings(move |conn| {
             Box::pin(async move {
                 check_seen(conn, merchant_id, &actor).await?;
+                let thresholds = Alerts::thresholds(alerts.as_ref());
                 let changed: Option<(String, i64)> = sqlx::query_as(
-                    "UPDATE merchant SET alert_url = ?, alert_mail = ?, alert_after = coalesce(?, alert_after), updated_at = ?, version = version + 1
+                    "UPDATE merchant SET alert_url = ?, alert_mail = ?, alert_after = ?, alert_certificate = ?, alert_outstanding = ?,
+                         updated_at = ?, version = version + 1
                      WHERE id = ? RETURNING name, version",
                 )
                 .bind(alerts.as_ref().and_then(Alerts::kept_url))
                 .bind(alerts.as_ref().and_then(Alerts::kept_mails))
-                .bind(alerts.as_ref().map(|alerts| alerts.after))
+                .bind(thresholds.after)
+                .bind(thresholds.certificate)
+                .bind(thresholds.outstanding)
                 .bind(store.0.clock.now().0)
                 .bind(merchant_id.0)
                 .fetch_optional(&mut *conn)

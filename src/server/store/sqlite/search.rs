@@ -105,7 +105,7 @@ impl SqliteStore {
         // Of those that were found the newest first.
         let rows = sqlx::query(BY_IDS).bind(json(&orders)?).bind(most).fetch_all(&self.0.readers).await?;
         for row in &rows {
-            let merchant_id = MerchantId(row.try_get(13)?);
+            let merchant_id = MerchantId(row.try_get(15)?);
             hits.push(FoundByText { merchant_id, found: Found::Order(Box::new(order_row(row)?)) });
         }
         Ok(hits)

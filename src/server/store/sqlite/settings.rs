@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::server::store::{
     Actor, Alerts, Change, Commit, Directory, Listener, ListenerDraft, Merchant, NewMerchant, NotificationUrl, OldKey,
-    StoreError, UrlDraft, acts::Changed, differences, places, slug::slug, vault::Vault,
+    StoreError, Thresholds, UrlDraft, acts::Changed, differences, places, slug::slug, vault::Vault,
 };
 use futures::future::BoxFuture;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
@@ -28,14 +28,14 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
     let mut merchants = Vec::new();
     let query =
         "SELECT id, name, slug, secret_key, old_key, old_key_until, triggers, tags, alert_url, alert_after, version, time_zone,
-             cancelled_before, mail, alert_mail
+             cancelled_before, mail, alert_mail, alert_certificate, alert_outstanding
          FROM merchant";
     for row in sqlx::query(query).fetch_all(&mut *tx).await? {
         let id: i64 = row.try_get(0)?;
         let old = row.try_get::<Option<&[u8]>, _>(4)?.map(|sealed| places::unseal(vault, &places::old_key(id), sealed));
         let until = Timestamp(row.try_get::<Option<i64>, _>(5)?.unwrap_or_default());
         let alert_url: Option<String> = row.try_get(8)?;
-        let after = row.try_get(9)?;
+        let thresholds = Thresholds { after: row.try_get(9)?, certificate: row.try_get(15)?, outstanding: row.try_get(16)? };
         merchants.push(Merchant {
             id: MerchantId(id),
             name: row.try_get(1)?,
@@ -44,7 +44,7 @@ pub(super) async fn load(readers: &SqlitePool, vault: &Vault) -> Result<Director
             old_key: old.transpose()?.map(|key| OldKey { key, until }),
             triggers: row.try_get::<Option<i64>, _>(6)?.map_or(Triggers::ALL, Triggers::from_bits),
             tags: row.try_get::<Option<&str>, _>(7)?.map_or(Tags::All, Tags::only),
-            alerts: Alerts::of(alert_url, row.try_get(14)?, after),
+            alerts: Alerts::of(alert_url, row.try_get(14)?, thresholds),
             version: row.try_get(10)?,
             // A zone that this machine does not know does not keep the server from starting.
             zone: Zone::parse(row.try_get(11)?).unwrap_or_default(),

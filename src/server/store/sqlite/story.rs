@@ -4,6 +4,7 @@ use super::{
     SqliteStore,
     journal::json,
     orders::{attempt_row, delivery_view, notification_view, order_row},
+    rows::money,
 };
 use crate::domain::{
     Timestamp,
@@ -73,7 +74,7 @@ impl SqliteStore {
     ) -> Result<Option<OrderRow>, StoreError> {
         let row = sqlx::query(
             "SELECT id, reference, external, email, customer, gateway, status, vendor_status, amount, currency, test, created_at,
-                 updated_at
+                 updated_at, refunded, refunded_total
              FROM orders WHERE id = ? AND merchant_id = ?",
         )
         .bind(id.0)
@@ -174,7 +175,8 @@ impl SqliteStore {
                  FROM told WINDOW earlier AS (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
              )
              SELECT notification.id, received_at, status, vendor_status, message_id, signatures, test, listener_id, listener.label,
-                 peer, size, repeats, before, standing
+                 peer, size, repeats, before, standing, amount,
+                 coalesce(currency, (SELECT orders.currency FROM orders WHERE orders.id = ?1))
              FROM stood JOIN notification ON notification.id = this LEFT JOIN listener ON listener.id = listener_id
              WHERE this IN (SELECT value FROM json_each(?2))",
         )
@@ -182,7 +184,11 @@ impl SqliteStore {
         .bind(json(&part.numbers_of_notifications())?)
         .fetch_all(&self.0.readers)
         .await?;
-        rows.iter().map(|row| Ok((notification_view(row)?, row.try_get(12)?, row.try_get(13)?))).collect()
+        let told = |row: &sqlx::sqlite::SqliteRow| -> Result<_, StoreError> {
+            let view = NotificationView { amount: money(row.try_get(14)?, row.try_get(15)?), ..notification_view(row)? };
+            Ok((view, row.try_get(12)?, row.try_get(13)?))
+        };
+        rows.iter().map(told).collect()
     }
 
     async fn story_deliveries(&self, part: &StoryPart) -> Result<Vec<DeliveryView>, StoreError> {
