@@ -146,7 +146,7 @@ async fn a_certificate_that_ends_is_told_of_in_good_time(setup: Setup) {
         mail.text
     );
     let page = house.owner().await.get("/m/shop/settings/alerts").await.text();
-    assert!(page.contains("Certificate ended, ") && page.contains("Arrived (200)"), "{page}");
+    assert!(page.contains("Certificate ended") && page.contains("Arrived (200)"), "{page}");
 
     // A new one is another certificate. Nobody is told of it before it ends, too, and not where that is switched off.
     house.hand.advance(DAY);
