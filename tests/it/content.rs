@@ -78,7 +78,7 @@ async fn only_what_a_trigger_names_is_sent() {
     assert_eq!(shop.deliveries(pending).await.len(), 1);
     assert!(shop.deliveries(neither).await.is_empty());
     let page = browser.get(&format!("/m/shop/orders/{neither}")).await.text();
-    assert!(page.contains("No delivery was made") && page.contains("whose triggers take INVALID"), "{page}");
+    assert!(page.contains("No delivery was made") && page.contains("whose triggers take <bdi>INVALID</bdi>"), "{page}");
     // A person may send it all the same.
     shop.resend(neither, Some(all), quittance::domain::attempt::Origin::Resend, "key").await;
     shop.wait_for_state(neither, all, DeliveryState::Confirmed).await;

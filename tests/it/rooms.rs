@@ -66,7 +66,6 @@ const TABLE: &[(&str, &[&str])] = &[
 
 /// Imports that the table does not allow, each with its reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
-    ("rpc/form.rs", "http", "what the page after a form has to say travels in a cookie"),
     ("server/store/identity.rs", "ipn", "what 2Checkout signed of a form tells which message it is"),
     ("rpc/people.rs", "http", "the functions that begin and end a session set and remove its cookie"),
 ];

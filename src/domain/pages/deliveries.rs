@@ -154,6 +154,11 @@ impl DeliveryFilter {
         (filter, reader.mistakes())
     }
 
+    /// Whether it leaves nothing out.
+    pub fn is_everything(&self) -> bool {
+        self.whole().fields().is_empty()
+    }
+
     /// The fields of the filter that are set, by the names that `read` knows.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let fields = [
@@ -252,6 +257,9 @@ mod tests {
         assert!(query.starts_with("?text=a+b%40%C3%BC%26%3D&state=failed&cause="), "{query}");
         assert!(query.contains("&until=2026-11-21&since=2026-11-20T09:04:07Z&test=none&after="), "{query}");
         assert_eq!(DeliveryFilter::default().query(), "");
+        assert!(!filter.is_everything());
+        let of_support = DeliveryFilter { masked: true, after: Some(DeliveryId(77)), ..DeliveryFilter::default() };
+        assert!(of_support.is_everything(), "who looks, and where he is, leaves nothing out");
     }
 
     #[test]

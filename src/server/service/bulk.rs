@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Whether a filter names something that can be cancelled.
 fn may_be_cancelled(filter: &DeliveryFilter) -> Result<(), AppError> {
-    if filter.whole() == DeliveryFilter::default() {
+    if filter.is_everything() {
         let message = t!(
             "Choose what is to be cancelled: a state, a URL, a day. Everything that is outstanding cannot be cancelled at once."
         );
@@ -46,7 +46,7 @@ impl Services {
         let is_cancel = target == BulkTarget::Cancel;
         if is_cancel {
             may_be_cancelled(filter)?;
-        } else if filter.whole() == DeliveryFilter::default() {
+        } else if filter.is_everything() {
             let message =
                 t!("Choose what is to be sent again: a state, a URL, a day. Everything there is cannot be resent at once.");
             return Err(AppError::field("state", message).into());

@@ -24,7 +24,7 @@ impl Services {
         let find = Box::pin(self.store.find_deliveries(merchant.id, filter, PAGE_SIZE));
         // Of a list that is not filtered nobody wants to know how many that are, and nobody resends everything.
         let count = Box::pin(async {
-            match filter.whole() == DeliveryFilter::default() {
+            match filter.is_everything() {
                 true => Ok(None),
                 false => self.store.count_deliveries(merchant.id, filter).await.map(Some),
             }

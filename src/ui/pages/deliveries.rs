@@ -180,7 +180,7 @@ fn filter_line(slug: &str, filter: &DeliveryFilter, urls: &[UrlChoice], listener
 
 fn results(slug: &str, filter: &DeliveryFilter, list: &DeliveryList) -> AnyView {
     let base = format!("/m/{slug}/deliveries");
-    let is_search = filter.whole() != DeliveryFilter::default();
+    let is_search = !filter.is_everything();
     let older = list.next.map(|next| {
         let address = format!("{base}{}", DeliveryFilter { after: Some(next), ..filter.whole() }.query());
         let name = if list.looked_back_to.is_some() { t!("Look further back") } else { t!("Older deliveries") };
