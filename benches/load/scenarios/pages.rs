@@ -34,10 +34,14 @@ struct Reader {
 }
 
 impl Reader {
+    /// At the first node.
     async fn sign_in(site: &Site) -> Self {
+        Self::sign_in_at(site, site.ports()[0]).await
+    }
+
+    async fn sign_in_at(site: &Site, port: u16) -> Self {
         let email = format!("bench{}@example.com", PEOPLE.fetch_add(1, Ordering::Relaxed));
         site.tell(&["user", "add", &email, "--role", "admin", "--password-stdin"], &format!("{PASSWORD}\n"));
-        let port = site.ports()[0];
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the server");
         let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("a connection");
         tokio::spawn(connection);
@@ -160,10 +164,12 @@ pub async fn measure(site: &mut Site, references: &[String]) {
 /// What a thousand open pages cost, and how long after its acknowledgement an event is on all of them.
 pub async fn panels() {
     println!("panels: {PANELS} open pages of one merchant, and messages that each of them is told of");
-    for engine in [Engine::Sqlite, Engine::Postgres { nodes: 1 }] {
+    for engine in [Engine::Sqlite, Engine::Postgres { nodes: 1 }, Engine::Postgres { nodes: 2 }] {
         let (mut site, paths) = Site::new(engine, &[Shop { url: None, concurrent: true }]).await;
         site.start();
         let mut reader = Reader::sign_in(&site).await;
+        // Where there are several nodes the news come in at another than the pages are open at.
+        let mut poster = Reader::sign_in_at(&site, *site.ports().last().expect("a node")).await;
         for _ in 0..20 {
             reader.get("/m/shop-0").await;
         }
@@ -177,9 +183,9 @@ pub async fn panels() {
         let (mut first, mut last) = (Latencies::default(), Latencies::default());
         for round in 0..20 {
             let body = message::body(round);
-            let request = reader.request("POST", &paths[0]).header("content-type", "application/x-www-form-urlencoded");
-            reader.sender.ready().await.expect("a connection");
-            let reply = reader.sender.send_request(request.body(Full::from(body)).expect("a request")).await.expect("an answer");
+            let request = poster.request("POST", &paths[0]).header("content-type", "application/x-www-form-urlencoded");
+            poster.sender.ready().await.expect("a connection");
+            let reply = poster.sender.send_request(request.body(Full::from(body)).expect("a request")).await.expect("an answer");
             assert!(reply.status().is_success());
             let _ = reply.into_body().collect().await;
             let acknowledged = Instant::now();

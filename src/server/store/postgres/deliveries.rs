@@ -8,7 +8,7 @@ use super::{Core, rows::text as text_of};
 use crate::domain::{
     id::{DeliveryId, MerchantId, UrlId},
     pages::{
-        deliveries::{Counted, DeliveryFilter, DeliveryRow, StateFilter},
+        deliveries::{Counted, DeliveryFilter, StateFilter},
         via::Via,
     },
 };
@@ -22,7 +22,6 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
     query::Query,
 };
-use std::collections::HashMap;
 
 macro_rules! source {
     () => {
@@ -380,31 +379,6 @@ impl Core {
             looked_back_to: turn.looked_back_to,
             truncated,
         })
-    }
-
-    async fn delivery_rows(&self, ids: &[i64]) -> Result<Vec<DeliveryRow>, StoreError> {
-        let views = self.delivery_views(ids).await?;
-        let facts = sqlx::query(
-            "SELECT delivery.id, delivery.order_id, orders.reference, notification.vendor_status, notification.test FROM delivery
-             JOIN notification ON notification.id = delivery.notification_id JOIN orders ON orders.id = delivery.order_id
-             WHERE delivery.id = ANY($1)",
-        )
-        .bind(ids)
-        .fetch_all(&self.reading)
-        .await?;
-        let mut facts: HashMap<i64, &PgRow> =
-            facts.iter().map(|row| Ok((row.try_get(0)?, row))).collect::<Result<_, StoreError>>()?;
-        let rows = views.into_iter().filter_map(|delivery| Some((facts.remove(&delivery.id.0)?, delivery)));
-        rows.map(|(row, delivery)| {
-            Ok(DeliveryRow {
-                delivery,
-                order_id: crate::domain::id::OrderId(row.try_get(1)?),
-                reference: row.try_get(2)?,
-                vendor_status: row.try_get(3)?,
-                test: row.try_get(4)?,
-            })
-        })
-        .collect()
     }
 
     /// How many deliveries fit a filter, up to a limit.

@@ -6,7 +6,7 @@ use super::{SqliteStore, journal::json};
 use crate::domain::{
     id::{DeliveryId, MerchantId, UrlId},
     pages::{
-        deliveries::{Counted, DeliveryFilter, DeliveryRow, StateFilter},
+        deliveries::{Counted, DeliveryFilter, StateFilter},
         via::Via,
     },
 };
@@ -20,7 +20,6 @@ use sqlx::{
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
-use std::collections::HashMap;
 
 macro_rules! source {
     () => {
@@ -399,7 +398,7 @@ impl SqliteStore {
             ids.reverse();
         }
         let turn = Turn::of(&ids, is_full, rest, filter.after.map(|id| id.0), filter.before.map(|id| id.0));
-        let rows = self.delivery_rows(&ids).await?;
+        let rows = self.delivery_rows(&json(&ids)?).await?;
         Ok(FoundDeliveries {
             rows,
             next: turn.next.map(DeliveryId),
@@ -407,32 +406,6 @@ impl SqliteStore {
             looked_back_to: turn.looked_back_to,
             truncated,
         })
-    }
-
-    async fn delivery_rows(&self, ids: &[i64]) -> Result<Vec<DeliveryRow>, StoreError> {
-        let ids = json(&ids)?;
-        let views = self.delivery_views(&ids).await?;
-        let facts = sqlx::query(
-            "SELECT delivery.id, delivery.order_id, orders.reference, notification.vendor_status, notification.test FROM delivery
-             JOIN notification ON notification.id = delivery.notification_id JOIN orders ON orders.id = delivery.order_id
-             WHERE delivery.id IN (SELECT value FROM json_each(?))",
-        )
-        .bind(&ids)
-        .fetch_all(&self.0.readers)
-        .await?;
-        let mut facts: HashMap<i64, &SqliteRow> =
-            facts.iter().map(|row| Ok((row.try_get(0)?, row))).collect::<Result<_, StoreError>>()?;
-        let rows = views.into_iter().filter_map(|delivery| Some((facts.remove(&delivery.id.0)?, delivery)));
-        rows.map(|(row, delivery)| {
-            Ok(DeliveryRow {
-                delivery,
-                order_id: crate::domain::id::OrderId(row.try_get(1)?),
-                reference: row.try_get(2)?,
-                vendor_status: row.try_get(3)?,
-                test: row.try_get(4)?,
-            })
-        })
-        .collect()
     }
 
     /// How many deliveries fit a filter, up to a limit.

@@ -11,7 +11,10 @@ use crate::domain::{
     id::{DeliveryId, ListenerId, MerchantId, NotificationId, OrderId, UrlId},
     money::Currency,
     order::{KnownOrder, Refunds},
-    pages::orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow},
+    pages::{
+        deliveries::DeliveryRow,
+        orders::{AttemptRow, DeliverySummary, DeliveryView, NotificationView, OrderFilter, OrderRow},
+    },
 };
 use crate::server::store::{
     Exchange, StoreError, StoredNotification,
@@ -401,14 +404,26 @@ impl SqliteStore {
         Ok(Some((delivery_view(&row)?, OrderId(row.try_get(17)?), row.try_get(18)?)))
     }
 
-    /// Deliveries by their ids, the newest first.
-    pub(super) async fn delivery_views(&self, ids: &str) -> Result<Vec<DeliveryView>, StoreError> {
-        let rows =
-            sqlx::query(select_delivery!(" WHERE delivery.id IN (SELECT value FROM json_each(?)) ORDER BY delivery.id DESC"))
-                .bind(ids)
-                .fetch_all(&self.0.readers)
-                .await?;
-        rows.iter().map(delivery_view).collect()
+    /// Deliveries by their ids, the newest first, as lists show them.
+    pub(super) async fn delivery_rows(&self, ids: &str) -> Result<Vec<DeliveryRow>, StoreError> {
+        let rows = sqlx::query(select_delivery!(
+            ", delivery.order_id, orders.reference, notification.vendor_status, notification.test",
+            " JOIN notification ON notification.id = delivery.notification_id JOIN orders ON orders.id = delivery.order_id
+             WHERE delivery.id IN (SELECT value FROM json_each(?)) ORDER BY delivery.id DESC"
+        ))
+        .bind(ids)
+        .fetch_all(&self.0.readers)
+        .await?;
+        let row = |row| {
+            Ok(DeliveryRow {
+                delivery: delivery_view(row)?,
+                order_id: OrderId(row.try_get(17)?),
+                reference: row.try_get(18)?,
+                vendor_status: row.try_get(19)?,
+                test: row.try_get(20)?,
+            })
+        };
+        rows.iter().map(row).collect()
     }
 
     /// The attempts of a delivery, the newest first, or from a number on down.
