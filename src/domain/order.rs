@@ -239,7 +239,9 @@ impl OrderFacts {
     pub fn told(&self, refund: Option<Refund>) -> Option<(i64, Option<Currency>)> {
         let is_refund = matches!(self.status, OrderStatus::Refunded | OrderStatus::PartiallyRefunded);
         match refund {
-            Some(Refund::Part(minor) | Refund::Total(minor)) if is_refund && minor != 0 => Some((-minor.saturating_abs(), None)),
+            Some(Refund::Part(minor) | Refund::Total(minor)) if is_refund && minor != 0 => {
+                Some((-minor.saturating_abs(), self.amount.map(|amount| amount.currency)))
+            }
             _ => self.amount.map(|amount| (amount.minor, Some(amount.currency))),
         }
     }
@@ -285,8 +287,10 @@ mod tests {
         };
         let refunded = facts(OrderStatus::PartiallyRefunded, Some(1_000));
         for refund in [Refund::Part(250), Refund::Total(250), Refund::Part(-250)] {
-            assert_eq!(refunded.told(Some(refund)), Some((-250, None)), "{refund:?}");
+            assert_eq!(refunded.told(Some(refund)), Some((-250, Some(usd))), "{refund:?}");
         }
+        let unpriced = facts(OrderStatus::Refunded, None);
+        assert_eq!(unpriced.told(Some(Refund::Total(250))), Some((-250, None)), "in the order's currency");
         assert_eq!(refunded.told(None), Some((1_000, Some(usd))));
         assert_eq!(refunded.told(Some(Refund::Total(0))), Some((1_000, Some(usd))));
         let paid = facts(OrderStatus::Paid, Some(1_000));

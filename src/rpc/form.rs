@@ -1,6 +1,9 @@
 //! Answering forms: redirect to the page after the form, and tell it what happened.
 
-use crate::domain::{AppError, attempt::UrlCheck, pages::flash::Flash};
+use crate::{
+    domain::{AppError, attempt::UrlCheck, pages::flash::Flash},
+    words::t,
+};
 use http::{HeaderValue, header, request::Parts};
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
@@ -82,7 +85,10 @@ impl Sent {
             }
             Err(error) if !is_browser() => Err(error),
             Err(AppError::SignIn) => {
-                go("/sign-in");
+                let problem = t!("You were signed out meanwhile, and nothing was saved. Sign in, and do it again.").to_owned();
+                tell(Flash { form: "sign-in".to_owned(), problem: Some(problem), ..Flash::default() });
+                let next: String = url::form_urlencoded::byte_serialize(self.page.as_bytes()).collect();
+                go(&format!("/sign-in?next={next}"));
                 Ok(())
             }
             Err(AppError::Changed(conflict)) => self_page(&self.page, Flash { conflict: Some(*conflict), ..flash }),

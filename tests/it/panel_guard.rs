@@ -234,7 +234,8 @@ async fn without_a_session_nothing_is_told_and_nothing_is_changed() {
             let reply = nobody.form(&endpoint.path(), &endpoint.fields(&house.values)).await;
             assert!((300..400).contains(&reply.status), "{}: {reply:?}", endpoint.name);
             assert!(reply.header("location").starts_with("/sign-in"), "{}: {reply:?}", endpoint.name);
-            assert!(nobody.cookies.is_empty());
+            // But for what the page to sign in at has to say.
+            assert!(nobody.cookies.keys().all(|name| name == "quittance-flash"));
         }
     }
     assert_eq!(house.app.dump().await, before);
@@ -541,6 +542,12 @@ async fn signing_out_ends_the_session_and_not_only_the_cookie() {
     assert_eq!((reply.status, reply.header("location")), (302, "/sign-in"));
     assert!(!browser.cookies.contains_key("quittance"));
     assert_eq!(stolen.get("/account").await.header("location"), "/sign-in?next=%2Faccount");
+    // A form that comes then says so, and leads back to its page.
+    let form = [("current", PASSWORD), ("password", "another long password")];
+    let reply = stolen.form("/rpc/password", &form).await;
+    assert_eq!(reply.header("location"), "/sign-in?next=%2Faccount", "{reply:?}");
+    let page = stolen.get(reply.header("location")).await.text();
+    assert!(page.contains("You were signed out meanwhile") && page.contains("name=\"next\" value=\"/account\""), "{page}");
 }
 
 #[tokio::test]

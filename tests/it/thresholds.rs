@@ -27,6 +27,7 @@ on_every_server! {
     a_certificate_that_ends_is_told_of_in_good_time,
     deliveries_that_pile_up_are_told_of_and_so_is_their_end,
     what_is_told_at_once_is_told_apart,
+    thresholds_are_kept_while_nobody_is_told,
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -246,5 +247,29 @@ async fn the_form_names_what_is_wrong_and_keeps_it() {
     let mut support = Browser::signed_in(house.app.address, "support@example.com").await;
     let page = support.get("/m/shop/settings/alerts").await.text();
     assert!(page.contains("365 days before a certificate ends. From 10,000,000 outstanding deliveries on."), "{page}");
+    house.app.stop().await;
+}
+
+async fn thresholds_are_kept_while_nobody_is_told(setup: Setup) {
+    let house = House::start(setup).await;
+    house.save("30", "5").await;
+    let mut owner = house.owner().await;
+    let form = [("merchant", "shop"), ("url", ""), ("mails", ""), ("after", "20"), ("certificate", "0"), ("outstanding", "3")];
+    let reply = owner.form("/rpc/settings/alerts", &form).await;
+    let page = owner.get(reply.header("location")).await.text();
+    assert!(page.contains("Nobody is alerted"), "{page}");
+    assert_eq!(house.thresholds(), Thresholds { after: 20 * 60, certificate: None, outstanding: Some(3) });
+    let log = owner.get("/m/shop/audit?action=merchant.alerts").await.text();
+    assert!(log.contains("nobody after 20 min") && log.contains("Minutes of failures"), "{log}");
+    let script = FakeMerchant::start(|_| Answer::status(500, "")).await;
+    let url = house.shop.url(&script.url()).await;
+    for number in 0..4 {
+        let order = house.shop.order(&format!("{number}")).await;
+        house.shop.wait_for_state(order, url, DeliveryState::Retrying).await;
+    }
+    house.app.services.tell_of_trouble().await.unwrap();
+    assert!(house.told.visits().is_empty() && house.sink.count("MAIL") == 0, "there is nobody to tell");
+    let refused = owner.call("POST", "/rpc/settings/alerts/test", &[("merchant", "shop")]).await.text();
+    assert!(refused.contains("Enter an address for alerts"), "{refused}");
     house.app.stop().await;
 }

@@ -102,8 +102,7 @@ impl Services {
         let mails = mistakes.take("mails", mail_addresses(&form.mails)).unwrap_or_default();
         let thresholds = thresholds(form, &mut mistakes);
         mistakes.end()?;
-        let is_any = !url.is_empty() || !mails.is_empty();
-        let alerts = is_any.then(|| Alerts { url: url.to_owned(), mails, thresholds });
+        let alerts = Alerts { url: url.to_owned(), mails, thresholds }.unless_empty();
         let actor = actor.into();
         let seen = actor.seen;
         let saved = self.store.set_alerts(merchant.id, alerts, actor).await;
@@ -115,6 +114,7 @@ impl Services {
         let alerts = merchant
             .alerts
             .as_ref()
+            .filter(|alerts| alerts.reach_somebody())
             .ok_or_else(|| AppError::field("url", t!("Enter an address for alerts and save it first.")))?;
         let (subject, detail) = (alerts.url.clone(), alerts.mails.join(", "));
         self.store.note(Note { merchant_id: Some(merchant.id), action: "alerts.test", subject, detail }, actor).await?;
@@ -145,7 +145,7 @@ impl Services {
     pub async fn tell_of_trouble(&self) -> ServiceResult<()> {
         let settings = self.store.settings();
         for merchant in settings.merchants() {
-            let Some(alerts) = &merchant.alerts else { continue };
+            let Some(alerts) = merchant.alerts.as_ref().filter(|alerts| alerts.reach_somebody()) else { continue };
             let now = self.clock.now();
             let states = self.store.url_states(&[merchant.id], now.minus(EXPIRED_SHOWN)).await?;
             let told = self.store.alerts_of(merchant.id).await?;

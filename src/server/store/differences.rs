@@ -58,7 +58,7 @@ pub(super) fn of_alerts(before: Option<&Merchant>, version: i64, alerts: Option<
     let number = |alerts: Option<&Alerts>, of: fn(&Alerts) -> Option<u32>| {
         alerts.and_then(of).map(|number| number.to_string()).unwrap_or_default()
     };
-    let after = |alerts| number(alerts, |alerts| Some(alerts.thresholds.after));
+    let after = |alerts| number(alerts, |alerts| Some(alerts.thresholds.after / 60));
     let certificate = |alerts| number(alerts, |alerts| alerts.thresholds.certificate);
     let outstanding = |alerts| number(alerts, |alerts| alerts.thresholds.outstanding);
     let mails = |alerts: Option<&Alerts>| alerts.and_then(Alerts::kept_mails).unwrap_or_default();
@@ -66,7 +66,7 @@ pub(super) fn of_alerts(before: Option<&Merchant>, version: i64, alerts: Option<
     Differences::default()
         .field("Address for alerts", url(old), url(alerts))
         .field("E-mail addresses for alerts", mails(old), mails(alerts))
-        .field("Seconds of failures", after(old), after(alerts))
+        .field("Minutes of failures", after(old), after(alerts))
         .field("Days before a certificate ends", certificate(old), certificate(alerts))
         .field("Outstanding deliveries", outstanding(old), outstanding(alerts))
         .end()

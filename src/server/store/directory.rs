@@ -63,8 +63,17 @@ impl Alerts {
     pub(super) fn of(url: Option<String>, mails: Option<&str>, thresholds: Thresholds) -> Option<Self> {
         let mails: Vec<_> =
             mails.unwrap_or_default().split(',').map(|mail| mail.trim().to_owned()).filter(|mail| !mail.is_empty()).collect();
-        let is_any = url.is_some() || !mails.is_empty();
-        is_any.then(|| Self { url: url.unwrap_or_default(), mails, thresholds })
+        Self { url: url.unwrap_or_default(), mails, thresholds }.unless_empty()
+    }
+
+    /// Nothing, where nobody is told and the thresholds are those that everybody begins with.
+    pub fn unless_empty(self) -> Option<Self> {
+        (self.reach_somebody() || self.thresholds != Thresholds::default()).then_some(self)
+    }
+
+    /// Whether there is an address; thresholds are kept without one, too.
+    pub fn reach_somebody(&self) -> bool {
+        !self.url.is_empty() || !self.mails.is_empty()
     }
 
     /// What is told from where on; where nobody is told, what a merchant begins with.

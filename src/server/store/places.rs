@@ -152,7 +152,8 @@ pub(super) fn alerts(alerts: Option<&Alerts>) -> String {
     let told = |alerts: &Alerts| {
         let whom: Vec<_> = alerts.kept_url().into_iter().chain(alerts.kept_mails()).collect();
         let Thresholds { after, certificate, outstanding } = alerts.thresholds;
-        let mut told = format!("{} after {after} s", whom.join(", "));
+        let whom = if whom.is_empty() { "nobody".to_owned() } else { whom.join(", ") };
+        let mut told = format!("{whom} after {} min", after / 60);
         if let Some(days) = certificate {
             told.push_str(&format!(", {days} days before a certificate ends"));
         }

@@ -2,7 +2,10 @@
 
 use super::{page, query};
 use crate::{
-    domain::pages::search::{Found, Hit, SearchResults},
+    domain::{
+        pages::search::{Found, Hit, SearchResults},
+        role::Permission,
+    },
     rpc::{lists::search_everything, people::read_viewer},
     ui::{
         components::{Ago, DeliveryBadge, Empty, Notice, OrderBadge, TestBadge, Tone},
@@ -24,6 +27,7 @@ pub fn SearchPage() -> impl IntoView {
             leptos_axum::redirect(&only.address());
         }
         let shows_merchant = viewer.merchants.len() > 1;
+        let sees_all = viewer.may(Permission::SeePersonalData);
         let window = if results.text.is_empty() { t!("Search").to_owned() } else { t!("Search: {text}", text = results.text) };
         Ok(view! {
             <Frame viewer section=Section::Search title=t!("Search") window>
@@ -35,7 +39,7 @@ pub fn SearchPage() -> impl IntoView {
                         </div>
                         <div class="actions"><button class="button">{t!("Search")}</button></div>
                     </form>
-                    {found(&results, shows_merchant)}
+                    {found(&results, shows_merchant, sees_all)}
                 </div>
             </Frame>
         }
@@ -57,15 +61,19 @@ const KINDS: [Kind; 7] = [
     (n!("Merchants"), |found| matches!(found, Found::Merchant)),
 ];
 
-fn found(results: &SearchResults, shows_merchant: bool) -> AnyView {
+fn found(results: &SearchResults, shows_merchant: bool, sees_all: bool) -> AnyView {
+    const KNOWN_MASKED: &str = n!(
+        "The beginning of an order's reference; a whole external reference, e-mail address or message id (MESSAGE_ID); the id of a notification or delivery; a part of a URL's or listener's name or address."
+    );
     const KNOWN: &str = n!(
         "The beginning of an order's reference, external reference or e-mail address; a whole message id (MESSAGE_ID); the id of a notification or delivery; a part of a URL's or listener's name or address."
     );
+    let known = if sees_all { KNOWN } else { KNOWN_MASKED };
     if results.text.is_empty() {
-        return view! { <Empty title=t!("Find anything")><p>{tell(KNOWN)}</p></Empty> }.into_any();
+        return view! { <Empty title=t!("Find anything")><p>{tell(known)}</p></Empty> }.into_any();
     }
     if results.hits.is_empty() {
-        return view! { <Empty title=t!("Nothing fits")><p>{t!("These are looked for: {known}", known = tell(KNOWN))}</p></Empty> }.into_any();
+        return view! { <Empty title=t!("Nothing fits")><p>{t!("These are looked for: {known}", known = tell(known))}</p></Empty> }.into_any();
     }
     let groups: Vec<_> = KINDS
         .iter()
