@@ -261,6 +261,7 @@ async fn days_and_moments_are_those_of_the_merchant() {
     };
     assert!(log(&mut admin, "/m/shop/audit", "2026-03-02").await && !log(&mut admin, "/m/shop/audit", "2026-03-01").await);
     assert!(log(&mut admin, "/audit", "2026-03-01").await, "of all merchants the days are those of UTC");
+    assert!(admin.get("/m/shop/audit?from=2026-13-45").await.text().contains("Enter a day as 2026-11-21."));
     for page in ["deliveries", "resends/new"] {
         let text = admin.get(&format!("/m/shop/{page}?state=failed&since=2026-03-02T03:00")).await.text();
         assert!(text.contains("Ended since (Asia/Ho_Chi_Minh)") && text.contains("value=\"2026-03-02T03:00\""), "{text}");

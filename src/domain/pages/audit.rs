@@ -1,11 +1,14 @@
 //! The audit log: who did what, when, and from where.
 
-use super::dashboard::MerchantRef;
-use crate::domain::{
-    Timestamp,
-    audit::{ACTIONS, FieldChange},
-    id::MerchantId,
-    time::{date, parse_moment},
+use super::{dashboard::MerchantRef, filter::Reader};
+use crate::{
+    domain::{
+        FieldError, Timestamp,
+        audit::{ACTIONS, FieldChange},
+        id::MerchantId,
+        time::date,
+    },
+    words::t,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -31,18 +34,19 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
-    /// Reads a filter from the fields of an address. What does not fit is left out.
-    pub fn read(field: impl Fn(&str) -> Option<String>) -> Self {
-        let text = |name: &str| field(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let day = |name: &str| text(name).filter(|day| day.len() == 10).and_then(|day| parse_moment(&day));
-        Self {
-            actor: text("actor").map(|actor| actor.to_lowercase()),
-            action: text("action").filter(|code| ACTIONS.iter().any(|(known, _)| known == code)),
-            from: day("from"),
+    /// Reads a filter from the fields of an address. What cannot be read is left out, and told.
+    pub fn read(field: impl Fn(&str) -> Option<String>) -> (Self, Vec<FieldError>) {
+        let mut reader = Reader::new(&field);
+        let known = |code: &str| ACTIONS.iter().any(|(known, _)| *known == code).then(|| code.to_owned());
+        let filter = Self {
+            actor: reader.text("actor").map(|actor| actor.to_lowercase()),
+            action: reader.read("action", t!("There is no such choice; choose one of the list."), known),
+            from: reader.day("from"),
             // The last day is meant to be part of it.
-            until: day("until").map(|day| day.plus(DAY)),
-            after: text("after").and_then(|id| id.parse().ok()),
-        }
+            until: reader.day("until").map(|day| day.plus(DAY)),
+            after: reader.place("after"),
+        };
+        (filter, reader.mistakes())
     }
 
     /// The last day as its field shows it.
@@ -103,6 +107,7 @@ pub struct Conflict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::parse_moment;
 
     #[test]
     fn a_filter_survives_the_address() {
@@ -120,8 +125,11 @@ mod tests {
             let value = fields.iter().find(|(key, _)| *key == name)?.1;
             Some(value.replace("%2B", "+").replace("%40", "@"))
         };
-        assert_eq!(AuditFilter::read(decoded), filter);
+        assert_eq!(AuditFilter::read(decoded), (filter, Vec::new()));
         assert_eq!(AuditFilter::default().query(), "");
-        assert_eq!(AuditFilter::read(|_| Some("nonsense".to_owned())).action, None);
+        let (read, mistakes) = AuditFilter::read(|_| Some("nonsense".to_owned()));
+        assert_eq!((read.action, read.from), (None, None));
+        let fields: Vec<_> = mistakes.iter().map(|mistake| mistake.field.as_str()).collect();
+        assert_eq!(fields, ["action", "from", "until", "after"]);
     }
 }

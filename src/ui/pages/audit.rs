@@ -3,6 +3,7 @@
 use super::{page, param, query, viewer_at};
 use crate::{
     domain::{
+        FieldError,
         audit::{ACTIONS, action_label},
         pages::audit::{AuditFilter, AuditLog, AuditRow},
         role::Permission,
@@ -13,7 +14,7 @@ use crate::{
         people::read_viewer,
     },
     ui::{
-        components::{Ago, Empty, changes},
+        components::{Ago, Empty, Notice, Tone, changes},
         shell::{Frame, Section},
     },
     words::{reworded, t, tell},
@@ -23,13 +24,13 @@ use leptos::prelude::*;
 /// `/audit`
 #[component]
 pub fn WholeAuditPage() -> impl IntoView {
-    let filter = AuditFilter::read(query);
+    let (filter, mistakes) = AuditFilter::read(query);
     page(async move {
         let viewer = read_viewer().await?;
         let log = read_whole_audit(filter.clone()).await?;
         Ok(view! {
             <Frame viewer section=Section::Audit title=t!("Audit log of the installation")>
-                {content("/audit", &filter, &log, true)}
+                {content("/audit", &filter, mistakes, &log, true)}
             </Frame>
         }
         .into_any())
@@ -40,7 +41,7 @@ pub fn WholeAuditPage() -> impl IntoView {
 #[component]
 pub fn AuditPage() -> impl IntoView {
     let slug = param("merchant");
-    let filter = AuditFilter::read(query);
+    let (filter, mistakes) = AuditFilter::read(query);
     page(async move {
         let (viewer, merchant) = viewer_at(&slug).await?;
         let log = read_audit(slug.clone(), filter.clone()).await?;
@@ -49,14 +50,16 @@ pub fn AuditPage() -> impl IntoView {
             .then(|| view! { <a class="button" href="/audit">{t!("Of the whole installation")}</a> }.into_any());
         Ok(view! {
             <Frame viewer merchant=Some(merchant) section=Section::Audit title=t!("Audit log") actions>
-                {content(&format!("/m/{slug}/audit"), &filter, &log, false)}
+                {content(&format!("/m/{slug}/audit"), &filter, mistakes, &log, false)}
             </Frame>
         }
         .into_any())
     })
 }
 
-fn content(here: &str, filter: &AuditFilter, log: &AuditLog, is_whole: bool) -> AnyView {
+fn content(here: &str, filter: &AuditFilter, mistakes: Vec<FieldError>, log: &AuditLog, is_whole: bool) -> AnyView {
+    let mistakes: Vec<_> =
+        mistakes.into_iter().map(|mistake| view! { <Notice tone=Tone::Warn title=mistake.message/> }).collect();
     let acts: Vec<_> = ACTIONS
         .iter()
         .map(
@@ -110,6 +113,7 @@ fn content(here: &str, filter: &AuditFilter, log: &AuditLog, is_whole: bool) -> 
     view! {
         <div class="stack">
             {form}
+            {mistakes}
             {table}
             <nav class="pager" aria-label=t!("Pages")>{newest}{older}</nav>
         </div>
