@@ -223,6 +223,27 @@ async fn statements_without_their_index_are_named() {
     }
 }
 
+/// Which plan is cheaper in a small table, and what its planner believes of one that has just grown, says nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_have_just_grown_are_no_finding() {
+    let test = filled(stores::postgres().await).await;
+    // Nobody counts it behind our back.
+    test.sql("ALTER TABLE orders SET (autovacuum_enabled = off)").await;
+    for (from, to) in [(1, 8_000), (8_001, 16_000), (16_001, 120_000)] {
+        test.sql(&format!(
+            "INSERT INTO orders (id, merchant_id, gateway, reference, external, email, customer, status, status_rank,
+                 vendor_status, test, event_at, created_at, updated_at)
+             SELECT number, merchant.id, '2checkout', 'many' || number, '', '', '', 'paid', 3, '', false, 0, 0, 0
+             FROM merchant, generate_series({from}, {to}) AS number"
+        ))
+        .await;
+        assert_eq!(wrong(&test).await, [] as [&str; 0], "{to} orders");
+        test.sql("ANALYZE").await;
+        assert_eq!(wrong(&test).await, [] as [&str; 0], "{to} orders, counted by the planner");
+    }
+    test.store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deliveries_and_leases_of_dead_nodes_are_found_while_others_live() {
     let test = filled(stores::postgres().await).await;
