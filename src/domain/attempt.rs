@@ -141,6 +141,13 @@ pub struct UrlCheck {
     pub note: String,
 }
 
+impl UrlCheck {
+    /// How it went, in one word: `ok`, or the cause's code.
+    pub fn word(&self) -> &'static str {
+        self.cause.map_or("ok", |cause| cause.code())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

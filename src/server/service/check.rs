@@ -1,13 +1,14 @@
 //! Looks at what a developer pastes: a received message, a signature that his script computed, an answer of his script. Says
 //! whether it is right and, if not, what was done to it. Nothing of it is stored or logged.
 
-use super::{Services, fields::Mistakes, shown, test_order::receipt_date};
+use super::{Services, fields::Mistakes, shown};
 use crate::server::{
     dispatch::{
         attempt::other_keys,
         verdict::{AnswerView, EDITS, Expectation, MadeWith, characters, judge, utf16_units},
     },
     ipn::{Field, Form, ReceiptFacts, signature},
+    listener::receipt_date,
     store::{Directory, Merchant},
 };
 use crate::{

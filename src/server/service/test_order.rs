@@ -3,7 +3,7 @@
 
 use super::{
     ServiceResult, Services, fields, shown,
-    wire_order::{Buyer, Item, WireOrder, moment},
+    wire_order::{Buyer, Item, WireOrder},
 };
 use crate::server::{
     dispatch::{
@@ -12,6 +12,7 @@ use crate::server::{
     },
     gateway::{self, Credentials, Event, Request, twocheckout},
     ipn::{Form, signature},
+    listener::receipt_date,
     store::{Acceptance, Actor, Listener, Merchant, NewNotification, NewResend, Note, NotificationUrl, Original, random},
 };
 use crate::{
@@ -340,11 +341,6 @@ impl Services {
         let Some(id) = self.store.order_by_reference(merchant.id, reference).await? else { return Ok(false) };
         Ok(self.store.order(merchant.id, id).await?.is_some_and(|order| !order.test))
     }
-}
-
-/// The date of a receipt: `YYYYMMDDHHMMSS`, in UTC.
-pub(super) fn receipt_date(at: Timestamp) -> String {
-    moment(at, "%Y%m%d%H%M%S")
 }
 
 /// The message as the gateway of a listener signs it.

@@ -1,6 +1,6 @@
 //! Who acts, and what is written down about it.
 
-use super::{Directory, StoreError};
+use super::{Directory, ListenerDraft, StoreError, UrlDraft, places};
 use crate::domain::{
     Role, Timestamp,
     audit::FieldChange,
@@ -76,6 +76,28 @@ pub(super) struct Audit<'a> {
     pub detail: String,
     /// Where something got a new version.
     pub change: Option<Changed>,
+}
+
+impl<'a> Audit<'a> {
+    /// Of a listener that was added or changed.
+    pub fn of_listener(draft: &ListenerDraft, actor: &'a Actor, action: &'static str) -> Self {
+        let state = if draft.enabled { "on" } else { "off" };
+        let secret = if draft.secret.is_some() { ", secret set" } else { "" };
+        Self {
+            actor,
+            merchant_id: Some(draft.merchant_id),
+            action,
+            subject: draft.label.clone(),
+            detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
+            change: None,
+        }
+    }
+
+    /// Of a notification URL that was added or changed.
+    pub fn of_url(draft: &UrlDraft, actor: &'a Actor, action: &'static str) -> Self {
+        let detail = places::url_detail(draft);
+        Self { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail, change: None }
+    }
 }
 
 /// What got a new version, and what is new in it.

@@ -27,12 +27,10 @@ pub fn ConflictNote(
     page: String,
 ) -> impl IntoView {
     flash.conflict.map(|conflict| {
-        let lines: Vec<_> = conflict.changes.iter().map(line).collect();
-        let is_unknown = lines.is_empty();
+        let told = told(&conflict.changes);
         view! {
             <Notice tone=Tone::Warn title=t!("Not saved: somebody else has changed this meanwhile")>
-                {is_unknown.then(|| view! { <p>{t!("What changed is not known any more.")}</p> })}
-                <ul class="changes">{lines}</ul>
+                {told}
                 {(!flash.shortened).then(|| view! { <p>{rich!("Below stands what you entered. Save it over the change with the button, or {link}.", link = view! { <a href=page>{t!("take what is stored now")}</a> })}</p> })}
             </Notice>
         }
@@ -49,16 +47,22 @@ pub fn ConflictTold(
     what: String,
 ) -> impl IntoView {
     flash.conflict.map(|conflict| {
-        let lines: Vec<_> = conflict.changes.iter().map(line).collect();
-        let is_unknown = lines.is_empty();
+        let told = told(&conflict.changes);
         view! {
             <Notice tone=Tone::Warn title=t!("Not done: somebody else has changed {what} meanwhile", what)>
-                {is_unknown.then(|| view! { <p>{t!("What changed is not known any more.")}</p> })}
-                <ul class="changes">{lines}</ul>
+                {told}
                 <p>{t!("Below it stands as it is now. Press the button again if you still want it.")}</p>
             </Notice>
         }
     })
+}
+
+fn told(rows: &[AuditRow]) -> impl IntoView + use<> {
+    let lines: Vec<_> = rows.iter().map(line).collect();
+    view! {
+        {lines.is_empty().then(|| view! { <p>{t!("What changed is not known any more.")}</p> })}
+        <ul class="changes">{lines}</ul>
+    }
 }
 
 fn line(row: &AuditRow) -> impl IntoView + use<> {

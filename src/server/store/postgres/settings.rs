@@ -246,7 +246,7 @@ impl Core {
         .execute(&mut *tx)
         .await
         .map_err(|error| taken(error, "this listener address"))?;
-        self.audit(&mut tx, listener_entry(&draft, &actor, "listener.add")).await?;
+        self.audit(&mut tx, Audit::of_listener(&draft, &actor, "listener.add")).await?;
         self.commit_settings(tx).await?;
         Ok(ListenerId(id))
     }
@@ -283,7 +283,7 @@ impl Core {
         let before = directory.listeners_of(draft.merchant_id).into_iter().find(|known| known.id == id);
         let fields = differences::of_listener(before.as_deref(), version, &draft);
         let change = Some(Changed { id: id.0, version, fields });
-        self.audit(&mut tx, Audit { change, ..listener_entry(&draft, &actor, "listener.change") }).await?;
+        self.audit(&mut tx, Audit { change, ..Audit::of_listener(&draft, &actor, "listener.change") }).await?;
         self.commit_settings(tx).await
     }
 
@@ -293,19 +293,6 @@ impl Core {
     ) -> Result<std::collections::HashMap<MerchantId, crate::domain::Timestamp>, StoreError> {
         let rows: Vec<(i64, i64)> = sqlx::query_as("SELECT id, created_at FROM merchant").fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|(id, at)| (MerchantId(id), crate::domain::Timestamp(at))).collect())
-    }
-}
-
-fn listener_entry<'a>(draft: &ListenerDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
-    let state = if draft.enabled { "on" } else { "off" };
-    let secret = if draft.secret.is_some() { ", secret set" } else { "" };
-    Audit {
-        actor,
-        merchant_id: Some(draft.merchant_id),
-        action,
-        subject: draft.label.clone(),
-        detail: format!("{}, {state}, requires {}{secret}", draft.gateway, draft.required),
-        change: None,
     }
 }
 

@@ -37,7 +37,7 @@ impl Core {
         .bind(draft.concurrent)
         .bind(draft.order_in_order)
         .bind(draft.held)
-        .bind(draft.check.as_ref().map(check_word))
+        .bind(draft.check.as_ref().map(UrlCheck::word))
         .bind(draft.check.as_ref().map(|check| text(&check.note).into_owned()))
         .bind(draft.check.as_ref().map(|check| check.at.0))
         .bind(self.clock.now().0)
@@ -54,7 +54,7 @@ impl Core {
         .await?;
         // The page that sweeps and resends write; what moves it must find it.
         sqlx::query("INSERT INTO url_books (url_id, page) VALUES ($1, 0)").bind(id).execute(&mut *tx).await?;
-        self.audit(&mut tx, url_entry(&draft, &actor, "url.add")).await?;
+        self.audit(&mut tx, Audit::of_url(&draft, &actor, "url.add")).await?;
         self.commit_settings(tx).await?;
         Ok(UrlId(id))
     }
@@ -87,7 +87,7 @@ impl Core {
         .bind(draft.concurrent)
         .bind(draft.order_in_order)
         .bind(draft.held)
-        .bind(draft.check.as_ref().map(check_word))
+        .bind(draft.check.as_ref().map(UrlCheck::word))
         .bind(draft.check.as_ref().map(|check| text(&check.note).into_owned()))
         .bind(draft.check.as_ref().map(|check| check.at.0))
         .bind(self.clock.now().0)
@@ -108,7 +108,7 @@ impl Core {
         let directory = self.directory.borrow().clone();
         let fields = differences::of_url(directory.url(id).map(|url| &**url), version, &draft);
         let change = Some(Changed { id: id.0, version, fields });
-        self.audit(&mut tx, Audit { change, ..url_entry(&draft, &actor, "url.change") }).await?;
+        self.audit(&mut tx, Audit { change, ..Audit::of_url(&draft, &actor, "url.change") }).await?;
         self.commit_settings(tx).await
     }
 
@@ -249,13 +249,4 @@ impl Core {
                 .await?;
         Ok(count.and_then(|count| count.try_into().ok()).unwrap_or(0))
     }
-}
-
-fn check_word(check: &UrlCheck) -> &'static str {
-    check.cause.map_or("ok", |cause| cause.code())
-}
-
-fn url_entry<'a>(draft: &UrlDraft, actor: &'a Actor, action: &'static str) -> Audit<'a> {
-    let detail = places::url_detail(draft);
-    Audit { actor, merchant_id: Some(draft.merchant_id), action, subject: draft.url.clone(), detail, change: None }
 }

@@ -1,6 +1,6 @@
 //! What the dashboard knows beside the books: hours, answer times, certificates, what listeners refuse or never got.
 
-use super::{SqliteStore, journal::json};
+use super::{SqliteStore, rows::json};
 use crate::domain::{
     RefusalReason, Timestamp,
     id::{ListenerId, MerchantId, UrlId},

@@ -1,6 +1,6 @@
 //! Alerts by mail: those that wait, and what became of the last.
 
-use super::{SqliteStore, journal::json};
+use super::{SqliteStore, rows::json};
 use crate::domain::{
     Timestamp,
     id::{MailId, MerchantId, UrlId},

@@ -5,7 +5,7 @@ use super::{
     SqliteStore, cancel,
     deliveries::{Wish, orders_of},
     jobs::{Work, cancelled_job, next_job},
-    journal::json,
+    rows::json,
     settings::Audit,
 };
 use crate::domain::{

@@ -5,7 +5,7 @@ use super::{
     bulk::look,
     deliveries::{Wish, orders_of},
     jobs::Work,
-    journal::json,
+    rows::json,
 };
 use crate::domain::{
     Timestamp,

@@ -2,7 +2,7 @@
 //!
 //! Each statement is bound to the index that serves its scope, and to a part of it, so that none looks at more rows than it may.
 
-use super::{SqliteStore, journal::json};
+use super::{SqliteStore, rows::json};
 use crate::domain::{
     id::{DeliveryId, MerchantId, UrlId},
     pages::{

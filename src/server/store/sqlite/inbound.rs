@@ -2,8 +2,8 @@
 
 use super::{
     SqliteStore,
-    journal::json,
     overview::refusal_row,
+    rows::json,
     verifying::{NEWEST_VERIFYING, OLDEST_VERIFYING, verifying_row},
 };
 use crate::domain::{

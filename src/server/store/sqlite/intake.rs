@@ -4,7 +4,7 @@
 //! between: a message leaves memory only after it is in the ledger.
 
 use super::{
-    journal::{Event, MessageKey, OrderKey, PreparedAccept},
+    events::{Event, MessageKey, OrderKey, PreparedAccept},
     journaler::Reply,
 };
 use crate::domain::id::{NotificationId, OrderId};

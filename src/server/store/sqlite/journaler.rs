@@ -8,8 +8,9 @@
 //! settings and the like pass through it on their way to the writer, so that they see what was accepted before them.
 
 use super::{
+    draft::Draft,
     intake::{Checked, Intake, Keys, Kind, Waiting},
-    journal::{Draft, Drafted, Journal},
+    journal::{Drafted, Journal},
     writer::LedgerOp,
 };
 use crate::domain::{attempt::Origin, id::DeliveryId};

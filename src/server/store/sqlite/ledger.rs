@@ -5,7 +5,8 @@
 //! on a thread with prepared statements, one row a call.
 
 use super::{
-    journal::{Accepted, Attempted, Entry, Event, GivenBack, Repeated, Translated, Unreadable, said_at},
+    events::{Accepted, Attempted, Event, GivenBack, Repeated, Translated, said_at},
+    journal::{Entry, Unreadable},
     standing::Order,
 };
 use crate::domain::{

@@ -2,8 +2,7 @@
 
 use super::{
     SqliteStore,
-    journal::json,
-    rows::{money, word},
+    rows::{json, money, word},
 };
 use crate::domain::{
     OrderStatus, Timestamp,

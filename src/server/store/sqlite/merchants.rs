@@ -1,6 +1,6 @@
 //! What belongs to a merchant as a whole: his key and its change, what leaves for his URLs, who is told of trouble.
 
-use super::{SqliteStore, journal::json, settings::Audit};
+use super::{SqliteStore, rows::json, settings::Audit};
 use crate::domain::{
     Tags, Timestamp, Triggers,
     audit::Differences,

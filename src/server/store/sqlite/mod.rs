@@ -21,6 +21,8 @@ mod balance;
 mod bulk;
 mod cancel;
 mod deliveries;
+mod draft;
+mod events;
 mod inbound;
 mod intake;
 mod jobs;
@@ -44,14 +46,16 @@ mod settings;
 mod standing;
 mod story;
 mod upkeep;
+mod urls;
 mod verify;
 mod verifying;
 mod views;
 mod writer;
 
 use self::{
+    events::PreparedAccept,
     intake::{Intake, SharedPending},
-    journal::{Journal, PreparedAccept},
+    journal::Journal,
     journaler::{Journaler, Op, QUEUE, Reply},
     ledger::Ledger,
     writer::{Change, LedgerOp, LedgerThread, Writer},

@@ -2,8 +2,7 @@
 
 use super::{
     SqliteStore,
-    journal::json,
-    rows::{money, state, word},
+    rows::{json, money, state, word},
 };
 use crate::domain::{
     Algorithms, Cause, Gateway, Money, OrderStatus, Timestamp, Zone,

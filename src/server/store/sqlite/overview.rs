@@ -1,6 +1,6 @@
 //! Reading counts, troubles, and what listeners and URLs have seen, for pages.
 
-use super::{SqliteStore, journal::json};
+use super::{SqliteStore, rows::json};
 use crate::domain::{
     Algorithms, Cause, OrderStatus, RefusalReason, Timestamp,
     attempt::UrlCheck,

@@ -1,6 +1,10 @@
 //! Users, sessions and the first-run token.
 
-use super::{SqliteStore, journal::json, rows::word, settings::Audit};
+use super::{
+    SqliteStore,
+    rows::{json, word},
+    settings::Audit,
+};
 use crate::domain::{
     Timestamp,
     id::{MerchantId, UserId},

@@ -1,7 +1,10 @@
 //! The table of deliveries as a queue: what the scheduler reads when memory does not hold it, and the sweeps that
 //! follow a URL's hold, release or removal.
 
-use super::{SqliteStore, journal::json, rows::word};
+use super::{
+    SqliteStore,
+    rows::{json, word},
+};
 use crate::domain::attempt::Origin;
 use crate::domain::{
     DeliveryState, OrderStatus, Timestamp,

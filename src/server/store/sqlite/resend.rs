@@ -1,6 +1,6 @@
 //! Resends: new deliveries of old notifications, asked for by a person.
 
-use super::{SqliteStore, journal::json, settings::Audit};
+use super::{SqliteStore, rows::json, settings::Audit};
 use crate::domain::{
     DeliveryState, Timestamp,
     attempt::{Origin, VerdictDetail},

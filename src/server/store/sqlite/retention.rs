@@ -4,7 +4,7 @@
 //! beginning and is one short transaction of the writer. What somebody still waits for stays: an open or held delivery
 //! keeps its notification and its bytes.
 
-use super::{SqliteStore, journal::json};
+use super::{SqliteStore, rows::json};
 use crate::domain::Timestamp;
 use crate::server::store::{
     Commit, Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, activity::kept_from, ids::IdSource,

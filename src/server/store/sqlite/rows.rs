@@ -2,6 +2,7 @@
 
 use crate::domain::{DeliveryState, Money, money::Currency};
 use crate::server::store::StoreError;
+use serde::Serialize;
 
 pub(super) fn state(code: i64) -> Result<DeliveryState, StoreError> {
     DeliveryState::from_code(code).ok_or_else(|| StoreError::Corrupt(format!("delivery state {code}")))
@@ -14,4 +15,9 @@ pub(super) fn word<T: std::str::FromStr>(column: &'static str, text: &str) -> Re
 
 pub(super) fn money(minor: Option<i64>, currency: Option<&str>) -> Option<Money> {
     Some(Money { minor: minor?, currency: Currency::parse(currency?)? })
+}
+
+/// Rows as the text that `json_each` takes.
+pub(super) fn json<T: Serialize>(rows: &T) -> Result<String, StoreError> {
+    serde_json::to_string(rows).map_err(|error| StoreError::Corrupt(error.to_string()))
 }

@@ -2,9 +2,8 @@
 
 use super::{
     SqliteStore,
-    journal::json,
     orders::{BY_IDS, order_row},
-    rows::state,
+    rows::{json, state},
 };
 use crate::domain::{
     RefusalReason, Timestamp,

@@ -1,6 +1,6 @@
 //! Reading bytes back from segments.
 
-use super::{SqliteStore, journal::json};
+use super::{SqliteStore, rows::json};
 use crate::server::store::{StoreError, wanted::Wanted};
 
 impl SqliteStore {

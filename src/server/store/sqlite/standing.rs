@@ -1,6 +1,6 @@
 //! Orders in the ledger: what the messages of a chunk make of each, by the rules of `domain/order`.
 
-use super::journal::Accepted;
+use super::events::Accepted;
 use crate::domain::{
     Money, OrderStatus, Timestamp,
     id::OrderId,

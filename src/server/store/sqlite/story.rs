@@ -2,9 +2,8 @@
 
 use super::{
     SqliteStore,
-    journal::json,
     orders::{attempt_row, delivery_view, notification_view, order_row},
-    rows::money,
+    rows::{json, money},
 };
 use crate::domain::{
     Timestamp,

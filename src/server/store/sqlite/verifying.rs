@@ -1,6 +1,6 @@
 //! Messages that wait for their gateway's word.
 
-use super::{SqliteStore, journal::json, refusals};
+use super::{SqliteStore, refusals, rows::json};
 use crate::domain::{
     Timestamp,
     id::{ListenerId, MerchantId, RefusalId, VerifyingId},

@@ -4,9 +4,10 @@
 
 use super::{
     intake::SharedPending,
-    journal::{Entry, Found, Journal, Unreadable, json},
+    journal::{Entry, Found, Journal, Unreadable},
     journaler::Reply,
     ledger::Ledger,
+    rows::json,
     thread,
 };
 use crate::server::store::{self, Commit, StoreError, feed::Feed, pack::pack};
