@@ -188,9 +188,19 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::attempt::VerdictDetail,
-        server::{clock::Clock, store::pack::pack},
+    use crate::domain::{
+        Cause, Timestamp,
+        attempt::VerdictDetail,
+        id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
+    };
+    use crate::server::{
+        clock::Clock,
+        store::{
+            AttemptRecord, Next,
+            ids::IdSource,
+            pack::pack,
+            sqlite::{draft::Draft, events::Repeated, rows::json},
+        },
     };
     use bytes::Bytes;
 
