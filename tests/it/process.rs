@@ -210,6 +210,15 @@ async fn what_cannot_be_done_says_why_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_url_of_the_same_address_is_told() {
+    let program = Program::new();
+    program.shop("http://127.0.0.1:9/ipn");
+    let add = |url: &str| program.run(&["url", "add", url, "--merchant", "Shop", "--json"]).json();
+    assert_eq!(add("http://127.0.0.1:9/ipn")["same_address_as"], "127.0.0.1");
+    assert_eq!(add("http://127.0.0.1:9/other")["same_address_as"], serde_json::Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_told() {
     let program = Program::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -44,6 +44,7 @@ async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliErr
     }
     let (label, url, algorithms) = (draft.label.clone(), draft.url.clone(), draft.algorithms);
     let terms = terms(&draft.terms);
+    let twin = services.url_twin(&merchant, None, &target);
     let id = services.save_url(None, draft, ACTOR).await?;
     let what = if args.default { "default IPN URL" } else { "notification URL" };
     let how = if args.format.is_usual() { algorithms.to_string() } else { args.format.to_string() };
@@ -52,12 +53,15 @@ async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliErr
     } else {
         String::new()
     };
-    let text = format!("Added {what} {label} of {}: {url} ({how}), id {id}.\n{secret}", merchant.name);
+    let twice = twin.as_ref().map_or_else(String::new, |twin| {
+        format!("{twin} leads to the same address: every notification arrives there once for each of them.\n")
+    });
+    let text = format!("Added {what} {label} of {}: {url} ({how}), id {id}.\n{twice}{secret}", merchant.name);
     let json = json!({
         "id": id, "merchant": merchant.slug, "label": label, "url": url, "default": args.default,
         "algorithms": algorithms.iter().map(Algorithm::name).collect::<Vec<_>>(),
         "concurrent": args.concurrent, "order_in_order": args.order_in_order,
-        "terms": terms,
+        "terms": terms, "same_address_as": twin,
     });
     Ok(Report { json, text, failed: false })
 }
