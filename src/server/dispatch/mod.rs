@@ -16,6 +16,7 @@ mod keep_up;
 pub mod keys;
 pub mod needs;
 pub mod plan;
+mod reading;
 pub mod run;
 pub mod schedule;
 pub mod sign;

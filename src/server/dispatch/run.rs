@@ -6,6 +6,7 @@ use super::{
     board::Board,
     keep_up::keep_up,
     needs::{Courier, Table},
+    reading::Reading,
     schedule::{Ended, Lanes, Load, MAX_IN_FLIGHT, Question, Read, Signal},
 };
 use crate::domain::{
@@ -14,13 +15,9 @@ use crate::domain::{
     id::{DeliveryId, OrderId, UrlId},
 };
 use crate::server::store::{AttemptRecord, Backlog, Directory, First, Job, LaneDepth, Next, NotificationUrl, StoreError};
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
     task::{Id, JoinError, JoinSet},
 };
 
@@ -38,6 +35,9 @@ const RECORD_BATCH: usize = 500;
 const LAST_ATTEMPTS: Duration = Duration::from_secs(10);
 /// Announcements of new deliveries taken at a time.
 const JOBS_AT_A_TIME: usize = 256;
+/// How often it is asked again whether deliveries fit their URLs' settings: of nodes that move the same ones at once, one may move
+/// none and leave, and the other may end before it is done.
+const SETTLE_TRIES: u32 = 4;
 /// Pause after the store refused something.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -86,7 +86,8 @@ enum Event {
     Strays(Vec<Job>),
     /// The answer to the question of a number.
     Firsts(UrlId, u64, Vec<First>),
-    Loaded(Load, Read),
+    /// With the room that its messages take until they are in their lane.
+    Loaded(Load, Read, Option<OwnedSemaphorePermit>),
     LoadFailed(Load),
     Recorded(Vec<Recorded>),
 }
@@ -107,6 +108,7 @@ struct Loop<T, C> {
     /// The job of each attempt on its way, in case it is lost.
     running: HashMap<Id, Running>,
     events: mpsc::UnboundedSender<Event>,
+    reading: Reading,
     results: mpsc::UnboundedSender<AttemptRecord>,
     unrecorded: usize,
     board: Board,
@@ -144,6 +146,7 @@ async fn run<T: Table, C: Courier>(
         attempts: JoinSet::new(),
         running: HashMap::new(),
         events,
+        reading: Reading::default(),
         results,
         unrecorded: 0,
         board,
@@ -299,9 +302,10 @@ impl<T: Table, C: Courier> Loop<T, C> {
 
     fn load(&self, wanted: Load) {
         let (store, events, now) = (self.workshop.store.clone(), self.events.clone(), self.workshop.clock.now());
+        let reading = self.reading.clone();
         tokio::spawn(async move {
-            let event = match load(&store, wanted, now).await {
-                Ok(read) => Event::Loaded(wanted, read),
+            let event = match reading.read(&store, wanted, now).await {
+                Ok((read, room)) => Event::Loaded(wanted, read, room),
                 Err(error) => {
                     tracing::warn!(%error, url.id = %wanted.url_id, "due deliveries could not be read; trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
@@ -326,7 +330,7 @@ impl<T: Table, C: Courier> Loop<T, C> {
             }
             Event::Strays(jobs) => jobs.into_iter().for_each(|job| self.lanes.push(job)),
             Event::Firsts(url_id, number, firsts) => self.lanes.answered(url_id, number, firsts),
-            Event::Loaded(Load { url_id, backlog, .. }, read) => self.lanes.loaded(url_id, backlog, read),
+            Event::Loaded(Load { url_id, backlog, .. }, read, _room) => self.lanes.loaded(url_id, backlog, read),
             Event::LoadFailed(Load { url_id, backlog, .. }) => {
                 self.lanes.loaded(url_id, backlog, Read { rest: Some(Timestamp::default()), ..Read::default() });
             }
@@ -411,47 +415,6 @@ impl<T: Table, C: Courier> Loop<T, C> {
     }
 }
 
-/// Deliveries of a URL that are due, with their bodies, and when the first of the rest is due.
-///
-/// The table may be a moment behind what the store has taken. What was recorded before is waited for, or it would be
-/// read as if it were still to be done; what is recorded meanwhile the lanes know themselves.
-async fn load(store: &impl Table, wanted: Load, now: Timestamp) -> Result<Read, StoreError> {
-    let Load { url_id, backlog, limit, after, in_order } = wanted;
-    store.settled().await?;
-    // A first try is due whatever it says: it may have come while the clock was ahead.
-    let until = if backlog == Backlog::Fresh { Timestamp(i64::MAX) } else { now };
-    let mut jobs = store.lane(url_id, backlog, after, until, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
-    let rest =
-        if jobs.len() == limit { Some(now) } else { store.next_due(url_id, backlog, (until, DeliveryId(i64::MAX))).await? };
-    let read_to = jobs.last().map(|job| (job.due_at, job.delivery_id));
-    let waiting = if in_order { leave_waiting(store, url_id, &mut jobs).await? } else { Vec::new() };
-    let ids: Vec<_> = jobs.iter().map(|job| job.notification_id).collect();
-    let bodies = store.bodies(&ids).await?;
-    for job in &mut jobs {
-        job.body = bodies.get(&job.notification_id).cloned();
-    }
-    Ok(Read { jobs, rest, read_to, waiting })
-}
-
-/// Leaves out what is not the first of its order; gives those orders, each with the delivery that is.
-async fn leave_waiting(store: &impl Table, url_id: UrlId, jobs: &mut Vec<Job>) -> Result<Vec<(OrderId, DeliveryId)>, StoreError> {
-    let orders: BTreeSet<OrderId> = jobs.iter().map(|job| job.order_id).collect();
-    let firsts = store.firsts(url_id, &Vec::from_iter(orders)).await?;
-    let firsts: HashMap<OrderId, DeliveryId> = firsts.into_iter().map(|first| (first.order_id, first.delivery_id)).collect();
-    let mut waiting = Vec::new();
-    jobs.retain(|job| match firsts.get(&job.order_id) {
-        _ if job.origin == Origin::Debug => true,
-        Some(first) if *first == job.delivery_id => true,
-        Some(first) => {
-            waiting.push((job.order_id, *first));
-            false
-        }
-        // It has come to its end meanwhile.
-        None => false,
-    });
-    Ok(waiting)
-}
-
 /// Records results in batches; what the store refuses is offered again until it takes it.
 async fn record(store: impl Table, mut results: mpsc::UnboundedReceiver<AttemptRecord>, events: mpsc::UnboundedSender<Event>) {
     let mut batch = Vec::with_capacity(RECORD_BATCH);
@@ -492,15 +455,24 @@ async fn settle_urls(store: impl Table, mut unsettled: watch::Receiver<u64>) {
 async fn settle_once(store: &impl Table) -> Result<(), StoreError> {
     // What was accepted by the setting before may not be in the table yet.
     store.settled().await?;
-    for (url_id, held, removed) in store.unsettled_urls().await? {
-        loop {
-            let moved = match (held, removed) {
-                (_, true) => store.cancel_open(url_id).await?,
-                (true, false) => store.hold_open(url_id).await?,
-                (false, false) => store.release_held(url_id).await?,
-            };
-            if moved == 0 {
-                break;
+    for again in 0..SETTLE_TRIES {
+        let unsettled = store.unsettled_urls().await?;
+        if unsettled.is_empty() {
+            break;
+        }
+        if again > 0 {
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        for (url_id, held, removed) in unsettled {
+            loop {
+                let moved = match (held, removed) {
+                    (_, true) => store.cancel_open(url_id).await?,
+                    (true, false) => store.hold_open(url_id).await?,
+                    (false, false) => store.release_held(url_id).await?,
+                };
+                if moved == 0 {
+                    break;
+                }
             }
         }
     }

@@ -13,15 +13,16 @@ fn in_order(draft: &mut UrlDraft) {
     (draft.concurrent, draft.order_in_order) = (true, true);
 }
 
+async fn node(installation: &Installation, clock: &Clock) -> TestApp {
+    let address = format!("{}?sslmode=disable", postgres::address_at(postgres::port(), &installation.name));
+    let database = Some((Address::parse(&address).unwrap(), installation.key_file()));
+    TestApp::start_as(Setup { clock: clock.clone(), database, ..Setup::default() }).await
+}
+
 /// Two nodes on one clock that stands still.
 async fn two_nodes(installation: &Installation) -> (TestApp, TestApp, ClockHand) {
     let (clock, hand) = Clock::manual(Timestamp::from_seconds(1_772_366_400));
-    let node = async || {
-        let address = format!("{}?sslmode=disable", postgres::address_at(postgres::port(), &installation.name));
-        let database = Some((Address::parse(&address).unwrap(), installation.key_file()));
-        TestApp::start_as(Setup { clock: clock.clone(), database, ..Setup::default() }).await
-    };
-    (node().await, node().await, hand)
+    (node(installation, &clock).await, node(installation, &clock).await, hand)
 }
 
 /// The first visit fails, everything else is confirmed.
@@ -109,5 +110,28 @@ async fn what_another_node_has_finished_is_not_waited_for() {
     shop.accepted(&Message::small("1", "COMPLETE", COMPLETE)).await;
     wait_until_confirmed(&mut conn, 2, Duration::from_secs(10)).await;
     assert_eq!(statuses(&merchant, "1"), ["PENDING", "PENDING", "COMPLETE"]);
+    one.assert_healthy().await;
+}
+
+/// A message that was written long after it came, or by a machine whose clock is late, stands before what was read already.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_node_accepted_long_ago_is_read_too() {
+    let installation = Installation::new().await;
+    let (clock, _hand) = Clock::manual(Timestamp::from_seconds(1_772_366_400));
+    let (late_clock, _late_hand) = Clock::manual(Timestamp::from_seconds(1_772_366_400 - 600));
+    let (one, late) = (node(&installation, &clock).await, node(&installation, &late_clock).await);
+    let two = node(&installation, &clock).await;
+    let merchant = FakeMerchant::confirming().await;
+    let shop = one.shop("Shop").await;
+    let url = shop.url_as(&merchant.url(), in_order).await;
+    let (at_two, at_late) = (at(&shop, &two).await, at(&shop, &late).await);
+    for reference in ["1", "2"] {
+        // The first at the node that serves the URL from now on, the second so that it reads the table for it.
+        let shop = if reference == "1" { &shop } else { &at_two };
+        let order = shop.order(reference).await;
+        shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+    }
+    let order = at_late.order("3").await;
+    at_late.wait_for_state(order, url, DeliveryState::Confirmed).await;
     one.assert_healthy().await;
 }

@@ -21,6 +21,8 @@ pub struct Load {
     pub backlog: Backlog,
     /// How many rows: those that are known already are among them.
     pub limit: usize,
+    /// How many of them may be taken; the others are known.
+    pub room: usize,
     /// Only what comes after this place.
     pub after: Option<(Timestamp, DeliveryId)>,
     /// Only what is the first of its order.
@@ -121,7 +123,7 @@ impl Lanes {
                 expected += batch;
                 self.loads += 1;
                 self.refresh(url_id);
-                Load { url_id, backlog, limit, after, in_order }
+                Load { url_id, backlog, limit, room: batch, after, in_order }
             })
             .collect()
     }

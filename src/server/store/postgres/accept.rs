@@ -305,7 +305,7 @@ impl Draft {
                      AS d (id, notification_id, url_id, exclusive, held)
                  JOIN message ON message.id = d.notification_id
                  LEFT JOIN lease ON lease.url_id = d.url_id
-                 RETURNING id, notification_id, url_id, node_id, state
+                 RETURNING id, notification_id, url_id, node_id, state, due_at
              ), stored AS (
                  INSERT INTO segment (id, bytes) SELECT * FROM unnest($41::bigint[], $42::bytea[])
                  WHERE (SELECT count(*) FROM mine) = 1
@@ -321,9 +321,11 @@ impl Draft {
                  SELECT merchant_id, received_at / 3600000000, $1, count(*) FROM message GROUP BY 1, 2
                  ON CONFLICT (merchant_id, hour, page) DO UPDATE SET notifications = tally.notifications + excluded.notifications
              ), sent AS (
-                 INSERT INTO errand (url_id, page, node_id)
-                 SELECT DISTINCT url_id, $1::bigint, node_id FROM job WHERE state = 0 AND node_id <> $2 AND node_id <> 0
-                 ON CONFLICT (url_id, page) DO UPDATE SET node_id = excluded.node_id
+                 INSERT INTO errand (url_id, page, node_id, due_at)
+                 SELECT url_id, $1::bigint, node_id, min(due_at) FROM job
+                 WHERE state = 0 AND node_id <> $2 AND node_id <> 0 GROUP BY url_id, node_id
+                 ON CONFLICT (url_id, page) DO UPDATE SET node_id = excluded.node_id,
+                     due_at = least(errand.due_at, excluded.due_at)
              )
              SELECT message.id, message.order_id, job.id, job.url_id, job.node_id, job.state
              FROM mine LEFT JOIN (message LEFT JOIN job ON job.notification_id = message.id) ON true"),

@@ -5,7 +5,7 @@ use super::{Core, nodelay};
 use crate::server::store::StoreError;
 use sqlx::{ConnectOptions as _, PgConnection, Row as _};
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const BURY_EVERY: Duration = Duration::from_secs(1);
 /// Leases are held against deliveries again, and pages that nobody writes are folded.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
+/// How long taking a new place may last, which gives up on what the node had.
+const PLACE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long one look may last. Each does a bounded piece of work.
+const LOOK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Says that the node lives, on a connection of its own that nothing else can hold up.
 pub(super) async fn live(core: Arc<Core>) {
@@ -27,10 +31,15 @@ pub(super) async fn live(core: Arc<Core>) {
         let pause = match beaten {
             Ok(Ok(true)) => BEAT_EVERY,
             Ok(Ok(false)) => {
-                if let Some(conn) = &mut conn
-                    && let Err(error) = core.begin_anew(conn).await
-                {
-                    tracing::warn!(%error, "the node cannot take a new place; trying again");
+                if let Some(open) = &mut conn {
+                    match tokio::time::timeout(PLACE_PATIENCE, core.begin_anew(open)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::warn!(%error, "the node cannot take a new place; trying again"),
+                        Err(_) => {
+                            tracing::warn!("the node got no new place in time; trying again");
+                            conn = None;
+                        }
+                    }
                 }
                 BEAT_AGAIN
             }
@@ -68,14 +77,14 @@ pub(super) async fn look(core: Arc<Core>) {
     let mut failing = false;
     loop {
         let _ = tokio::time::timeout(LOOK_EVERY, core.kick.notified()).await;
-        let mut looked = look_once(&core).await;
+        let mut looked = in_time(look_once(&core)).await;
         if looked.is_ok() && buried.elapsed() >= BURY_EVERY {
             buried = Instant::now();
-            looked = bury(&core).await;
+            looked = in_time(bury(&core)).await;
         }
-        if looked.is_ok() && tidied.elapsed() >= TIDY_EVERY {
+        if looked.is_ok() && (tidied.elapsed() >= TIDY_EVERY || core.unsettled.swap(false, Ordering::SeqCst)) {
             tidied = Instant::now();
-            looked = tidy(&core).await;
+            looked = in_time(tidy(&core)).await;
         }
         match looked {
             Ok(()) => failing = false,
@@ -86,6 +95,14 @@ pub(super) async fn look(core: Arc<Core>) {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Gives up on a database that says nothing, however long the system would wait for it.
+async fn in_time(work: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
+    match tokio::time::timeout(LOOK_PATIENCE, work).await {
+        Ok(done) => done,
+        Err(_) => Err(StoreError::Unavailable("the database does not answer".to_owned())),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Core, PgStore,
     accept::is_exclusive,
     line::PAGES,
-    nodes::{CLOCKS_APART, DOUBT_AFTER, Place},
+    nodes::{DOUBT_AFTER, Place},
 };
 use crate::domain::{
     Timestamp,
@@ -132,7 +132,11 @@ impl Core {
             match owner {
                 Some(owner) if owner == place.node => now_mine.push((url, Timestamp::default())),
                 Some(owner) => {
-                    while self.hand_over(&mut conn, place, url, owner).await? == CHUNK as u64 {}
+                    // The keeper goes on where there is more: whoever saved a setting does not wait for it.
+                    if self.hand_over(&mut conn, place, url, owner).await? == CHUNK as u64 {
+                        self.unsettled.store(true, Ordering::SeqCst);
+                        self.wake_keeper();
+                    }
                     owners.insert(owner);
                 }
                 None => {}
@@ -166,8 +170,8 @@ impl Core {
         Ok(moved.try_into().unwrap_or(0))
     }
 
-    /// Takes open deliveries that no living node serves, some at a time, and gives those of leased URLs to who has the
-    /// lease. Several nodes may do this at once: they share.
+    /// Takes open deliveries that no living node serves, some of them, and gives those of leased URLs to who has the lease. Several
+    /// nodes may do this at once: they share. Where there are more the keeper goes on, after it has looked for other things.
     pub(super) async fn adopt(&self) -> Result<(), StoreError> {
         let place = self.present();
         if place.node == 0 {
@@ -176,71 +180,70 @@ impl Core {
         let mut conn = self.pool.acquire().await?;
         // Leases are taken for good, whatever becomes of the transaction.
         let mut aside = self.pool.acquire().await?;
-        loop {
-            let mut tx = conn.begin().await?;
-            let alive = sqlx::query("SELECT 1 FROM node WHERE id = $1 AND run = $2 AND ended_at IS NULL FOR KEY SHARE")
-                .bind(place.node)
-                .bind(place.run)
-                .execute(&mut *tx)
-                .await?;
-            if alive.rows_affected() == 0 {
-                return Ok(());
-            }
-            // Locked, so that no process takes such a node's place while its deliveries are taken.
-            let mut from: Vec<i64> = sqlx::query_scalar("SELECT id FROM node WHERE ended_at IS NOT NULL ORDER BY id FOR SHARE")
-                .fetch_all(&mut *tx)
-                .await?;
-            from.push(0);
-            let found: Vec<(i64, i64)> = sqlx::query_as(LEFT_BEHIND).bind(&from).bind(CHUNK).fetch_all(&mut *tx).await?;
-            if found.is_empty() {
-                return Ok(());
-            }
-            let directory = self.directory.borrow().clone();
-            let urls: BTreeSet<UrlId> = found.iter().map(|(_, url)| UrlId(*url)).collect();
-            let leased: Vec<UrlId> = urls.into_iter().filter(|url| exclusive(&directory, *url)).collect();
-            self.forget_others();
-            self.lease(&mut aside, place, &leased).await?;
-            let rows = sqlx::query(
-                "WITH moved AS (
-                     UPDATE delivery SET node_id = CASE WHEN f.exclusive AND origin <> 2 THEN coalesce(lease.node_id, $4) ELSE $4 END
-                     FROM unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS f (id, url_id, exclusive)
-                     LEFT JOIN lease ON lease.url_id = f.url_id
-                     WHERE delivery.id = f.id
-                     RETURNING delivery.node_id, delivery.url_id, delivery.merchant_id, delivery.order_id, delivery.origin
-                 ), told AS (
-                     INSERT INTO errand (url_id, page, node_id)
-                     SELECT DISTINCT url_id, $5::bigint, node_id FROM moved WHERE node_id <> $4
-                     ON CONFLICT (url_id, page) DO UPDATE SET node_id = excluded.node_id
-                 )
-                 SELECT DISTINCT node_id, url_id, merchant_id, order_id FROM moved",
-            )
-            .bind(found.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-            .bind(found.iter().map(|(_, url)| *url).collect::<Vec<_>>())
-            .bind(found.iter().map(|(_, url)| exclusive(&directory, UrlId(*url))).collect::<Vec<_>>())
+        let mut tx = conn.begin().await?;
+        let alive = sqlx::query("SELECT 1 FROM node WHERE id = $1 AND run = $2 AND ended_at IS NULL FOR KEY SHARE")
             .bind(place.node)
-            .bind(spare_page(place))
+            .bind(place.run)
+            .execute(&mut *tx)
+            .await?;
+        if alive.rows_affected() == 0 {
+            return Ok(());
+        }
+        // Locked, so that no process takes such a node's place while its deliveries are taken.
+        let mut from: Vec<i64> = sqlx::query_scalar("SELECT id FROM node WHERE ended_at IS NOT NULL ORDER BY id FOR SHARE")
             .fetch_all(&mut *tx)
             .await?;
-            tx.commit().await?;
-            let mut changes = Vec::with_capacity(rows.len());
-            let mut mine = BTreeSet::new();
-            let mut owners = BTreeSet::new();
-            for row in &rows {
-                let (node, url): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-                if node == place.node {
-                    mine.insert(UrlId(url));
-                } else {
-                    owners.insert(node);
-                }
-                changes.push(Change::Order(MerchantId(row.try_get(2)?), OrderId(row.try_get(3)?)));
-            }
-            self.feed.announce_due(mine.into_iter().map(|url| (url, Timestamp::default())).collect());
-            self.bus.errands(&owners.into_iter().collect::<Vec<_>>());
-            self.announce(Commit { jobs: Vec::new(), changes });
-            if found.len() < CHUNK as usize {
-                return Ok(());
-            }
+        from.push(0);
+        let found: Vec<(i64, i64)> = sqlx::query_as(LEFT_BEHIND).bind(&from).bind(CHUNK).fetch_all(&mut *tx).await?;
+        if found.is_empty() {
+            return Ok(());
         }
+        let directory = self.directory.borrow().clone();
+        let urls: BTreeSet<UrlId> = found.iter().map(|(_, url)| UrlId(*url)).collect();
+        let leased: Vec<UrlId> = urls.into_iter().filter(|url| exclusive(&directory, *url)).collect();
+        self.forget_others();
+        self.lease(&mut aside, place, &leased).await?;
+        let rows = sqlx::query(
+            "WITH moved AS (
+                 UPDATE delivery SET node_id = CASE WHEN f.exclusive AND origin <> 2 THEN coalesce(lease.node_id, $4) ELSE $4 END
+                 FROM unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS f (id, url_id, exclusive)
+                 LEFT JOIN lease ON lease.url_id = f.url_id
+                 WHERE delivery.id = f.id
+                 RETURNING delivery.node_id, delivery.url_id, delivery.merchant_id, delivery.order_id, delivery.origin
+             ), told AS (
+                 INSERT INTO errand (url_id, page, node_id)
+                 SELECT DISTINCT url_id, $5::bigint, node_id FROM moved WHERE node_id <> $4
+                 ON CONFLICT (url_id, page) DO UPDATE SET node_id = excluded.node_id
+             )
+             SELECT DISTINCT node_id, url_id, merchant_id, order_id FROM moved",
+        )
+        .bind(found.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(found.iter().map(|(_, url)| *url).collect::<Vec<_>>())
+        .bind(found.iter().map(|(_, url)| exclusive(&directory, UrlId(*url))).collect::<Vec<_>>())
+        .bind(place.node)
+        .bind(spare_page(place))
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let mut changes = Vec::with_capacity(rows.len());
+        let mut mine = BTreeSet::new();
+        let mut owners = BTreeSet::new();
+        for row in &rows {
+            let (node, url): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            if node == place.node {
+                mine.insert(UrlId(url));
+            } else {
+                owners.insert(node);
+            }
+            changes.push(Change::Order(MerchantId(row.try_get(2)?), OrderId(row.try_get(3)?)));
+        }
+        self.feed.announce_due(mine.into_iter().map(|url| (url, Timestamp::default())).collect());
+        self.bus.errands(&owners.into_iter().collect::<Vec<_>>());
+        self.announce(Commit { jobs: Vec::new(), changes });
+        if found.len() == CHUNK as usize {
+            self.wake_keeper();
+        }
+        Ok(())
     }
 
     /// Announces what other nodes stored for this one.
@@ -248,15 +251,12 @@ impl Core {
         let urls: Vec<(i64, i64)> = sqlx::query_as(
             "DELETE FROM errand WHERE (url_id, page) IN
                  (SELECT url_id, page FROM errand WHERE node_id = $1 FOR UPDATE SKIP LOCKED)
-             RETURNING url_id, page",
+             RETURNING url_id, due_at",
         )
         .bind(self.present().node)
         .fetch_all(&self.pool)
         .await?;
-        // What another node accepted is due since then; what it handed over may be of any age.
-        let lately = self.clock.now().minus(CLOCKS_APART);
-        let due = |page| if page % PAGES == PAGES - 1 { Timestamp::default() } else { lately };
-        self.feed.announce_due(urls.into_iter().map(|(url, page)| (UrlId(url), due(page))).collect());
+        self.feed.announce_due(urls.into_iter().map(|(url, due)| (UrlId(url), Timestamp(due))).collect());
         Ok(())
     }
 }

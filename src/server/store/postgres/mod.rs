@@ -159,6 +159,8 @@ pub struct Core {
     /// Which node serves a URL that one node at a time serves, as far as it is known.
     leases: Mutex<HashMap<UrlId, i64>>,
     kick: Notify,
+    /// Deliveries of URLs that another node serves are still to be given to it.
+    unsettled: AtomicBool,
     /// There is no other node to tell anything.
     alone: AtomicBool,
 }
@@ -238,6 +240,7 @@ impl PgStore {
             fence: AtomicI64::new(0),
             leases: Mutex::default(),
             kick: Notify::new(),
+            unsettled: AtomicBool::new(false),
             alone: AtomicBool::new(false),
         });
         let inner = Inner { core, queues: Mutex::default(), tasks: Mutex::default(), lines: Mutex::default() };

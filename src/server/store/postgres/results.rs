@@ -32,6 +32,9 @@ pub(super) const LINE: i64 = super::intake::LINES;
 const QUEUE: usize = 64;
 /// Most calls written together.
 const MAX_BATCH: usize = 64;
+/// Most records, and most bytes of them, in one statement: one that takes longer than the server allows would be offered for ever.
+const MAX_RECORDS: usize = 1_000;
+const MAX_BYTES: usize = 4 << 20;
 /// Pause while the database cannot be written.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -65,11 +68,30 @@ async fn run(mut line: Line, mut queue: mpsc::Receiver<Call>) {
             records.extend(some);
             replies.push(reply);
         }
-        keep(&mut line, records).await;
+        for records in cut(records) {
+            keep(&mut line, records).await;
+        }
         for reply in replies {
             let _ = reply.send(Ok(()));
         }
     }
+}
+
+/// Pieces that are written together, in their order.
+fn cut(records: Vec<AttemptRecord>) -> Vec<Vec<AttemptRecord>> {
+    let mut pieces: Vec<Vec<AttemptRecord>> = Vec::new();
+    let mut bytes = 0;
+    for record in records {
+        bytes += record.request_head.len() + record.request_body.len() + record.answer_head.len() + record.answer_body.len();
+        match pieces.last_mut() {
+            Some(piece) if piece.len() < MAX_RECORDS && bytes <= MAX_BYTES => piece.push(record),
+            _ => {
+                bytes = record.request_body.len() + record.answer_body.len();
+                pieces.push(vec![record]);
+            }
+        }
+    }
+    pieces
 }
 
 /// Writes results, whatever the database says of single ones: one that it refuses must not stop all others. What is refused

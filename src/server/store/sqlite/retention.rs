@@ -17,8 +17,9 @@ use std::time::Duration;
 const SEGMENTS: i64 = 32;
 const DELIVERIES: i64 = 500;
 const NOTIFICATIONS: i64 = 250;
-/// A notification's id is made before it waits for its commit, its segment's id in the commit: at most this much later.
-const COMMIT_WAIT: Duration = Duration::from_secs(60);
+/// A notification's id is made before it waits for its commit, its segment's id in the commit: at most this much later, even
+/// where the database is gone or the disk is full meanwhile.
+const COMMIT_WAIT: Duration = Duration::from_secs(3600);
 /// Segments of one step were made within this time.
 const SPAN: Duration = Duration::from_secs(600);
 

@@ -93,7 +93,7 @@ fn firsts(table: &[Job], question: &Question) -> Vec<First> {
 
 /// What would be read of such a table.
 fn read(table: &[Job], load: &Load, now: Timestamp) -> Read {
-    let Load { url_id, backlog, limit, after, in_order } = *load;
+    let Load { url_id, backlog, limit, after, in_order, .. } = *load;
     let mut open: Vec<Job> = table.iter().filter(|job| job.url_id == url_id && Backlog::of(job) == backlog).cloned().collect();
     open.sort_by_key(|job| (job.due_at, job.delivery_id));
     open.retain(|job| after.is_none_or(|after| (job.due_at, job.delivery_id) > after));

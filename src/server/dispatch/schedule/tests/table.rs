@@ -24,7 +24,7 @@ fn a_retry_waits_in_the_table_until_it_is_due() {
     lanes.tick(LATER);
     assert_eq!(
         lanes.to_load(),
-        [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL, after: None, in_order: false }]
+        [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL, room: REFILL, after: None, in_order: false }]
     );
     assert!(load(&mut lanes).is_empty(), "it is being read");
     loaded(&mut lanes, UrlId(1), Backlog::Again, vec![again(1, 1, 1)], None);
@@ -33,7 +33,7 @@ fn a_retry_waits_in_the_table_until_it_is_due() {
     lanes.promise(UrlId(1), Backlog::Again, LATER);
     assert_eq!(
         lanes.to_load(),
-        [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL + 1, after: None, in_order: false }]
+        [Load { url_id: UrlId(1), backlog: Backlog::Again, limit: REFILL + 1, room: REFILL, after: None, in_order: false }]
     );
     loaded(&mut lanes, UrlId(1), Backlog::Again, vec![again(1, 1, 1), again(1, 2, 2)], None);
     end(&mut lanes, 1, 1, 1, Next::Confirmed);
