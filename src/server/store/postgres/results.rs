@@ -82,11 +82,12 @@ fn cut(records: Vec<AttemptRecord>) -> Vec<Vec<AttemptRecord>> {
     let mut pieces: Vec<Vec<AttemptRecord>> = Vec::new();
     let mut bytes = 0;
     for record in records {
-        bytes += record.request_head.len() + record.request_body.len() + record.answer_head.len() + record.answer_body.len();
+        let length = record.request_head.len() + record.request_body.len() + record.answer_head.len() + record.answer_body.len();
+        bytes += length;
         match pieces.last_mut() {
             Some(piece) if piece.len() < MAX_RECORDS && bytes <= MAX_BYTES => piece.push(record),
             _ => {
-                bytes = record.request_body.len() + record.answer_body.len();
+                bytes = length;
                 pieces.push(vec![record]);
             }
         }
@@ -430,4 +431,48 @@ impl Batch<'_> {
 fn plain<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
     let written = json(value).map_err(|error| sqlx::Error::Encode(error.into()))?;
     Ok(text(&written).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Timestamp,
+        id::{OrderId, UrlId},
+    };
+
+    fn record(number: i64, answer: usize) -> AttemptRecord {
+        AttemptRecord {
+            delivery_id: DeliveryId(number),
+            merchant_id: MerchantId(1),
+            order_id: OrderId(1),
+            url_id: UrlId(1),
+            started_at: Timestamp(1),
+            finished_at: Timestamp(2),
+            window_from: Timestamp(1),
+            address: None,
+            status: Some(200),
+            cause: None,
+            detail: VerdictDetail::default(),
+            timings: crate::domain::attempt::Timings::default(),
+            request_head: String::new(),
+            request_body: Bytes::new(),
+            answer_head: String::new(),
+            answer_body: vec![b'x'; answer].into(),
+            shadow: false,
+            next: Next::Confirmed,
+        }
+    }
+
+    #[test]
+    fn results_are_written_in_pieces_of_bounded_size_and_in_their_order() {
+        for (all, answer, pieces) in [(2_500, 0, 3), (2_500, 1_000, 3), (2_500, 64 << 10, 40), (3, MAX_BYTES + 1, 3)] {
+            let records = (0..all).map(|number| record(number, answer)).collect();
+            let cut = cut(records);
+            assert_eq!(cut.len(), pieces, "{answer}");
+            assert!(cut.iter().all(|piece| piece.len() <= MAX_RECORDS));
+            let order: Vec<i64> = cut.iter().flatten().map(|record| record.delivery_id.0).collect();
+            assert_eq!(order, (0..all).collect::<Vec<_>>());
+        }
+    }
 }
