@@ -4,7 +4,8 @@
 //! fast as it can, the server is killed at random moments (SIGKILL), again and again. In the end every message that was
 //! acknowledged must have been confirmed by each notification URL, and `quittance doctor` must find the books in order.
 //! First one server on SQLite; then with a disk that runs full; then with a clock that jumps; then three nodes on a
-//! PostgreSQL of their own, whose connections to it are cut, and which is killed itself, besides.
+//! PostgreSQL of their own, which they reach through a proxy that breaks all connections now and then, and which is killed itself,
+//! besides; then the same with a clock that jumps.
 //! Exits with 1 if one message is lost. Everything is bounded and ends by itself.
 //!
 //! `--kills N` (20; times that something goes wrong, in each run), `--messages N` (500000 in each run at most), `--engine
@@ -15,6 +16,9 @@ mod merchant;
 #[path = "../../tests/it/support/postgres.rs"]
 #[allow(dead_code, reason = "the tests need more of it")]
 mod postgres;
+#[path = "../../tests/it/support/proxy.rs"]
+#[allow(dead_code, reason = "the tests need more of it")]
+mod proxy;
 mod sender;
 mod server;
 mod trouble;
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         (Engine::Sqlite, Trouble::FullDisk),
         (Engine::Sqlite, Trouble::Clock),
         (Engine::Postgres, Trouble::Kills),
+        (Engine::Postgres, Trouble::Clock),
     ] {
         let is_wanted = engine_wanted.is_none_or(|wanted| wanted == engine.name())
             && trouble_wanted.is_none_or(|wanted| trouble.name().contains(wanted.as_str()));
@@ -118,9 +123,10 @@ impl Random {
 /// Makes trouble for the servers of an engine again and again, and counts.
 fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> {
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|e| e.to_string())?;
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| e.to_string())?;
     let mut database = (engine == Engine::Postgres).then(postgres::Server::new);
-    let address = database.as_ref().map(|database| postgres::address_at(database.port, "postgres"));
+    let way = database.as_ref().map(|database| runtime.block_on(proxy::Proxy::to(database.port)));
+    let address = way.as_ref().map(|way| format!("{}?sslmode=disable", postgres::address_at(way.port, "postgres")));
     let site = Site::new(address, if engine == Engine::Postgres { 3 } else { 1 }, trouble)?;
     let merchant = Merchant::start()?;
     let path = site.set_up(&merchant)?;
@@ -132,8 +138,8 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
     let begin = Instant::now();
     let mut kills = 0;
     while kills < plan.kills && !sender.has_ended() {
-        if let Some(database) = &mut database {
-            disturb(database, &mut plan.random, &runtime, kills)?;
+        if let (Some(database), Some(way)) = (&mut database, &way) {
+            disturb(database, way, &mut plan.random, kills);
         }
         strike(trouble, &site, &mut servers, &mut plan.random, kills)?;
         kills += 1;

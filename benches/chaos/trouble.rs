@@ -2,9 +2,9 @@
 
 use super::{
     Random, postgres,
+    proxy::Proxy,
     server::{Server, Site},
 };
-use sqlx::Connection as _;
 use std::{
     fs::File,
     io::Write as _,
@@ -114,20 +114,21 @@ fn set_clock(site: &Site, hours: i64) -> Result<(), String> {
     file.and_then(|mut file| file.write_all(&(hours * 3_600).to_ne_bytes())).map_err(|error| error.to_string())
 }
 
-/// What happens to the database itself: now all connections to it break, now it crashes.
-pub fn disturb(
-    database: &mut postgres::Server,
-    random: &mut Random,
-    runtime: &tokio::runtime::Runtime,
-    number: u64,
-) -> Result<(), String> {
+/// What happens to the database itself: now all connections to it break and none comes about for a moment, now it crashes.
+pub fn disturb(database: &mut postgres::Server, way: &Proxy, random: &mut Random, number: u64) {
+    let mut pause = |most: u64| std::thread::sleep(Duration::from_millis(random.below(most)));
     match number % 4 {
-        1 => runtime.block_on(cut(database.port))?,
-        3 => database.crash(),
-        _ => return Ok(()),
+        1 => {
+            way.cut();
+            pause(1_000);
+            way.mend();
+        }
+        3 => {
+            database.crash();
+            pause(500);
+        }
+        _ => {}
     }
-    std::thread::sleep(Duration::from_millis(random.below(500)));
-    Ok(())
 }
 
 /// Makes trouble once; counted from 0.
@@ -164,13 +165,4 @@ pub fn strike(trouble: Trouble, site: &Site, servers: &mut [Server], random: &mu
     servers[node].kill();
     servers[node] = Server::start(site, node)?;
     Ok(())
-}
-
-/// Breaks every connection to the database.
-async fn cut(port: u16) -> Result<(), String> {
-    let address = postgres::address_at(port, "postgres");
-    let mut conn = sqlx::PgConnection::connect(&address).await.map_err(|error| error.to_string())?;
-    let broken =
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    sqlx::query(broken).execute(&mut conn).await.map(drop).map_err(|error| error.to_string())
 }

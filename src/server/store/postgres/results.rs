@@ -35,6 +35,9 @@ const MAX_BATCH: usize = 64;
 /// Most records, and most bytes of them, in one statement: one that takes longer than the server allows would be offered for ever.
 const MAX_RECORDS: usize = 1_000;
 const MAX_BYTES: usize = 4 << 20;
+/// What the server says of a statement that it stopped because it took too long; and how often the same is offered then.
+const TOO_SLOW: &str = "57014";
+const SLOW_TRIES: u32 = 3;
 /// Pause while the database cannot be written.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -169,11 +172,18 @@ async fn write(line: &mut Line, records: &[AttemptRecord]) -> Result<(), sqlx::E
         return Err(sqlx::Error::Protocol("the results could not be packed".to_owned()));
     };
     let mut batch = Batch { number: core.ids.next(), records, places, segments, doubtful: Vec::new() };
+    let mut slow = 0;
     loop {
         let before = *core.places().borrow();
         match line.write(&batch).await {
             Ok(()) => break,
             Err(Failed::Surely(error)) => {
+                // What the server has no time for together it may have for each.
+                let is_slow = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(TOO_SLOW));
+                slow += u32::from(is_slow);
+                if slow == SLOW_TRIES && records.len() > 1 {
+                    return Err(error);
+                }
                 let error = StoreError::from(error);
                 if !error.is_temporary() {
                     tracing::error!(%error, "results of attempts were refused by the database");
