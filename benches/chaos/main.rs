@@ -5,7 +5,7 @@
 //! acknowledged must have been confirmed by each notification URL, and `quittance doctor` must find the books in order.
 //! First one server on SQLite; then with a disk that runs full; then with a clock that jumps; then three nodes on a
 //! PostgreSQL of their own, which they reach through a proxy that breaks all connections now and then, and which is killed itself,
-//! besides; then the same with a clock that jumps.
+//! besides; then with the database's disk full again and again; then with all but that, and a clock that jumps.
 //! Exits with 1 if one message is lost. Everything is bounded and ends by itself.
 //!
 //! `--kills N` (20; times that something goes wrong, in each run), `--messages N` (500000 in each run at most), `--engine
@@ -27,7 +27,7 @@ use self::{
     merchant::Merchant,
     sender::Sender,
     server::{Server, Site},
-    trouble::{Trouble, disturb, settle_clock, strike},
+    trouble::{Disk, Trouble, disturb, run_full, settle_clock, strike},
 };
 use std::{
     collections::HashMap,
@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         (Engine::Sqlite, Trouble::FullDisk),
         (Engine::Sqlite, Trouble::Clock),
         (Engine::Postgres, Trouble::Kills),
+        (Engine::Postgres, Trouble::FullDisk),
         (Engine::Postgres, Trouble::Clock),
     ] {
         let is_wanted = engine_wanted.is_none_or(|wanted| wanted == engine.name())
@@ -124,10 +125,14 @@ impl Random {
 fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| e.to_string())?;
-    let mut database = (engine == Engine::Postgres).then(postgres::Server::new);
+    let disk = (trouble == Trouble::FullDisk).then(Disk::mount).transpose()?;
+    let mut database = (engine == Engine::Postgres).then(|| match &disk {
+        Some(disk) => postgres::Server::within(disk.path()),
+        None => postgres::Server::new(),
+    });
     let way = database.as_ref().map(|database| runtime.block_on(proxy::Proxy::to(database.port)));
     let address = way.as_ref().map(|way| format!("{}?sslmode=disable", postgres::address_at(way.port, "postgres")));
-    let site = Site::new(address, if engine == Engine::Postgres { 3 } else { 1 }, trouble)?;
+    let site = Site::new(address, if engine == Engine::Postgres { 3 } else { 1 }, trouble, disk.as_ref())?;
     let merchant = Merchant::start()?;
     let path = site.set_up(&merchant)?;
     let mut servers = Vec::new();
@@ -138,10 +143,15 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
     let begin = Instant::now();
     let mut kills = 0;
     while kills < plan.kills && !sender.has_ended() {
-        if let (Some(database), Some(way)) = (&mut database, &way) {
-            disturb(database, way, &mut plan.random, kills);
+        match (&disk, &mut database, &way) {
+            (Some(disk), database, _) => run_full(disk, database.as_mut(), &site, &mut servers, &mut plan.random, kills)?,
+            (None, database, way) => {
+                if let (Some(database), Some(way)) = (database, way) {
+                    disturb(database, way, &mut plan.random, kills);
+                }
+                strike(trouble, &site, &mut servers, &mut plan.random, kills)?;
+            }
         }
-        strike(trouble, &site, &mut servers, &mut plan.random, kills)?;
         kills += 1;
     }
     settle_clock(trouble, &site)?;

@@ -18,8 +18,6 @@ const START: Duration = Duration::from_secs(60);
 
 /// A database, and a port for each node.
 pub struct Site {
-    /// The disk that runs full, if one does; unmounted before its folder goes.
-    pub disk: Option<Disk>,
     folder: TempDir,
     database: String,
     environment: Vec<(&'static str, String)>,
@@ -27,12 +25,10 @@ pub struct Site {
 }
 
 impl Site {
-    /// On a file of its own, or at this address of PostgreSQL.
-    pub fn new(postgres: Option<String>, nodes: usize, trouble: Trouble) -> Result<Self, String> {
+    /// At this address of PostgreSQL, or on a file of its own, which lies on the disk that runs full where there is one.
+    pub fn new(postgres: Option<String>, nodes: usize, trouble: Trouble, disk: Option<&Disk>) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("quittance-chaos-").tempdir().map_err(|error| error.to_string())?;
-        let data = folder.path().join("data");
-        std::fs::create_dir(&data).map_err(|error| error.to_string())?;
-        let disk = if trouble == Trouble::FullDisk { Some(Disk::mount(&data)?) } else { None };
+        let data = disk.map_or(folder.path(), Disk::path);
         let file = || format!("sqlite:{}", data.join("chaos.db").display());
         let database = postgres.unwrap_or_else(file);
         // Free at this moment; the servers take them right away.
@@ -40,7 +36,7 @@ impl Site {
         let ports: Result<Vec<_>, _> =
             sockets.and_then(|sockets| sockets.iter().map(|socket| socket.local_addr().map(|address| address.port())).collect());
         let environment = if trouble == Trouble::Clock { clock_environment(folder.path())? } else { Vec::new() };
-        Ok(Self { disk, folder, database, environment, ports: ports.map_err(|error| error.to_string())? })
+        Ok(Self { folder, database, environment, ports: ports.map_err(|error| error.to_string())? })
     }
 
     /// What it says is the time.

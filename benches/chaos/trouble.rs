@@ -12,6 +12,7 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
+use tempfile::TempDir;
 
 /// What moves the clock of a server: compiled when it is needed.
 const CLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/chaos/clock.c");
@@ -50,21 +51,26 @@ impl Trouble {
     }
 }
 
-/// A small disk in memory; unmounted when dropped.
-pub struct Disk(PathBuf);
+/// A small disk in memory; unmounted when dropped, before its folder goes.
+pub struct Disk(TempDir);
 
 impl Disk {
-    pub fn mount(at: &Path) -> Result<Self, String> {
-        let options = format!("size={DISK}");
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).status();
+    pub fn mount() -> Result<Self, String> {
+        let folder = tempfile::Builder::new().prefix("quittance-disk-").tempdir().map_err(|error| error.to_string())?;
+        let options = format!("size={DISK},mode=755");
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).status();
         match done {
-            Ok(status) if status.success() => Ok(Self(at.to_owned())),
+            Ok(status) if status.success() => Ok(Self(folder)),
             other => Err(format!("no small disk: {other:?}")),
         }
     }
 
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     fn ballast(&self) -> PathBuf {
-        self.0.join("ballast")
+        self.path().join("ballast")
     }
 
     /// Leaves no byte free.
@@ -87,7 +93,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).stderr(Stdio::null()).status();
+        let _ = Command::new("umount").arg("-l").arg(self.path()).stderr(Stdio::null()).status();
     }
 }
 
@@ -131,28 +137,41 @@ pub fn disturb(database: &mut postgres::Server, way: &Proxy, random: &mut Random
     }
 }
 
-/// Makes trouble once; counted from 0.
+/// Lets the disk run full once; counted from 0. A database server that gave up meanwhile is started again, as an operator does who
+/// made room.
+pub fn run_full(
+    disk: &Disk,
+    database: Option<&mut postgres::Server>,
+    site: &Site,
+    servers: &mut [Server],
+    random: &mut Random,
+    number: u64,
+) -> Result<(), String> {
+    let mut pause = |from: u64, spread: u64| std::thread::sleep(Duration::from_millis(from + random.below(spread)));
+    pause(150, 850);
+    disk.fill()?;
+    pause(300, 700);
+    // What comes now must come up again on a full disk, or wait until there is room.
+    let killed = number.is_multiple_of(2).then(|| random.below(servers.len() as u64) as usize);
+    if let Some(node) = killed {
+        servers[node].kill();
+    }
+    disk.free()?;
+    if let Some(database) = database {
+        database.revive();
+    }
+    if let Some(node) = killed {
+        servers[node] = Server::start(site, node)?;
+    }
+    Ok(())
+}
+
+/// Makes trouble of another kind once; counted from 0.
 pub fn strike(trouble: Trouble, site: &Site, servers: &mut [Server], random: &mut Random, number: u64) -> Result<(), String> {
     let mut pause = |from: u64, spread: u64| std::thread::sleep(Duration::from_millis(from + random.below(spread)));
     pause(150, 850);
     match trouble {
-        Trouble::Kills => {}
-        Trouble::FullDisk => {
-            if let Some(disk) = &site.disk {
-                disk.fill()?;
-                pause(300, 700);
-                if number.is_multiple_of(2) {
-                    // What comes now must come up again on a full disk, or wait until there is room.
-                    let node = random.below(servers.len() as u64) as usize;
-                    servers[node].kill();
-                    disk.free()?;
-                    servers[node] = Server::start(site, node)?;
-                } else {
-                    disk.free()?;
-                }
-            }
-            return Ok(());
-        }
+        Trouble::Kills | Trouble::FullDisk => {}
         Trouble::Clock => {
             let hours = random.below(61).cast_signed() - 30;
             set_clock(site, hours)?;

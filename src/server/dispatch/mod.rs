@@ -23,6 +23,7 @@ pub mod sign;
 #[cfg(test)]
 mod simulation;
 pub mod status;
+mod unrecorded;
 pub mod verdict;
 
 pub use attempt::Workshop;

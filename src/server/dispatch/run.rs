@@ -7,7 +7,8 @@ use super::{
     keep_up::keep_up,
     needs::{Courier, Table},
     reading::Reading,
-    schedule::{Ended, Lanes, Load, MAX_IN_FLIGHT, Question, Read, Signal},
+    schedule::{Ended, Lanes, Load, Question, Read, Signal},
+    unrecorded::Unrecorded,
 };
 use crate::domain::{
     Cause, Timestamp,
@@ -27,8 +28,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(60);
 const ACTOR: &str = "quittance";
 /// Resends for debug to a URL on hold that a crash can leave behind.
 const STRAYS: u32 = 1_000;
-/// Results that may wait to be recorded before no more attempts start.
-const MAX_UNRECORDED: usize = 5_000;
 /// Results recorded in one call.
 const RECORD_BATCH: usize = 500;
 /// How long attempts on their way may take to finish when the server ends.
@@ -98,6 +97,8 @@ struct Recorded {
     order_id: OrderId,
     delivery_id: DeliveryId,
     next: Next,
+    /// What it held of what waits.
+    bytes: usize,
 }
 
 struct Loop<T, C> {
@@ -110,7 +111,7 @@ struct Loop<T, C> {
     events: mpsc::UnboundedSender<Event>,
     reading: Reading,
     results: mpsc::UnboundedSender<AttemptRecord>,
-    unrecorded: usize,
+    unrecorded: Unrecorded,
     board: Board,
     /// Counts how often deliveries may not fit their URLs' settings any more.
     unsettled: watch::Sender<u64>,
@@ -148,7 +149,7 @@ async fn run<T: Table, C: Courier>(
         events,
         reading: Reading::default(),
         results,
-        unrecorded: 0,
+        unrecorded: Unrecorded::default(),
         board,
         unsettled,
         waiting: watch::channel(false).0,
@@ -289,7 +290,7 @@ impl<T: Table, C: Courier> Loop<T, C> {
         for wanted in self.lanes.to_load() {
             self.load(wanted);
         }
-        while self.unrecorded + self.lanes.in_flight() < MAX_UNRECORDED + MAX_IN_FLIGHT {
+        while self.unrecorded.has_room(self.lanes.in_flight()) {
             let Some(job) = self.lanes.next() else { break };
             let url = self.directory.url(job.url_id).cloned();
             let (url_id, delivery_id, order_id, origin) = (job.url_id, job.delivery_id, job.order_id, job.origin);
@@ -335,8 +336,8 @@ impl<T: Table, C: Courier> Loop<T, C> {
                 self.lanes.loaded(url_id, backlog, Read { rest: Some(Timestamp::default()), ..Read::default() });
             }
             Event::Recorded(recorded) => {
-                self.unrecorded -= recorded.len();
-                for Recorded { url_id, order_id, delivery_id, next } in recorded {
+                for Recorded { url_id, order_id, delivery_id, next, bytes } in recorded {
+                    self.unrecorded.remove(bytes);
                     self.lanes.recorded(url_id, order_id, delivery_id, next);
                     // It was on its way when its URL was put on hold, and must be held like the others.
                     if matches!(next, Next::Retry(_)) && self.directory.url(url_id).is_none_or(|url| url.held) {
@@ -376,7 +377,7 @@ impl<T: Table, C: Courier> Loop<T, C> {
                 {
                     self.hold(url);
                 }
-                self.unrecorded += 1;
+                self.unrecorded.add(record.bytes());
                 let _ = self.results.send(record);
             }
             // Gone, on hold, or lost. Where it is still open it is read from the table again.
@@ -426,6 +427,7 @@ async fn record(store: impl Table, mut results: mpsc::UnboundedReceiver<AttemptR
                 order_id: record.order_id,
                 delivery_id: record.delivery_id,
                 next: record.next,
+                bytes: record.bytes(),
             })
             .collect();
         while let Err(error) = store.record(batch.clone()).await {

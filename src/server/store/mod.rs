@@ -28,6 +28,8 @@ mod places;
 mod postgres;
 mod records;
 mod resends;
+#[cfg(test)]
+mod samples;
 mod scope;
 mod settle;
 mod slug;

@@ -201,6 +201,11 @@ impl AttemptRecord {
     pub fn duration(&self) -> Duration {
         Duration::from_micros(self.timings.total)
     }
+
+    /// Bytes of what was exchanged.
+    pub fn bytes(&self) -> usize {
+        self.request_head.len() + self.request_body.len() + self.answer_head.len() + self.answer_body.len()
+    }
 }
 
 /// What outstanding work a URL has in the table.

@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConne
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
         OnceLock,
@@ -50,6 +50,12 @@ while read -r word; do
         stop) kill -INT $server; wait $server || true; echo stopped;;
         crash) kill -QUIT $server; wait $server || true; start;;
         start) start;;
+        revive)
+            for try in $(seq 50); do
+                if "$BIN/pg_isready" -q -h "$FOLDER" -p "$PORT"; then echo ready; continue 2; fi
+                sleep 0.1
+            done
+            kill -KILL $server 2>/dev/null || true; wait $server || true; start;;
     esac
 done
 "#;
@@ -65,7 +71,13 @@ pub struct Server {
 impl Server {
     /// A new server without any database of ours.
     pub fn new() -> Self {
-        start()
+        start(&std::env::temp_dir())
+    }
+
+    #[allow(dead_code, reason = "only chaos has a small disk")]
+    /// A new server that keeps everything in a folder of its own within this one.
+    pub fn within(parent: &Path) -> Self {
+        start(parent)
     }
 
     /// Stops it as an administrator does who does not wait.
@@ -81,6 +93,12 @@ impl Server {
     /// Lets it crash (an immediate shutdown: it recovers from its log) and start again.
     pub fn crash(&mut self) {
         self.tell("crash", "ready\n");
+    }
+
+    #[allow(dead_code, reason = "only chaos has a small disk")]
+    /// Starts it again where it gave up.
+    pub fn revive(&mut self) {
+        self.tell("revive", "ready\n");
     }
 
     fn tell(&mut self, word: &str, answer: &str) {
@@ -113,10 +131,10 @@ fn is_root() -> bool {
     output.stdout == b"0\n"
 }
 
-fn start() -> Server {
+fn start(parent: &Path) -> Server {
     // Free at this moment; the server takes it right away.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let folder = tempfile::Builder::new().prefix("quittance-pg-").tempdir().unwrap().keep();
+    let folder = tempfile::Builder::new().prefix("quittance-pg-").tempdir_in(parent).unwrap().keep();
     let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     std::fs::write(folder.join("server.crt"), certificate.cert.pem()).unwrap();
     let key = folder.join("server.key");
@@ -146,7 +164,7 @@ fn start() -> Server {
 
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(start)
+    SERVER.get_or_init(Server::new)
 }
 
 /// The port of the server.

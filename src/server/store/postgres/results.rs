@@ -85,7 +85,7 @@ fn cut(records: Vec<AttemptRecord>) -> Vec<Vec<AttemptRecord>> {
     let mut pieces: Vec<Vec<AttemptRecord>> = Vec::new();
     let mut bytes = 0;
     for record in records {
-        let length = record.request_head.len() + record.request_body.len() + record.answer_head.len() + record.answer_body.len();
+        let length = record.bytes();
         bytes += length;
         match pieces.last_mut() {
             Some(piece) if piece.len() < MAX_RECORDS && bytes <= MAX_BYTES => piece.push(record),
@@ -178,10 +178,8 @@ async fn write(line: &mut Line, records: &[AttemptRecord]) -> Result<(), sqlx::E
         match line.write(&batch).await {
             Ok(()) => break,
             Err(Failed::Surely(error)) => {
-                // What the server has no time for together it may have for each.
-                let is_slow = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(TOO_SLOW));
-                slow += u32::from(is_slow);
-                if slow == SLOW_TRIES && records.len() > 1 {
+                slow += u32::from(is_slow(&error));
+                if batch.is_better_apart(slow) {
                     return Err(error);
                 }
                 let error = StoreError::from(error);
@@ -241,6 +239,11 @@ type Answers = BTreeMap<(i64, i64, i64), (i64, i64)>;
 /// What the batch counts in an hour: confirmed, failed, expired.
 type Hour = [i64; 3];
 
+/// Whether the server stopped it because it took too long.
+fn is_slow(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(TOO_SLOW))
+}
+
 impl Work for Batch<'_> {
     type Output = ();
 
@@ -283,6 +286,12 @@ impl Work for Batch<'_> {
 }
 
 impl Batch<'_> {
+    /// Whether its results are to be written one by one after so many slow tries: what the server has no time for together it
+    /// may have for each. Never what may have been written already: only the batch knows that, by its number.
+    const fn is_better_apart(&self, slow: u32) -> bool {
+        slow >= SLOW_TRIES && self.records.len() > 1 && self.doubtful.is_empty()
+    }
+
     async fn write(
         &self,
         conn: &mut PgConnection,
@@ -446,43 +455,34 @@ fn plain<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        Timestamp,
-        id::{OrderId, UrlId},
-    };
-
-    fn record(number: i64, answer: usize) -> AttemptRecord {
-        AttemptRecord {
-            delivery_id: DeliveryId(number),
-            merchant_id: MerchantId(1),
-            order_id: OrderId(1),
-            url_id: UrlId(1),
-            started_at: Timestamp(1),
-            finished_at: Timestamp(2),
-            window_from: Timestamp(1),
-            address: None,
-            status: Some(200),
-            cause: None,
-            detail: VerdictDetail::default(),
-            timings: crate::domain::attempt::Timings::default(),
-            request_head: String::new(),
-            request_body: Bytes::new(),
-            answer_head: String::new(),
-            answer_body: vec![b'x'; answer].into(),
-            shadow: false,
-            next: Next::Confirmed,
-        }
-    }
+    use crate::server::store::samples;
 
     #[test]
     fn results_are_written_in_pieces_of_bounded_size_and_in_their_order() {
         for (all, answer, pieces) in [(2_500, 0, 3), (2_500, 1_000, 3), (2_500, 64 << 10, 40), (3, MAX_BYTES + 1, 3)] {
-            let records = (0..all).map(|number| record(number, answer)).collect();
+            let answer_body = Bytes::from(vec![b'x'; answer]);
+            let record = |number| AttemptRecord { answer_body: answer_body.clone(), ..samples::attempt(number) };
+            let records = (0..all).map(record).collect();
             let cut = cut(records);
             assert_eq!(cut.len(), pieces, "{answer}");
             assert!(cut.iter().all(|piece| piece.len() <= MAX_RECORDS));
             let order: Vec<i64> = cut.iter().flatten().map(|record| record.delivery_id.0).collect();
             assert_eq!(order, (0..all).collect::<Vec<_>>());
         }
+    }
+    #[test]
+    fn what_may_have_been_written_is_never_written_anew_in_parts() {
+        let records = [samples::attempt(1), samples::attempt(2)];
+        let batch = |count: usize, doubtful: &[i64]| Batch {
+            number: 1,
+            records: &records[..count],
+            places: Vec::new(),
+            segments: (Vec::new(), Vec::new()),
+            doubtful: doubtful.to_vec(),
+        };
+        assert!(batch(2, &[]).is_better_apart(SLOW_TRIES));
+        assert!(!batch(2, &[]).is_better_apart(SLOW_TRIES - 1));
+        assert!(!batch(1, &[]).is_better_apart(SLOW_TRIES));
+        assert!(!batch(2, &[8]).is_better_apart(SLOW_TRIES + 5));
     }
 }

@@ -191,7 +191,7 @@ mod tests {
     use crate::domain::{
         Cause, Timestamp,
         attempt::VerdictDetail,
-        id::{DeliveryId, MerchantId, NotificationId, OrderId, UrlId},
+        id::{MerchantId, NotificationId},
     };
     use crate::server::{
         clock::Clock,
@@ -199,31 +199,18 @@ mod tests {
             AttemptRecord, Next,
             ids::IdSource,
             pack::pack,
+            samples,
             sqlite::{draft::Draft, events::Repeated, rows::json},
         },
     };
-    use bytes::Bytes;
-
     fn record(note: String) -> AttemptRecord {
         AttemptRecord {
-            delivery_id: DeliveryId(1),
-            merchant_id: MerchantId(1),
-            order_id: OrderId(1),
-            url_id: UrlId(1),
-            started_at: Timestamp(1),
-            finished_at: Timestamp(2),
-            window_from: Timestamp(1),
-            address: None,
-            status: Some(200),
             cause: Some(Cause::PlainText),
             detail: VerdictDetail { note, ..VerdictDetail::default() },
-            timings: Default::default(),
             request_head: "POST / HTTP/1.1\r\n".to_owned(),
             request_body: "REFNO=1".into(),
-            answer_head: String::new(),
-            answer_body: Bytes::new(),
-            shadow: false,
             next: Next::Expired,
+            ..samples::attempt(1)
         }
     }
 

@@ -426,36 +426,7 @@ fn is_served(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::{
-            Timestamp,
-            id::{DeliveryId, MerchantId, OrderId, UrlId},
-        },
-        server::store::Next,
-    };
-
-    fn record() -> AttemptRecord {
-        AttemptRecord {
-            delivery_id: DeliveryId(1),
-            merchant_id: MerchantId(1),
-            order_id: OrderId(1),
-            url_id: UrlId(1),
-            started_at: Timestamp(1),
-            finished_at: Timestamp(2),
-            window_from: Timestamp(1),
-            address: None,
-            status: None,
-            cause: None,
-            detail: Default::default(),
-            timings: Default::default(),
-            request_head: String::new(),
-            request_body: Default::default(),
-            answer_head: String::new(),
-            answer_body: Default::default(),
-            shadow: false,
-            next: Next::Confirmed,
-        }
-    }
+    use crate::{domain::Timestamp, server::store::samples};
 
     #[tokio::test]
     async fn an_attempt_that_waits_for_the_disk_is_not_refused_meanwhile() {
@@ -468,7 +439,7 @@ mod tests {
         let inner = Arc::get_mut(&mut store.0).unwrap();
         (inner.journaler, inner.node) = (journaler, Some(NODE));
         tokio::time::pause();
-        let recording = tokio::spawn(async move { store.record(vec![record()]).await });
+        let recording = tokio::spawn(async move { store.record(vec![samples::attempt(1)]).await });
         let Some(Op::Record(_, reply)) = ops.recv().await else { panic!("nothing was handed over") };
         tokio::time::advance(WRITE_PATIENCE * 3).await;
         let _ = reply.send(Ok(()));
