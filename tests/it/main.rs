@@ -40,6 +40,7 @@ mod resend;
 mod retry;
 mod reveal;
 mod rooms;
+mod shrink;
 mod simulate_command;
 mod simulator;
 mod standing;

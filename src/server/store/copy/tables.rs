@@ -458,7 +458,8 @@ pub(super) const TABLES: [Table; 26] = [
 pub(super) const FACTS: [&str; 4] = ["settings_version", "setup_token", "bytes_kept_from", "attempts_kept_from"];
 
 /// Tables that are not copied, because they tell of processes, of the database itself, or of forms that are open in browsers.
-const LEFT_OUT: [&str; 7] = ["_sqlx_migrations", "node", "line", "lease", "errand", "sqlite_sequence", "form_key"];
+const LEFT_OUT: [&str; 8] =
+    ["_sqlx_migrations", "node", "line", "lease", "errand", "segment_anew", "sqlite_sequence", "form_key"];
 
 impl Table {
     /// What a row is read with, and how many there are.

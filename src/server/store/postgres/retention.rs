@@ -5,10 +5,9 @@
 //! notification and its bytes.
 //!
 //! At the end the tables are vacuumed where much went: PostgreSQL's own cleaning begins when a fifth of a table is dead, and until
-//! then the tables grow although as much goes as comes. The place of what went is used again; files hardly shrink, because what is
-//! old lies at their beginning.
+//! then the tables grow although as much goes as comes. The place of what went is used again; where much stays free, it goes back (`shrink`).
 
-use super::Core;
+use super::{Core, shrink};
 use crate::domain::Timestamp;
 use crate::server::store::{Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, activity::kept_from, ids::IdSource};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _};
@@ -18,6 +17,9 @@ use std::time::Duration;
 const EMPTIED: [&str; 5] = ["segment", "attempt", "delivery", "notification", "orders"];
 /// So many dead rows, and a hundredth of a table, are worth cleaning up.
 const DEAD: i64 = 1_000;
+/// Longer than any statement may, and with pauses, so that it disturbs nobody; but nothing is held by a process that was stopped.
+const QUIETLY: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0;
+    SET idle_in_transaction_session_timeout = '3s'; SET vacuum_cost_delay = 2";
 /// Rows that one step looks at: short enough that nobody waits long for them.
 const SEGMENTS: i64 = 32;
 const DELIVERIES: i64 = 500;
@@ -75,27 +77,27 @@ impl Core {
     /// Lets the place of what went be used again, in tables of which much went. On a connection of its own: it takes longer
     /// than any statement may, and works with pauses, so that it disturbs nobody.
     async fn clean_up(&self) -> Result<(), StoreError> {
-        let mut conn = self.address.options()?.connect().await?;
-        sqlx::raw_sql("SET statement_timeout = 0; SET idle_session_timeout = 0; SET vacuum_cost_delay = 2")
-            .execute(&mut conn)
-            .await?;
+        let mut conn = self.address.unlimited()?.connect().await?;
+        sqlx::raw_sql(QUIETLY).execute(&mut conn).await?;
         let mine: bool =
             sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('quittance clean-up'))").fetch_one(&mut conn).await?;
         if !mine {
             return Ok(());
         }
         let tables: Vec<String> = sqlx::query_scalar(
-            "SELECT pg_class.relname::text FROM pg_stat_user_tables AS seen JOIN pg_class ON pg_class.oid = seen.relid
+            "SELECT pg_class.relname::text FROM pg_class JOIN pg_stat_all_tables AS seen ON seen.relid = pg_class.oid
+                 LEFT JOIN pg_stat_all_tables AS beside ON beside.relid = pg_class.reltoastrelid
              WHERE pg_class.relname = ANY($1) AND relnamespace = current_schema()::regnamespace
-                 AND n_dead_tup > $2 + greatest(reltuples, 0) * 0.01",
+                 AND (seen.n_dead_tup > $2 + seen.n_live_tup * 0.01 OR beside.n_dead_tup > $2 + beside.n_live_tup * 0.01)",
         )
         .bind(&EMPTIED[..])
         .bind(DEAD)
         .fetch_all(&mut conn)
         .await?;
         for table in tables {
-            sqlx::raw_sql(AssertSqlSafe(format!("VACUUM (SKIP_LOCKED) {table}"))).execute(&mut conn).await?;
+            sqlx::raw_sql(AssertSqlSafe(format!("VACUUM (SKIP_LOCKED, ANALYZE) {table}"))).execute(&mut conn).await?;
         }
+        shrink::give_back(&mut conn).await?;
         conn.close().await?;
         Ok(())
     }
