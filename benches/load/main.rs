@@ -21,9 +21,9 @@ use site::Engine;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What there is, and whether it belongs to a run that names nothing. `search-all` goes to ten million orders and takes half an
-/// hour.
-const SCENARIOS: [(&str, bool); 11] = [
+/// What there is, and whether it belongs to a run that names nothing. `search-all` goes to ten million orders, `outstanding-all` to
+/// ten million deliveries; each takes half an hour.
+const SCENARIOS: [(&str, bool); 12] = [
     ("acknowledge", true),
     ("acknowledge-postgres", true),
     ("deliver", true),
@@ -32,6 +32,7 @@ const SCENARIOS: [(&str, bool); 11] = [
     ("steady", true),
     ("neighbours", true),
     ("outstanding", true),
+    ("outstanding-all", false),
     ("panels", true),
     ("search", true),
     ("search-all", false),
@@ -64,7 +65,8 @@ fn main() {
                 "steady" => steady::run().await,
                 "neighbours" => neighbours::run().await,
                 "panels" => pages::panels().await,
-                "outstanding" => outstanding::run().await,
+                "outstanding" => outstanding::run(1_000_000).await,
+                "outstanding-all" => outstanding::run(10_000_000).await,
                 "search" => search::run(&[100_000, 1_000_000]).await,
                 _ => search::run(&[100_000, 1_000_000, 10_000_000]).await,
             }

@@ -12,7 +12,7 @@ use quittance::{
 use std::{
     io::Write as _,
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -82,8 +82,15 @@ impl Site {
         self.folder.path().join("bench.key")
     }
 
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// Bytes on disk: of SQLite all files, with their logs; of PostgreSQL what it says of the database, which is without its log.
+    pub async fn size(&self) -> f64 {
+        if self.engine == Engine::Sqlite {
+            let files = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();
+            return files.filter_map(|file| file.metadata().ok()).map(|file| file.len() as f64).sum();
+        }
+        let mut conn = postgres::connect(self.database.rsplit('/').next().unwrap_or_default()).await;
+        let query = sqlx::query_scalar("SELECT pg_database_size(current_database())::float8");
+        query.fetch_one(&mut conn).await.expect("its size")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -26,11 +26,13 @@ pub async fn run() {
             }
         }
     }
-    println!("deliver: by number of URLs (one merchant each) and delay of the receivers, SQLite, 64 connections");
-    // One URL that takes 500 ms takes what its limit of 256 at once says, 512 a second, and would have to be waited for.
-    for (urls, delay) in [(100, 0), (10_000, 0), (1, 50), (100, 50), (100, 500)] {
-        let figures = once(Engine::Sqlite, 64, urls, delay).await;
-        println!("  {urls} URLs, {delay} ms: {figures}");
+    println!("deliver: by number of URLs (one merchant each) and delay of the receivers, 64 connections");
+    for engine in [Engine::Sqlite, Engine::Postgres { nodes: 1 }] {
+        // One URL that takes 500 ms takes what its limit of 256 at once says, 512 a second, and would have to be waited for.
+        for (urls, delay) in [(100, 0), (10_000, 0), (1, 50), (100, 50), (100, 500)] {
+            let figures = once(engine, 64, urls, delay).await;
+            println!("  {engine}, {urls} URLs, {delay} ms: {figures}");
+        }
     }
 }
 
@@ -108,25 +110,23 @@ async fn once(engine: Engine, connections: usize, urls: usize, delay: u64) -> Fi
 /// Bytes on disk for a message with one confirmed delivery.
 pub async fn disk() {
     const MESSAGES: u64 = 100_000;
-    let receiver = Receiver::start();
-    let shop = Shop { url: Some(receiver.url("shop", 0)), concurrent: true };
-    let (mut site, paths) = Site::new(Engine::Sqlite, &[shop]).await;
-    site.start();
-    generator::count(&site.ports(), &paths, 64, MESSAGES).await;
-    while receiver.count() < MESSAGES {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    for engine in [Engine::Sqlite, Engine::Postgres { nodes: 1 }] {
+        let receiver = Receiver::start();
+        let shop = Shop { url: Some(receiver.url("shop", 0)), concurrent: true };
+        let (mut site, paths) = Site::new(engine, &[shop]).await;
+        let empty = site.size().await;
+        site.start();
+        generator::count(&site.ports(), &paths, 64, MESSAGES).await;
+        while receiver.count() < MESSAGES {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let while_running = site.size().await;
+        site.stop();
+        let each = |size: f64| (size - empty) / MESSAGES as f64 / 1e3;
+        println!(
+            "disk: {MESSAGES} messages of 2.5 kB with one delivery, {engine}: {:.2} kB each after an orderly end, {:.2} kB beside the running server",
+            each(site.size().await),
+            each(while_running)
+        );
     }
-    let while_running = size(site.folder());
-    site.stop();
-    let stopped = size(site.folder());
-    println!(
-        "disk: {MESSAGES} messages of 2.5 kB with one delivery, SQLite: {:.2} kB each ({:.2} kB with the logs of a running server)",
-        stopped / MESSAGES as f64 / 1e3,
-        while_running / MESSAGES as f64 / 1e3
-    );
-}
-
-fn size(folder: &std::path::Path) -> f64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).map(|file| file.len() as f64).sum()
 }

@@ -1,4 +1,4 @@
-//! A start with a million deliveries outstanding.
+//! A start with a million deliveries outstanding, or ten.
 
 use crate::{
     generator,
@@ -7,10 +7,8 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-const MESSAGES: u64 = 1_000_000;
-
-pub async fn run() {
-    println!("outstanding: {MESSAGES} deliveries that wait for ten URLs which refuse connections; then a kill and a start");
+pub async fn run(messages: u64) {
+    println!("outstanding: {messages} deliveries that wait for ten URLs which refuse connections; then a kill and a start");
     for engine in [Engine::Sqlite, Engine::Postgres { nodes: 1 }] {
         let receiver = Receiver::start();
         let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
@@ -19,7 +17,7 @@ pub async fn run() {
         shops.push(Shop { url: Some(receiver.url("well", 0)), concurrent: true });
         let (mut site, paths) = Site::new(engine, &shops).await;
         site.start();
-        let filled = generator::count(&site.ports(), &paths[..10], 256, MESSAGES).await;
+        let filled = generator::count(&site.ports(), &paths[..10], 256, messages).await;
         let full = site.resident();
         site.kill();
         let first_answer = site.start();
