@@ -30,7 +30,7 @@ use tokio::{
 const CHUNK: usize = 5_000;
 /// From one transaction of entries to the next, where nobody waits for what they say: each writes all pages that it touches and
 /// waits for the disk, and the next one would touch the same.
-const PACE: Duration = Duration::from_millis(25);
+const PACE: Duration = Duration::from_millis(75);
 /// Operations taken from the queue at a time.
 const MAX_OPS: usize = 256;
 /// Pause after the disk refused a transaction.
