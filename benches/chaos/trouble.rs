@@ -151,7 +151,7 @@ pub fn run_full(
     pause(150, 850);
     disk.fill()?;
     pause(300, 700);
-    // What comes now must come up again on a full disk, or wait until there is room.
+    // What it promised just before the disk was full must be there when it comes up again.
     let killed = number.is_multiple_of(2).then(|| random.below(servers.len() as u64) as usize);
     if let Some(node) = killed {
         servers[node].kill();

@@ -32,7 +32,6 @@ log_min_messages = warning
 ssl = on
 ssl_cert_file = '$FOLDER/server.crt'
 ssl_key_file = '$FOLDER/server.key'
-$QUITTANCE_BENCH_SETTINGS
 END
 trap 'kill -INT $server 2>/dev/null; wait $server 2>/dev/null; cd /; rm -rf "$FOLDER"' EXIT
 start() {

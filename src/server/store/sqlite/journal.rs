@@ -203,6 +203,7 @@ mod tests {
             sqlite::{draft::Draft, events::Repeated, rows::json},
         },
     };
+
     fn record(note: String) -> AttemptRecord {
         AttemptRecord {
             cause: Some(Cause::PlainText),
