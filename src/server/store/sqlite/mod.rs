@@ -3,7 +3,7 @@
 //! A message goes to the `journaler`, which has it looked up by the `intake` (is it a repeat?) and makes one small
 //! commit to the journal's file, shared by everybody waiting; now the gateway is answered and the delivery may start.
 //! From there it goes to `writer` and `ledger` (orders, deliveries, indexes,
-//! books, in larger transactions behind). All commits are `synchronous=FULL`.
+//! books, in larger transactions behind; `chunk` is what one of them merges). All commits are `synchronous=FULL`.
 //!
 //! Two drivers, one library: pages, settings, people and resends use sqlx; the way of a message (intake, journal, ledger)
 //! uses rusqlite on threads of its own, because there a statement costs microseconds and a way to a driver's thread
@@ -20,6 +20,7 @@ mod backup;
 mod balance;
 mod bulk;
 mod cancel;
+mod chunk;
 mod deliveries;
 mod draft;
 mod events;
