@@ -32,6 +32,7 @@ mod journaler;
 mod ledger;
 mod mail;
 mod merchants;
+mod notifications;
 mod orders;
 mod overview;
 mod people;

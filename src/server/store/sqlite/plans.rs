@@ -1,6 +1,8 @@
 //! Whether the statements that must stay quick are planned with their indexes. The statements are the ones that run.
 
-use super::{MIGRATOR, activity, alert_mail, balance, inbound, intake, mail, orders, overview, queue, search, story, upkeep};
+use super::{
+    MIGRATOR, activity, alert_mail, balance, inbound, intake, mail, notifications, orders, overview, queue, search, story, upkeep,
+};
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -22,7 +24,7 @@ const HOT: [(&str, &str, &[&str]); 33] = [
     ("TEST orders", orders::NEWEST_TEST, &["orders_test"]),
     ("searching orders", orders::BY_TEXT, &["orders_reference", "orders_external", "orders_email"]),
     ("how deliveries of orders stand", orders::SUMMARIES, &["notification_of_order", "delivery_of_notification"]),
-    ("the page of an order", orders::NOTIFICATIONS_OF, &["notification_of_order"]),
+    ("the page of an order", notifications::NOTIFICATIONS_OF, &["notification_of_order"]),
     (
         "the story of an order",
         story::EVENTS,
