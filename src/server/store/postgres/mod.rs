@@ -5,8 +5,9 @@
 //! `nodes` is who is there, `leases` who serves what, `keeper` the tasks that keep it so, `bus` what nodes tell each other;
 //! `line` is a connection that writes batches, `segments` the packed bytes, `connect` how connections are made (`nodelay`: that
 //! statements leave at once). `queue` and `sweeps` are the table of deliveries as the dispatcher reads it; `settings`, `merchants`, `urls`,
-//! `people`, `resend`, `bulk`, `refusals`, `retention` (`shrink` and `anew` give place on the disk back) change things; `orders`, `deliveries`, `jobs`, `overview` and `verify` read
-//! them; `balance` and `plans` look after the books and the indexes. All commits are `synchronous_commit=on`.
+//! `people`, `resend`, `bulk`, `refusals`, `retention` (`shrink` and `anew` give place on the disk back) change things; `orders`,
+//! `notifications`, `deliveries`, `jobs`, `overview` and `verify` read them; `balance` and `plans` look after the books and the
+//! indexes. All commits are `synchronous_commit=on`.
 //!
 //! Lives here: SQL for PostgreSQL, and what keeps several processes out of each other's way. Must not live here: rules; they
 //! come in as data.
@@ -34,6 +35,7 @@ mod mail;
 mod merchants;
 mod nodelay;
 mod nodes;
+mod notifications;
 mod orders;
 mod overview;
 mod people;

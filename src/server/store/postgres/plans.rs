@@ -1,8 +1,8 @@
 //! Whether the statements that must stay quick are planned with indexes. The statements are the ones that run.
 
 use super::{
-    PLANNED_ONCE, accept, activity, alert_mail, balance, connect::MIGRATOR, deliveries, inbound, leases, mail, orders, overview,
-    queue, search, story, verifying,
+    PLANNED_ONCE, accept, activity, alert_mail, balance, connect::MIGRATOR, deliveries, inbound, leases, mail, notifications,
+    orders, overview, queue, search, story, verifying,
 };
 use crate::server::store::{
     Finding, StoreError,
@@ -23,7 +23,7 @@ const HOT: [(&str, &str, usize); 27] = [
     ("counting against the books", balance::COUNT_INDEXED, 1),
     ("searching orders", orders::BY_TEXT, 7),
     ("how deliveries of orders stand", orders::SUMMARIES, 1),
-    ("the page of an order", orders::NOTIFICATIONS_OF, 2),
+    ("the page of an order", notifications::NOTIFICATIONS_OF, 2),
     ("the story of an order", story::EVENTS, 13),
     ("how messages stand at URLs", story::STANDINGS, 2),
     ("the attempts of a story", story::ATTEMPTS, 2),

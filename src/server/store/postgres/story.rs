@@ -2,7 +2,8 @@
 
 use super::{
     Core,
-    orders::{attempt_row, delivery_view, notification_view, order_row},
+    notifications::{attempt_row, delivery_view, notification_view},
+    orders::order_row,
     rows::{money, small},
 };
 use crate::domain::{
