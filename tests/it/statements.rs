@@ -118,7 +118,7 @@ fn texts(source: &str) -> Vec<String> {
 }
 
 /// The statements of an engine's folder, with the file that each stands in.
-fn statements(engine: &str) -> Vec<(String, String)> {
+pub fn statements(engine: &str) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/store").join(engine);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -97,7 +97,7 @@ impl Core {
         for table in tables {
             sqlx::raw_sql(AssertSqlSafe(format!("VACUUM (SKIP_LOCKED, ANALYZE) {table}"))).execute(&mut conn).await?;
         }
-        shrink::give_back(&mut conn).await?;
+        shrink::give_back(&mut conn, &self.clock, &self.copied_in_vain).await?;
         conn.close().await?;
         Ok(())
     }
