@@ -2,11 +2,12 @@
 //!
 //! A sender, a merchant's listener and the server run as processes of their own on loopback. While the sender posts as
 //! fast as it can, the server is killed at random moments (SIGKILL), again and again. In the end every message that was
-//! acknowledged must have been confirmed by each notification URL, and `quittance doctor` must find the books in order.
+//! acknowledged must have been confirmed by each notification URL, the books must say so and hold nothing open, and `quittance
+//! doctor` must find them in order.
 //! First one server on SQLite; then with a disk that runs full; then with a clock that jumps; then three nodes on a
 //! PostgreSQL of their own, which they reach through a proxy that breaks all connections now and then, and which is killed itself,
 //! besides; then with the database's disk full again and again; then with all but that, and a clock that jumps.
-//! Exits with 1 if one message is lost. Everything is bounded and ends by itself.
+//! Exits with 1 if one message is lost, or one delivery stays open. Everything is bounded and ends by itself.
 //!
 //! `--kills N` (20; times that something goes wrong, in each run), `--messages N` (500000 in each run at most), `--engine
 //! sqlite|postgres` (both), `--trouble kills|disk|clock` (all), `--seed N` (printed, so that a run can be repeated as far as
@@ -26,11 +27,11 @@ mod trouble;
 use self::{
     merchant::Merchant,
     sender::Sender,
-    server::{Server, Site},
+    server::{Server, Site, Standing},
     trouble::{Disk, Trouble, disturb, run_full, settle_clock, strike},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -158,8 +159,12 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
     let acknowledged = sender.finish()?;
     let sent_in = begin.elapsed();
     let drained = Instant::now();
-    let received = wait_until_drained(&merchant, &acknowledged)?;
+    wait_until_drained(&merchant, &acknowledged)?;
     let drained = drained.elapsed();
+    // A visit is not a result: a delivery whose receipt was not recorded is open still.
+    let expected = (HOOKS.len() * acknowledged.iter().collect::<HashSet<_>>().len()) as i64;
+    let standing = runtime.block_on(site.settled(expected)).map_err(|error| error.to_string())?;
+    let received = visits(&merchant)?;
     let doctor = site.doctor();
     for server in servers {
         server.terminate();
@@ -174,7 +179,7 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
         doubled += visits.values().map(|count| count - 1).sum::<u64>();
     }
     println!(
-        "{}, {}, {} node(s): {} acknowledged in {:.1} s, {kills} times trouble; to {} URLs: {lost} lost, {doubled} doubled; drained {:.1} s after the last; doctor {}",
+        "{}, {}, {} node(s): {} acknowledged in {:.1} s, {kills} times trouble; to {} URLs: {lost} lost, {doubled} doubled; drained {:.1} s after the last; {} of {expected} deliveries confirmed in the books; doctor {}",
         engine.name(),
         trouble.name(),
         site.ports.len(),
@@ -182,26 +187,40 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
         sent_in.as_secs_f64(),
         HOOKS.len(),
         drained.as_secs_f64(),
+        standing.confirmed,
         if doctor.is_ok() { "finds all well" } else { "finds something wrong" },
     );
     doctor?;
     if kills < plan.kills {
         return Err(format!("only {kills} times trouble before all messages were sent; give more --messages"));
     }
-    if lost > 0 { Err(format!("{lost} acknowledged messages were lost")) } else { Ok(()) }
+    if lost > 0 {
+        return Err(format!("{lost} acknowledged messages were lost"));
+    }
+    if standing.confirmed != expected || standing.open > 0 {
+        let Standing { open, confirmed, others } = standing;
+        return Err(format!("of {expected} deliveries {confirmed} are confirmed, {open} open, {others} held or given up"));
+    }
+    Ok(())
 }
 
-/// What each hook has confirmed, once it has everything or nothing more comes.
-fn wait_until_drained(merchant: &Merchant, acknowledged: &[String]) -> Result<HashMap<String, HashMap<String, u64>>, String> {
+/// How often each hook was visited with each reference.
+fn visits(merchant: &Merchant) -> Result<HashMap<String, HashMap<String, u64>>, String> {
+    let mut received = merchant.received()?;
+    for hook in HOOKS {
+        received.entry(hook.to_owned()).or_default();
+    }
+    Ok(received)
+}
+
+/// Returns once each hook was visited with everything, or nothing more comes.
+fn wait_until_drained(merchant: &Merchant, acknowledged: &[String]) -> Result<(), String> {
     let deadline = Instant::now() + DRAIN;
     loop {
-        let received = merchant.received()?;
-        let complete = HOOKS.iter().all(|hook| {
-            let visits = received.get(*hook);
-            visits.is_some_and(|visits| acknowledged.iter().all(|reference| visits.contains_key(reference)))
-        });
-        if complete || Instant::now() > deadline {
-            return HOOKS.iter().map(|hook| Ok(((*hook).to_owned(), received.get(*hook).cloned().unwrap_or_default()))).collect();
+        let received = visits(merchant)?;
+        let is_complete = |hook: &str| acknowledged.iter().all(|reference| received[hook].contains_key(reference));
+        if HOOKS.into_iter().all(is_complete) || Instant::now() > deadline {
+            return Ok(());
         }
         std::thread::sleep(Duration::from_millis(500));
     }

@@ -68,7 +68,7 @@ pub fn run() -> ExitCode {
         let app = Router::new().route("/", get(report)).route("/{hook}", post(receive).get(async || "here")).with_state(counts);
         let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         println!("{}", socket.local_addr().expect("an address").port());
-        quittance::server::http::serve::serve(socket, app, std::future::pending()).await;
+        quittance::server::http::serve::serve(socket, app, 0, std::future::pending()).await;
     });
     ExitCode::SUCCESS
 }

@@ -5,6 +5,13 @@ use super::{
     merchant::Merchant,
     trouble::{Disk, Trouble, clock_environment},
 };
+use quittance::{
+    domain::DeliveryState,
+    server::{
+        clock::Clock,
+        store::{Address, Feed, OpenAs, Store, StoreError, StoreSettings, UrlBooks},
+    },
+};
 use std::{
     net::{TcpListener, TcpStream},
     path::PathBuf,
@@ -15,6 +22,32 @@ use tempfile::TempDir;
 
 /// How long a start may take, beside a database that has just been killed, too.
 const START: Duration = Duration::from_secs(60);
+/// How long the last results may take to be in the books: a visit that failed is made again after 150 s.
+const SETTLE: Duration = Duration::from_secs(180);
+
+/// How deliveries stand by the books of all URLs together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Standing {
+    /// Queued or retrying.
+    pub open: i64,
+    pub confirmed: i64,
+    /// Held, expired or cancelled, which none should be.
+    pub others: i64,
+}
+
+impl Standing {
+    fn of(books: &[UrlBooks]) -> Self {
+        let mut standing = Self::default();
+        for (state, count) in books.iter().flat_map(|url| url.states) {
+            match state {
+                DeliveryState::Queued | DeliveryState::Retrying => standing.open += count,
+                DeliveryState::Confirmed => standing.confirmed += count,
+                _ => standing.others += count,
+            }
+        }
+        standing
+    }
+}
 
 /// A database, and a port for each node.
 pub struct Site {
@@ -44,11 +77,15 @@ impl Site {
         self.folder.path().join("clock")
     }
 
+    fn key_file(&self) -> PathBuf {
+        self.folder.path().join("chaos.key")
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let program = std::env::var_os("QUITTANCE_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_quittance").into(), PathBuf::from);
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
-        command.env("QUITTANCE_DATABASE", &self.database).env("QUITTANCE_KEY_FILE", self.folder.path().join("chaos.key"));
+        command.env("QUITTANCE_DATABASE", &self.database).env("QUITTANCE_KEY_FILE", self.key_file());
         command.env("QUITTANCE_LOG", "error");
         command
     }
@@ -80,6 +117,25 @@ impl Site {
             self.run(&arguments)?;
         }
         listener["path"].as_str().map(str::to_owned).ok_or_else(|| "the listener has no path".to_owned())
+    }
+
+    /// Waits, beside the servers, until so many deliveries are confirmed and no other is open, or for as long as that may take;
+    /// gives how they stand then.
+    pub async fn settled(&self, confirmed: i64) -> Result<Standing, StoreError> {
+        let open_as = OpenAs::Tool { create: false };
+        let settings = StoreSettings { open_as, key_file: Some(self.key_file()), clock: Clock::system() };
+        let store = Store::open(&Address::parse(&self.database)?, settings, Feed::default()).await?;
+        let deadline = Instant::now() + SETTLE;
+        let standing = loop {
+            let standing = store.books().await.map(|books| Standing::of(&books));
+            let is_settled = standing.as_ref().is_ok_and(|now| now.open == 0 && now.confirmed == confirmed);
+            if is_settled || Instant::now() > deadline {
+                break standing;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        };
+        store.close().await;
+        standing
     }
 
     /// The books balance, and nothing is damaged.

@@ -1,5 +1,5 @@
 //! The merchants' listeners: a process that answers each notification with a read receipt after a delay, and remembers when
-//! it came. The path says how: `/{hook}/{delay in milliseconds}`.
+//! it came, once it has answered. The path says how: `/{hook}/{delay in milliseconds}`.
 
 use super::{figures::micros_now, message::KEY};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -8,15 +8,18 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Child, Command, Stdio},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
+
+/// How long the last notification may take.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The process, from outside.
 pub struct Receiver {
@@ -48,12 +51,26 @@ impl Receiver {
         answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
-    /// How many notifications came, repeats included.
+    /// How many notifications were answered, repeats included.
     pub fn count(&self) -> u64 {
         self.ask("/count").parse().expect("a number")
     }
 
-    /// When each order's notification came first, by hook and number; forgets them.
+    /// Of how many orders notifications were answered, hook by hook, since they were last taken.
+    pub fn orders(&self) -> u64 {
+        self.ask("/orders").parse().expect("a number")
+    }
+
+    /// Returns when notifications of so many orders were answered.
+    pub async fn wait_for(&self, orders: u64) {
+        let begin = Instant::now();
+        while self.orders() < orders {
+            assert!(begin.elapsed() < PATIENCE, "deliveries are missing");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// When each order's notification came first, by hook and number, of those that were answered; forgets them.
     pub fn take(&self) -> HashMap<(String, u64), u64> {
         let text = self.ask("/take");
         let lines = text.lines().filter_map(|line| {
@@ -75,6 +92,20 @@ impl Drop for Receiver {
 struct Seen {
     count: AtomicU64,
     first: Mutex<HashMap<(String, u64), u64>>,
+}
+
+impl Seen {
+    fn first(&self) -> MutexGuard<'_, HashMap<(String, u64), u64>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A notification that came then was answered.
+    fn answered(&self, hook: String, number: Option<u64>, came: u64) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        if let Some(number) = number {
+            self.first().entry((hook, number)).or_insert(came);
+        }
+    }
 }
 
 /// The process, from inside. Ends when whoever started it is gone.
@@ -116,12 +147,15 @@ async fn serve(mut stream: TcpStream, seen: Arc<Seen>) -> Option<()> {
         }
         let path = head.split(' ').nth(1)?.to_owned();
         let body_from = head.len() + 4;
-        let (answer, delay) = match path.as_str() {
-            "/count" => (seen.count.load(Ordering::Relaxed).to_string(), 0),
-            "/take" => (take(&seen), 0),
+        let came = micros_now();
+        let (answer, order, delay) = match path.as_str() {
+            "/count" => (seen.count.load(Ordering::Relaxed).to_string(), None, 0),
+            "/orders" => (seen.first().len().to_string(), None, 0),
+            "/take" => (take(&seen), None, 0),
             _ => {
                 let (hook, delay) = path.trim_start_matches('/').split_once('/').unwrap_or((&path, "0"));
-                (receipt(&seen, hook, &buffer[body_from..length]), delay.parse().unwrap_or(0))
+                let (answer, number) = receipt(&buffer[body_from..length]);
+                (answer, Some((hook.to_owned(), number)), delay.parse().unwrap_or(0))
             }
         };
         buffer.drain(..length);
@@ -130,6 +164,10 @@ async fn serve(mut stream: TcpStream, seen: Arc<Seen>) -> Option<()> {
         }
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
         stream.write_all(answer.as_bytes()).await.ok()?;
+        // Not before: what still waits for its answer is confirmed to nobody.
+        if let Some((hook, number)) = order {
+            seen.answered(hook, number, came);
+        }
         if head.contains("http/1.0") {
             return None;
         }
@@ -137,14 +175,13 @@ async fn serve(mut stream: TcpStream, seen: Arc<Seen>) -> Option<()> {
 }
 
 fn take(seen: &Seen) -> String {
-    let first = std::mem::take(&mut *seen.first.lock().unwrap_or_else(PoisonError::into_inner));
+    let first = std::mem::take(&mut *seen.first());
     first.into_iter().map(|((hook, number), at)| format!("{hook} {number} {at}\n")).collect()
 }
 
 /// The read receipt as 2Checkout's documentation has it (*Read receipt response*): HMAC-MD5 over the first product's id
-/// and name, the date of the message and the date of the answer, each behind its length in bytes.
-fn receipt(seen: &Seen, hook: &str, body: &[u8]) -> String {
-    let at = micros_now();
+/// and name, the date of the message and the date of the answer, each behind its length in bytes. With the order's number.
+fn receipt(body: &[u8]) -> (String, Option<u64>) {
     let mut values = [const { String::new() }; 4];
     for (name, value) in url::form_urlencoded::parse(body) {
         let place = match name.as_ref() {
@@ -165,10 +202,5 @@ fn receipt(seen: &Seen, hook: &str, body: &[u8]) -> String {
         mac.update(value.len().to_string().as_bytes());
         mac.update(value.as_bytes());
     }
-    seen.count.fetch_add(1, Ordering::Relaxed);
-    if let Ok(number) = reference.parse() {
-        let mut first = seen.first.lock().unwrap_or_else(PoisonError::into_inner);
-        first.entry((hook.to_owned(), number)).or_insert(at);
-    }
-    format!("<EPAYMENT>{now}|{}</EPAYMENT>", hex::encode(mac.finalize().into_bytes()))
+    (format!("<EPAYMENT>{now}|{}</EPAYMENT>", hex::encode(mac.finalize().into_bytes())), reference.parse().ok())
 }

@@ -91,7 +91,7 @@ pub fn run(role: &str) {
             drop(end);
         });
         tokio::select! {
-            () = serve(socket, app, std::future::pending()) => {}
+            () = serve(socket, app, 0, std::future::pending()) => {}
             _ = ended => {}
         }
     });

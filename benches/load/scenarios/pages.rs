@@ -10,7 +10,7 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use quittance::domain::pages::deliveries::DeliveryFilter;
+use quittance::domain::{id::DeliveryId, pages::deliveries::DeliveryFilter};
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -105,20 +105,30 @@ async fn wait_for(stream: &mut TcpStream, word: &str) {
     }
 }
 
-/// How long each page takes, one reader at a time, from the request to its last byte (compressed).
+/// How long each page takes, one reader at a time, from the request to its last byte (compressed). Of each of these orders there
+/// is a delivery with a confirmed attempt, and one whose bytes were removed.
 pub async fn measure(site: &mut Site, references: &[String]) {
     site.start();
     let mut reader = Reader::sign_in(site).await;
     let store = site.store(quittance::server::store::OpenAs::Tool { create: false }).await;
     let merchant = store.settings().merchants().first().map(|merchant| merchant.id).expect("a merchant");
-    let (mut orders, mut deliveries) = (Vec::new(), Vec::new());
+    let (mut orders, mut deliveries, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for reference in references {
         orders.extend(store.order_by_reference(merchant, reference).await.expect("an answer"));
         let filter = DeliveryFilter { text: reference.clone(), ..DeliveryFilter::default() };
-        let found = store.find_deliveries(merchant, &filter, 1).await.expect("an answer");
-        deliveries.extend(found.rows.into_iter().map(|row| row.delivery));
+        let found = store.find_deliveries(merchant, &filter, 10).await.expect("an answer");
+        let first_attempts: Vec<_> = found.rows.iter().map(|row| (row.delivery.id, 1)).collect();
+        let exchanges = store.exchanges(&first_attempts).await.expect("an answer");
+        let is_kept = |id: DeliveryId| {
+            let exchange = exchanges.iter().find(|(delivery, _)| *delivery == id).map(|(_, exchange)| exchange);
+            exchange.is_some_and(|exchange| exchange.attempt.cause.is_none() && !exchange.request_body.is_empty())
+        };
+        let (kept, bare): (Vec<_>, Vec<_>) = found.rows.into_iter().map(|row| row.delivery).partition(|one| is_kept(one.id));
+        deliveries.extend(kept.into_iter().next());
+        removed.extend(bare.into_iter().next());
     }
-    assert!(!orders.is_empty() && !deliveries.is_empty(), "nothing was found");
+    let found = [orders.len(), deliveries.len(), removed.len()];
+    assert_eq!(found, [references.len(); 3], "orders, deliveries with their bytes, deliveries without");
     store.close().await;
     let fixed = |path: &str| -> Vec<String> { vec![format!("/m/shop-0{path}")] };
     let pages: Vec<(&str, Vec<String>)> = vec![
@@ -132,7 +142,12 @@ pub async fn measure(site: &mut Site, references: &[String]) {
         ("inbound", fixed("/inbound")),
         ("inbound, accepted", fixed("/inbound?outcome=accepted")),
         ("delivery", deliveries.iter().map(|delivery| format!("/m/shop-0/deliveries/{}", delivery.id)).collect()),
+        ("attempt", deliveries.iter().map(|delivery| format!("/m/shop-0/deliveries/{}/1", delivery.id)).collect()),
         ("notification", deliveries.iter().map(|one| format!("/m/shop-0/notifications/{}", one.notification_id)).collect()),
+        (
+            "notification, bytes removed",
+            removed.iter().map(|one| format!("/m/shop-0/notifications/{}", one.notification_id)).collect(),
+        ),
         ("resend", deliveries.iter().map(|one| format!("/m/shop-0/notifications/{}/resend", one.notification_id)).collect()),
         ("resend a list", fixed("/resends/new?state=failed")),
         ("bulk actions", fixed("/resends")),

@@ -3,6 +3,9 @@
 use super::pages;
 use crate::{
     figures::Latencies,
+    generator::Connection,
+    message,
+    receiver::Receiver,
     site::{Engine, Shop, Site},
 };
 use quittance::{
@@ -26,7 +29,9 @@ pub async fn run(sizes: &[u64]) {
         "search: an order list of 50 rows with its summaries, by kind of search, and pages; one merchant has all the orders"
     );
     for engine in [Engine::Sqlite, Engine::Postgres { nodes: 1 }] {
-        let (mut site, _) = Site::new(engine, &[Shop { url: Some("http://127.0.0.1:9/".to_owned()), concurrent: true }]).await;
+        let receiver = Receiver::start();
+        let shop = Shop { url: Some(receiver.url("shop", 0)), concurrent: true };
+        let (mut site, paths) = Site::new(engine, &[shop]).await;
         let mut stored = 0;
         let mut first = None;
         for size in sizes {
@@ -38,7 +43,9 @@ pub async fn run(sizes: &[u64]) {
             let merchant_id = store.settings().merchants().first().map(|merchant| merchant.id).expect("a merchant");
             let p99s = measure(&store, merchant_id, stored).await;
             store.close().await;
-            let references: Vec<_> = (0..50).map(|number| reference(number * (stored / 50))).collect();
+            let numbers: Vec<_> = (0..50).map(|number| number * (stored / 50)).collect();
+            post(&mut site, &paths[0], &receiver, &numbers).await;
+            let references: Vec<_> = numbers.into_iter().map(reference).collect();
             pages::measure(&mut site, &references).await;
             match &first {
                 None => first = Some(p99s),
@@ -114,8 +121,10 @@ fn created_at(number: u64) -> i64 {
     FIRST_MOMENT + number as i64 * EVERY_MICROS
 }
 
+const FIRST_REFERENCE: u64 = 100_000_000;
+
 fn reference(number: u64) -> String {
-    (100_000_000 + number).to_string()
+    (FIRST_REFERENCE + number).to_string()
 }
 
 /// As the store makes them: the moment comes first.
@@ -126,6 +135,22 @@ fn id(number: u64) -> i64 {
 
 /// See src/server/store/ids.rs.
 const ID_EPOCH_MILLIS: i64 = 1_704_067_200_000;
+
+/// Has a message of each of these orders come and be delivered: what `fill` makes has neither bytes nor attempts, and its pages
+/// tell that they were removed.
+async fn post(site: &mut Site, path: &str, receiver: &Receiver, numbers: &[u64]) {
+    receiver.take();
+    site.start();
+    let port = site.ports()[0];
+    // All at once: under load, too, several lie in a segment, which is unpacked as a whole.
+    let posted = numbers.iter().map(|number| async move {
+        let mut connection = Connection::open(port).await;
+        connection.exchange(&message::request(path, FIRST_REFERENCE + number)).await;
+    });
+    futures::future::join_all(posted).await;
+    receiver.wait_for(numbers.len() as u64).await;
+    site.stop();
+}
 
 /// Adds the orders `from..until` with one notification and one confirmed delivery each, by statements of the engine's own:
 /// ten million through the listener would take twenty minutes. One in a hundred is a TEST order, one in fifty refunded.
@@ -145,8 +170,9 @@ async fn fill(site: &Site, from: u64, until: u64) {
          signatures, test, peer, size, segment_id, part)";
     // Books that do not balance would have the server count every delivery beside the pages.
     let count = until - from;
+    let page = if site.engine == Engine::Sqlite { "" } else { " AND page = 0" };
     let books =
-        format!("UPDATE url_books SET accepted = accepted + {count}, confirmed = confirmed + {count} WHERE url_id = {url}");
+        format!("UPDATE url_books SET accepted = accepted + {count}, confirmed = confirmed + {count} WHERE url_id = {url}{page}");
     let status = "CASE WHEN n % 50 = 7 THEN 'refunded' ELSE 'paid' END";
     match site.engine {
         Engine::Sqlite => {
