@@ -1,8 +1,9 @@
 //! Connections to merchants: HTTP/2, compressed answers, certificates of private authorities.
 
 use crate::support::{
-    app::{MERCHANT_KEY, Setup, TestApp},
+    app::{MERCHANT_KEY, Setup, TestApp, short_limits},
     merchant::{Answer, FakeMerchant, receipt},
+    message::Message,
 };
 use flate2::{Compression, write::GzEncoder};
 use quittance::{
@@ -123,6 +124,24 @@ async fn http_2_is_spoken_where_the_server_offers_it_and_one_connection_carries_
     assert_eq!(visit.headers["content-type"], "application/x-www-form-urlencoded");
     assert_eq!(visit.headers["accept-encoding"], "gzip, deflate, br");
     assert!(!visit.signatures(MERCHANT_KEY).is_empty());
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_taken_over_http_2_is_told_from_one_without_an_answer() {
+    let authority = Authority::new("Ours");
+    let (certificate, key) = authority.certificate("shop.example");
+    let merchant = FakeMerchant::start_h2(certificate, key).await;
+    merchant.takes_only(100);
+    let names = [("shop.example".to_owned(), vec!["127.0.0.1".parse().unwrap()])].into();
+    let app = TestApp::start_as(Setup { names, limits: short_limits(), ..Setup::default() }).await;
+    let shop = app.shop("Shop").await;
+    let url = shop.url_as(&address(&merchant), |url| url.terms.authority = authority.pem.clone()).await;
+    let mut message = Message::small("long", "COMPLETE", "20260301120009");
+    message.set("CUSTOMER_NOTE", &"x".repeat(100_000));
+    let order = shop.accepted(&message).await;
+    let attempt = shop.first_attempt(order, url).await;
+    assert_eq!(attempt.attempt.cause, Some(Cause::SendTimeout), "{:?}", attempt.detail);
+    assert!(attempt.answer_head.is_empty());
 }
 
 fn gzipped(text: &str) -> Answer {

@@ -144,6 +144,8 @@ struct Site {
     present: AtomicUsize,
     peak: AtomicUsize,
     connections: AtomicUsize,
+    /// Over HTTP/2: so much of a message is taken; zero for all of it.
+    window: std::sync::atomic::AtomicU32,
 }
 
 /// A running merchant's server.
@@ -186,7 +188,14 @@ impl FakeMerchant {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let script = Mutex::new(Arc::new(script) as Script);
-        let site = Arc::new(Site { script, visits: Mutex::default(), present: 0.into(), peak: 0.into(), connections: 0.into() });
+        let site = Arc::new(Site {
+            script,
+            visits: Mutex::default(),
+            present: 0.into(),
+            peak: 0.into(),
+            connections: 0.into(),
+            window: 0.into(),
+        });
         let served = site.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -213,6 +222,11 @@ impl FakeMerchant {
     /// The address of its script.
     pub fn url(&self) -> String {
         format!("http://{}/ipn.php", self.address)
+    }
+
+    /// Over HTTP/2 it takes so many bytes of a message and never more.
+    pub fn takes_only(&self, bytes: u32) {
+        self.site.window.store(bytes, SeqCst);
     }
 
     /// From now on it answers so.
@@ -283,9 +297,15 @@ impl Site {
 
     /// Answers over HTTP/2, with whole pages.
     async fn serve_h2(self: Arc<Self>, stream: impl Stream + 'static) {
+        let window = self.window.load(SeqCst);
         let service = service_fn(move |request: Request<Incoming>| {
             let site = self.clone();
             async move {
+                if site.window.load(SeqCst) > 0 {
+                    // What is not read makes no room for more.
+                    let _unread = request;
+                    return std::future::pending().await;
+                }
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await?.to_bytes();
                 let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
@@ -315,7 +335,11 @@ impl Site {
                 Ok::<_, hyper::Error>(response)
             }
         });
-        let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        let mut server = http2::Builder::new(TokioExecutor::new());
+        if window > 0 {
+            server.initial_stream_window_size(window);
+        }
+        let _ = server.serve_connection(TokioIo::new(stream), service).await;
     }
 
     fn note(&self, method: String, path: String, head: String, headers: HashMap<String, String>, body: Vec<u8>) -> Visit {

@@ -4,7 +4,6 @@ use super::{Target, decode};
 use crate::domain::{Cause, Timestamp, attempt::Timings};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Version, header};
-use http_body_util::Full;
 use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
 /// How long each phase may take.
@@ -122,7 +121,7 @@ impl Outbound<'_> {
         head
     }
 
-    pub(super) fn request(&self, version: Version) -> Result<Request<Full<Bytes>>, Failure> {
+    pub(super) fn request<B>(&self, version: Version, body: B) -> Result<Request<B>, Failure> {
         let request = Request::builder().method(self.method.clone());
         let request = if version == Version::HTTP_2 {
             // Its address stands in fields of its own, which are made from these.
@@ -131,8 +130,7 @@ impl Outbound<'_> {
         } else {
             request.uri(&self.target.path).header(header::HOST, &self.target.authority)
         };
-        let mut request =
-            request.body(Full::new(self.body.clone())).map_err(|error| Failure::of(Cause::UrlInvalid, error.to_string()))?;
+        let mut request = request.body(body).map_err(|error| Failure::of(Cause::UrlInvalid, error.to_string()))?;
         request.headers_mut().extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(decode::ACCEPTED));
         Ok(request)

@@ -20,9 +20,10 @@ pub use target::Target;
 pub use tls::{InvalidAuthority, certificates, to_pem};
 
 use crate::domain::{Cause, attempt::Timings};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use exchange::title_case;
-use http::{Request, Response, Version, header};
+use futures::future::Either;
+use http::{Response, Version, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
     body::Incoming,
@@ -43,7 +44,7 @@ use std::{
 };
 use tls::Trust;
 use tokio::net::{TcpSocket, TcpStream};
-use wire::{Counted, Sent};
+use wire::{Counted, Pieces, Sent};
 
 /// Of an answer as much is read; a receipt may stand anywhere in it.
 const MAX_ANSWER: usize = 1 << 20;
@@ -224,8 +225,7 @@ impl Client {
     ) -> Result<(), Failure> {
         let begun = Instant::now();
         exchange.version = if matches!(sender, Sender::One(_)) { Version::HTTP_11 } else { Version::HTTP_2 };
-        let request = outbound.request(exchange.version)?;
-        let answered = self.answered(&mut sender, request, outbound, begun, deadline).await;
+        let answered = self.answered(&mut sender, outbound, begun, deadline).await;
         exchange.timings.wait = Some(micros(begun.elapsed()));
         let response = answered?;
         exchange.answer = head_of(&response);
@@ -248,7 +248,6 @@ impl Client {
     async fn answered(
         &self,
         sender: &mut Sender,
-        request: Request<Full<Bytes>>,
         outbound: &Outbound<'_>,
         begun: Instant,
         deadline: Instant,
@@ -256,26 +255,28 @@ impl Client {
         let (size, limits) = (outbound.body.len(), outbound.limits(self.limits));
         let first_byte_by = deadline.min(begun + limits.first_byte);
         let late = || Failure::of(Cause::NoAnswer, format!("After {} seconds.", shown(begun.elapsed())));
-        let answered = match sender {
+        let (before, sent, waiting) = match sender {
             Sender::Many(many) => {
-                let waiting = many.sender.send_request(request);
-                tokio::time::timeout_at(first_byte_by.into(), waiting).await.map_err(|_| late())?
+                let sent = Arc::new(Sent::default());
+                let request = outbound.request(Version::HTTP_2, Pieces::new(outbound.body.clone(), sent.clone()))?;
+                (0, sent, Either::Left(many.sender.send_request(request)))
             }
             Sender::One(one) => {
-                let before = one.sent.bytes();
-                let mut waiting = std::pin::pin!(one.sender.send_request(request));
-                let send_by = first_byte_by.min(begun + limits.send);
-                match tokio::time::timeout_at(send_by.into(), &mut waiting).await {
-                    Ok(answered) => answered,
-                    Err(_) => {
-                        let sent = one.sent.bytes() - before;
-                        if sent < size as u64 {
-                            let note = format!("After {} seconds it had taken {sent} bytes.", shown(begun.elapsed()));
-                            return Err(Failure::of(Cause::SendTimeout, note));
-                        }
-                        tokio::time::timeout_at(first_byte_by.into(), waiting).await.map_err(|_| late())?
-                    }
+                let request = outbound.request(Version::HTTP_11, Full::new(outbound.body.clone()))?;
+                (one.sent.bytes(), one.sent.clone(), Either::Right(one.sender.send_request(request)))
+            }
+        };
+        let mut waiting = std::pin::pin!(waiting);
+        let send_by = first_byte_by.min(begun + limits.send);
+        let answered = match tokio::time::timeout_at(send_by.into(), &mut waiting).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                let sent = sent.bytes() - before;
+                if sent < size as u64 {
+                    let note = format!("After {} seconds it had taken {sent} bytes.", shown(begun.elapsed()));
+                    return Err(Failure::of(Cause::SendTimeout, note));
                 }
+                tokio::time::timeout_at(first_byte_by.into(), waiting).await.map_err(|_| late())?
             }
         };
         answered.map_err(|error| conversation_failure(&error))

@@ -4,7 +4,7 @@
 use super::{
     target::Target,
     tls::{Trust, TrustKey},
-    wire::Sent,
+    wire::{Pieces, Sent},
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -52,7 +52,7 @@ impl Drop for One {
 /// A request's share in a connection of HTTP/2.
 #[derive(Clone)]
 pub struct Many {
-    pub sender: http2::SendRequest<Full<Bytes>>,
+    pub sender: http2::SendRequest<Pieces>,
     /// Counts the requests.
     pub share: Arc<()>,
     /// When the connection was made.

@@ -1,7 +1,10 @@
 //! Counts what a connection has taken of a request, to tell a server that does not take it from one that does not
 //! answer.
 
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
 use std::{
+    convert::Infallible,
     io,
     pin::Pin,
     sync::{
@@ -22,6 +25,51 @@ impl Sent {
     }
 }
 
+impl Sent {
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+/// How much of a message goes to a connection of HTTP/2 at a time.
+const PIECE: usize = 16 << 10;
+
+/// A message in pieces, which are counted when the connection has room for them. Of many requests over one connection, what is
+/// written to it would not tell whose it is.
+pub struct Pieces {
+    rest: Bytes,
+    taken: Arc<Sent>,
+}
+
+impl Pieces {
+    pub const fn new(message: Bytes, taken: Arc<Sent>) -> Self {
+        Self { rest: message, taken }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let length = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(length);
+        self.taken.add(length);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
 /// A stream that counts what is written to it.
 pub struct Counted<S> {
     stream: S,
@@ -35,7 +83,7 @@ impl<S> Counted<S> {
 
     fn count(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(written)) = &outcome {
-            self.sent.0.fetch_add(*written as u64, Relaxed);
+            self.sent.add(*written);
         }
         outcome
     }
