@@ -467,7 +467,10 @@ async fn what_a_developer_pastes_is_judged_and_kept_nowhere() {
     let page = check(&[("body", json), ("headers", head), ("receipt", "ok")]).await;
     assert!(page.contains("No URL of this merchant gets JSON") && page.contains("No receipt is needed"), "{page}");
     let large = "x".repeat(300 << 10);
-    assert_eq!(browser.form("/m/shop/check", &[("body", &large)]).await.status, 413);
+    let answer = browser.form("/m/shop/check", &[("body", &large)]).await;
+    assert_eq!(answer.status, 413);
+    let page = answer.text();
+    assert!(page.contains("<h1>This is too large</h1>") && page.contains("256 KiB"), "{page}");
     assert_eq!(app.dump().await, before);
 }
 

@@ -1,6 +1,9 @@
 //! The audit log: who did what, when, and from where.
 
-use super::{dashboard::MerchantRef, filter::Reader};
+use super::{
+    dashboard::MerchantRef,
+    filter::{DAY, Reader},
+};
 use crate::{
     domain::{
         FieldError, Timestamp,
@@ -11,12 +14,9 @@ use crate::{
     words::t,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// Lines on one page.
 pub const AUDIT_SHOWN: u32 = 100;
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// What to look for. The filter line of the page is this, and so is its address.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,9 +41,8 @@ impl AuditFilter {
         let filter = Self {
             actor: reader.text("actor").map(|actor| actor.to_lowercase()),
             action: reader.read("action", t!("There is no such choice; choose one of the list."), known),
-            from: reader.day("from"),
-            // The last day is meant to be part of it.
-            until: reader.day("until").map(|day| day.plus(DAY)),
+            from: reader.first_day(),
+            until: reader.after_last_day(),
             after: reader.place("after"),
         };
         (filter, reader.mistakes())
@@ -131,5 +130,15 @@ mod tests {
         assert_eq!((read.action, read.from), (None, None));
         let fields: Vec<_> = mistakes.iter().map(|mistake| mistake.field.as_str()).collect();
         assert_eq!(fields, ["action", "from", "until", "after"]);
+        let days = |first: &'static str, last: &'static str| {
+            AuditFilter::read(move |name| match name {
+                "from" => Some(first.to_owned()),
+                "until" => Some(last.to_owned()),
+                _ => None,
+            })
+        };
+        assert_eq!(days("2026-11-21", "2026-11-21").1, Vec::new());
+        let (_, mistakes) = days("2026-11-22", "2026-11-21");
+        assert_eq!(mistakes.iter().map(|mistake| mistake.field.as_str()).collect::<Vec<_>>(), ["until"]);
     }
 }

@@ -1,7 +1,7 @@
 //! The list of deliveries: what to look for, and what was found.
 
 use super::{
-    filter::write_query,
+    filter::{DAY, write_query},
     inbound::ListenerChoice,
     orders::{DeliveryView, UrlChoice},
     via::Via,
@@ -12,7 +12,6 @@ use crate::domain::{
     time::{date, iso},
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 #[cfg(feature = "ssr")]
 use {
@@ -22,8 +21,6 @@ use {
         words::t,
     },
 };
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// Which states a list holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -142,9 +139,8 @@ impl DeliveryFilter {
             cause: reader.read("cause", t!("There is no such cause; choose one of the list."), Cause::from_code),
             url: reader.read("url", t!("This is no notification URL; choose one of the list."), |id| id.parse().ok()),
             via: reader.read("via", t!("This is no listener; choose one of the list."), |via| via.parse().ok()),
-            from: reader.day("from"),
-            // The last day is meant to be part of it.
-            until: reader.day("until").map(|day| day.plus(DAY)),
+            from: reader.first_day(),
+            until: reader.after_last_day(),
             since: reader.moment("since", zone),
             test: reader.test(),
             masked: false,

@@ -6,17 +6,22 @@ use crate::{
     domain::{FieldError, Timestamp, time::parse_moment},
     words::t,
 };
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
+
+/// What lists count days with.
+pub const DAY: Duration = Duration::from_secs(86_400);
 
 /// Reads fields one by one, and gathers what cannot be read.
 pub struct Reader<'a> {
     field: &'a dyn Fn(&str) -> Option<String>,
     mistakes: Vec<FieldError>,
+    /// What `from` says.
+    first_day: Option<Timestamp>,
 }
 
 impl<'a> Reader<'a> {
     pub const fn new(field: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { field, mistakes: Vec::new() }
+        Self { field, mistakes: Vec::new(), first_day: None }
     }
 
     /// What could not be read, and was left out.
@@ -38,8 +43,23 @@ impl<'a> Reader<'a> {
         read
     }
 
-    /// A day, as its midnight in UTC.
-    pub fn day(&mut self, name: &str) -> Option<Timestamp> {
+    /// The first day of a list, as its midnight in UTC.
+    pub fn first_day(&mut self) -> Option<Timestamp> {
+        self.first_day = self.day("from");
+        self.first_day
+    }
+
+    /// The day after the last one of a list, which is meant to be part of it. Read after the first.
+    pub fn after_last_day(&mut self) -> Option<Timestamp> {
+        let last = self.day("until")?;
+        if self.first_day.is_some_and(|first| first > last) {
+            let message = t!("This day is before the first one, so nothing can be found.").to_owned();
+            self.mistakes.push(FieldError { field: "until".to_owned(), message });
+        }
+        Some(last.plus(DAY))
+    }
+
+    fn day(&mut self, name: &str) -> Option<Timestamp> {
         self.read(name, t!("Enter a day as 2026-11-21."), |text| parse_moment(text).filter(|_| text.len() == "2026-11-21".len()))
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     dashboard::MerchantRef,
-    filter::{Reader, write_query},
+    filter::{DAY, Reader, write_query},
     listeners::{ListenerRow, ReceivedRow, RefusalRow},
     via::Via,
 };
@@ -15,9 +15,6 @@ use crate::{
     words::t,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,9 +94,8 @@ impl InboundFilter {
             outcome: reader.read("outcome", unknown, Outcome::from_code),
             reason: reader.read("reason", unknown, RefusalReason::from_code),
             via: reader.read("listener", t!("This is no listener; choose one of the list."), |via| via.parse().ok()),
-            from: reader.day("from"),
-            // The last day is meant to be part of it.
-            until: reader.day("until").map(|day| day.plus(DAY)),
+            from: reader.first_day(),
+            until: reader.after_last_day(),
             test: reader.test(),
             masked: false,
             after: reader.place("after"),

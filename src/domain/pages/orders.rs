@@ -40,8 +40,8 @@ impl OrderFilter {
         let mut reader = Reader::new(field);
         let known = |code: &str| OrderStatus::ALL.into_iter().find(|status| status.code() == code);
         reader.read("status", t!("Choose a status of the list."), known);
-        reader.day("from");
-        reader.day("until");
+        reader.first_day();
+        reader.after_last_day();
         reader.test();
         reader.mistakes()
     }

@@ -27,7 +27,7 @@ use axum::{
     extract::Request,
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
-    response::{IntoResponse as _, Response},
+    response::Response,
     routing::{any, get},
 };
 use http_body_util::Limited;
@@ -111,11 +111,10 @@ async fn limit_body(request: Request, next: Next) -> Response {
     let is_function = request.uri().path().starts_with("/rpc/");
     let (limit, text) = match is_function {
         true => (MAX_FORM, (|| t!("Forms of this panel are smaller than 64 KiB.")) as fn() -> &'static str),
-        false => (pages::MAX_POSTED, pages::too_large as fn() -> &'static str),
+        false => (pages::MAX_POSTED, pages::posted_too_large as fn() -> &'static str),
     };
     if request.body().size_hint().lower() > limit as u64 {
-        let text = speaking(cookies::language(request.headers()), text);
-        return (StatusCode::PAYLOAD_TOO_LARGE, format!("{text}\n")).into_response();
+        return speaking(cookies::language(request.headers()), || pages::too_large(request.headers(), text()));
     }
     next.run(request.map(|body| Body::new(Limited::new(body, limit)))).await
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::{
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
@@ -62,7 +62,7 @@ pub async fn page(State(panel): State<Panel>, request: Request) -> Response {
         Method::POST if POSTED_PAGES.iter().any(|page| request.uri().path().ends_with(page)) => {
             let (mut parts, body) = request.into_parts();
             let Ok(body) = axum::body::to_bytes(body, MAX_POSTED).await else {
-                return (StatusCode::PAYLOAD_TOO_LARGE, format!("{}\n", speaking(language, too_large))).into_response();
+                return speaking(language, || too_large(&parts.headers, posted_too_large()));
             };
             let fields = url::form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), value.into_owned()));
             let posted = Posted(fields.collect());
@@ -120,30 +120,47 @@ fn zone_of(panel: &Panel, path: &str) -> Zone {
 }
 
 /// What was posted to a page is larger than [`MAX_POSTED`].
-pub fn too_large() -> &'static str {
+pub fn posted_too_large() -> &'static str {
     t!("What was pasted is too large; 256 KiB are taken.")
+}
+
+/// The answer to a form of which no more is read: a page where one is asked for, otherwise the sentence alone.
+pub fn too_large(asked: &HeaderMap, sentence: &str) -> Response {
+    let wants_page =
+        asked.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().windows(9).any(|part| part == b"text/html"));
+    if !wants_page {
+        return (StatusCode::PAYLOAD_TOO_LARGE, format!("{sentence}\n")).into_response();
+    }
+    let way = t!("Nothing was changed. Go back in the browser, where what you entered still stands, and make it shorter.");
+    let page = plain_page(t!("This is too large"), &[sentence, way], None);
+    (StatusCode::PAYLOAD_TOO_LARGE, PLAIN_HEADERS, page).into_response()
 }
 
 /// The page for when the database cannot be read, and so no page can be rendered.
 pub fn out_of_order() -> Response {
-    let style = &assets::manifest().style;
-    let (title, again) = (t!("Please try again"), t!("Try again"));
     let sentence = t!(
         "The database cannot be read at the moment. Messages from gateways are not lost meanwhile: what cannot be stored is not acknowledged, and gateways send it again."
     );
-    let page = format!(
+    let page = plain_page(t!("Please try again"), &[sentence], Some(t!("Try again")));
+    (StatusCode::SERVICE_UNAVAILABLE, PLAIN_HEADERS, [(header::RETRY_AFTER, "5")], page).into_response()
+}
+
+const PLAIN_HEADERS: [(HeaderName, &str); 2] = [
+    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
+];
+
+/// A page without anything that needs the store or a script: sentences of ours, and perhaps a link to the same address.
+fn plain_page(title: &str, sentences: &[&str], again: Option<&str>) -> String {
+    let style = &assets::manifest().style;
+    let sentences: String = sentences.iter().map(|sentence| format!("<p>{sentence}</p>")).collect();
+    let again = again.map(|label| format!("<p><a class=\"button primary\" href=\"\">{label}</a></p>")).unwrap_or_default();
+    format!(
         "<!DOCTYPE html><html lang=\"{}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
          initial-scale=1\"><title>{title} · Quittance</title><link rel=\"stylesheet\" href=\"/pkg/{style}\"></head><body>\
-         <main class=\"plain-page\"><p class=\"brand\">Quittance</p><h1>{title}</h1><p>{sentence}</p><p><a class=\"button primary\" \
-         href=\"\">{again}</a></p></main></body></html>\n",
+         <main class=\"plain-page\"><p class=\"brand\">Quittance</p><h1>{title}</h1>{sentences}{again}</main></body></html>\n",
         language().code()
-    );
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::RETRY_AFTER, "5"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
-    ];
-    (StatusCode::SERVICE_UNAVAILABLE, headers, page).into_response()
+    )
 }
 
 fn clear_flash() -> HeaderValue {
