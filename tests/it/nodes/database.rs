@@ -1,6 +1,14 @@
 //! Nodes whose database goes away.
 
 use super::*;
+use quittance::{
+    domain::id::{NotificationId, OrderId},
+    server::{
+        clock::Clock,
+        store::{NewResend, OpenAs, Store, StoreSettings},
+    },
+};
+use std::collections::BTreeMap;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_gone_for_a_while_loses_nothing() {
@@ -113,6 +121,119 @@ async fn a_commit_whose_answer_is_lost_is_neither_lost_nor_booked_twice() {
     let repeats: i64 = sqlx::query_scalar("SELECT sum(repeats)::bigint FROM notification").fetch_one(&mut conn).await.unwrap();
     assert_eq!(repeats, 0, "its own message is no repeat");
     node.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_taken_over_by_a_commit_whose_answer_is_lost_are_made() {
+    let installation = Installation::new().await;
+    let port = tokio::task::spawn_blocking(postgres::port).await.unwrap();
+    let proxy = Proxy::to(port).await;
+    let node = installation.node_through(proxy.port).await;
+    let merchant = FakeMerchant::confirming().await;
+    let shop = node.shop("Shop").await;
+    let url = shop.url_as(&merchant.url(), concurrent).await;
+    assert_eq!(post(&shop, "once").await, 200);
+    let mut conn = installation.connection().await;
+    wait_until_confirmed(&mut conn, 1, Duration::from_secs(5)).await;
+    let tool = StoreSettings {
+        open_as: OpenAs::Tool { create: false },
+        key_file: Some(installation.key_file()),
+        clock: Clock::system(),
+    };
+    let address = Address::parse(&postgres::address(&installation.name)).unwrap();
+    let tool = Store::open(&address, tool, Default::default()).await.unwrap();
+    let (notification, order): (i64, i64) =
+        sqlx::query_as("SELECT id, order_id FROM notification").fetch_one(&mut conn).await.unwrap();
+    let mut lost = 0;
+    for round in 2..=6 {
+        // Beside the node's own housekeeping nobody else commits a transaction over this way while nothing is delivered.
+        proxy.lose_the_answer_to(b"COMMIT");
+        let resend = NewResend {
+            notification_ids: vec![NotificationId(notification)],
+            order_id: OrderId(order),
+            url_ids: vec![url],
+            addresses: BTreeMap::new(),
+            debug: false,
+            actor: "test".into(),
+            request_key: round.to_string(),
+            at: Clock::system().now(),
+        };
+        tool.resend(shop.merchant.id, resend).await.unwrap();
+        until("the node to take it over", || async {
+            let left: i64 = sqlx::query_scalar("SELECT count(*) FROM delivery WHERE node_id = 0 AND state = 0")
+                .fetch_one(&mut installation.connection().await)
+                .await
+                .unwrap();
+            (left == 0).then_some(())
+        })
+        .await;
+        lost += u32::from(!proxy.is_waiting());
+        wait_until_confirmed(&mut conn, round, Duration::from_secs(30)).await;
+    }
+    assert!(lost > 0, "an answer was lost before the results were written");
+    node.assert_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_does_not_wait_behind_a_backlog_that_is_taken_over() {
+    let installation = Installation::new().await;
+    let (one, two) = (installation.node().await, installation.node().await);
+    let down = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let merchant = FakeMerchant::confirming().await;
+    let shop = one.shop("Shop").await;
+    let down = shop.url_as(&format!("http://{down}/"), concurrent).await;
+    let well = shop.url_as(&merchant.url(), concurrent).await;
+    assert!(down < well, "so that an index has it first");
+    assert_eq!(post(&shop, "once").await, 200);
+    let mut conn = installation.connection().await;
+    wait_until_confirmed(&mut conn, 1, Duration::from_secs(5)).await;
+    until("the other delivery to fail", || async {
+        let mut conn = installation.connection().await;
+        (count(&mut conn, DeliveryState::Retrying).await == 1).then_some(())
+    })
+    .await;
+    one.stop().await;
+    two.stop().await;
+    // The place of one is taken with the delivery that it has; what the other left is taken over: retries of a script that is
+    // down, for tomorrow, and a first try for one that is well.
+    let copies = "INSERT INTO delivery (id, notification_id, url_id, order_id, merchant_id, origin, node_id, state, attempts,
+            window_from, due_at, created_at)
+        SELECT number, notification_id, $1, order_id, merchant_id, origin, (SELECT max(id) FROM node), $2, $3, created_at,
+            created_at + $4, created_at
+        FROM delivery, generate_series($5, $6) AS number WHERE url_id = $1";
+    for (url, state, due, ids) in [(down, 2_i64, 86_400_000_000_i64, (1_i64, 30_000_i64)), (well, 0, 0, (30_001, 30_001))] {
+        sqlx::query(copies)
+            .bind(url.0)
+            .bind(state)
+            .bind(state / 2)
+            .bind(due)
+            .bind(ids.0)
+            .bind(ids.1)
+            .execute(&mut conn)
+            .await
+            .unwrap();
+    }
+    for statement in [
+        "CREATE TABLE moved (number bigserial, url_id bigint)",
+        "CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+            'BEGIN INSERT INTO moved (url_id) VALUES (new.url_id); RETURN NULL; END'",
+        "CREATE TRIGGER moves AFTER UPDATE OF node_id ON delivery FOR EACH ROW WHEN (old.node_id <> new.node_id)
+            EXECUTE FUNCTION note_move()",
+    ] {
+        sqlx::query(statement).execute(&mut conn).await.unwrap();
+    }
+    let node = installation.node().await;
+    wait_until_confirmed(&mut conn, 2, Duration::from_secs(15)).await;
+    let before: i64 =
+        sqlx::query_scalar("SELECT number FROM moved WHERE url_id = $1").bind(well.0).fetch_one(&mut conn).await.unwrap();
+    assert!(before < 5_005, "{before} others changed hands before it");
+    until("everything to be taken over", || async {
+        let moved: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM moved").fetch_one(&mut installation.connection().await).await.unwrap();
+        (moved == 30_001).then_some(())
+    })
+    .await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -471,6 +471,6 @@ impl Core {
         });
         let changes: Vec<_> = changes.collect();
         self.bus.errands(&written.errands);
-        self.announce(Commit { jobs: written.jobs, changes });
+        self.announce(Commit { jobs: written.jobs, changes, ..Commit::default() });
     }
 }

@@ -125,7 +125,7 @@ impl Core {
             cancel::mark(&mut tx, merchant_id, id.0).await?;
         }
         tx.commit().await?;
-        self.announce(Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] });
+        self.announce(Commit { changes: vec![Change::Orders(merchant_id)], ..Commit::default() });
         Ok(id)
     }
 
@@ -218,16 +218,18 @@ impl Core {
         .bind(plan.left_out.without_bytes as i64)
         .execute(&mut *tx)
         .await?;
+        let unannounced = self.will_announce();
         tx.commit().await?;
-        self.announce(Commit { jobs, changes: vec![Change::Orders(job.merchant_id)] });
+        self.announce(Commit { jobs, changes: vec![Change::Orders(job.merchant_id)], ..Commit::default() });
+        unannounced.done();
         if left_to_others {
-            self.adopt().await?;
+            self.adopt_now().await;
         }
         Ok(BulkStep::Worked)
     }
 
     fn announce_bulk(&self, job: &Work) {
-        self.announce(Commit { jobs: Vec::new(), changes: vec![Change::Orders(job.merchant_id)] });
+        self.announce(Commit { changes: vec![Change::Orders(job.merchant_id)], ..Commit::default() });
     }
 
     /// Writes the planned deliveries and books them. Gives what this node sends, and whether others have to send something.
@@ -402,7 +404,7 @@ impl Core {
         }
         // A node that dies meanwhile leaves the rest to the others.
         while self.withdraw_of(id).await? {}
-        self.announce(Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] });
+        self.announce(Commit { changes: vec![Change::Orders(merchant_id)], ..Commit::default() });
         Ok(runs)
     }
 

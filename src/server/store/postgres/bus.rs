@@ -165,7 +165,7 @@ async fn listen(core: &Core, pool: &PgPool) -> Result<(), sqlx::Error> {
     core.wake_keeper();
     let merchants = core.directory.borrow().merchants();
     let changes = merchants.iter().map(|merchant| Change::Orders(merchant.id)).collect();
-    core.feed.announce(Commit { jobs: Vec::new(), changes });
+    core.feed.announce(Commit { changes, ..Commit::default() });
     loop {
         match tokio::time::timeout(QUIET, listener.try_recv()).await {
             Ok(Ok(Some(note))) => core.hear_note(note.payload()),
@@ -188,7 +188,7 @@ impl Core {
                 let place = self.present();
                 if words.next() != Some(place.run.to_string().as_str()) {
                     let changes = words.filter_map(change).collect();
-                    self.feed.announce(Commit { jobs: Vec::new(), changes });
+                    self.feed.announce(Commit { changes, ..Commit::default() });
                 }
             }
             Some("errands") => {

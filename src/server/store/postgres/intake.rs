@@ -1,5 +1,6 @@
 //! The way in: messages queue at one of a few lines, by their order, and each line writes what waits as one batch. It never
-//! waits for a batch to fill: while one commit is on its way to the disk the next gathers by itself.
+//! waits for a batch to fill: while one commit is on its way to the disk the next gathers by itself. The fewer lines, the larger
+//! the batches, and a batch costs something by itself: where the machine has few cores more lines would only share them.
 
 use super::{
     Core, PgStore, Place,
@@ -17,8 +18,12 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Lines side by side: while one waits for the disk the others gather and write.
+/// Lines side by side at most: while one waits for the disk the others gather and write.
 pub(super) const LINES: i64 = 3;
+/// Cores for each line that is in use without need.
+const CORES_PER_LINE: usize = 2;
+/// From so many messages before a line on all lines are in use.
+const CROWD: usize = 384;
 /// Messages that may wait at a line before their senders wait themselves.
 const QUEUE: usize = 2_048;
 /// Most messages of a batch.
@@ -44,6 +49,13 @@ enum Op {
 /// Where messages queue.
 pub(super) struct Intake {
     lines: Vec<mpsc::Sender<Op>>,
+    /// So many of them are in use where they are not crowded.
+    usual: usize,
+}
+
+/// How many lines are in use on a machine with so many cores, while they are not crowded.
+fn usual_lines(cores: usize) -> usize {
+    (cores / CORES_PER_LINE).clamp(1, LINES as usize)
 }
 
 fn unavailable(text: &str) -> StoreError {
@@ -57,17 +69,20 @@ impl Intake {
         let lines = (0..LINES)
             .map(|number| {
                 let (sender, queue) = mpsc::channel(QUEUE);
-                tasks.push(tokio::spawn(run(make(number), queue)));
+                let line = make(number);
+                let alarm = line.core.feed.alarm.clone();
+                tasks.push(alarm.spawn("the intake", run(line, queue)));
                 sender
             })
             .collect();
-        (Self { lines }, tasks)
+        (Self { lines, usual: usual_lines(std::thread::available_parallelism().map_or(1, usize::from)) }, tasks)
     }
 
-    /// The line of an order: always the same, so that two lines do not wait for each other's locks.
+    /// The line of an order: the same as long as no more or fewer are in use, so that two lines seldom wait for each other's locks.
     fn line(&self, new: &NewNotification) -> &mpsc::Sender<Op> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((new.merchant_id, &new.facts.reference));
-        &self.lines[hash as usize % self.lines.len()]
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((new.merchant_id, &new.facts.reference)) as usize;
+        let line = &self.lines[hash % self.usual];
+        if line.max_capacity() - line.capacity() < CROWD { line } else { &self.lines[hash % self.lines.len()] }
     }
 
     async fn settled(&self) -> Result<(), StoreError> {
@@ -357,5 +372,16 @@ impl Outcome {
             }
         }
         places
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_machine_uses_one_line_and_a_large_one_all() {
+        let lines: Vec<usize> = [1, 2, 3, 4, 5, 6, 64].map(usual_lines).to_vec();
+        assert_eq!(lines, [1, 1, 1, 2, 2, 3, 3]);
     }
 }

@@ -21,12 +21,24 @@ use std::{
     time::Instant,
 };
 
-/// Deliveries that change hands in one transaction.
+/// Deliveries that change hands in one transaction, but for one of each URL.
 const CHUNK: i64 = 5_000;
 
-/// What dead nodes left.
-pub(super) const LEFT_BEHIND: &str =
-    "SELECT id, url_id FROM delivery WHERE node_id = ANY($1) AND state IN (0, 2) LIMIT $2 FOR UPDATE SKIP LOCKED";
+/// What dead nodes left, some of each URL, first tries before others and what is due first before what is due later: a million
+/// deliveries of a script that is down do not keep those of another waiting.
+pub(super) const LEFT_BEHIND: &str = "WITH RECURSIVE lane (node_id, url_id) AS (
+     SELECT left_by.id, (SELECT min(url_id) FROM delivery WHERE node_id = left_by.id AND state IN (0, 2))
+     FROM unnest($1::bigint[]) AS left_by (id)
+     UNION ALL
+     SELECT lane.node_id, (SELECT min(delivery.url_id) FROM delivery
+         WHERE delivery.node_id = lane.node_id AND delivery.url_id > lane.url_id AND state IN (0, 2))
+     FROM lane WHERE lane.url_id IS NOT NULL
+ ), found AS MATERIALIZED (SELECT node_id, url_id FROM lane WHERE url_id IS NOT NULL)
+ SELECT first.id, first.url_id FROM found CROSS JOIN LATERAL (
+     SELECT id, url_id FROM delivery
+     WHERE delivery.node_id = found.node_id AND delivery.url_id = found.url_id AND state IN (0, 2)
+     ORDER BY state, due_at, id LIMIT (SELECT $2::bigint / count(*) + 1 FROM found) FOR UPDATE SKIP LOCKED
+ ) AS first";
 
 /// Whether a URL of the directory is served by one node at a time.
 fn exclusive(directory: &Directory, url_id: UrlId) -> bool {
@@ -170,6 +182,14 @@ impl Core {
         Ok(moved.try_into().unwrap_or(0))
     }
 
+    /// Takes over at once what somebody has just left to whoever serves it. Where that fails the keeper does it: it is stored.
+    pub(super) async fn adopt_now(&self) {
+        if let Err(error) = self.adopt().await {
+            tracing::warn!(%error, "what was stored for other nodes was not taken over yet; trying again");
+            self.wake_keeper();
+        }
+    }
+
     /// Takes open deliveries that no living node serves, some of them, and gives those of leased URLs to who has the lease. Several
     /// nodes may do this at once: they share. Where there are more the keeper goes on, after it has looked for other things.
     pub(super) async fn adopt(&self) -> Result<(), StoreError> {
@@ -177,6 +197,11 @@ impl Core {
         if place.node == 0 {
             return Ok(());
         }
+        // Each needs two connections of a few: one at a time, and who comes meanwhile leaves it to the keeper.
+        let Ok(_alone) = self.adopting.try_lock() else {
+            self.wake_keeper();
+            return Ok(());
+        };
         let mut conn = self.pool.acquire().await?;
         // Leases are taken for good, whatever becomes of the transaction.
         let mut aside = self.pool.acquire().await?;
@@ -224,6 +249,7 @@ impl Core {
         .bind(spare_page(place))
         .fetch_all(&mut *tx)
         .await?;
+        let unannounced = self.will_announce();
         tx.commit().await?;
         let mut changes = Vec::with_capacity(rows.len());
         let mut mine = BTreeSet::new();
@@ -239,15 +265,16 @@ impl Core {
         }
         self.feed.announce_due(mine.into_iter().map(|url| (url, Timestamp::default())).collect());
         self.bus.errands(&owners.into_iter().collect::<Vec<_>>());
-        self.announce(Commit { jobs: Vec::new(), changes });
-        if found.len() == CHUNK as usize {
-            self.wake_keeper();
-        }
+        unannounced.done();
+        self.announce(Commit { changes, ..Commit::default() });
+        // There may be more, or others are taking it.
+        self.wake_keeper();
         Ok(())
     }
 
     /// Announces what other nodes stored for this one.
     pub(super) async fn run_errands(&self) -> Result<(), StoreError> {
+        let unannounced = self.will_announce();
         let urls: Vec<(i64, i64)> = sqlx::query_as(
             "DELETE FROM errand WHERE (url_id, page) IN
                  (SELECT url_id, page FROM errand WHERE node_id = $1 FOR UPDATE SKIP LOCKED)
@@ -257,6 +284,7 @@ impl Core {
         .fetch_all(&self.pool)
         .await?;
         self.feed.announce_due(urls.into_iter().map(|(url, due)| (UrlId(url), Timestamp(due))).collect());
+        unannounced.done();
         Ok(())
     }
 }

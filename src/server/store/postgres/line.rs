@@ -11,7 +11,7 @@ use std::{
 
 /// Pages that a run of a node has: one for each of its lines, and room for more.
 pub(super) const PAGES: i64 = 8;
-/// How long a batch may take before its connection counts as lost. Longer than the server's own limits.
+/// How long a batch may take before its connection counts as lost. Longer than the server gives one statement.
 const BATCH_PATIENCE: Duration = Duration::from_secs(9);
 /// Tries after deadlocks and the like, which another try cures.
 const TRIES: u32 = 5;

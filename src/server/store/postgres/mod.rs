@@ -156,17 +156,21 @@ pub struct Core {
     beat: watch::Sender<Option<Instant>>,
     /// Since when heartbeats have come without a gap.
     steady_since: Mutex<Option<Instant>>,
-    /// The place was taken by a node that runs, and what lies under it is not announced yet.
-    inherits: AtomicBool,
+    /// When all that lies under the node's place is to be announced.
+    inherits: Mutex<Vec<Instant>>,
     /// Deliveries with ids below this may have been taken over by others while this node was thought dead.
     fence: AtomicI64,
     /// Which node serves a URL that one node at a time serves, as far as it is known.
     leases: Mutex<HashMap<UrlId, i64>>,
     kick: Notify,
+    /// Held by who takes over what nobody serves.
+    adopting: tokio::sync::Mutex<()>,
     /// Deliveries of URLs that another node serves are still to be given to it.
     unsettled: AtomicBool,
     /// There is no other node to tell anything.
     alone: AtomicBool,
+    /// When retention last copied all segments and had to throw the copy away.
+    copied_in_vain: Mutex<Option<shrink::InVain>>,
 }
 
 impl Deref for PgStore {
@@ -240,12 +244,14 @@ impl PgStore {
             place: watch::channel(Place::default()).0,
             beat: watch::channel(None).0,
             steady_since: Mutex::default(),
-            inherits: AtomicBool::new(false),
+            inherits: Mutex::default(),
             fence: AtomicI64::new(0),
             leases: Mutex::default(),
             kick: Notify::new(),
+            adopting: tokio::sync::Mutex::default(),
             unsettled: AtomicBool::new(false),
             alone: AtomicBool::new(false),
+            copied_in_vain: Mutex::default(),
         });
         let inner = Inner { core, queues: Mutex::default(), tasks: Mutex::default(), lines: Mutex::default() };
         let store = Self(Arc::new(inner));
@@ -283,11 +289,12 @@ impl PgStore {
         *lock(&self.0.queues) = Some(Queues { intake: Arc::new(intake), results });
         *lock(&self.0.lines) = lines;
         let hearing = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_PATIENCE).connect_lazy_with(options);
+        let alarm = &core.feed.alarm;
         lock(&self.0.tasks).extend([
-            tokio::spawn(keeper::live(core.clone())),
-            tokio::spawn(keeper::look(core.clone())),
-            tokio::spawn(bus::tell(core.clone(), outbox)),
-            tokio::spawn(bus::hear(core.clone(), hearing)),
+            alarm.spawn("the heartbeat", keeper::live(core.clone())),
+            alarm.spawn("the look-out for other nodes", keeper::look(core.clone())),
+            alarm.spawn("the word to other nodes", bus::tell(core.clone(), outbox)),
+            alarm.spawn("the word of other nodes", bus::hear(core.clone(), hearing)),
         ]);
         Ok(())
     }

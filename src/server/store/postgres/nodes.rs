@@ -2,8 +2,8 @@
 //!
 //! All moments of the table are the database's own, so the clocks of the machines need not agree.
 
-use super::{Core, intake, line::PAGES, results};
-use crate::server::store::{LaneDepth, StoreError};
+use super::{Core, intake, line::PAGES, lock, results};
+use crate::server::store::{LaneDepth, StoreError, ids::NODE_MARKS};
 use sqlx::{Connection as _, PgConnection};
 use std::{
     sync::{PoisonError, atomic::Ordering},
@@ -17,6 +17,8 @@ pub(super) const DEAD_AFTER: Duration = Duration::from_secs(8);
 pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(4);
 /// What a message made before this span from now may carry as an id, with the clocks of the machines apart.
 pub(super) const CLOCKS_APART: Duration = Duration::from_secs(60);
+/// A commit whose connection broke is made by then, or never: the server stops what takes longer.
+const COMMITS_END: Duration = Duration::from_secs(15);
 /// Closed lines are kept for so many runs, for who asks what became of his last batch.
 const RUNS_KEPT: i64 = 100;
 
@@ -25,6 +27,30 @@ const RUNS_KEPT: i64 = 100;
 pub(super) struct Place {
     pub node: i64,
     pub run: i64,
+}
+
+/// Deliveries that are this node's as soon as a commit is made, and that nobody else tells the dispatcher of. Where its end is not
+/// heard, or nobody waits for it any more, the keeper announces all that is open: at once, and when no commit can be under way
+/// any more.
+pub(super) struct Unannounced<'a> {
+    core: &'a Core,
+    is_done: bool,
+}
+
+impl Unannounced<'_> {
+    /// They were announced.
+    pub fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Unannounced<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.core.announce_all_at(Instant::now());
+            self.core.announce_all_at(Instant::now() + COMMITS_END);
+        }
+    }
 }
 
 impl Core {
@@ -45,7 +71,19 @@ impl Core {
             sqlx::query("UPDATE line SET open = false WHERE node_id = $1 AND open").bind(node).execute(&mut *tx).await?;
             sqlx::query("DELETE FROM lease WHERE node_id = $1").bind(node).execute(&mut *tx).await?;
         }
-        let run: i64 = sqlx::query_scalar("SELECT nextval('node_run')").fetch_one(&mut *tx).await?;
+        // Its last digits mark the ids that are made here, and no two nodes may make the same.
+        let run: i64 = loop {
+            let (run, is_free): (i64, bool) = sqlx::query_as(
+                "WITH next AS MATERIALIZED (SELECT nextval('node_run') AS run)
+                 SELECT run, NOT EXISTS (SELECT 1 FROM node WHERE ended_at IS NULL AND node.run % $1 = next.run % $1) FROM next",
+            )
+            .bind(NODE_MARKS)
+            .fetch_one(&mut *tx)
+            .await?;
+            if is_free {
+                break run;
+            }
+        };
         let node: i64 = match left {
             Some(node) => {
                 sqlx::query_scalar(
@@ -131,21 +169,34 @@ impl Core {
         self.fence.store(known, Ordering::SeqCst);
         self.leases().clear();
         self.take_place(conn).await?;
-        self.inherits.store(true, Ordering::SeqCst);
-        self.wake_keeper();
+        self.announce_all_at(Instant::now());
         Ok(())
     }
 
-    /// Announces what came with a place that was taken anew. What fails is done again: nobody else would tell of it.
+    /// All that lies under the node's place is announced at a moment.
+    fn announce_all_at(&self, at: Instant) {
+        lock(&self.inherits).push(at);
+        self.wake_keeper();
+    }
+
+    /// Announces what came with a place that was taken anew, or what a commit left of which nobody heard. What fails is done
+    /// again: nobody else would tell of it.
     pub(super) async fn announce_inherited(&self) -> Result<(), StoreError> {
-        if !self.inherits.swap(false, Ordering::SeqCst) {
+        let now = Instant::now();
+        let due: Vec<Instant> = lock(&self.inherits).extract_if(.., |at| *at <= now).collect();
+        if due.is_empty() {
             return Ok(());
         }
         let announced = self.announce_lanes().await;
         if announced.is_err() {
-            self.inherits.store(true, Ordering::SeqCst);
+            lock(&self.inherits).push(now);
         }
         announced
+    }
+
+    /// Before a commit that makes deliveries this node's: they are announced behind it.
+    pub(super) const fn will_announce(&self) -> Unannounced<'_> {
+        Unannounced { core: self, is_done: false }
     }
 
     async fn announce_lanes(&self) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ impl Core {
         write(&mut tx, id, &new).await?;
         tx.commit().await?;
         let change = new.merchant_id.zip(new.listener_id).map(|(merchant, listener)| Change::Refusal(merchant, listener));
-        self.announce(Commit { jobs: Vec::new(), changes: change.into_iter().collect() });
+        self.announce(Commit { changes: change.into_iter().collect(), ..Commit::default() });
         Ok(id)
     }
 }

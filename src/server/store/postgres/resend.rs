@@ -61,7 +61,7 @@ impl Core {
         let place = self.present();
         let directory = self.directory.borrow().clone();
         let mut outcome = ResendOutcome { resend_id, delivery_ids: Vec::new(), repeated: false };
-        let mut commit = Commit { jobs: Vec::new(), changes: vec![Change::Order(merchant_id, new.order_id)] };
+        let mut commit = Commit { changes: vec![Change::Order(merchant_id, new.order_id)], ..Commit::default() };
         let mut left_to_others = false;
         for url_id in &new.url_ids {
             let url = directory.url(*url_id).filter(|url| url.merchant_id == merchant_id);
@@ -131,10 +131,12 @@ impl Core {
             .bind(left_to_others && place.node == 0)
             .execute(&mut *tx)
             .await?;
+        let unannounced = self.will_announce();
         tx.commit().await?;
         self.announce(commit);
+        unannounced.done();
         if left_to_others {
-            self.adopt().await?;
+            self.adopt_now().await;
         }
         Ok(outcome)
     }

@@ -47,7 +47,8 @@ pub(super) type Call = (Vec<AttemptRecord>, Reply);
 /// Starts the line.
 pub(super) fn start(line: Line) -> (mpsc::Sender<Call>, tokio::task::JoinHandle<()>) {
     let (sender, queue) = mpsc::channel(QUEUE);
-    (sender, tokio::spawn(run(line, queue)))
+    let alarm = line.core.feed.alarm.clone();
+    (sender, alarm.spawn("the line of results", run(line, queue)))
 }
 
 impl PgStore {
@@ -174,6 +175,20 @@ async fn write(line: &mut Line, records: &[AttemptRecord]) -> Result<(), sqlx::E
     let mut batch = Batch { number: core.ids.next(), records, places, segments, doubtful: Vec::new() };
     let mut slow = 0;
     loop {
+        if slow >= SLOW_TRIES && !batch.doubtful.is_empty() {
+            match line.write(&Question(&batch)).await {
+                Ok(true) => break,
+                Ok(false) => batch.doubtful.clear(),
+                Err(Failed::Surely(error) | Failed::Perhaps(error)) => {
+                    tracing::warn!(%error, "the database does not say whether results were stored; asking again");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            }
+            if batch.is_better_apart(slow) {
+                return Err(sqlx::Error::Protocol("they take too long together".to_owned()));
+            }
+        }
         let before = *core.places().borrow();
         match line.write(&batch).await {
             Ok(()) => break,
@@ -190,6 +205,7 @@ async fn write(line: &mut Line, records: &[AttemptRecord]) -> Result<(), sqlx::E
             }
             Err(Failed::Perhaps(error)) => {
                 tracing::warn!(%error, "it is not known whether results were stored; asking the database");
+                slow += u32::from(is_long(&error));
                 let after = *core.places().borrow();
                 batch.doubtful.extend([line.page(before), line.page(after)]);
             }
@@ -197,7 +213,7 @@ async fn write(line: &mut Line, records: &[AttemptRecord]) -> Result<(), sqlx::E
         tokio::time::sleep(PAUSE).await;
     }
     let changes = batch.records.iter().map(|record| Change::Order(record.merchant_id, record.order_id)).collect();
-    core.announce(Commit { jobs: Vec::new(), changes });
+    core.announce(Commit { changes, ..Commit::default() });
     Ok(())
 }
 
@@ -244,19 +260,17 @@ fn is_slow(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(TOO_SLOW))
 }
 
+/// Whether our patience ended before that of the server: its statements took too long together.
+fn is_long(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
+}
+
 impl Work for Batch<'_> {
     type Output = ();
 
-    async fn run(&self, conn: &mut PgConnection, _place: Place, page: i64) -> Result<Option<()>, sqlx::Error> {
-        if !self.doubtful.is_empty() {
-            // Waits for a commit that is still being made on a connection which was given up.
-            let last: Vec<i64> = sqlx::query_scalar("SELECT batch FROM line WHERE page = ANY($1) ORDER BY page FOR UPDATE")
-                .bind(&self.doubtful)
-                .fetch_all(&mut *conn)
-                .await?;
-            if last.contains(&self.number) {
-                return Ok(Some(()));
-            }
+    async fn run(&self, conn: &mut PgConnection, place: Place, page: i64) -> Result<Option<()>, sqlx::Error> {
+        if self.is_written(conn).await? {
+            return Ok(Some(()));
         }
         let mut tx = conn.begin().await?;
         let mine = sqlx::query("UPDATE line SET batch = $2 WHERE page = $1 AND open")
@@ -279,13 +293,37 @@ impl Work for Batch<'_> {
             let before = state(code).map_err(|error| sqlx::Error::Decode(error.into()))?;
             found.insert(id, (url_id, before, attempts));
         }
-        self.write(&mut tx, page, &found).await?;
+        self.write(&mut tx, place, page, &found).await?;
         tx.commit().await?;
         Ok(Some(()))
     }
 }
 
+/// Whether a batch of which nobody heard the end was written.
+struct Question<'a>(&'a Batch<'a>);
+
+impl Work for Question<'_> {
+    type Output = bool;
+
+    async fn run(&self, conn: &mut PgConnection, _place: Place, _page: i64) -> Result<Option<bool>, sqlx::Error> {
+        self.0.is_written(conn).await.map(Some)
+    }
+}
+
 impl Batch<'_> {
+    /// Whether it was written under one of the pages where it may have been. The answer holds: it waits for a commit that is still
+    /// being made on a connection which was given up, and one that was not asked for then never is.
+    async fn is_written(&self, conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        if self.doubtful.is_empty() {
+            return Ok(false);
+        }
+        let last: Vec<i64> = sqlx::query_scalar("SELECT batch FROM line WHERE page = ANY($1) ORDER BY page FOR UPDATE")
+            .bind(&self.doubtful)
+            .fetch_all(conn)
+            .await?;
+        Ok(last.contains(&self.number))
+    }
+
     /// Whether its results are to be written one by one after so many slow tries: what the server has no time for together it
     /// may have for each. Never what may have been written already: only the batch knows that, by its number.
     const fn is_better_apart(&self, slow: u32) -> bool {
@@ -295,6 +333,7 @@ impl Batch<'_> {
     async fn write(
         &self,
         conn: &mut PgConnection,
+        place: Place,
         page: i64,
         found: &HashMap<i64, (i64, DeliveryState, i64)>,
     ) -> Result<(), sqlx::Error> {
@@ -359,7 +398,7 @@ impl Batch<'_> {
         let change = |state: DeliveryState| books.values().map(|book| book.moved[state.code() as usize]).collect::<Vec<_>>();
         sqlx::query(
             "WITH changed AS (
-                 UPDATE delivery SET state = m.state, attempts = m.attempts, window_from = m.window_from, due_at = m.due_at,
+                 UPDATE delivery SET node_id = CASE WHEN m.due_at IS NULL THEN delivery.node_id ELSE $41 END, state = m.state, attempts = m.attempts, window_from = m.window_from, due_at = m.due_at,
                      last_attempt_at = m.last_attempt_at, last_cause = m.last_cause,
                      finished_at = coalesce(m.finished_at, delivery.finished_at)
                  FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[],
@@ -440,6 +479,8 @@ impl Batch<'_> {
         .bind(answers.keys().map(|(.., range)| *range).collect::<Vec<_>>())
         .bind(answers.values().map(|(confirmed, _)| *confirmed).collect::<Vec<_>>())
         .bind(answers.values().map(|(_, failed)| *failed).collect::<Vec<_>>())
+        // Another may have taken it over meanwhile, and hears nothing of this: whoever hears that it is to be tried again has it.
+        .bind(place.node)
         .execute(conn)
         .await?;
         Ok(())

@@ -149,7 +149,7 @@ impl Core {
         drop(turn);
         if moved {
             // Only here: every node finds out by itself.
-            self.feed.announce(Commit { jobs: Vec::new(), changes: vec![Change::Settings] });
+            self.feed.announce(Commit { changes: vec![Change::Settings], ..Commit::default() });
             if place.node != 0 {
                 self.settle_leases().await?;
             }

@@ -36,7 +36,7 @@ impl Core {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        self.announce(Commit { jobs: Vec::new(), changes });
+        self.announce(Commit { changes, ..Commit::default() });
         Ok(rows.len() as u64)
     }
 
@@ -65,8 +65,8 @@ impl Core {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        self.announce(Commit { jobs: Vec::new(), changes });
-        self.adopt().await?;
+        self.announce(Commit { changes, ..Commit::default() });
+        self.adopt_now().await;
         Ok(rows.len() as u64)
     }
 
@@ -101,7 +101,7 @@ impl Core {
         changes.extend(moved(&held)?.2);
         cancel_in_books(&mut tx, url_id, fresh, tried, held.len() as i64).await?;
         tx.commit().await?;
-        self.announce(Commit { jobs: Vec::new(), changes });
+        self.announce(Commit { changes, ..Commit::default() });
         Ok((open.len() + held.len()) as u64)
     }
 

@@ -73,7 +73,7 @@ pub(super) fn verifying_row(row: &PgRow) -> Result<VerifyingRow, StoreError> {
 
 impl Core {
     fn tell_verifying(&self, merchant_id: MerchantId, listener_id: ListenerId) {
-        self.announce(Commit { jobs: Vec::new(), changes: vec![Change::Refusal(merchant_id, listener_id)] });
+        self.announce(Commit { changes: vec![Change::Refusal(merchant_id, listener_id)], ..Commit::default() });
     }
 
     pub(in crate::server::store) async fn add_verifying(&self, new: NewVerifying) -> Result<bool, StoreError> {
