@@ -7,6 +7,7 @@ use crate::server::{
     balance, bulk,
     confirm::Confirmer,
     dispatch::{
+        Places,
         attempt::Workshop,
         client::{Client, Guard, Limits, Resolver},
         run::Dispatcher,
@@ -18,7 +19,7 @@ use crate::server::{
     memory, retention,
     service::{ServiceError, Services},
     settings::Settings,
-    store::{Brake, Feed, OpenAs, Store, StoreError, StoreSettings},
+    store::{Alarm, Brake, Feed, OpenAs, Store, StoreError, StoreSettings},
     telemetry::Metrics,
 };
 use rustls::pki_types::CertificateDer;
@@ -37,9 +38,11 @@ pub struct App {
     pub services: Services,
     pub address: SocketAddr,
     dispatcher: Dispatcher,
+    alarm: Alarm,
     retention: JoinHandle<()>,
     balance: JoinHandle<()>,
     metrics_served: Option<JoinHandle<()>>,
+    places: Places,
     bulk: JoinHandle<()>,
     alerts: JoinHandle<()>,
     confirm: JoinHandle<()>,
@@ -89,12 +92,14 @@ impl App {
         let open = StoreSettings { open_as: OpenAs::Server, key_file: settings.key_file.clone(), clock: settings.clock.clone() };
         let metrics = Arc::new(Metrics::default());
         metrics.started(settings.clock.now());
+        let alarm = Alarm::default();
         let feed = Feed {
             jobs: Some(jobs),
             changes: Some(changes),
             due: Some(due),
             brake: Brake::default(),
             metrics: Some(metrics.clone()),
+            alarm: alarm.clone(),
         };
         let store = Store::open(&settings.database, open, feed).await?;
         for listener in store.settings().listeners().filter(|listener| gateways.get(listener.gateway).is_none()) {
@@ -107,6 +112,7 @@ impl App {
             client: client.clone(),
             clock: settings.clock.clone(),
             metrics: metrics.clone(),
+            places: settings.places,
             certificates: Default::default(),
             guesses: Default::default(),
         };
@@ -149,12 +155,13 @@ impl App {
         let confirm = tokio::spawn(confirmer.run());
         let panel = Panel { services: services.clone(), hub, sessions: sessions(&services), ending: ending.clone() };
         let router = http::router(panel);
-        let served = tokio::spawn(serve(listener, router, ended(ending)));
+        let served = tokio::spawn(serve(listener, router, settings.places.all, ended(ending)));
         memory::give_back();
         Ok(Self {
             services,
             address,
             dispatcher,
+            alarm,
             retention,
             balance,
             bulk,
@@ -162,6 +169,7 @@ impl App {
             confirm,
             mail,
             metrics_served: None,
+            places: settings.places,
             end,
             served,
         })
@@ -175,7 +183,7 @@ impl App {
             Store::Postgres(_) => "postgres",
         };
         let router = http::metrics::router(self.services.metrics.clone(), engine);
-        self.metrics_served = Some(tokio::spawn(serve(listener, router, ended(self.end.subscribe()))));
+        self.metrics_served = Some(tokio::spawn(serve(listener, router, self.places.all, ended(self.end.subscribe()))));
         Ok(address)
     }
 
@@ -189,6 +197,7 @@ impl App {
     /// start it again. Gives the part's name.
     pub async fn part_ended(&mut self) -> &'static str {
         tokio::select! {
+            part = self.alarm.rung() => part,
             () = self.dispatcher.ended() => "the dispatcher",
             _ = &mut self.served => "the HTTP server",
             _ = &mut self.retention => "retention",

@@ -1,6 +1,6 @@
 //! What an operator decides when the server starts.
 
-use crate::server::{clock::Clock, mail::MailServer, store::Address};
+use crate::server::{clock::Clock, dispatch::Places, mail::MailServer, store::Address};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use url::Url;
@@ -17,6 +17,8 @@ pub struct Settings {
     /// How the outside reaches this server; the address that it listens on by default.
     pub public_url: Option<PublicUrl>,
     pub keep: Keep,
+    /// How many deliveries may be on their way at a time.
+    pub places: Places,
     /// Where mail is given to; without it none is sent.
     pub mail: Option<MailServer>,
     /// A folder with descriptions of further gateways.

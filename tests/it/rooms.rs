@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("alerts", &["service"]),
     ("http", &["ui", "rpc", "listener", "live", "auth", "service", "store", "telemetry", "domain", "words"]),
-    ("settings", &["mail", "store", "clock"]),
+    ("settings", &["dispatch", "mail", "store", "clock"]),
     ("telemetry", &["domain"]),
     ("memory", &[]),
     ("bulk", &["store"]),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::domain::{Algorithm, Algorithms, Role};
 use crate::server::{
+    dispatch::Places,
     mail::MailFrom,
     settings::{Keep, PublicUrl},
 };
@@ -185,6 +186,11 @@ pub struct ServeArgs {
     /// For how many days everything else about a notification is kept; 0 for ever.
     #[arg(long, env = "QUITTANCE_KEEP_LEDGER", value_name = "DAYS", default_value_t = Keep::default().ledger)]
     pub keep_ledger: u32,
+    /// How many deliveries may be on their way at a time, over all URLs, 100 to 20000: each takes a socket, and some 25 kB while it
+    /// lasts. More helps where many scripts take long to answer.
+    #[arg(long, env = "QUITTANCE_REQUESTS_AT_ONCE", value_name = "NUMBER", default_value_t = Places::USUAL,
+        value_parser = clap::value_parser!(u16).range(i64::from(Places::FEWEST)..=i64::from(Places::MOST)))]
+    pub requests_at_once: u16,
     /// Also serve metrics for Prometheus at /metrics of this address, which should not be reachable from outside [default: none]
     #[arg(long, env = "QUITTANCE_METRICS", value_name = "ADDRESS:PORT", value_parser = listen)]
     pub metrics: Option<SocketAddr>,

@@ -43,7 +43,7 @@ pub struct SimulateArgs {
     /// The order's number; digits, because some gateways know nothing else [default: a new one]
     #[arg(long, value_name = "REFERENCE")]
     pub order: Option<String>,
-    /// The amount, such as 49.90
+    /// The amount, such as 49.90; partially-refunded gives back half of it
     #[arg(long, value_name = "AMOUNT", default_value = "50000")]
     pub amount: String,
     /// A code of three letters [default: the gateway's usual one]

@@ -5,6 +5,7 @@ use crate::server::{
     app::App,
     clock::Clock,
     demo::{self, Demo, Prepared},
+    dispatch::Places,
     mail::MailServer,
     settings::{Keep, Settings},
     store::{Address, StoreError},
@@ -88,6 +89,7 @@ async fn start(args: &ServeArgs, address: &Address, listener: TcpListener) -> Re
         gateways: args.gateways.folder.clone(),
         mail: mail_server(args)?,
         keep: Keep { bytes: args.keep_bytes, ledger: args.keep_ledger },
+        places: Places::of(args.requests_at_once),
         clock: Clock::system(),
     };
     let app = App::start(settings, listener).await?;

@@ -6,7 +6,7 @@ use super::{
     keys::{Guesses, Signing},
     needs::{Courier, Table},
     plan,
-    schedule::{Ended, Signal},
+    schedule::{Ended, Places, Signal},
     sign::Outgoing,
     status,
     verdict::{AnswerView, Expectation, MadeWith, Verdict, judge},
@@ -39,6 +39,7 @@ pub struct Workshop<T = Store, C = Client> {
     pub client: Arc<C>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
+    pub places: Places,
     pub certificates: Certificates,
     /// Which key the scripts of URLs seem to have, while a merchant's key is changed.
     pub guesses: Guesses,

@@ -29,3 +29,4 @@ pub mod verdict;
 pub use attempt::Workshop;
 pub use board::Board;
 pub use run::Dispatcher;
+pub use schedule::Places;

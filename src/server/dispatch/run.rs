@@ -137,12 +137,12 @@ async fn run<T: Table, C: Courier>(
 ) {
     let (events, mut heard) = mpsc::unbounded_channel();
     let (results, to_record) = mpsc::unbounded_channel();
-    let recorder = tokio::spawn(record(workshop.store.clone(), to_record, events.clone()));
+    let mut recorder = tokio::spawn(record(workshop.store.clone(), to_record, events.clone()));
     let mut settings = workshop.store.directory();
     let unsettled = watch::Sender::new(0);
-    let sweeper = tokio::spawn(settle_urls(workshop.store.clone(), unsettled.subscribe()));
+    let mut sweeper = tokio::spawn(settle_urls(workshop.store.clone(), unsettled.subscribe()));
     let mut looper = Loop {
-        lanes: Lanes::default(),
+        lanes: Lanes::new(workshop.places),
         directory: settings.borrow_and_update().clone(),
         attempts: JoinSet::new(),
         running: HashMap::new(),
@@ -204,6 +204,9 @@ async fn run<T: Table, C: Courier>(
                     break;
                 }
             }
+            // Neither ends before this: it is lost by a mistake of ours, and without it nothing is right any more.
+            _ = &mut recorder => break,
+            _ = &mut sweeper => break,
             () = clock.sleep_until(wake_at.unwrap_or_default()), if wake_at.is_some() => {}
         }
     }
@@ -218,7 +221,9 @@ async fn run<T: Table, C: Courier>(
         tracing::warn!(count = looper.attempts.len(), "attempts were cut off at the end; they are made again at the next start");
     }
     drop(looper.results);
-    let _ = tokio::time::timeout(LAST_ATTEMPTS, recorder).await;
+    if !recorder.is_finished() {
+        let _ = tokio::time::timeout(LAST_ATTEMPTS, recorder).await;
+    }
 }
 
 impl<T: Table, C: Courier> Loop<T, C> {
@@ -290,7 +295,8 @@ impl<T: Table, C: Courier> Loop<T, C> {
         for wanted in self.lanes.to_load() {
             self.load(wanted);
         }
-        while self.unrecorded.has_room(self.lanes.in_flight()) {
+        let places = self.lanes.places().all;
+        while self.unrecorded.has_room(self.lanes.in_flight(), places) {
             let Some(job) = self.lanes.next() else { break };
             let url = self.directory.url(job.url_id).cloned();
             let (url_id, delivery_id, order_id, origin) = (job.url_id, job.delivery_id, job.order_id, job.origin);

@@ -1,7 +1,5 @@
 //! What attempts came to and the store does not have yet. While the database is gone it grows, and bounds what is started.
 
-use super::schedule::MAX_IN_FLIGHT;
-
 /// Results that may wait before no more attempts start.
 const RESULTS: usize = 5_000;
 /// Bytes of them that may. Attempts on their way bring a little more.
@@ -26,9 +24,9 @@ impl Unrecorded {
         self.bytes -= bytes;
     }
 
-    /// Whether another attempt may start beside so many that are on their way.
-    pub fn has_room(&self, in_flight: usize) -> bool {
-        self.results + in_flight < RESULTS + MAX_IN_FLIGHT && self.bytes < BYTES
+    /// Whether another attempt may start beside so many that are on their way, of so many that may be.
+    pub fn has_room(&self, in_flight: usize, places: usize) -> bool {
+        self.results + in_flight < RESULTS + places && self.bytes < BYTES
     }
 }
 
@@ -38,18 +36,19 @@ mod tests {
 
     #[test]
     fn many_results_or_long_ones_let_nothing_more_start() {
+        const PLACES: usize = 1_000;
         for (results, bytes, in_flight, room) in [
-            (0, 0, MAX_IN_FLIGHT, true),
-            (RESULTS, 100, MAX_IN_FLIGHT - 1, true),
-            (RESULTS, 100, MAX_IN_FLIGHT, false),
+            (0, 0, PLACES, true),
+            (RESULTS, 100, PLACES - 1, true),
+            (RESULTS, 100, PLACES, false),
             (BYTES / (64 << 10), 64 << 10, 0, false),
             (1, BYTES - 1, 0, true),
         ] {
             let mut unrecorded = Unrecorded::default();
             (0..results).for_each(|_| unrecorded.add(bytes));
-            assert_eq!(unrecorded.has_room(in_flight), room, "{results} of {bytes}, beside {in_flight}");
+            assert_eq!(unrecorded.has_room(in_flight, PLACES), room, "{results} of {bytes}, beside {in_flight}");
             (0..results).for_each(|_| unrecorded.remove(bytes));
-            assert!(unrecorded.has_room(0));
+            assert!(unrecorded.has_room(0, PLACES));
         }
     }
 }

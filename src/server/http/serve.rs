@@ -23,16 +23,16 @@ use tower::ServiceExt as _;
 const MAX_CONNECTIONS: usize = 20_000;
 /// With fewer a handful of slow senders is felt, and the log says so at the start.
 const FEW_CONNECTIONS: usize = 2_000;
-/// Files that stay free for the database and for deliveries, whose attempts have a limit of their own.
-const OTHER_FILES: u64 = 2_048;
+/// Files that stay free for the database and for connections that are kept for the next delivery.
+const OTHER_FILES: u64 = 1_048;
 /// A request head must have arrived within this time; also how long an idle connection is kept.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How long requests that are being served may take to finish when the server ends.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// Serves until `end` is ready, then finishes what is being served.
-pub async fn serve(listener: TcpListener, app: Router, end: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(max_connections()));
+/// Serves until `end` is ready, then finishes what is being served. So many files stay free for deliveries that are on their way.
+pub async fn serve(listener: TcpListener, app: Router, deliveries: usize, end: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(max_connections(OTHER_FILES + deliveries as u64)));
     let silent = Silent::default();
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
@@ -83,9 +83,9 @@ pub async fn serve(listener: TcpListener, app: Router, end: impl Future<Output =
 
 /// As many connections as the process may have open beside everything else. Asks for more files first: the usual limit
 /// of a shell is far below the one that is allowed.
-fn max_connections() -> usize {
-    let files = rlimit::increase_nofile_limit(MAX_CONNECTIONS as u64 + OTHER_FILES).unwrap_or(1_024);
-    let places = usize::try_from(files.saturating_sub(OTHER_FILES).max(files / 2)).unwrap_or(MAX_CONNECTIONS);
+fn max_connections(others: u64) -> usize {
+    let files = rlimit::increase_nofile_limit(MAX_CONNECTIONS as u64 + others).unwrap_or(1_024);
+    let places = usize::try_from(files.saturating_sub(others).max(files / 2)).unwrap_or(MAX_CONNECTIONS);
     let places = places.min(MAX_CONNECTIONS);
     if places < FEW_CONNECTIONS {
         tracing::warn!(
@@ -93,7 +93,7 @@ fn max_connections() -> usize {
             connections = places,
             "this process may open few files, so that few senders are served at a time; allow it {} \
              (`ulimit -n` in a shell, LimitNOFILE= of a systemd unit)",
-            MAX_CONNECTIONS as u64 + OTHER_FILES
+            MAX_CONNECTIONS as u64 + others
         );
     }
     places

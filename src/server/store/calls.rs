@@ -4,11 +4,11 @@
 
 use super::{
     Actor, AlertKind, AlertMailJob, AlertMailRow, AlertRow, AlertTopic, Alerts, AttemptRecord, Backlog, BulkOrder, BulkStep,
-    Exchange, Finding, First, FormClaim, FoundByText, FoundDeliveries, FoundInbound, Horizon, Job, LaneDepth, Link, ListenerDraft,
-    MailCandidate, MailJob, MailResult, NewAlertMail, NewBulk, NewMail, NewMerchant, NewRefusal, NewResend, NewUser, NewVerifying,
-    NewView, Note, Original, Recount, RefusedLately, Removed, ResendOutcome, RetentionCursor, Secret, Sending, SessionRecord,
-    SessionView, StandingRow, Store, StoreError, StoredNotification, StoredRefusal, StoredVerifying, StoryEvent, StoryPart,
-    StoryRows, StoryScope, UrlBooks, UrlDraft, UrlState, UserRecord, Verifying, WaitingLong, postgres,
+    Exchange, Finding, First, FormClaim, FoundByText, FoundDeliveries, FoundInbound, Horizon, Job, LaneDepth, Link,
+    ListenerDraft, MailCandidate, MailJob, MailResult, NewAlertMail, NewBulk, NewMail, NewMerchant, NewRefusal, NewResend,
+    NewUser, NewVerifying, NewView, Note, Original, Recount, RefusedLately, Removed, ResendOutcome, RetentionCursor, Secret,
+    Sending, SessionRecord, SessionView, StandingRow, Store, StoreError, StoredNotification, StoredRefusal, StoredVerifying,
+    StoryEvent, StoryPart, StoryRows, StoryScope, UrlBooks, UrlDraft, UrlState, UserRecord, Verifying, WaitingLong, postgres,
 };
 use crate::domain::{
     Cause, Gateway, Money, OrderStatus, Role, Tags, Timestamp, Triggers, Zone,

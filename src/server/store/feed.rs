@@ -1,6 +1,6 @@
 //! Where the store announces its commits. It does not know who listens.
 
-use super::{Brake, Change, Commit, Job};
+use super::{Alarm, Brake, Change, Commit, Job};
 use crate::domain::{Timestamp, id::UrlId};
 use crate::server::telemetry::Metrics;
 use std::{sync::Arc, time::Duration};
@@ -20,6 +20,8 @@ pub struct Feed {
     pub brake: Brake,
     /// Where the time of each commit is counted.
     pub metrics: Option<Arc<Metrics>>,
+    /// Rings where a part of the store is lost.
+    pub alarm: Alarm,
 }
 
 impl Feed {
@@ -28,6 +30,7 @@ impl Feed {
         if let Some(jobs) = self.jobs.as_ref().filter(|_| !commit.jobs.is_empty()) {
             let _ = jobs.send(commit.jobs);
         }
+        self.announce_due(commit.due.into_iter().map(|url| (url, Timestamp::default())).collect());
         if let Some(changes) = self.changes.as_ref().filter(|_| !commit.changes.is_empty()) {
             let _ = changes.send(commit.changes);
         }

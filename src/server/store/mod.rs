@@ -12,6 +12,7 @@
 mod activity;
 mod acts;
 mod address;
+mod alarm;
 mod brake;
 mod bulk;
 mod calls;
@@ -47,6 +48,7 @@ mod wanted;
 pub use crate::domain::pages::settings::{AlertKind, AlertMailRow, AlertRow, AlertTopic, Thresholds};
 pub use acts::{Actor, FormClaim, Link, NewUser, Note, SessionRecord, SessionView, UserRecord};
 pub use address::Address;
+pub use alarm::Alarm;
 pub use brake::Brake;
 pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
 pub use directory::{Alerts, Directory, Listener, Merchant, NotificationUrl, OldKey, OwnHeader};

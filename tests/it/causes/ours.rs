@@ -56,6 +56,7 @@ async fn a_message_that_cannot_be_read_for_a_moment_is_not_given_up() {
         client: Arc::new(client),
         clock: test.clock,
         metrics: Arc::default(),
+        places: Default::default(),
         certificates: Default::default(),
         guesses: Default::default(),
     };

@@ -225,6 +225,7 @@ async fn start(setup: &Setup, database: PathBuf) -> App {
         networks: setup.networks.iter().map(|network| network.parse().unwrap()).collect(),
         trusted_proxies: setup.trusted_proxies.iter().map(|network| network.parse().unwrap()).collect(),
         keep: Default::default(),
+        places: Default::default(),
         mail: setup.mail.clone(),
         gateways: setup.gateways.clone(),
         public_url: setup.public_url.map(|url| url.parse().unwrap()),

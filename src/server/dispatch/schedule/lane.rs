@@ -143,6 +143,16 @@ impl Lane {
         self.pace.set(url.terms.rate_per_second);
     }
 
+    /// Whether it takes more than one request at a time.
+    pub const fn is_wide(&self) -> bool {
+        self.concurrent
+    }
+
+    /// Deliveries that wait in memory.
+    pub fn waiting(&self) -> usize {
+        self.asked.len() + self.bulk.len() + self.fresh.ready.len() + self.again.ready.len() + self.orders.waiting()
+    }
+
     /// Requests at a time, as the URL is set to.
     pub const fn set_limit(&self) -> usize {
         if self.concurrent { self.max_in_flight } else { 1 }
@@ -312,11 +322,6 @@ impl Lane {
 
 #[cfg(test)]
 impl Lane {
-    /// Deliveries that wait in memory.
-    pub fn waiting(&self) -> usize {
-        self.asked.len() + self.fresh.ready.len() + self.again.ready.len() + self.orders.waiting()
-    }
-
     /// Reads of the table for it that are under way.
     pub fn loads(&self) -> usize {
         usize::from(self.fresh.loading.is_some()) + usize::from(self.again.loading.is_some())

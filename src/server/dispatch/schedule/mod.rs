@@ -10,6 +10,7 @@ mod breaker;
 mod lane;
 mod order;
 mod pace;
+mod places;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use tests::url as test_url;
 
 pub use breaker::Signal;
 pub use order::Question;
+pub use places::Places;
 pub use table::{Load, Read};
 
 use crate::domain::{
@@ -31,13 +33,6 @@ use lane::{Gate, Lane, PROBED_CAPACITY};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use table::MAX_LOADS;
 
-/// Attempts at a time over all URLs.
-pub const MAX_IN_FLIGHT: usize = 1_000;
-/// From so many on, the places that are left are for merchants that have few.
-const SHARED_IN_FLIGHT: usize = 750;
-/// Up to here they are for URLs that have next to nothing on their way, too: a few wide ones must not stop the others of
-/// their merchant.
-const SHARED_BY_URLS: usize = 875;
 /// So many of a merchant are few.
 const FEW_IN_FLIGHT: usize = 16;
 /// So many of a URL are next to nothing.
@@ -70,6 +65,7 @@ struct Share {
 /// All lanes.
 #[derive(Default)]
 pub struct Lanes {
+    places: Places,
     now: Timestamp,
     lanes: HashMap<UrlId, Lane>,
     shares: HashMap<MerchantId, Share>,
@@ -85,11 +81,23 @@ pub struct Lanes {
     express: VecDeque<Job>,
     loads: usize,
     in_memory: usize,
+    /// Those of URLs with concurrent requests among them.
+    in_wide_lanes: usize,
     body_bytes: usize,
     in_flight: usize,
 }
 
 impl Lanes {
+    /// None, with so many places for attempts.
+    pub fn new(places: Places) -> Self {
+        Self { places, ..Self::default() }
+    }
+
+    /// Attempts that may be on their way at a time.
+    pub const fn places(&self) -> Places {
+        self.places
+    }
+
     /// What the time is now. Whatever waited for it may start.
     pub fn tick(&mut self, now: Timestamp) {
         if now < self.now {
@@ -138,7 +146,11 @@ impl Lanes {
                 lane.orders.forget();
                 lane.draining = url.order_in_order && !lane.knows_nothing();
             }
-            self.lane(url.id).set(url);
+            let lane = self.lanes.entry(url.id).or_default();
+            let before = if lane.is_wide() { lane.waiting() } else { 0 };
+            lane.set(url);
+            let after = if lane.is_wide() { lane.waiting() } else { 0 };
+            self.in_wide_lanes = self.in_wide_lanes + after - before;
         }
         for id in self.ids() {
             let lane = self.lane(id);
@@ -197,7 +209,7 @@ impl Lanes {
             self.in_flight += 1;
             return Some(job);
         }
-        if self.in_flight >= MAX_IN_FLIGHT {
+        if self.in_flight >= self.places.all {
             return None;
         }
         for _ in 0..self.turn.len() {
@@ -205,8 +217,8 @@ impl Lanes {
             let share = self.shares.entry(merchant).or_default();
             let most = match share.in_flight {
                 ..FEW_IN_FLIGHT => usize::MAX,
-                _ if self.in_flight < SHARED_IN_FLIGHT => usize::MAX,
-                _ if self.in_flight < SHARED_BY_URLS => FEW_OF_URL,
+                _ if self.in_flight < self.places.shared => usize::MAX,
+                _ if self.in_flight < self.places.shared_by_urls => FEW_OF_URL,
                 _ => {
                     self.turn.push_back(merchant);
                     continue;
@@ -293,9 +305,10 @@ impl Lanes {
         self.in_flight
     }
 
-    /// Whether more deliveries are due than a few that single URLs hold back.
+    /// Whether more deliveries are due than a few that single URLs hold back. Those of URLs with one request at a time do not count:
+    /// they wait for each other, however much time the machine has.
     pub fn has_waiting(&self) -> bool {
-        self.in_memory > FEW_WAITING || self.wakeups.first().is_some_and(|(due, ..)| *due <= self.now)
+        self.in_wide_lanes > FEW_WAITING || self.wakeups.first().is_some_and(|(due, ..)| *due <= self.now)
     }
 
     /// Why a URL gets less than it could, where it does.
@@ -327,6 +340,7 @@ impl Lanes {
     /// A delivery comes into memory.
     fn hold(&mut self, mut job: Job) -> Job {
         self.in_memory += 1;
+        self.in_wide_lanes += usize::from(self.lane(job.url_id).is_wide());
         let size = job.body.as_ref().map_or(0, bytes::Bytes::len);
         if self.body_bytes + size > BODY_CAPACITY {
             job.body = None;
@@ -339,6 +353,7 @@ impl Lanes {
     /// A delivery has left the memory.
     fn lose(&mut self, job: &Job) {
         self.in_memory -= 1;
+        self.in_wide_lanes -= usize::from(self.lane(job.url_id).is_wide());
         self.body_bytes -= job.body.as_ref().map_or(0, bytes::Bytes::len);
     }
 

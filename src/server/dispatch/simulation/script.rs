@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::server::{
     clock::Clock,
-    dispatch::{Dispatcher, Workshop},
+    dispatch::{Dispatcher, Places, Workshop},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Builder;
@@ -142,6 +142,7 @@ async fn live(world: &Shared, script: &mut Script) -> End {
         client,
         clock: clock.clone(),
         metrics: Arc::default(),
+        places: Places::default(),
         certificates: Default::default(),
         guesses: Default::default(),
     };

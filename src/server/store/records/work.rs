@@ -170,6 +170,8 @@ pub enum Change {
 pub struct Commit {
     /// Deliveries that are now open and due.
     pub jobs: Vec<Job>,
+    /// URLs of which the table now holds open deliveries that are not among these.
+    pub due: Vec<UrlId>,
     pub changes: Vec<Change>,
 }
 

@@ -119,7 +119,7 @@ impl SqliteStore {
         let subject = id.to_string();
         self.audit(conn, Audit { actor: &new.actor, merchant_id: Some(merchant_id), action, subject, detail, change: None })
             .await?;
-        Ok((id, Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] }))
+        Ok((id, Commit { changes: vec![Change::Orders(merchant_id)], ..Commit::default() }))
     }
 
     /// Works a little at the bulk resend whose turn it is.
@@ -197,7 +197,7 @@ impl SqliteStore {
     async fn make(&self, conn: &mut SqliteConnection, job: &Work, plan: &Plan) -> Result<Commit, StoreError> {
         let now = self.0.clock.now();
         let directory = self.0.directory.borrow().clone();
-        let mut commit = Commit { jobs: Vec::new(), changes: vec![Change::Orders(job.merchant_id)] };
+        let mut commit = Commit { changes: vec![Change::Orders(job.merchant_id)], ..Commit::default() };
         let mut rows = Vec::with_capacity(plan.make.len());
         let mut books: BTreeMap<UrlId, (i64, i64)> = BTreeMap::new();
         for (source, url_id) in &plan.make {
@@ -269,7 +269,7 @@ impl SqliteStore {
             .bind(self.0.clock.now().0)
             .execute(conn)
             .await?;
-        Ok((BulkStep::Worked, Commit { jobs: Vec::new(), changes: vec![Change::Orders(job.merchant_id)] }))
+        Ok((BulkStep::Worked, Commit { changes: vec![Change::Orders(job.merchant_id)], ..Commit::default() }))
     }
 
     /// Cancels the next deliveries of a cancelled bulk resend that were not sent.
@@ -308,7 +308,7 @@ impl SqliteStore {
             end.bind(job.row.id.0).bind(now).execute(&mut *conn).await?;
             cancel::mark(conn, job.merchant_id, self.0.ids.next()).await?;
         }
-        Ok((BulkStep::Worked, Commit { jobs: Vec::new(), changes: vec![Change::Orders(job.merchant_id)] }))
+        Ok((BulkStep::Worked, Commit { changes: vec![Change::Orders(job.merchant_id)], ..Commit::default() }))
     }
 
     /// Ends a bulk resend: what was not made is not, what was not sent is cancelled.
@@ -345,7 +345,7 @@ impl SqliteStore {
                         change: None,
                     };
                     store.audit(conn, entry).await?;
-                    Ok((true, Commit { jobs: Vec::new(), changes: vec![Change::Orders(merchant_id)] }))
+                    Ok((true, Commit { changes: vec![Change::Orders(merchant_id)], ..Commit::default() }))
                 })
             })
             .await?;

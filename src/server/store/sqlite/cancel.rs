@@ -62,7 +62,7 @@ impl SqliteStore {
             return Ok((BulkStep::Waiting, Commit::default()));
         }
         let now = self.0.clock.now().0;
-        let commit = Commit { jobs: Vec::new(), changes: vec![Change::Orders(job.merchant_id)] };
+        let commit = Commit { changes: vec![Change::Orders(job.merchant_id)], ..Commit::default() };
         let Some((filter, state, after)) = next(&job.position, &job.row.filter) else {
             sqlx::query("UPDATE bulk_job SET state = 1, finished_at = ?2 WHERE id = ?1")
                 .bind(job.row.id.0)

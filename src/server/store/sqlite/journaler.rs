@@ -158,7 +158,7 @@ impl Journaler {
         let mut answers = Answers::default();
         match self.journal(messages, records, &mut answers) {
             Ok((entries, jobs)) => {
-                self.feed.announce(Commit { jobs, changes: Vec::new() });
+                self.feed.announce(Commit { jobs, changes: Vec::new(), ..Commit::default() });
                 for (entry, _) in entries {
                     let _ = self.ledger.send(LedgerOp::Entry(entry));
                 }

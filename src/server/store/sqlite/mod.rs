@@ -63,7 +63,7 @@ use self::{
     writer::{Change, LedgerOp, LedgerThread, Writer},
 };
 use super::{
-    Acceptance, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings,
+    Acceptance, Alarm, AttemptRecord, Commit, Directory, Feed, NewNotification, OpenAs, StoreError, StoreSettings,
     ids::IdSource,
     vault::{Vault, create_private},
 };
@@ -157,7 +157,7 @@ impl SqliteStore {
         let (pending, backlog, applied) = (SharedPending::default(), Journaler::backlog(), Arc::default());
         let mut writer = Writer {
             conn,
-            ledger: LedgerThread::start(Ledger::open(path)?)?,
+            ledger: LedgerThread::start(Ledger::open(path)?, &feed.alarm)?,
             feed: feed.clone(),
             pending: pending.clone(),
             backlog: backlog.clone(),
@@ -182,7 +182,7 @@ impl SqliteStore {
                 sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(&mut writer.conn).await?;
                 let (answers, to_answer) = mpsc::unbounded_channel();
                 // Ends with the journal's thread, after the last answer.
-                tokio::spawn(journaler::answer(to_answer));
+                feed.alarm.spawn("the journal's answers", journaler::answer(to_answer));
                 let task = Journaler {
                     journal,
                     last_id,
@@ -195,12 +195,12 @@ impl SqliteStore {
                     answers,
                     backlog,
                 };
-                thread("journal", move || task.run(ops))?;
+                thread("journal", &feed.alarm, move || task.run(ops))?;
             } else {
                 journal.close()?;
             }
         }
-        tasks.push(tokio::spawn(writer.run(entries)));
+        tasks.push(feed.alarm.spawn("the writer", writer.run(entries)));
         let store = Self(Arc::new(Inner {
             path: path.to_owned(),
             journaler,
@@ -219,8 +219,9 @@ impl SqliteStore {
         if serves {
             // Whoever asked a gateway before has ended.
             store.free_verifying().await?;
-            tasks.push(tokio::spawn(upkeep::checkpoints(Arc::downgrade(&store.0))));
-            tasks.push(tokio::spawn(upkeep::watch(Arc::downgrade(&store.0))));
+            let alarm = &store.0.feed.alarm;
+            tasks.push(alarm.spawn("the checkpoints", upkeep::checkpoints(Arc::downgrade(&store.0))));
+            tasks.push(alarm.spawn("the look-out for settings", upkeep::watch(Arc::downgrade(&store.0))));
         }
         store.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
         Ok(store)
@@ -341,8 +342,12 @@ fn unusable(path: &Path, error: StoreError) -> StoreError {
     StoreError::File { path: path.to_owned(), reason }
 }
 
-fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+fn thread(name: &'static str, alarm: &Alarm, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    let watched = alarm.watch(name);
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _watched = watched;
+        work();
+    });
     started.map(drop).map_err(|error| StoreError::Unavailable(format!("no thread for the {name}: {error}")))
 }
 

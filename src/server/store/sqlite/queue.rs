@@ -212,7 +212,7 @@ impl SqliteStore {
                         .await?;
                         let jobs: Vec<Job> = rows.iter().map(job).collect::<Result<_, _>>()?;
                         let changes = jobs.iter().map(|job| Change::Order(job.merchant_id, job.order_id)).collect();
-                        Ok((jobs.len(), Commit { jobs, changes }))
+                        Ok((jobs.len(), Commit { jobs, changes, ..Commit::default() }))
                     })
                 })
                 .await?;
@@ -268,15 +268,12 @@ impl SqliteStore {
                 .await?;
                 let moved = jobs.len() as u64;
                 let changes = changes(jobs.iter().map(|job| (job.merchant_id, job.order_id)));
-                Ok((moved, Commit { jobs: Vec::new(), changes }))
+                // Not delivery by delivery: the result of an attempt that was on its way may lie in the journal behind this.
+                let due = if node.is_some() && moved > 0 { vec![url_id] } else { Vec::new() };
+                Ok((moved, Commit { due, changes, ..Commit::default() }))
             })
         });
-        let moved = change.await?;
-        // Not delivery by delivery: the result of an attempt that was on its way may lie in the journal behind this.
-        if node.is_some() && moved > 0 {
-            self.0.feed.announce_due(vec![(url_id, Timestamp::default())]);
-        }
-        Ok(moved)
+        change.await
     }
 
     /// Cancels the next open deliveries of a removed URL; gives how many it cancelled.
@@ -343,7 +340,7 @@ impl SqliteStore {
                     orders.push((MerchantId(row.try_get(4)?), OrderId(row.try_get(3)?)));
                 }
                 move_books(conn, books, url_id, fresh, moved.len() as i64 - fresh).await?;
-                Ok((moved.len() as u64, Commit { jobs: Vec::new(), changes: changes(orders.into_iter()) }))
+                Ok((moved.len() as u64, Commit { changes: changes(orders.into_iter()), ..Commit::default() }))
             })
         })
         .await

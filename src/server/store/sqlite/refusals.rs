@@ -16,7 +16,7 @@ impl SqliteStore {
                 write(conn, id, &new).await?;
                 let changes =
                     new.merchant_id.zip(new.listener_id).map(|(merchant, listener)| Change::Refusal(merchant, listener));
-                Ok((id, Commit { jobs: Vec::new(), changes: changes.into_iter().collect() }))
+                Ok((id, Commit { changes: changes.into_iter().collect(), ..Commit::default() }))
             })
         })
         .await

@@ -48,7 +48,7 @@ impl SqliteStore {
         let origin = if new.debug { Origin::Debug } else { Origin::Resend };
         let directory = self.0.directory.borrow().clone();
         let mut outcome = ResendOutcome { resend_id, delivery_ids: Vec::new(), repeated: false };
-        let mut commit = Commit { jobs: Vec::new(), changes: vec![Change::Order(merchant_id, new.order_id)] };
+        let mut commit = Commit { changes: vec![Change::Order(merchant_id, new.order_id)], ..Commit::default() };
         for url_id in &new.url_ids {
             let url = directory.url(*url_id).filter(|url| url.merchant_id == merchant_id);
             let url = url.ok_or(StoreError::NotFound("the notification URL"))?;

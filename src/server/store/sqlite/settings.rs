@@ -121,7 +121,7 @@ impl SqliteStore {
             newer
         });
         if moved {
-            self.0.feed.announce(Commit { jobs: Vec::new(), changes: vec![Change::Settings] });
+            self.0.feed.announce(Commit { changes: vec![Change::Settings], ..Commit::default() });
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ pub(super) fn verifying_row(row: &SqliteRow) -> Result<VerifyingRow, StoreError>
 }
 
 fn told(merchant_id: MerchantId, listener_id: ListenerId) -> Commit {
-    Commit { jobs: Vec::new(), changes: vec![Change::Refusal(merchant_id, listener_id)] }
+    Commit { changes: vec![Change::Refusal(merchant_id, listener_id)], ..Commit::default() }
 }
 
 impl SqliteStore {

@@ -10,7 +10,7 @@ use super::{
     rows::json,
     thread,
 };
-use crate::server::store::{self, Commit, StoreError, feed::Feed, pack::pack};
+use crate::server::store::{self, Alarm, Commit, StoreError, feed::Feed, pack::pack};
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use std::{
@@ -97,9 +97,9 @@ type LedgerWork = Box<dyn FnOnce(&mut Ledger) + Send>;
 pub(super) struct LedgerThread(std::sync::mpsc::Sender<LedgerWork>);
 
 impl LedgerThread {
-    pub fn start(mut ledger: Ledger) -> Result<Self, StoreError> {
+    pub fn start(mut ledger: Ledger, alarm: &Alarm) -> Result<Self, StoreError> {
         let (sender, works) = std::sync::mpsc::channel::<LedgerWork>();
-        thread("ledger", move || {
+        thread("ledger", alarm, move || {
             for work in works {
                 work(&mut ledger);
             }
@@ -239,7 +239,7 @@ impl Writer {
             match self.on_ledger(move |ledger| ledger.apply(&shared)).await {
                 Ok(changes) => {
                     self.done(&entries);
-                    return self.feed.announce(Commit { jobs: Vec::new(), changes });
+                    return self.feed.announce(Commit { changes, ..Commit::default() });
                 }
                 Err(error) if error.is_temporary() => {
                     tracing::warn!(%error, "the database cannot be written at the moment; what was promised waits in the journal");
@@ -256,7 +256,7 @@ impl Writer {
                     tracing::error!(%error, journal.id = entries[0].id, "an entry of the journal cannot be applied; trying its events one by one");
                     let changes = self.apply_singly(&entries).await;
                     self.done(&entries);
-                    return self.feed.announce(Commit { jobs: Vec::new(), changes });
+                    return self.feed.announce(Commit { changes, ..Commit::default() });
                 }
             }
         }

@@ -8,6 +8,8 @@ impl Lanes {
     pub(in crate::server::dispatch) fn assert_sound(&self) {
         let in_memory: usize = self.lanes.values().map(Lane::waiting).sum();
         assert_eq!(in_memory, self.in_memory, "deliveries in memory");
+        let in_wide_lanes: usize = self.lanes.values().filter(|lane| lane.is_wide()).map(Lane::waiting).sum();
+        assert_eq!(in_wide_lanes, self.in_wide_lanes, "deliveries in memory of URLs with concurrent requests");
         // What a lane may hold beyond the capacity of all.
         let spare = self.lanes.len() * 2 * PROBED_CAPACITY;
         assert!(in_memory <= CAPACITY + spare + REFILL * MAX_LOADS, "{in_memory} in memory");

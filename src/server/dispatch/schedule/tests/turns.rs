@@ -46,7 +46,7 @@ fn a_merchant_with_a_thousand_urls_leaves_room_for_one_with_a_single_one() {
     for id in 1..=1_000 {
         lanes.push(job(id, id, id));
     }
-    assert_eq!(all(&mut lanes).len(), SHARED_BY_URLS);
+    assert_eq!(all(&mut lanes).len(), Places::default().shared_by_urls);
     lanes.push(Job { merchant_id: MerchantId(2), ..job(2_000, 1, 5_000) });
     assert_eq!(all(&mut lanes), [5_000], "although none of the others has ended");
     let url = lanes.lanes.iter().find(|(id, lane)| id.0 < 2_000 && lane.in_flight == 1).map(|(id, _)| id.0).unwrap();
@@ -65,7 +65,7 @@ fn a_few_wide_urls_leave_room_for_the_others_of_their_merchant() {
             lanes.push(job(url, id, url * 1_000 + id));
         }
     }
-    assert_eq!(all(&mut lanes).len(), SHARED_IN_FLIGHT);
+    assert_eq!(all(&mut lanes).len(), Places::default().shared);
     for id in 0..300 {
         lanes.push(job(4, id, 4_000 + id));
     }
@@ -79,8 +79,28 @@ fn a_few_wide_urls_leave_room_for_the_others_of_their_merchant() {
     for id in 0..100 {
         end(&mut lanes, 1, id, 1_000 + id, Next::Confirmed);
     }
-    assert_eq!(lanes.in_flight(), SHARED_IN_FLIGHT + FEW_OF_URL + 2 - 100);
+    assert_eq!(lanes.in_flight(), Places::default().shared + FEW_OF_URL + 2 - 100);
     assert_eq!(all(&mut lanes).len(), 100 - FEW_OF_URL - 2);
+}
+
+#[test]
+fn an_operator_decides_how_many_places_there_are() {
+    for all in [Places::FEWEST, 400, 2_000] {
+        let places = Places::of(all);
+        let mut lanes = Lanes::new(places);
+        lanes.tick(NOW);
+        let wide = |id| NotificationUrl { concurrent: true, merchant_id: MerchantId(id), ..url(id) };
+        let merchants = i64::from(all) / 16 + 2;
+        configure(&mut lanes, (1..=merchants).map(wide).collect());
+        for merchant in 1..=merchants {
+            for id in 0..16 {
+                lanes.push(Job { merchant_id: MerchantId(merchant), ..job(merchant, id, merchant * 100 + id) });
+            }
+        }
+        assert_eq!(started(&mut lanes), places.all, "all of them, where each has few");
+        end(&mut lanes, 1, 0, 100, Next::Confirmed);
+        assert_eq!(started(&mut lanes), 1, "the place that became free");
+    }
 }
 
 #[test]
@@ -146,10 +166,29 @@ fn what_is_announced_again_before_it_is_recorded_is_not_forgotten() {
 }
 
 #[test]
+fn what_waits_for_one_request_at_a_time_does_not_hold_up_who_posts() {
+    let mut lanes = lanes(vec![url(1)]);
+    for id in 0..1_000 {
+        lanes.push(job(1, id, id));
+    }
+    assert_eq!(all(&mut lanes).len(), 1);
+    assert!(!lanes.has_waiting(), "they wait for each other");
+    configure(&mut lanes, vec![NotificationUrl { concurrent: true, ..url(1) }]);
+    assert!(lanes.has_waiting());
+    configure(&mut lanes, vec![url(1)]);
+    assert!(!lanes.has_waiting());
+}
+
+#[test]
 fn debug_goes_at_once_and_beside_everything() {
     let mut lanes = lanes(vec![NotificationUrl { held: true, ..url(1) }]);
     lanes.push(Job { origin: Origin::Debug, ..job(1, 1, 1) });
     assert_eq!(next(&mut lanes), Some(1));
     lanes.finished(UrlId(1), Origin::Debug, signal(Signal::Alive));
     assert_eq!(lanes.in_flight(), 0);
+}
+
+/// How many start now.
+fn started(lanes: &mut Lanes) -> usize {
+    all(lanes).len()
 }
