@@ -196,6 +196,7 @@ async fn what_is_due_does_not_wait_behind_a_backlog_that_is_taken_over() {
     two.stop().await;
     // The place of one is taken with the delivery that it has; what the other left is taken over: retries of a script that is
     // down, for tomorrow, and a first try for one that is well.
+    sqlx::query("UPDATE delivery SET node_id = (SELECT min(id) FROM node) WHERE state = 2").execute(&mut conn).await.unwrap();
     let copies = "INSERT INTO delivery (id, notification_id, url_id, order_id, merchant_id, origin, node_id, state, attempts,
             window_from, due_at, created_at)
         SELECT number, notification_id, $1, order_id, merchant_id, origin, (SELECT max(id) FROM node), $2, $3, created_at,
@@ -212,6 +213,12 @@ async fn what_is_due_does_not_wait_behind_a_backlog_that_is_taken_over() {
             .execute(&mut conn)
             .await
             .unwrap();
+        let booked = "INSERT INTO url_books (url_id, page, accepted, queued, retrying) VALUES ($1, 0, $2 + $3, $2, $3)
+            ON CONFLICT (url_id, page) DO UPDATE SET accepted = url_books.accepted + excluded.accepted,
+                queued = url_books.queued + excluded.queued, retrying = url_books.retrying + excluded.retrying";
+        let count = ids.1 - ids.0 + 1;
+        let (queued, retrying) = if state == 0 { (count, 0) } else { (0, count) };
+        sqlx::query(booked).bind(url.0).bind(queued).bind(retrying).execute(&mut conn).await.unwrap();
     }
     for statement in [
         "CREATE TABLE moved (number bigserial, url_id bigint)",
