@@ -21,6 +21,8 @@ use std::{
 const EVERY: Duration = Duration::from_secs(2);
 /// A look that takes long is followed by a pause so many times as long: counting takes a fiftieth of a processor at most.
 const PAUSE: u32 = 50;
+/// But by none that is longer than this: a database that was slow for a moment must not leave figures of the past standing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Deliveries of a URL in one state that are still counted.
 const COUNTED: u64 = 2_000_000;
 /// Up to so many deliveries in all, those are counted, too, that no index counts.
@@ -45,15 +47,23 @@ pub async fn run(store: Store, clock: Clock, metrics: Arc<Metrics>) {
         tokio::time::sleep(EVERY).await;
         let begun = Instant::now();
         match balance.look(&store, &metrics, clock.now()).await {
-            Ok(()) => failing = false,
+            Ok(()) => {
+                failing = false;
+                tokio::time::sleep(pause_after(begun.elapsed())).await;
+            }
+            // What has failed has counted nothing.
             Err(error) if !failing => {
                 failing = true;
                 tracing::warn!(%error, "the books could not be checked; trying again");
             }
             Err(_) => {}
         }
-        tokio::time::sleep(begun.elapsed() * PAUSE).await;
     }
+}
+
+/// How long nothing is counted after a look that took so long.
+fn pause_after(look: Duration) -> Duration {
+    (look * PAUSE).min(LONGEST_PAUSE)
 }
 
 impl Balance {
@@ -129,6 +139,12 @@ mod tests {
     fn books(url: i64, queued: i64) -> UrlBooks {
         let states = UrlBooks::STATES.map(|state| (state, if state == DeliveryState::Queued { queued } else { 0 }));
         UrlBooks { url_id: UrlId(url), accepted: queued, states }
+    }
+
+    #[test]
+    fn a_look_that_took_long_is_followed_by_a_pause_but_not_for_minutes() {
+        assert_eq!(pause_after(Duration::from_millis(20)), Duration::from_secs(1));
+        assert_eq!(pause_after(Duration::from_secs(5)), LONGEST_PAUSE);
     }
 
     #[test]
