@@ -107,12 +107,26 @@ impl App {
         }
         store.introduce(&address.to_string()).await?;
         let client = Arc::new(Client::new(resolver, Guard::new(settings.networks), roots, limits));
+        let files = http::serve::files(settings.places.all);
+        let all = http::serve::deliveries_within(files, settings.places.all);
+        let places = if all < settings.places.all {
+            tracing::warn!(
+                files,
+                deliveries = all,
+                wished = settings.places.all,
+                "this process may open few files, so that fewer deliveries are on their way at a time than it was told; allow it more \
+                 (`ulimit -n` in a shell, LimitNOFILE= of a systemd unit)"
+            );
+            Places::of(u16::try_from(all).unwrap_or(Places::USUAL))
+        } else {
+            settings.places
+        };
         let workshop = Workshop {
             store: store.clone(),
             client: client.clone(),
             clock: settings.clock.clone(),
             metrics: metrics.clone(),
-            places: settings.places,
+            places,
             certificates: Default::default(),
             guesses: Default::default(),
         };
@@ -155,7 +169,7 @@ impl App {
         let confirm = tokio::spawn(confirmer.run());
         let panel = Panel { services: services.clone(), hub, sessions: sessions(&services), ending: ending.clone() };
         let router = http::router(panel);
-        let served = tokio::spawn(serve(listener, router, settings.places.all, ended(ending)));
+        let served = tokio::spawn(serve(listener, router, places.all, ended(ending)));
         memory::give_back();
         Ok(Self {
             services,
@@ -169,7 +183,7 @@ impl App {
             confirm,
             mail,
             metrics_served: None,
-            places: settings.places,
+            places,
             end,
             served,
         })

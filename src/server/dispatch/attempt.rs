@@ -159,6 +159,10 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                 let outbound = outbound(numbers, &target, &url, letter);
                 record.request_body = outbound.body.clone();
                 let mut exchange = self.client.send(&outbound).await;
+                if let Some(failure) = exchange.failure.as_ref().filter(|failure| failure.is_ours) {
+                    tracing::error!(delivery.id = %job.delivery_id, reason = failure.note, "a delivery could not be tried; trying again later. Allow this process more files, or fewer requests at once");
+                    return None;
+                }
                 record.request_head = outbound.head(exchange.version);
                 let mut verdict = self.judge(&exchange, &proof, &url, &merchant, signing.old_key(), directory);
                 // Only who answers with a receipt shows which key he has.

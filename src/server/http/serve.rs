@@ -32,7 +32,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// Serves until `end` is ready, then finishes what is being served. So many files stay free for deliveries that are on their way.
 pub async fn serve(listener: TcpListener, app: Router, deliveries: usize, end: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(max_connections(OTHER_FILES + deliveries as u64)));
+    let places = Arc::new(Semaphore::new(max_connections(deliveries)));
     let silent = Silent::default();
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
@@ -81,10 +81,21 @@ pub async fn serve(listener: TcpListener, app: Router, deliveries: usize, end: i
     }
 }
 
-/// As many connections as the process may have open beside everything else. Asks for more files first: the usual limit
-/// of a shell is far below the one that is allowed.
-fn max_connections(others: u64) -> usize {
-    let files = rlimit::increase_nofile_limit(MAX_CONNECTIONS as u64 + others).unwrap_or(1_024);
+/// So many files the process may open: as many as there are uses for, beside so many deliveries at once, or as many as it gets.
+/// The usual limit of a shell is far below the one that is allowed.
+pub fn files(deliveries: usize) -> u64 {
+    rlimit::increase_nofile_limit(MAX_CONNECTIONS as u64 + OTHER_FILES + deliveries as u64).unwrap_or(1_024)
+}
+
+/// How many of the wished deliveries may be on their way at a time with so many files, so that enough are left for senders.
+pub fn deliveries_within(files: u64, wished: usize) -> usize {
+    let most = files.saturating_sub(OTHER_FILES + FEW_CONNECTIONS as u64).max(files / 4).max(1);
+    wished.min(usize::try_from(most).unwrap_or(usize::MAX))
+}
+
+/// As many connections as the process may have open beside everything else.
+fn max_connections(deliveries: usize) -> usize {
+    let (files, others) = (files(deliveries), OTHER_FILES + deliveries as u64);
     let places = usize::try_from(files.saturating_sub(others).max(files / 2)).unwrap_or(MAX_CONNECTIONS);
     let places = places.min(MAX_CONNECTIONS);
     if places < FEW_CONNECTIONS {
@@ -115,4 +126,18 @@ fn connection<S: Fn() + Send>(
         app.clone().oneshot(request)
     });
     server.serve_connection(TokioIo::new(stream), service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_files_are_few_deliveries_leave_most_of_them_to_senders() {
+        let within = |files| [1_000, 20_000].map(|wished| deliveries_within(files, wished));
+        assert_eq!(within(150), [37, 37]);
+        assert_eq!(within(1_024), [256, 256]);
+        assert_eq!(within(4_096), [1_000, 1_048]);
+        assert_eq!(within(41_048), [1_000, 20_000]);
+    }
 }

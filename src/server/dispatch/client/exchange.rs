@@ -43,11 +43,13 @@ pub struct Failure {
     pub cause: Cause,
     /// One more sentence about this very case.
     pub note: String,
+    /// It says nothing of the server: this process could not even try.
+    pub is_ours: bool,
 }
 
 impl Failure {
     pub(super) fn of(cause: Cause, note: impl Into<String>) -> Self {
-        Self { cause, note: note.into() }
+        Self { cause, note: note.into(), is_ours: false }
     }
 }
 

@@ -54,6 +54,9 @@ const PING_PATIENCE: Duration = Duration::from_secs(5);
 /// What the system keeps of a message that the server has not taken: little, so that it shows when a server takes nothing,
 /// and a thousand slow ones cost no memory.
 const SEND_BUFFER: u32 = 64 << 10;
+/// What Linux says where the machine, or the process, may open no more files.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 /// Addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 4;
 
@@ -203,7 +206,10 @@ impl Client {
                 Ok(Err(error)) => match error.kind() {
                     io::ErrorKind::ConnectionRefused => Failure::of(Cause::Refused, format!("At {address}.")),
                     io::ErrorKind::TimedOut => Failure::of(Cause::ConnectTimeout, format!("At {address}.")),
-                    _ => Failure::of(Cause::Unreachable, format!("At {address}: {error}.")),
+                    _ => Failure {
+                        is_ours: has_no_file_left(&error),
+                        ..Failure::of(Cause::Unreachable, format!("At {address}: {error}."))
+                    },
                 },
                 Err(_) => Failure::of(Cause::ConnectTimeout, format!("At {address}.")),
             };
@@ -281,6 +287,11 @@ impl Client {
         };
         answered.map_err(|error| conversation_failure(&error))
     }
+}
+
+/// Whether this process, or the machine, may open no more files.
+fn has_no_file_left(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// Connects with a small buffer for what is on its way out.
