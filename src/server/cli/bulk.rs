@@ -40,7 +40,7 @@ async fn recover_with(services: &Services, args: &RecoverArgs) -> Result<Report,
     let filter = DeliveryFilter { state: Some(StateFilter::Failed), url, since: Some(since), ..DeliveryFilter::default() };
     let target = if args.to_all { BulkTarget::All } else { BulkTarget::Same };
     let count = services.plan_bulk(&merchant, &filter, target).await?.count;
-    let mut text = format!("Failed since {} UTC: {}", iso(since), told(services, &merchant, &count, "to send"));
+    let mut text = format!("Failed since {}: {}", iso(since), told(services, &merchant, &count, "to send"));
     let served = services.store.is_served().await?;
     let mut bulk = Value::Null;
     if args.dry_run {
@@ -74,6 +74,9 @@ pub async fn give_up(args: &CancelArgs) -> Result<Report, CliError> {
 
 async fn give_up_with(services: &Services, args: &CancelArgs) -> Result<Report, CliError> {
     let merchant = tool::merchant(services, &args.merchant)?;
+    if args.from.zip(args.until).is_some_and(|(from, until)| from > until) {
+        return Err(CliError::Mistakes("--until: this day is before that of --from, so nothing can be found".to_owned()));
+    }
     let filter = DeliveryFilter {
         text: args.order.clone().unwrap_or_default(),
         state: args.state,

@@ -7,7 +7,7 @@ use super::{
     tool::{self, ACTOR},
 };
 use crate::domain::{
-    Format,
+    DeliveryState, Format,
     id::{DeliveryId, UrlId},
     pages::orders::AttemptPage,
 };
@@ -81,15 +81,17 @@ pub fn url_named(services: &Services, merchant: &Merchant, name: &str) -> Result
 async fn stored(services: &Services, merchant: &Merchant, ids: &[DeliveryId], served: bool) -> Result<Report, CliError> {
     let mut text = String::new();
     let mut targets = Vec::new();
+    let mut is_held = true;
     for id in ids {
         let delivery = services.delivery_page(merchant, *id, None, false).await?.delivery;
+        is_held &= delivery.state == DeliveryState::Held;
         text.push_str(&format!("{id}  {}  {} ({})\n", delivery.state.label(), delivery.url_label, delivery.url));
         targets.push(json!({ "delivery": id, "state": delivery.state, "url": delivery.url, "label": delivery.url_label }));
     }
-    text.push_str(if served {
-        "Stored; the server sends it within a second.\n"
-    } else {
-        "Stored. No server runs on this database; it is sent when one starts.\n"
+    text.push_str(match (is_held, served) {
+        (true, _) => "Stored. Its URL is on hold: it is sent when that is released.\n",
+        (false, true) => "Stored; the server sends it within a second.\n",
+        (false, false) => "Stored. No server runs on this database; it is sent when one starts.\n",
     });
     Ok(Report { json: json!({ "targets": targets }), text, failed: false })
 }

@@ -42,7 +42,9 @@ pub enum StoreError {
         "the key file {0} is missing, but the database holds secrets sealed with it; restore it from your backup, or name it with --key-file"
     )]
     KeyMissing(PathBuf),
-    #[error("the key file {0} does not belong to this database; name the right one with --key-file")]
+    #[error(
+        "the key file {0} does not belong to this database; name the right one with --key-file, or the right database with --database"
+    )]
     KeyWrong(PathBuf),
     #[error(
         "{0} holds accepted notifications of another database; put it back beside that database, or move it away if that one is gone"

@@ -301,7 +301,7 @@ fn row_actions(slug: &str, url: &UrlView, page: String, name: &str) -> impl Into
     let waiting = match url.outstanding {
         0 => t!("Nothing waits for it.").to_owned(),
         number => {
-            tn!("{count} delivery that waits for it are cancelled.", "{count} deliveries that wait for it are cancelled.", number)
+            tn!("{count} delivery that waits for it is cancelled.", "{count} deliveries that wait for it are cancelled.", number)
         }
     };
     let recover = url.failing.then(|| recover(slug, url));

@@ -30,6 +30,7 @@ on_sqlite! {
     an_event_that_cannot_be_applied_takes_no_other_with_it,
     its_files_are_its_owners_alone,
     what_cannot_be_read_does_not_stop_the_start,
+    a_damaged_journal_is_named,
     a_crash_after_long_answers_loses_nothing,
 }
 
@@ -146,6 +147,15 @@ async fn what_cannot_be_read_does_not_stop_the_start(mut test: TestStore) {
     let kept: (Vec<u8>, Vec<u8>) = sqlx::query_as(kept).fetch_one(&mut connection(&test, "quittance.db").await).await.unwrap();
     assert_eq!(kept, (vec![9, 9], vec![1]), "nothing is lost");
     test.reopen(OpenAs::Server).await.unwrap();
+}
+
+async fn a_damaged_journal_is_named(mut test: TestStore) {
+    let shop = shop(&test).await;
+    shop.accept(&mut test, "1001").await;
+    test.store.close().await;
+    std::fs::write(test.folder.path().join("quittance.intake"), "not a database at all".repeat(500)).unwrap();
+    let error = test.reopen(OpenAs::Server).await.unwrap_err().to_string();
+    assert!(error.contains("quittance.intake") && error.contains("not a database"), "{error}");
 }
 
 async fn a_crash_after_long_answers_loses_nothing(mut test: TestStore) {

@@ -26,10 +26,16 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(60);
 /// Says that the node lives, on a connection of its own that nothing else can hold up.
 pub(super) async fn live(core: Arc<Core>) {
     let mut conn: Option<PgConnection> = None;
+    let mut failing = false;
     loop {
         let beaten = tokio::time::timeout(BEAT_PATIENCE, beat(&core, &mut conn)).await;
         let pause = match beaten {
-            Ok(Ok(true)) => BEAT_EVERY,
+            Ok(Ok(true)) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("the database is told again that this node lives");
+                }
+                BEAT_EVERY
+            }
             Ok(Ok(false)) => {
                 if let Some(open) = &mut conn {
                     match tokio::time::timeout(PLACE_PATIENCE, core.begin_anew(open)).await {
@@ -44,12 +50,17 @@ pub(super) async fn live(core: Arc<Core>) {
                 BEAT_AGAIN
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the database was not told that this node lives; trying again");
+                // Told once, however long it lasts.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "the database was not told that this node lives; trying again");
+                }
                 conn = None;
                 BEAT_AGAIN
             }
             Err(_) => {
-                tracing::warn!("the database was not told in time that this node lives; trying again");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!("the database was not told in time that this node lives; trying again");
+                }
                 conn = None;
                 BEAT_AGAIN
             }

@@ -170,7 +170,8 @@ impl SqliteStore {
             lock => lock,
         };
         if lock.is_some() {
-            let journal = Journal::open(&path.with_extension("intake"), &installation, applied)?;
+            let beside = path.with_extension("intake");
+            let journal = Journal::open(&beside, &installation, applied).map_err(|error| unusable(&beside, error))?;
             let last_id = writer.recover(&journal).await?.max(journal.last()?);
             if serves {
                 ids.set_mark(NODE);
@@ -337,6 +338,7 @@ fn unusable(path: &Path, error: StoreError) -> StoreError {
     let reason = match error {
         StoreError::Unavailable(reason) => reason,
         StoreError::Database(error) => error.to_string(),
+        StoreError::Ledger(error) => error.to_string(),
         error => return error,
     };
     StoreError::File { path: path.to_owned(), reason }
