@@ -9,7 +9,7 @@
 //! besides; then with the database's disk full again and again; then with all but that, and a clock that jumps.
 //! Exits with 1 if one message is lost, or one delivery stays open. Everything is bounded and ends by itself.
 //!
-//! `--kills N` (20; times that something goes wrong, in each run), `--messages N` (500000 in each run at most), `--engine
+//! `--kills N` (20; times that something goes wrong, in each run), `--messages N` (1000000 in each run at most), `--engine
 //! sqlite|postgres` (both), `--trouble kills|disk|clock` (all), `--seed N` (printed, so that a run can be repeated as far as
 //! a machine allows).
 
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         at.and_then(|at| arguments.get(at + 1)).and_then(|value| value.parse().ok()).unwrap_or(default)
     };
     let seed = number("--seed", u64::from(std::process::id()));
-    let mut plan = Plan { kills: number("--kills", 20), messages: number("--messages", 500_000), random: Random(seed | 1) };
+    let mut plan = Plan { kills: number("--kills", 20), messages: number("--messages", 1_000_000), random: Random(seed | 1) };
     println!("chaos: {} times trouble in each run, at most {} messages, seed {seed}", plan.kills, plan.messages);
     let word = |flag: &str| arguments.iter().position(|argument| argument == flag).and_then(|at| arguments.get(at + 1));
     let (engine_wanted, trouble_wanted) = (word("--engine"), word("--trouble"));
