@@ -53,6 +53,20 @@ impl AppError {
         }
     }
 
+    /// The HTTP status of an answer that says so.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::SignIn => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Gone(_) => 410,
+            Self::Invalid(_) => 400,
+            Self::Changed(_) => 409,
+            Self::Unavailable | Self::Connection => 503,
+            Self::Internal(_) => 500,
+        }
+    }
+
     /// A mistake in one field.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.into() }])

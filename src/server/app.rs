@@ -129,6 +129,7 @@ impl App {
             places,
             certificates: Default::default(),
             guesses: Default::default(),
+            unread: Default::default(),
         };
         let dispatcher = Dispatcher::start(Arc::new(workshop), announced_jobs, announced_due);
         let retention = tokio::spawn(retention::run(store.clone(), settings.clock.clone(), settings.keep));

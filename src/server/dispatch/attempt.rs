@@ -9,6 +9,7 @@ use super::{
     schedule::{Ended, Places, Signal},
     sign::Outgoing,
     status,
+    unread::Unread,
     verdict::{AnswerView, Expectation, MadeWith, Verdict, judge},
 };
 use crate::domain::{
@@ -43,6 +44,7 @@ pub struct Workshop<T = Store, C = Client> {
     pub certificates: Certificates,
     /// Which key the scripts of URLs seem to have, while a merchant's key is changed.
     pub guesses: Guesses,
+    pub unread: Unread,
 }
 
 /// When the certificates end that URLs' servers showed, as this process has noted it: they are written when they change.
@@ -234,7 +236,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         match self.store.address_of(job.delivery_id).await {
             Ok(address) => Some(address),
             Err(error) => {
-                tracing::warn!(%error, delivery.id = %job.delivery_id, "where a delivery goes could not be read; trying again later");
+                self.unread.tell("where a delivery goes", &error);
                 None
             }
         }
@@ -259,9 +261,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
             Ok(None) => {
                 tracing::error!(delivery.id = %job.delivery_id, "the message of a delivery is missing; run `quittance doctor`")
             }
-            Err(error) => {
-                tracing::warn!(%error, delivery.id = %job.delivery_id, "a message could not be read; trying again later")
-            }
+            Err(error) => self.unread.tell("the message of a delivery", &error),
         }
         None
     }
@@ -284,9 +284,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
             Ok(None) => {
                 tracing::error!(delivery.id = %job.delivery_id, "the message of a delivery is missing; run `quittance doctor`")
             }
-            Err(error) => {
-                tracing::warn!(%error, delivery.id = %job.delivery_id, "a message could not be read; trying again later")
-            }
+            Err(error) => self.unread.tell("the message of a delivery", &error),
         }
         None
     }

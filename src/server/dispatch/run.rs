@@ -8,6 +8,7 @@ use super::{
     needs::{Courier, Table},
     reading::Reading,
     schedule::{Ended, Lanes, Load, Question, Read, Signal},
+    unread::Unread,
     unrecorded::Unrecorded,
 };
 use crate::domain::{
@@ -248,23 +249,23 @@ impl<T: Table, C: Courier> Loop<T, C> {
     }
 
     fn ask(&self, question: Question) {
-        let (store, events) = (self.workshop.store.clone(), self.events.clone());
+        let (store, events, workshop) = (self.workshop.store.clone(), self.events.clone(), self.workshop.clone());
         tokio::spawn(async move {
             let Question { url_id, number, orders } = question;
             let read = async || {
                 store.settled().await?;
                 store.firsts(url_id, &orders).await
             };
-            let firsts = until_answered("what orders wait for", read).await;
+            let firsts = until_answered(&workshop.unread, "what orders wait for", read).await;
             let _ = events.send(Event::Firsts(url_id, number, firsts));
         });
     }
 
     /// Learns what the table holds from before this process.
     fn read_lanes(&self) {
-        let (store, events) = (self.workshop.store.clone(), self.events.clone());
+        let (store, events, workshop) = (self.workshop.store.clone(), self.events.clone(), self.workshop.clone());
         tokio::spawn(async move {
-            let lanes = until_answered("open deliveries", || store.lanes()).await;
+            let lanes = until_answered(&workshop.unread, "open deliveries", || store.lanes()).await;
             let _ = events.send(Event::Lanes(lanes));
         });
     }
@@ -276,12 +277,13 @@ impl<T: Table, C: Courier> Loop<T, C> {
             return;
         }
         let (store, events, now) = (self.workshop.store.clone(), self.events.clone(), self.workshop.clock.now());
+        let workshop = self.workshop.clone();
         tokio::spawn(async move {
             let read = async || {
                 store.settled().await?;
                 store.lane(url_id, Backlog::Fresh, None, now, STRAYS).await
             };
-            let mut jobs = until_answered("resends for debug", read).await;
+            let mut jobs = until_answered(&workshop.unread, "resends for debug", read).await;
             jobs.retain(|job| job.origin == Origin::Debug);
             let _ = events.send(Event::Strays(jobs));
         });
@@ -309,12 +311,12 @@ impl<T: Table, C: Courier> Loop<T, C> {
 
     fn load(&self, wanted: Load) {
         let (store, events, now) = (self.workshop.store.clone(), self.events.clone(), self.workshop.clock.now());
-        let reading = self.reading.clone();
+        let (reading, workshop) = (self.reading.clone(), self.workshop.clone());
         tokio::spawn(async move {
             let event = match reading.read(&store, wanted, now).await {
                 Ok((read, room)) => Event::Loaded(wanted, read, room),
                 Err(error) => {
-                    tracing::warn!(%error, url.id = %wanted.url_id, "due deliveries could not be read; trying again");
+                    workshop.unread.tell("due deliveries", &error);
                     tokio::time::sleep(RETRY_PAUSE).await;
                     Event::LoadFailed(wanted)
                 }
@@ -488,11 +490,15 @@ async fn settle_once(store: &impl Table) -> Result<(), StoreError> {
 }
 
 /// Asks the store until it answers.
-async fn until_answered<T, F: Future<Output = Result<T, StoreError>>>(what: &'static str, ask: impl Fn() -> F) -> T {
+async fn until_answered<T, F: Future<Output = Result<T, StoreError>>>(
+    unread: &Unread,
+    what: &'static str,
+    ask: impl Fn() -> F,
+) -> T {
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(error) => tracing::warn!(%error, what, "the store could not be read; trying again"),
+            Err(error) => unread.tell(what, &error),
         }
         tokio::time::sleep(RETRY_PAUSE).await;
     }

@@ -2,7 +2,7 @@
 
 use super::{Panel, assets, cookies};
 use crate::{
-    domain::{Zone, id::UserId, pages::flash::Posted},
+    domain::{AppError, Zone, id::UserId, pages::flash::Posted},
     rpc::{CurrentUser, Told},
     ui::shell::{Look, shell},
     words::{Language, language, speaking, t},
@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
+use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*, server_fn::error::SERVER_FN_ERROR_HEADER};
 use leptos_axum::ResponseOptions;
 
 /// For everything that is no page: nothing may be loaded or run.
@@ -31,12 +31,28 @@ pub async fn server_function(State(panel): State<Panel>, request: Request) -> Re
             provide_context(told.clone());
         }
     };
-    let mut response = leptos_axum::handle_server_fns_with_context(context, request).await.into_response();
+    let response = leptos_axum::handle_server_fns_with_context(context, request).await.into_response();
+    let mut response = with_status_of_error(response).await;
     if let Some(flash) = told.take() {
         let cookie = cookies::flash_cookie(&services.store, user, &flash, &services.base).await;
         response.headers_mut().extend(HeaderValue::from_str(&cookie).ok().map(|cookie| (header::SET_COOKIE, cookie)));
     }
     response
+}
+
+/// Every error of a server function comes as 500; whoever calls it, or watches a proxy's log, is told whose fault it is.
+async fn with_status_of_error(response: Response) -> Response {
+    if response.status() != StatusCode::INTERNAL_SERVER_ERROR || !response.headers().contains_key(SERVER_FN_ERROR_HEADER) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // Such an answer is made in one piece, of what a form held at most.
+    let body = axum::body::to_bytes(body, MAX_POSTED * 2).await.unwrap_or_default();
+    let error = serde_json::from_slice::<AppError>(&body).ok();
+    if let Some(status) = error.and_then(|error| StatusCode::from_u16(error.status()).ok()) {
+        parts.status = status;
+    }
+    Response::from_parts(parts, axum::body::Body::from(body))
 }
 
 /// Whose request it is.

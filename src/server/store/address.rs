@@ -16,7 +16,8 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, StoreError> {
         let unknown = || StoreError::Address(without_password(text));
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return PgAddress::parse(text).map(Self::Postgres).ok_or_else(unknown);
+            let wrong = |reason| StoreError::PgAddress { address: without_password(text), reason };
+            return PgAddress::parse(text).map(Self::Postgres).map_err(wrong);
         }
         let path = text.strip_prefix("sqlite:").ok_or_else(unknown)?;
         let path = path.strip_prefix("//").unwrap_or(path);
@@ -64,6 +65,14 @@ mod tests {
             assert_eq!(address.to_string(), "postgres://me@host:6432/db");
             assert!(!format!("{address:?}").contains("hush"));
         }
-        assert!(!refused("postgres://me:hush@host:port/db").contains("hush"));
+        for (wrong, reason) in [
+            ("postgres://me:hush@host:port/db", "invalid port number"),
+            ("postgres://me:hush@host:99999/db", "invalid port number"),
+            ("postgres://me:hush@host/db?sslmode=yes", "\"yes\""),
+            ("postgres://me:hush@host/db?port=x", "invalid digit"),
+        ] {
+            let message = refused(wrong);
+            assert!(message.contains(reason) && message.contains("//…@host") && !message.contains("hush"), "{message}");
+        }
     }
 }

@@ -19,10 +19,12 @@ pub enum StoreError {
     #[error("this is the last administrator who can sign in")]
     LastAdmin,
     /// Nothing can be written at the moment; trying again later may help.
-    #[error("the database cannot be written at the moment: {0}")]
+    #[error("the database cannot be used at the moment: {0}")]
     Unavailable(String),
     #[error("unknown database address {0:?}: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")]
     Address(String),
+    #[error("the PostgreSQL address {address:?}: {reason}; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS")]
+    PgAddress { address: String, reason: String },
     /// No connection to a PostgreSQL server came about, or not one that can be used.
     #[error("the database {address}: {what}; {cure}")]
     Connect { address: String, what: String, cure: String },

@@ -68,17 +68,17 @@ fn page(load: impl Future<Output = Result<AnyView, AppError>> + Send + 'static) 
 
 /// The page of an error.
 fn failed(error: &AppError) -> AnyView {
-    let (status, title) = match error {
-        AppError::SignIn => (StatusCode::UNAUTHORIZED, t!("Please sign in")),
-        AppError::Forbidden => (StatusCode::FORBIDDEN, t!("Not allowed")),
-        AppError::NotFound => (StatusCode::NOT_FOUND, t!("Nothing here")),
-        AppError::Gone(_) => (StatusCode::GONE, t!("Not kept any more")),
-        AppError::Invalid(_) => (StatusCode::BAD_REQUEST, t!("Not understood")),
-        AppError::Changed(_) => (StatusCode::CONFLICT, t!("Changed meanwhile")),
-        AppError::Unavailable | AppError::Connection => (StatusCode::SERVICE_UNAVAILABLE, t!("Please try again")),
-        AppError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, t!("Something went wrong")),
+    let title = match error {
+        AppError::SignIn => t!("Please sign in"),
+        AppError::Forbidden => t!("Not allowed"),
+        AppError::NotFound => t!("Nothing here"),
+        AppError::Gone(_) => t!("Not kept any more"),
+        AppError::Invalid(_) => t!("Not understood"),
+        AppError::Changed(_) => t!("Changed meanwhile"),
+        AppError::Unavailable | AppError::Connection => t!("Please try again"),
+        AppError::Internal(_) => t!("Something went wrong"),
     };
-    if let Some(response) = use_context::<ResponseOptions>() {
+    if let Some((response, status)) = use_context::<ResponseOptions>().zip(StatusCode::from_u16(error.status()).ok()) {
         response.set_status(status);
     }
     let sentence = error.sentence();

@@ -59,6 +59,7 @@ async fn a_message_that_cannot_be_read_for_a_moment_is_not_given_up() {
         places: Default::default(),
         certificates: Default::default(),
         guesses: Default::default(),
+        unread: Default::default(),
     };
     let attempted = workshop.attempt(&Job { body: None, ..job }, &directory).await;
     assert!(attempted.is_none(), "it is tried again later: {attempted:?}");

@@ -22,6 +22,7 @@ on_every_engine! {
     removed_urls_cancel_what_is_open,
     a_resend_makes_new_deliveries_once,
     a_resend_may_go_to_an_address_of_its_own,
+    what_was_given_up_is_put_right_by_a_confirmed_resend,
     deliveries_of_another_process_are_adopted,
     what_a_shadow_gets_counts_nowhere,
     an_order_waits_for_what_was_held_in_the_middle_of_it,
@@ -209,6 +210,48 @@ async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
     let deliveries = &test.store.notifications_of(job.order_id).await.unwrap()[0].deliveries;
     assert_eq!(deliveries.len(), 2);
     assert_eq!(deliveries[0].actor.as_deref(), Some("support@example.com"));
+    assert_healthy(&test).await;
+}
+
+async fn what_was_given_up_is_put_right_by_a_confirmed_resend(mut test: TestStore) {
+    let shop = shop(&test).await;
+    let (first, second) = (shop.accept(&mut test, "1001").await, shop.accept(&mut test, "1002").await);
+    test.record(vec![attempt(&first, Next::Expired), attempt(&second, Next::Expired)]).await;
+    let expired =
+        async |test: &TestStore| test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap().expired;
+    let resend = |job: &Job, key: &str| NewResend {
+        notification_ids: vec![job.notification_id],
+        order_id: job.order_id,
+        url_ids: vec![shop.url],
+        addresses: BTreeMap::new(),
+        debug: false,
+        actor: "support@example.com".into(),
+        request_key: key.to_owned(),
+        at: START.plus(Duration::from_secs(60)),
+    };
+    // Neither one that is on its way, nor one that failed again, nor one that went elsewhere puts anything right.
+    let elsewhere = [(shop.url, "https://old.example.com/ipn".to_owned())].into();
+    let tries = [(resend(&first, "fails"), Next::Expired, 3), {
+        (NewResend { addresses: elsewhere, ..resend(&first, "elsewhere") }, Next::Confirmed, 3)
+    }];
+    for (resend, next, left) in tries {
+        test.store.resend(shop.merchant, resend).await.unwrap();
+        let jobs = test.jobs.recv().await.unwrap();
+        test.record(vec![attempt(&jobs[0], next)]).await;
+        assert_eq!(expired(&test).await, left);
+    }
+    test.store.resend(shop.merchant, resend(&first, "well")).await.unwrap();
+    let jobs = test.jobs.recv().await.unwrap();
+    test.record(vec![attempt(&jobs[0], Next::Confirmed)]).await;
+    assert_eq!(expired(&test).await, 1, "of the other notification");
+    test.store.resend(shop.merchant, NewResend { debug: true, ..resend(&second, "debug") }).await.unwrap();
+    let jobs = test.jobs.recv().await.unwrap();
+    test.record(vec![attempt(&jobs[0], Next::Confirmed)]).await;
+    let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
+    assert_eq!((state.expired, state.failing_cause, state.is_failing()), (0, None, false));
+    // The deliveries themselves stay what they are.
+    let (delivery, ..) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
+    assert_eq!(delivery.state, DeliveryState::Expired);
     assert_healthy(&test).await;
 }
 

@@ -145,6 +145,7 @@ async fn live(world: &Shared, script: &mut Script) -> End {
         places: Places::default(),
         certificates: Default::default(),
         guesses: Default::default(),
+        unread: Default::default(),
     };
     let mut dispatcher = Dispatcher::start(Arc::new(workshop), ears.jobs, ears.due);
     while script.steps > 0 {

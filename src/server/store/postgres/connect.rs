@@ -33,13 +33,16 @@ pub struct PgAddress {
 }
 
 impl PgAddress {
-    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…`. `None` where that is no such address.
-    pub(in crate::server::store) fn parse(url: &str) -> Option<Self> {
-        let options = PgConnectOptions::from_str(url).ok()?;
+    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…`. An error says what is wrong with it, without its password.
+    pub(in crate::server::store) fn parse(url: &str) -> Result<Self, String> {
+        let options = PgConnectOptions::from_str(url).map_err(|error| match error {
+            sqlx::Error::Configuration(reason) => reason.to_string(),
+            other => other.to_string(),
+        })?;
         let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |socket| socket.display().to_string());
         let database = options.get_database().unwrap_or(options.get_username());
         let shown = format!("postgres://{}@{host}:{}/{database}", options.get_username(), options.get_port());
-        Some(Self { url: url.to_owned(), shown })
+        Ok(Self { url: url.to_owned(), shown })
     }
 
     /// What every connection of the server gets. Nothing may hang for ever: not a statement, not a wait for a lock, not a
@@ -199,7 +202,7 @@ mod tests {
         let address = PgAddress::parse("postgresql://me:s%40crt@db.example.com:6432/ipn?sslmode=require&password=other").unwrap();
         assert_eq!(address.to_string(), "postgres://me@db.example.com:6432/ipn");
         assert_eq!(format!("{address:?}"), "postgres://me@db.example.com:6432/ipn");
-        assert!(PgAddress::parse("postgres://host:port/x").is_none());
+        assert!(PgAddress::parse("postgres://host:port/x").is_err());
         let socket = PgAddress::parse("postgres:///ipn?host=/run/postgresql&user=me").unwrap();
         assert_eq!(socket.to_string(), "postgres://me@/run/postgresql:5432/ipn");
     }

@@ -31,7 +31,8 @@ pub(super) const URL_STATES: &str =
                      (SELECT last_cause FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2
                          AND window_from IS NULL LIMIT 1),
                      (SELECT last_cause FROM delivery
-                         WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2
+                         WHERE delivery.url_id = notification_url.id AND state = 5
+                             AND NOT put_right AND finished_at >= $2
                          ORDER BY finished_at DESC LIMIT 1)),
                  books.last_confirmed_at,
                  (SELECT min(first.due_at) FROM (SELECT id FROM node UNION ALL SELECT 0) AS server
@@ -42,7 +43,7 @@ pub(super) const URL_STATES: &str =
                              AND delivery.state = open.state AND delivery.state IN (0, 2)
                          ORDER BY due_at LIMIT 1) AS first),
                  (SELECT count(*) FROM delivery
-                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= $2),
+                     WHERE delivery.url_id = notification_url.id AND state = 5 AND NOT put_right AND finished_at >= $2),
                  ends_at
              FROM notification_url
              LEFT JOIN url_certificate

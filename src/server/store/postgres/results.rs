@@ -227,9 +227,14 @@ struct Batch<'a> {
     doubtful: Vec<i64>,
 }
 
+/// A delivery as the batch finds it: its URL, state and attempts, and the notification that somebody resent with it to where its
+/// URL leads.
+type Found = (i64, DeliveryState, i64, Option<i64>);
+
 /// A delivery as the batch finds and leaves it.
 struct Moved {
     url_id: i64,
+    resent: Option<i64>,
     before: DeliveryState,
     state: DeliveryState,
     attempts: i64,
@@ -283,15 +288,17 @@ impl Work for Batch<'_> {
         }
         let ids: Vec<i64> = self.records.iter().map(|record| record.delivery_id.0).collect();
         // In one order, so that two who lock the same rows wait instead of blocking each other.
-        let rows: Vec<(i64, i64, i64, i64)> =
-            sqlx::query_as("SELECT id, url_id, state, attempts FROM delivery WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
-                .bind(&ids)
-                .fetch_all(&mut *tx)
-                .await?;
+        let rows: Vec<(i64, i64, i64, i64, Option<i64>)> = sqlx::query_as(
+            "SELECT id, url_id, state, attempts, CASE WHEN origin <> 0 AND address IS NULL THEN notification_id END
+             FROM delivery WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+        )
+        .bind(&ids)
+        .fetch_all(&mut *tx)
+        .await?;
         let mut found = HashMap::with_capacity(rows.len());
-        for (id, url_id, code, attempts) in rows {
+        for (id, url_id, code, attempts, resent) in rows {
             let before = state(code).map_err(|error| sqlx::Error::Decode(error.into()))?;
-            found.insert(id, (url_id, before, attempts));
+            found.insert(id, (url_id, before, attempts, resent));
         }
         self.write(&mut tx, place, page, &found).await?;
         tx.commit().await?;
@@ -335,7 +342,7 @@ impl Batch<'_> {
         conn: &mut PgConnection,
         place: Place,
         page: i64,
-        found: &HashMap<i64, (i64, DeliveryState, i64)>,
+        found: &HashMap<i64, Found>,
     ) -> Result<(), sqlx::Error> {
         let mut moved: BTreeMap<DeliveryId, Moved> = BTreeMap::new();
         let mut hours: BTreeMap<(MerchantId, i64), Hour> = BTreeMap::new();
@@ -343,13 +350,14 @@ impl Batch<'_> {
         let mut answers = Answers::new();
         let mut attempts = Vec::with_capacity(self.records.len());
         for (record, place) in self.records.iter().zip(&self.places) {
-            let Some((url_id, before, so_far)) = found.get(&record.delivery_id.0).copied() else {
+            let Some((url_id, before, so_far, resent)) = found.get(&record.delivery_id.0).copied() else {
                 tracing::error!(delivery.id = %record.delivery_id, "an attempt came back for a delivery that is not there");
                 continue;
             };
             let cause = record.cause.map(|cause| cause.code());
             let delivery = moved.entry(record.delivery_id).or_insert(Moved {
                 url_id,
+                resent,
                 before,
                 state: before,
                 attempts: so_far,
@@ -481,10 +489,29 @@ impl Batch<'_> {
         .bind(answers.values().map(|(_, failed)| *failed).collect::<Vec<_>>())
         // Another may have taken it over meanwhile, and hears nothing of this: whoever hears that it is to be tried again has it.
         .bind(place.node)
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
-        Ok(())
+        put_right(conn, moved.values()).await
     }
+}
+
+/// Marks what was given up before the URL confirmed the same notification.
+async fn put_right(conn: &mut PgConnection, moved: impl Iterator<Item = &Moved>) -> Result<(), sqlx::Error> {
+    let confirmed = moved.filter(|delivery| delivery.state == DeliveryState::Confirmed);
+    let (notifications, urls): (Vec<i64>, Vec<i64>) =
+        confirmed.filter_map(|delivery| Some((delivery.resent?, delivery.url_id))).unzip();
+    if notifications.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE delivery SET put_right = true FROM unnest($1::bigint[], $2::bigint[]) AS confirmed (notification_id, url_id)
+         WHERE delivery.notification_id = confirmed.notification_id AND delivery.url_id = confirmed.url_id AND state = 5",
+    )
+    .bind(&notifications)
+    .bind(&urls)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// A value as JSON that the database takes.

@@ -15,7 +15,7 @@ pub struct UrlState {
     /// Deliveries kept back while the URL is on hold.
     pub held_back: u64,
     pub confirmed: u64,
-    /// Deliveries given up since the moment asked for.
+    /// Deliveries given up since the moment asked for, but for those that the URL confirmed after somebody resent them.
     pub expired: u64,
     /// When the oldest of those that are tried again first failed.
     pub failing_since: Option<Timestamp>,
@@ -33,7 +33,7 @@ impl UrlState {
         self.queued + self.retrying
     }
 
-    /// Whether a delivery has failed that is not put right. What is confirmed meanwhile does not put it right.
+    /// Whether a delivery has failed that is not put right. What the URL confirms of other notifications does not put it right.
     pub const fn is_failing(&self) -> bool {
         self.retrying > 0 || self.expired > 0
     }

@@ -23,6 +23,8 @@ use std::collections::{BTreeMap, HashSet, btree_map};
 struct Delivery {
     /// Not in the table yet, with: notification, order, merchant, node, created at.
     fresh: Option<(NotificationId, OrderId, MerchantId, i64, Timestamp)>,
+    /// The notification that somebody resent with it to where its URL leads.
+    resent: Option<NotificationId>,
     url_id: UrlId,
     before: DeliveryState,
     state: DeliveryState,
@@ -87,14 +89,18 @@ impl<'a> Chunk<'a> {
         Ok(match self.deliveries.entry(id) {
             btree_map::Entry::Occupied(known) => Some(known.into_mut()),
             btree_map::Entry::Vacant(place) => {
-                let found: Option<(i64, i64, u32)> = tx
-                    .prepare_cached("SELECT url_id, state, attempts FROM delivery WHERE id = ?")?
-                    .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                let found: Option<(i64, i64, u32, Option<i64>)> = tx
+                    .prepare_cached(
+                        "SELECT url_id, state, attempts, iif(origin <> 0 AND address IS NULL, notification_id, NULL)
+                         FROM delivery WHERE id = ?",
+                    )?
+                    .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
                     .optional()?;
-                let Some((url_id, code, attempts)) = found else { return Ok(None) };
+                let Some((url_id, code, attempts, resent)) = found else { return Ok(None) };
                 let before = super::rows::state(code)?;
                 Some(place.insert(Delivery {
                     fresh: None,
+                    resent: resent.map(NotificationId),
                     url_id: UrlId(url_id),
                     before,
                     state: before,
@@ -135,6 +141,7 @@ impl<'a> Chunk<'a> {
                 *delivery_id,
                 Delivery {
                     fresh,
+                    resent: None,
                     url_id: *url_id,
                     before: state,
                     state,
@@ -261,6 +268,8 @@ impl<'a> Chunk<'a> {
                  last_cause = ?7, finished_at = coalesce(?8, finished_at)
              WHERE id = ?1",
         )?;
+        let mut put_right =
+            tx.prepare_cached("UPDATE delivery SET put_right = 1 WHERE notification_id = ? AND url_id = ? AND state = 5")?;
         for (id, delivery) in &self.deliveries {
             let moment = |at: Option<Timestamp>| at.map(|at| at.0);
             let book = self.books.entry(delivery.url_id).or_default();
@@ -295,6 +304,9 @@ impl<'a> Chunk<'a> {
                     delivery.last_cause,
                     moment(delivery.finished_at),
                 ])?;
+                if let Some(resent) = delivery.resent.filter(|_| delivery.state == DeliveryState::Confirmed) {
+                    put_right.execute([resent.0, delivery.url_id.0])?;
+                }
             }
         }
         Ok(())

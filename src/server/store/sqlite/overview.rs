@@ -25,14 +25,15 @@ pub(super) const URL_STATES: &str =
                      (SELECT last_cause FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2
                          ORDER BY window_from DESC LIMIT 1),
                      (SELECT last_cause FROM delivery
-                         WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2
+                         WHERE delivery.url_id = notification_url.id AND state = 5
+                             AND put_right = 0 AND finished_at >= ?2
                          ORDER BY finished_at DESC LIMIT 1)),
                  last_confirmed_at,
                  (SELECT min(due_at) FROM (
                      SELECT min(due_at) AS due_at FROM delivery WHERE delivery.url_id = notification_url.id AND state = 0
                      UNION ALL SELECT min(due_at) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2)),
                  (SELECT count(*) FROM delivery
-                     WHERE delivery.url_id = notification_url.id AND state = 5 AND finished_at >= ?2),
+                     WHERE delivery.url_id = notification_url.id AND state = 5 AND put_right = 0 AND finished_at >= ?2),
                  ends_at
              FROM notification_url LEFT JOIN url_books ON url_books.url_id = notification_url.id
              LEFT JOIN url_certificate

@@ -271,6 +271,7 @@ pub(in crate::server::store::copy) const TABLES: [Table; 26] = [
             ("created_at", Integer),
             ("finished_at", Integer),
             ("cancel_id", Integer),
+            ("put_right", Flag),
             ("address", Text),
         ],
     },
