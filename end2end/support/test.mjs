@@ -141,7 +141,11 @@ const watched = (page, javaScriptEnabled) => {
         if (!javaScriptEnabled && /preloaded using link preload/.test(message.text())) return;
         if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
     });
-    page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
+    page.on("pageerror", (error) => {
+        // The browser's own word for a change of pages that it shows without its fade, because it was in a hurry.
+        if (/^Transition was (aborted|skipped)/.test(error.message)) return;
+        complaints.push(`error: ${error.message}`);
+    });
     page.on("requestfailed", (request) => {
         // Leaving a page ends what it still loads and its stream of live events; without scripts none is loaded.
         const reason = request.failure()?.errorText;

@@ -23,9 +23,6 @@ const KEPT: usize = 1 << 20;
 const DICTIONARY: &[u8] = include_bytes!("pack-1.dict");
 /// Fast enough for the way of every message; higher levels gain little on texts this short.
 const LEVEL: i32 = 1;
-/// Messages packed together are packed while others wait for the same commit: a third less of the processor than
-/// level 1, and about a seventh more bytes.
-const PLAIN_LEVEL: i32 = -5;
 /// No blob in a row unpacks to more: an answer of 64 KiB and a body of 256 KiB with their heads.
 const MAX_UNPACKED: usize = 4 << 20;
 
@@ -67,7 +64,7 @@ pub fn pack_added(plain: &[u8]) -> Vec<u8> {
             let made = || Compressor::with_prepared_dictionary(&ENCODER);
             (WITH_DICTIONARY, compress(with_dictionary, made, plain, out))
         } else {
-            (PLAIN, compress(by_itself, || Compressor::new(PLAIN_LEVEL), plain, out))
+            (PLAIN, compress(by_itself, || Compressor::new(LEVEL), plain, out))
         };
         #[expect(clippy::expect_used, reason = "compression into a buffer of the bound's size fails only without memory")]
         let size = packed.expect("compressing in memory");
