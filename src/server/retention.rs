@@ -2,12 +2,14 @@
 //!
 //! Lives here: how long things are kept, and when that is looked after. What is removed, and how, is the store's.
 
+use crate::domain::Timestamp;
 use crate::server::{
     clock::Clock,
     settings::Keep,
     store::{Horizon, Removed, RetentionCursor, Store, StoreError},
 };
 use std::time::Duration;
+use tokio::time::Instant;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// First after the start, when the server has other things to do.
@@ -27,10 +29,54 @@ fn horizon(keep: Keep, clock: &Clock) -> Horizon {
 /// no key of ours.
 const OLD_KEYS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// A clock that has gone on by more than this since retention was last looked after is believed only after a while: what a wrong
+/// clock has removed does not come back, and most wrong clocks are put right soon after a start.
+const LEAP: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+const BELIEVED_AFTER: Duration = DAY;
+
+/// Since when the clock has been far ahead of when retention was last looked after.
+#[derive(Default)]
+struct Doubt(Option<Instant>);
+
+impl Doubt {
+    /// Whether the clock is believed. Tells of it where it is doubted anew.
+    fn believes(&mut self, last: Option<Timestamp>, clock: Timestamp, now: Instant) -> bool {
+        if last.is_none_or(|last| clock.minus(LEAP) <= last) {
+            self.0 = None;
+            return true;
+        }
+        if self.0.is_none() {
+            tracing::warn!(
+                "retention was last looked after more than two days ago by this machine's clock; nothing is removed for a day, \
+                 because the clock may be wrong. Check it"
+            );
+        }
+        now.duration_since(*self.0.get_or_insert(now)) >= BELIEVED_AFTER
+    }
+}
+
 /// Looks after it now and then, for ever.
 pub async fn run(store: Store, clock: Clock, keep: Keep) {
     tokio::time::sleep(FIRST_AFTER).await;
+    let mut doubt = Doubt::default();
     loop {
+        let now = clock.now();
+        match store.retained_at().await {
+            Ok(last) if doubt.believes(last, now, Instant::now()) => {
+                if let Err(error) = store.note_retained(now).await {
+                    tracing::warn!(%error, "it could not be noted when retention was looked after");
+                }
+            }
+            Ok(_) => {
+                tokio::time::sleep(EVERY).await;
+                continue;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "retention could not be looked after; trying again in an hour");
+                tokio::time::sleep(EVERY).await;
+                continue;
+            }
+        }
         match store.forget_old_keys(clock.now().minus(OLD_KEYS)).await {
             Ok(0) => {}
             Ok(keys) => tracing::info!(keys, "removed secret keys that ended a while ago"),
@@ -51,7 +97,7 @@ pub async fn run(store: Store, clock: Clock, keep: Keep) {
 }
 
 /// Removes mails that are older than a moment and wait for nothing.
-async fn forget_mails(store: &Store, before: crate::domain::Timestamp) -> Result<u64, StoreError> {
+async fn forget_mails(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
     let mut removed = 0;
     loop {
         match store.forget_mails(before).await? {
@@ -62,23 +108,46 @@ async fn forget_mails(store: &Store, before: crate::domain::Timestamp) -> Result
     }
 }
 
-/// Removes everything that is older than a horizon.
+/// Removes everything that is older than a horizon. Where one kind of things cannot be removed, the others are all the same; the
+/// last error is given at the end.
 pub async fn once(store: &Store, horizon: Horizon) -> Result<Removed, StoreError> {
     let mut removed = Removed::default();
+    let mut failed = None;
     let mut cursor = Some(RetentionCursor::default());
     while let Some(at) = cursor {
-        let (step, next) = store.retain(horizon, at).await?;
-        removed += step;
-        cursor = next;
+        cursor = match store.retain(horizon, at).await {
+            Ok((step, next)) => {
+                removed += step;
+                next
+            }
+            Err(error) => {
+                failed = Some(error);
+                at.phase.next().map(|phase| RetentionCursor { phase, after: 0 })
+            }
+        };
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(removed)
+    failed.map_or(Ok(removed), Err)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
+
+    #[test]
+    fn a_clock_that_leapt_is_believed_after_a_day() {
+        let (last, start) = (Timestamp::from_seconds(1_800_000_000), Instant::now());
+        let after = |days: u32| last.plus(DAY * days);
+        let mut doubt = Doubt::default();
+        assert!(doubt.believes(None, last, start), "a new installation");
+        assert!(doubt.believes(Some(last), after(2), start) && doubt.believes(Some(after(90)), last, start));
+        assert!(!doubt.believes(Some(last), after(3), start));
+        assert!(!doubt.believes(Some(last), after(3), start + DAY - EVERY));
+        assert!(doubt.believes(Some(last), after(4), start + DAY), "a machine that was off for three days");
+        // A clock that was put right meanwhile, and leaps again.
+        assert!(doubt.believes(Some(last), last, start + DAY));
+        assert!(!doubt.believes(Some(last), after(400), start + DAY + EVERY));
+    }
 
     #[test]
     fn nothing_goes_before_its_time_and_zero_is_for_ever() {

@@ -93,7 +93,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                 Ok(true) => {}
                 Ok(false) => return Turn::Withdrawn,
                 Err(error) => {
-                    tracing::warn!(%error, delivery.id = %job.delivery_id, "it is not known whether a delivery was cancelled; trying again later");
+                    self.unread.tell("whether a delivery was cancelled", &error);
                     return Turn::Passed;
                 }
             }
@@ -162,7 +162,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                 record.request_body = outbound.body.clone();
                 let mut exchange = self.client.send(&outbound).await;
                 if let Some(failure) = exchange.failure.as_ref().filter(|failure| failure.is_ours) {
-                    tracing::error!(delivery.id = %job.delivery_id, reason = failure.note, "a delivery could not be tried; trying again later. Allow this process more files, or fewer requests at once");
+                    self.unread.tell_untried(&failure.note);
                     return None;
                 }
                 record.request_head = outbound.head(exchange.version);

@@ -27,7 +27,7 @@ use crate::server::{
     clock::Clock,
     gateway::{self, Acknowledgement, Credentials, Event, Gateways, Outcome, Preset, Refused, Request, Verified, simulate},
     store::{Acceptance, Listener, NewNotification, NewRefusal, NewVerifying, Store, StoreError},
-    telemetry::Metrics,
+    telemetry::{Metrics, Seldom},
 };
 use axum::{
     Router,
@@ -51,6 +51,8 @@ use tokio::sync::Notify;
 pub const MAX_BODY: usize = 256 << 10;
 /// Of a refused body as much is kept as tells what it was; no more is read where there is nobody to take it.
 const REFUSED_BODY_KEPT: usize = 16 << 10;
+/// What was told of lately.
+static NOT_KEPT: Seldom = Seldom::new();
 
 /// What listener pages need of the store. Tests put one in its place whose disk is full, benches one that keeps nothing.
 pub trait Keeper: Clone + Send + Sync + 'static {
@@ -316,7 +318,9 @@ impl<K: Keeper> ListenerState<K> {
             Err(error) => {
                 inbound.learn(|| Became::NotStored);
                 self.house.metrics.not_stored();
-                tracing::error!(%error, "a verified notification could not be stored; the gateway was asked to send it again");
+                if let Some(others) = NOT_KEPT.due("notification") {
+                    tracing::error!(%error, others, "a verified notification could not be stored; the gateway was asked to send it again");
+                }
                 not_stored(own(Some(&preset), Outcome::NotStored))
             }
         }
@@ -460,7 +464,9 @@ impl<K: Keeper> ListenerState<K> {
         match self.keeper.refuse(new).await {
             Ok(id) => inbound.learn(|| Became::Refused { id: Some(id), reason, detail: told.unwrap_or_default() }),
             Err(error) => {
-                tracing::warn!(%error, reason = reason.code(), "a refused message could not be kept");
+                if let Some(others) = NOT_KEPT.due("refusal") {
+                    tracing::warn!(%error, reason = reason.code(), others, "a refused message could not be kept");
+                }
                 return false;
             }
         }

@@ -162,6 +162,12 @@ forward! {
     /// end.
     pub async fn retain(&self, horizon: Horizon, cursor: RetentionCursor) -> (Removed, Option<RetentionCursor>);
 
+    /// When somebody last looked after retention, by his clock.
+    pub async fn retained_at(&self) -> Option<Timestamp>;
+
+    /// Notes that somebody looks after retention.
+    pub async fn note_retained(&self, at: Timestamp) -> ();
+
     /// Removes old keys whose validity ended before a moment; gives how many.
     pub async fn forget_old_keys(&self, ended_before: Timestamp) -> u64;
 

@@ -8,8 +8,10 @@ mod histogram;
 pub mod metrics;
 pub mod names;
 mod render;
+mod seldom;
 
 pub use metrics::{InFlight, Metrics};
+pub use seldom::Seldom;
 
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;

@@ -252,6 +252,17 @@ async fn what_was_given_up_is_put_right_by_a_confirmed_resend(mut test: TestStor
     // The deliveries themselves stay what they are.
     let (delivery, ..) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
     assert_eq!(delivery.state, DeliveryState::Expired);
+    // Nothing is left to be done either where the resend was confirmed before the delivery itself was given up.
+    let third = shop.accept(&mut test, "1003").await;
+    test.record(vec![attempt(&third, Next::Retry(START.plus(Duration::from_secs(150))))]).await;
+    test.store.resend(shop.merchant, resend(&third, "early")).await.unwrap();
+    let jobs = test.jobs.recv().await.unwrap();
+    test.record(vec![attempt(&jobs[0], Next::Confirmed)]).await;
+    test.record(vec![attempt(&third, Next::Expired)]).await;
+    assert_eq!(expired(&test).await, 0);
+    let fourth = shop.accept(&mut test, "1004").await;
+    test.record(vec![attempt(&fourth, Next::Expired)]).await;
+    assert_eq!(expired(&test).await, 1);
     assert_healthy(&test).await;
 }
 

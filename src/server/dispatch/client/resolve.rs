@@ -1,8 +1,12 @@
 //! From names to addresses.
 
-use super::Failure;
+use super::{Failure, has_no_file_left};
 use crate::domain::Cause;
-use hickory_resolver::{Resolver as Hickory, TokioResolver, config::LookupIpStrategy, net::runtime::TokioRuntimeProvider};
+use hickory_resolver::{
+    Resolver as Hickory, TokioResolver,
+    config::LookupIpStrategy,
+    net::{NetError, runtime::TokioRuntimeProvider},
+};
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 /// Looks names up.
@@ -44,8 +48,29 @@ impl Resolver {
                 Err(error) if error.is_no_records_found() => {
                     Err(Failure::of(Cause::UnknownName, format!("{host} has no address.")))
                 }
-                Err(error) => Err(Failure::of(Cause::NameServerSilent, error.to_string())),
+                Err(error) => {
+                    Err(Failure { is_ours: is_ours(&error), ..Failure::of(Cause::NameServerSilent, error.to_string()) })
+                }
             },
+        }
+    }
+}
+
+/// Whether this machine had nothing left to ask with.
+fn is_ours(error: &NetError) -> bool {
+    matches!(error, NetError::Io(error) if has_no_file_left(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn files_that_run_out_are_not_blamed_on_the_name_server() {
+        let failed = |error: io::Error| is_ours(&NetError::from(error));
+        for (code, ours) in [(24, true), (23, true), (101, false), (111, false)] {
+            assert_eq!(failed(io::Error::from_raw_os_error(code)), ours, "{code}");
         }
     }
 }

@@ -11,7 +11,12 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
     postgres::PgConnectOptions,
 };
-use std::{fmt, io, path::Path, str::FromStr as _, time::Duration};
+use std::{
+    fmt, io,
+    path::Path,
+    str::FromStr as _,
+    time::{Duration, Instant},
+};
 
 pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -24,6 +29,11 @@ const START_LOCK: i64 = 0x7175_6974_7461_6e63;
 /// The fact that stands in a database which a copy has begun to fill, until it has ended well.
 pub(in crate::server::store) const UNFINISHED: &str = "copy_unfinished";
 const KEY_CHECK: &str = "key-check";
+/// What the server says where a table is in use for longer than the wait for it.
+const LOCKED: &str = "55P03";
+/// How long a start waits for tables that it must change, and from one try to the next.
+const IN_USE_PATIENCE: Duration = Duration::from_secs(15 * 60);
+const IN_USE_PAUSE: Duration = Duration::from_secs(3);
 
 /// Where a database of PostgreSQL is. Its password is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,6 +94,10 @@ impl PgAddress {
             (_, "53300") => (
                 "the server takes no more connections".to_owned(),
                 "raise its max_connections; each node needs about twenty".to_owned(),
+            ),
+            (_, LOCKED) => (
+                "its tables are in use, and cannot be brought to this version's shape".to_owned(),
+                "wait for what reads them, such as a backup or a doctor (see pg_stat_activity), and start again".to_owned(),
             ),
             (sqlx::Error::Tls(reason), _) => (
                 format!("no encrypted connection ({reason})"),
@@ -159,8 +173,31 @@ pub(in crate::server::store) async fn prepare(address: &PgAddress, key_file: &Pa
     Ok(vault)
 }
 
+fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(LOCKED))
+}
+
+/// Other nodes go on meanwhile: whoever waits for a table to change it makes everybody else wait behind him, so nothing waits long,
+/// and it is tried again while a backup or a doctor reads the table.
 async fn migrate(address: &PgAddress, conn: &mut PgConnection) -> Result<(), StoreError> {
-    match MIGRATOR.run(&mut *conn).await {
+    sqlx::raw_sql("SET lock_timeout = '2s'").execute(&mut *conn).await?;
+    let begun = Instant::now();
+    let mut told = false;
+    let run = loop {
+        let run = MIGRATOR.run(&mut *conn).await;
+        match &run {
+            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))
+                if is_locked(error) && begun.elapsed() < IN_USE_PATIENCE =>
+            {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!("the database is brought to this version's shape as soon as nobody reads the tables for long");
+                }
+                tokio::time::sleep(IN_USE_PAUSE).await;
+            }
+            _ => break run,
+        }
+    };
+    match run {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(found)) => Err(StoreError::Newer { found }),
         Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(address.failure(&error)),

@@ -13,7 +13,10 @@ use crate::domain::{
     attempt::Origin,
     id::{MerchantId, OrderId, UrlId},
 };
-use crate::server::store::{Change, Commit, Directory, Job, StoreError};
+use crate::server::{
+    store::{Change, Commit, Directory, Job, StoreError},
+    telemetry::Seldom,
+};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -23,6 +26,8 @@ use std::{
 
 /// Deliveries that change hands in one transaction, but for one of each URL.
 const CHUNK: i64 = 5_000;
+/// What was told of lately.
+static UNKNOWN: Seldom = Seldom::new();
 
 /// What dead nodes left, some of each URL, first tries before others and what is due first before what is due later: a million
 /// deliveries of a script that is down do not keep those of another waiting.
@@ -100,7 +105,9 @@ impl Core {
                 mine
             }
             Err(error) => {
-                tracing::warn!(%error, url.id = %url, "it is not known who serves a URL; trying again later");
+                if let Some(others) = UNKNOWN.due("URL") {
+                    tracing::warn!(%error, url.id = %url, others, "it is not known who serves a URL; trying again later");
+                }
                 false
             }
         }
@@ -328,7 +335,9 @@ impl PgStore {
         .fetch_one(&self.pool)
         .await;
         held.unwrap_or_else(|error| {
-            tracing::warn!(%error, delivery.id = %job.delivery_id, "it is not known who serves a delivery; trying again later");
+            if let Some(others) = UNKNOWN.due("delivery") {
+                tracing::warn!(%error, delivery.id = %job.delivery_id, others, "it is not known who serves a delivery; trying again later");
+            }
             false
         })
     }

@@ -165,8 +165,9 @@ impl Core {
     pub(super) async fn begin_anew(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
         tracing::warn!("this node was declared dead, because nothing was heard of it for some seconds; it begins anew");
         // From here on each delivery that the dispatcher still holds in memory is looked up before it is sent.
+        // Ids never go back, though the clock may have been set back since they were made.
         let known = crate::server::store::ids::IdSource::floor(self.clock.now().plus(CLOCKS_APART).millis());
-        self.fence.store(known, Ordering::SeqCst);
+        self.fence.store(known.max(self.ids.next()), Ordering::SeqCst);
         self.leases().clear();
         self.take_place(conn).await?;
         self.announce_all_at(Instant::now());

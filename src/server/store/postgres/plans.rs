@@ -2,7 +2,7 @@
 
 use super::{
     PLANNED_ONCE, accept, activity, alert_mail, balance, connect::MIGRATOR, deliveries, inbound, leases, mail, notifications,
-    orders, overview, queue, search, story, verifying,
+    orders, overview, queue, results, retention, search, story, verifying,
 };
 use crate::server::store::{
     Finding, StoreError,
@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// What is asked for, the statement, and how many parameters it has.
-const HOT: [(&str, &str, usize); 27] = [
+const HOT: [(&str, &str, usize); 29] = [
     ("recognising a repeat", accept::LOOK_UP, 4),
     ("what URLs have outstanding", queue::LANES, 1),
     ("open deliveries of a URL", queue::LANE, 7),
@@ -41,6 +41,8 @@ const HOT: [(&str, &str, usize); 27] = [
     ("searching everything", search::ORDERS, 6),
     ("searching messages", search::BY_MESSAGE, 3),
     ("what has an id", search::BY_ID, 1),
+    ("what a resend puts right", results::PUT_RIGHT, 3),
+    ("what keeps bytes", retention::FREE, 3),
 ];
 
 /// Lists of one merchant, which must come from an index of merchants, in its order.

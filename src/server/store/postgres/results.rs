@@ -491,26 +491,36 @@ impl Batch<'_> {
         .bind(place.node)
         .execute(&mut *conn)
         .await?;
-        put_right(conn, moved.values()).await
+        put_right(conn, &moved).await
     }
 }
 
-/// Marks what was given up before the URL confirmed the same notification.
-async fn put_right(conn: &mut PgConnection, moved: impl Iterator<Item = &Moved>) -> Result<(), sqlx::Error> {
-    let confirmed = moved.filter(|delivery| delivery.state == DeliveryState::Confirmed);
+/// Marks what was given up and its URL has confirmed: what was given up before, by the notifications and URLs of resends that are
+/// confirmed now, and what is given up now. By its notification, because a URL may have given up a million; and in the order of ids,
+/// so that two who mark the same wait instead of blocking each other.
+pub(super) const PUT_RIGHT: &str = "WITH late AS MATERIALIZED (
+         SELECT delivery.id FROM unnest($1::bigint[], $2::bigint[]) AS confirmed (notification_id, url_id)
+             JOIN delivery ON delivery.notification_id = confirmed.notification_id
+         WHERE delivery.url_id + 0 = confirmed.url_id AND delivery.state + 0 = 5 AND NOT delivery.put_right
+         UNION
+         SELECT expired.id FROM delivery AS expired
+             JOIN delivery AS again ON again.notification_id = expired.notification_id
+         WHERE expired.id = ANY($3) AND again.url_id + 0 = expired.url_id AND again.state + 0 = 4 AND again.address IS NULL
+     ), locked AS MATERIALIZED (
+         SELECT id FROM delivery WHERE id = ANY(ARRAY(SELECT id FROM late)) ORDER BY id FOR NO KEY UPDATE
+     )
+     UPDATE delivery SET put_right = true WHERE id = ANY(ARRAY(SELECT id FROM locked))";
+
+async fn put_right(conn: &mut PgConnection, moved: &BTreeMap<DeliveryId, Moved>) -> Result<(), sqlx::Error> {
+    let confirmed = moved.values().filter(|delivery| delivery.state == DeliveryState::Confirmed);
     let (notifications, urls): (Vec<i64>, Vec<i64>) =
         confirmed.filter_map(|delivery| Some((delivery.resent?, delivery.url_id))).unzip();
-    if notifications.is_empty() {
+    let is_given_up = |delivery: &Moved| delivery.state == DeliveryState::Expired && delivery.before != delivery.state;
+    let given_up: Vec<i64> = moved.iter().filter(|(_, delivery)| is_given_up(delivery)).map(|(id, _)| id.0).collect();
+    if notifications.is_empty() && given_up.is_empty() {
         return Ok(());
     }
-    sqlx::query(
-        "UPDATE delivery SET put_right = true FROM unnest($1::bigint[], $2::bigint[]) AS confirmed (notification_id, url_id)
-         WHERE delivery.notification_id = confirmed.notification_id AND delivery.url_id = confirmed.url_id AND state = 5",
-    )
-    .bind(&notifications)
-    .bind(&urls)
-    .execute(conn)
-    .await?;
+    sqlx::query(PUT_RIGHT).bind(&notifications).bind(&urls).bind(&given_up).execute(conn).await?;
     Ok(())
 }
 

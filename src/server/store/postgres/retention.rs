@@ -30,12 +30,40 @@ const COMMIT_WAIT: Duration = Duration::from_secs(3600);
 /// Segments of one step were made within this time.
 const SPAN: Duration = Duration::from_secs(600);
 
+/// Removes segments that nobody waits for. Only what is open is looked through of all that came in that hour.
+pub(super) const FREE: &str = "WITH waiting AS MATERIALIZED (
+         SELECT DISTINCT notification_id FROM delivery WHERE notification_id BETWEEN $2 AND $3 AND state IN (0, 2, 3)
+     ), waited_for AS MATERIALIZED (
+         SELECT notification.segment_id FROM waiting JOIN notification ON notification.id = waiting.notification_id
+     )
+     DELETE FROM segment WHERE id = ANY($1)
+         AND NOT EXISTS (SELECT 1 FROM waited_for WHERE waited_for.segment_id = segment.id)";
+
 /// The smallest id that can have been made at a moment.
 fn floor(moment: Timestamp) -> i64 {
     IdSource::floor(moment.millis())
 }
 
 impl Core {
+    /// When somebody last looked after retention, by his clock.
+    pub(in crate::server::store) async fn retained_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let key = "SELECT value::bigint FROM meta WHERE key = 'retained_at'";
+        let at: Option<i64> = sqlx::query_scalar(key).fetch_optional(&self.pool).await?;
+        Ok(at.map(Timestamp))
+    }
+
+    /// Notes that somebody looks after retention.
+    pub(in crate::server::store) async fn note_retained(&self, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO meta (key, value) VALUES ('retained_at', $1::bigint::text)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )
+        .bind(at.0)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Removes the next few things that are older than the horizon; gives what went and where to go on, or `None` at the
     /// end, and also where another node is at it.
     pub(in crate::server::store) async fn retain(
@@ -127,16 +155,7 @@ async fn bytes(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: &
     // What somebody waits for may lie long before the next: never look through all that came between.
     let ids: Vec<i64> = ids.into_iter().take_while(|id| *id <= IdSource::later(first, SPAN)).collect();
     let last = ids.last().copied().unwrap_or(first);
-    let deleted = sqlx::query(
-        "DELETE FROM segment WHERE id = ANY($1) AND NOT EXISTS
-             (SELECT 1 FROM notification JOIN delivery ON delivery.notification_id = notification.id
-              WHERE notification.id BETWEEN $2 AND $3 AND notification.segment_id = segment.id AND delivery.state IN (0, 2, 3))",
-    )
-    .bind(&ids)
-    .bind(IdSource::earlier(first, COMMIT_WAIT))
-    .bind(last)
-    .execute(conn)
-    .await?;
+    let deleted = sqlx::query(FREE).bind(&ids).bind(IdSource::earlier(first, COMMIT_WAIT)).bind(last).execute(conn).await?;
     removed.segments += deleted.rows_affected();
     Ok((all as i64 == SEGMENTS || ids.len() < all).then_some(last))
 }

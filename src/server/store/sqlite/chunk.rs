@@ -19,6 +19,14 @@ use crate::server::store::{
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use std::collections::{BTreeMap, HashSet, btree_map};
 
+/// Marks what was given up and its URL has confirmed now. By its notification: a URL may have given up a million.
+pub(super) const PUT_RIGHT: &str =
+    "UPDATE delivery SET put_right = 1 WHERE notification_id = ? AND +url_id = ? AND +state = 5 AND put_right = 0";
+/// Marks what is given up although its URL has confirmed it: somebody resent it meanwhile.
+pub(super) const WAS_PUT_RIGHT: &str = "UPDATE delivery SET put_right = 1 WHERE id = ? AND EXISTS (
+         SELECT 1 FROM delivery AS again WHERE again.notification_id = delivery.notification_id
+             AND +again.url_id = delivery.url_id AND +again.state = 4 AND again.address IS NULL)";
+
 /// A delivery in the chunk.
 struct Delivery {
     /// Not in the table yet, with: notification, order, merchant, node, created at.
@@ -268,8 +276,7 @@ impl<'a> Chunk<'a> {
                  last_cause = ?7, finished_at = coalesce(?8, finished_at)
              WHERE id = ?1",
         )?;
-        let mut put_right =
-            tx.prepare_cached("UPDATE delivery SET put_right = 1 WHERE notification_id = ? AND url_id = ? AND state = 5")?;
+        let (mut put_right, mut was_put_right) = (tx.prepare_cached(PUT_RIGHT)?, tx.prepare_cached(WAS_PUT_RIGHT)?);
         for (id, delivery) in &self.deliveries {
             let moment = |at: Option<Timestamp>| at.map(|at| at.0);
             let book = self.books.entry(delivery.url_id).or_default();
@@ -304,8 +311,14 @@ impl<'a> Chunk<'a> {
                     delivery.last_cause,
                     moment(delivery.finished_at),
                 ])?;
-                if let Some(resent) = delivery.resent.filter(|_| delivery.state == DeliveryState::Confirmed) {
-                    put_right.execute([resent.0, delivery.url_id.0])?;
+                match delivery.state {
+                    DeliveryState::Confirmed if let Some(resent) = delivery.resent => {
+                        put_right.execute([resent.0, delivery.url_id.0])?;
+                    }
+                    DeliveryState::Expired if delivery.before != delivery.state => {
+                        was_put_right.execute([id.0])?;
+                    }
+                    _ => {}
                 }
             }
         }

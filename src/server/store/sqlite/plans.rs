@@ -1,13 +1,14 @@
 //! Whether the statements that must stay quick are planned with their indexes. The statements are the ones that run.
 
 use super::{
-    MIGRATOR, activity, alert_mail, balance, inbound, intake, mail, notifications, orders, overview, queue, search, story, upkeep,
+    MIGRATOR, activity, alert_mail, balance, chunk, inbound, intake, mail, notifications, orders, overview, queue, retention,
+    search, story, upkeep,
 };
 use crate::server::store::{Finding, StoreError, indexes::declared};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 /// What is asked for, the statement, and every index that its plan must name.
-const HOT: [(&str, &str, &[&str]); 33] = [
+const HOT: [(&str, &str, &[&str]); 36] = [
     ("recognising a repeat", intake::SAME_MESSAGE, &["notification_once"]),
     ("finding the order of a message", intake::SAME_ORDER, &["orders_reference"]),
     ("what URLs have outstanding", queue::LANES, &["delivery_fresh", "delivery_again"]),
@@ -15,7 +16,7 @@ const HOT: [(&str, &str, &[&str]); 33] = [
     ("further tries of a URL", queue::AGAIN_LANE, &["delivery_again"]),
     ("the next first try", queue::FRESH_DUE, &["delivery_fresh"]),
     ("the next further try", queue::AGAIN_DUE, &["delivery_again"]),
-    ("what an order waits for", queue::FIRSTS, &["notification_of_order", "delivery_of_notification"]),
+    ("what an order waits for", queue::FIRSTS, &["notification_of_order", "delivery_open"]),
     ("what commands left to do", upkeep::LOOK, &["delivery_orphan"]),
     ("counting against the books", balance::COUNT_INDEXED, &["delivery_fresh", "delivery_held", "delivery_expired"]),
     ("the list of orders", orders::NEWEST, &["orders_newest"]),
@@ -52,6 +53,9 @@ const HOT: [(&str, &str, &[&str]); 33] = [
     ("what was refused lately", activity::REFUSED_LATELY, &["refusal_of_listener"]),
     ("searching everything", search::ORDERS, &["orders_reference", "orders_external", "orders_email"]),
     ("searching messages", search::BY_MESSAGE, &["notification_message"]),
+    ("what a resend puts right", chunk::PUT_RIGHT, &["delivery_of_notification"]),
+    ("what a resend has put right", chunk::WAS_PUT_RIGHT, &["delivery_of_notification"]),
+    ("what keeps bytes", retention::FREE, &["delivery_open"]),
 ];
 
 /// Every index is there, and the hot statements use theirs.

@@ -23,12 +23,42 @@ const COMMIT_WAIT: Duration = Duration::from_secs(3600);
 /// Segments of one step were made within this time.
 const SPAN: Duration = Duration::from_secs(600);
 
+/// Removes segments that nobody waits for. Only what is open is looked through of all that came in that hour.
+pub(super) const FREE: &str = "DELETE FROM segment WHERE id IN (SELECT value FROM json_each(?1)) AND id NOT IN
+     (SELECT notification.segment_id FROM delivery INDEXED BY delivery_open
+      JOIN notification ON notification.id = delivery.notification_id
+      WHERE delivery.notification_id BETWEEN ?2 AND ?3 AND delivery.state IN (0, 2, 3))";
+
 /// The smallest id that can have been made at a moment.
 fn floor(moment: Timestamp) -> i64 {
     IdSource::floor(moment.millis())
 }
 
 impl SqliteStore {
+    /// When somebody last looked after retention, by his clock.
+    pub(in crate::server::store) async fn retained_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let key = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retained_at'";
+        let at: Option<i64> = sqlx::query_scalar(key).fetch_optional(&self.0.readers).await?;
+        Ok(at.map(Timestamp))
+    }
+
+    /// Notes that somebody looks after retention.
+    pub(in crate::server::store) async fn note_retained(&self, at: Timestamp) -> Result<(), StoreError> {
+        self.change(move |conn| -> BoxFuture<'_, _> {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO meta (key, value) VALUES ('retained_at', ?)
+                     ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                )
+                .bind(at.0)
+                .execute(conn)
+                .await?;
+                Ok(((), Commit::default()))
+            })
+        })
+        .await
+    }
+
     /// Removes the next few things that are older than the horizon; gives what went and where to go on, or `None` at the
     /// end.
     pub(in crate::server::store) async fn retain(
@@ -89,16 +119,8 @@ async fn bytes(
     // What somebody waits for may lie long before the next: never look through all that came between.
     let ids: Vec<i64> = ids.into_iter().take_while(|id| *id <= IdSource::later(first, SPAN)).collect();
     let last = ids.last().copied().unwrap_or(first);
-    let deleted = sqlx::query(
-        "DELETE FROM segment WHERE id IN (SELECT value FROM json_each(?1)) AND id NOT IN
-             (SELECT notification.segment_id FROM delivery JOIN notification ON notification.id = delivery.notification_id
-              WHERE delivery.notification_id BETWEEN ?2 AND ?3 AND delivery.state IN (0, 2, 3))",
-    )
-    .bind(json(&ids)?)
-    .bind(IdSource::earlier(first, COMMIT_WAIT))
-    .bind(last)
-    .execute(conn)
-    .await?;
+    let deleted =
+        sqlx::query(FREE).bind(json(&ids)?).bind(IdSource::earlier(first, COMMIT_WAIT)).bind(last).execute(conn).await?;
     removed.segments += deleted.rows_affected();
     Ok((all as i64 == SEGMENTS || ids.len() < all).then_some(last))
 }
