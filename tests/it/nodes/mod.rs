@@ -387,6 +387,34 @@ async fn a_node_needs_the_key_of_the_installation() {
     assert!(matches!(open(wrong).await, Err(StoreError::KeyWrong(_))));
 }
 
+/// Whoever waits for a table to change it makes everybody else wait behind him.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_version_that_waits_for_a_table_stops_no_other_node() {
+    let installation = Installation::new().await;
+    let one = installation.node().await;
+    let merchant = FakeMerchant::start(|visit| Answer::receipt("md5", visit)).await;
+    let shop = one.shop("Shop").await;
+    shop.url_as(&merchant.url("/"), concurrent).await;
+    // As it was before the last change of the tables, while somebody works with them for long.
+    let mut conn = installation.connection().await;
+    sqlx::raw_sql("DROP INDEX delivery_open; DELETE FROM _sqlx_migrations WHERE version = 20").execute(&mut conn).await.unwrap();
+    let mut backup = installation.connection().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE delivery IN ROW EXCLUSIVE MODE").execute(&mut backup).await.unwrap();
+    let two = installation.node();
+    tokio::pin!(two);
+    for number in 0..20 {
+        let pause = tokio::time::sleep(Duration::from_millis(400));
+        tokio::select! {
+            _ = &mut two => panic!("the table cannot be changed yet"),
+            status = async { pause.await; post(&shop, &format!("9{number:03}")).await } => assert_eq!(status, 200),
+        }
+    }
+    wait_until_confirmed(&mut conn, 20, Duration::from_secs(10)).await;
+    sqlx::raw_sql("COMMIT").execute(&mut backup).await.unwrap();
+    let two = tokio::time::timeout(Duration::from_secs(20), two).await.expect("as soon as nobody uses the table");
+    two.assert_healthy().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_fails_names_the_cure_and_no_password() {
     let port = tokio::task::spawn_blocking(postgres::port).await.unwrap();
