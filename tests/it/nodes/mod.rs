@@ -394,7 +394,7 @@ async fn a_newer_version_that_waits_for_a_table_stops_no_other_node() {
     let one = installation.node().await;
     let merchant = FakeMerchant::start(|visit| Answer::receipt("md5", visit)).await;
     let shop = one.shop("Shop").await;
-    shop.url_as(&merchant.url("/"), concurrent).await;
+    shop.url_as(&merchant.url(), concurrent).await;
     // As it was before the last change of the tables, while somebody works with them for long.
     let mut conn = installation.connection().await;
     sqlx::raw_sql("DROP INDEX delivery_open; DELETE FROM _sqlx_migrations WHERE version = 20").execute(&mut conn).await.unwrap();
