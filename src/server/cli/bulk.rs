@@ -36,7 +36,13 @@ pub async fn recover(args: &RecoverArgs) -> Result<Report, CliError> {
 async fn recover_with(services: &Services, args: &RecoverArgs) -> Result<Report, CliError> {
     let merchant = tool::merchant(services, &args.merchant)?;
     let url = args.url.as_deref().map(|url| url_named(services, &merchant, url)).transpose()?;
-    let since = args.since.at(services.clock.now());
+    let now = services.clock.now();
+    let since = args.since.at(now);
+    if since > now {
+        return Err(CliError::Mistakes(
+            "--since: this moment has not come yet, so nothing can have failed since then".to_owned(),
+        ));
+    }
     let filter = DeliveryFilter { state: Some(StateFilter::Failed), url, since: Some(since), ..DeliveryFilter::default() };
     let target = if args.to_all { BulkTarget::All } else { BulkTarget::Same };
     let count = services.plan_bulk(&merchant, &filter, target).await?.count;

@@ -36,12 +36,18 @@ impl fmt::Display for Address {
     }
 }
 
-/// An address for error messages: what stands between `://` and `@` may be a password, and so may what stands after `?`.
+/// An address for error messages: nothing of it that may be a password. Its parts may be anything here, because nobody understood it.
 fn without_password(text: &str) -> String {
-    let text = text.split('?').next().unwrap_or_default();
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => text.to_owned(),
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    let (secret, rest) = text.rsplit_once('@').unwrap_or(("", text));
+    // A password in the options, or one that has an `@` or `=` of its own.
+    let shown = rest.split(['?', '#', '=']).next().unwrap_or_default();
+    match (scheme, secret) {
+        ("", "") if shown.len() == rest.len() => shown.to_owned(),
+        ("", _) => "…".to_owned(),
+        (scheme, "") if scheme.starts_with("postgres") => format!("{scheme}://…"),
+        (_, "") => shown.to_owned(),
+        (scheme, _) => format!("{scheme}://…@{shown}"),
     }
 }
 
@@ -60,6 +66,21 @@ mod tests {
         }
         let message = refused("mysql://me:s@crt@host/db?password=other");
         assert!(message.contains("mysql://…@host/db") && !message.contains("crt@") && !message.contains("other"), "{message}");
+        for wrong in [
+            "postgres:me:hush@host/db",
+            "postgres//me:hush@host/db",
+            "me:hush@host/db",
+            "host=host user=me password=hush",
+            "postgres://me:hu?sh@host:5999/db",
+            "postgres://me:1?hush@host:5999/db",
+            "postgres://me:hu/sh@host:5999/db",
+            "postgres://me:hu#sh@host:5999/db",
+            "postgres://me:hush",
+        ] {
+            let message = refused(wrong);
+            assert!(!["hush", "hu?", "hu/", "hu#", "me:"].iter().any(|part| message.contains(part)), "{message}");
+        }
+        assert!(refused("postgres://me:1?hush@host:5999/db").contains("%3F"), "a password is written with percent signs");
         for address in ["postgres://me:hush@host:6432/db?sslmode=require", "postgresql://me:hush@host:6432/db"] {
             let address = Address::parse(address).unwrap();
             assert_eq!(address.to_string(), "postgres://me@host:6432/db");

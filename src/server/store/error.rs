@@ -23,7 +23,9 @@ pub enum StoreError {
     Unavailable(String),
     #[error("unknown database address {0:?}: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")]
     Address(String),
-    #[error("the PostgreSQL address {address:?}: {reason}; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS")]
+    #[error(
+        "the PostgreSQL address {address:?}: {reason}; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS, where a password has %2F for /, %3F for ?, %23 for # and %40 for @"
+    )]
     PgAddress { address: String, reason: String },
     /// No connection to a PostgreSQL server came about, or not one that can be used.
     #[error("the database {address}: {what}; {cure}")]
@@ -38,6 +40,11 @@ pub enum StoreError {
         "the database was written by a newer version of quittance (its migration {found} is unknown here); install that version or newer"
     )]
     Newer { found: i64 },
+    #[error(
+        "the server that runs on the database {0} is of an older version than this command; start the server anew with this version \
+         first, or use the command of its version"
+    )]
+    ServedByOlder(String),
     #[error("another server already runs on the database {0}; stop it first, or choose another --database")]
     Locked(String),
     #[error(

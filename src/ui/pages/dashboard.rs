@@ -134,7 +134,11 @@ fn banner(dashboard: &Dashboard) -> AnyView {
     let waiting: u64 = dashboard.troubles.iter().map(|trouble| trouble.outstanding).sum();
     let expired: u64 = dashboard.troubles.iter().map(|trouble| trouble.expired).sum();
     if failing > 0 {
-        let title = tn!("{count} URL cannot be delivered to", "{count} URLs cannot be delivered to", failing);
+        let title = match (waiting, expired) {
+            // Whatever came since was confirmed, or nothing came.
+            (0, 1..) => tn!("{count} delivery was given up", "{count} deliveries were given up", expired),
+            _ => tn!("{count} URL cannot be delivered to", "{count} URLs cannot be delivered to", failing),
+        };
         let mut text = match waiting {
             0 => String::new(),
             _ => tn!(

@@ -25,6 +25,7 @@ macro_rules! on_sqlite {
 
 on_sqlite! {
     a_second_server_is_refused,
+    a_newer_command_leaves_the_tables_to_their_server,
     the_file_can_shrink,
     the_file_shrinks_when_what_is_old_goes,
     an_event_that_cannot_be_applied_takes_no_other_with_it,
@@ -32,6 +33,16 @@ on_sqlite! {
     what_cannot_be_read_does_not_stop_the_start,
     a_damaged_journal_is_named,
     a_crash_after_long_answers_loses_nothing,
+}
+
+async fn a_newer_command_leaves_the_tables_to_their_server(mut test: TestStore) {
+    // As the version before the last change of the tables has them.
+    test.sql("DROP INDEX delivery_open; DELETE FROM _sqlx_migrations WHERE version = 19").await;
+    let error = test.second(OpenAs::Tool { create: true }).await.err().unwrap();
+    assert!(matches!(error, StoreError::ServedByOlder(_)) && error.to_string().contains("start the server anew"), "{error}");
+    test.reopen(OpenAs::Server).await.unwrap();
+    test.second(OpenAs::Tool { create: false }).await.unwrap().close().await;
+    assert_healthy(&test).await;
 }
 
 async fn a_second_server_is_refused(test: TestStore) {

@@ -148,6 +148,11 @@ impl Breaker {
         }
     }
 
+    /// A person has seen that the server takes requests again, or wants it asked all the same.
+    pub const fn asked_for(&mut self) {
+        self.told = None;
+    }
+
     /// The clock was set back: no pause is longer than it was meant to be.
     pub fn set_back(&mut self, now: Timestamp) {
         self.told = None;

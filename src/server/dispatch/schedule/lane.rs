@@ -100,6 +100,8 @@ pub enum Gate {
 #[derive(Default)]
 pub struct Lane {
     pub merchant: Option<MerchantId>,
+    /// Where requests go.
+    address: String,
     concurrent: bool,
     max_in_flight: usize,
     pub in_order: bool,
@@ -138,6 +140,14 @@ impl Lane {
     /// Takes over the settings of its URL.
     pub fn set(&mut self, url: &NotificationUrl) {
         self.merchant = Some(url.merchant_id);
+        if self.address != url.url {
+            // What is known of one server says nothing of another.
+            self.breaker = Breaker::default();
+            self.address.clone_from(&url.url);
+        }
+        if self.held && !url.held {
+            self.breaker.asked_for();
+        }
         (self.concurrent, self.in_order, self.held, self.removed) = (url.concurrent, url.order_in_order, url.held, false);
         self.max_in_flight = usize::from(url.terms.max_in_flight.max(1));
         self.pace.set(url.terms.rate_per_second);

@@ -275,6 +275,7 @@ impl Lanes {
             // A person looks at a single exchange. That it went well is news, that it failed is not.
             if ended.signal == Signal::Alive {
                 lane.breaker.ended(ended.signal, now, set);
+                lane.breaker.asked_for();
             }
         } else {
             lane.in_flight -= 1;

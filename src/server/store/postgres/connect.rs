@@ -29,6 +29,27 @@ const START_LOCK: i64 = 0x7175_6974_7461_6e63;
 /// The fact that stands in a database which a copy has begun to fill, until it has ended well.
 pub(in crate::server::store) const UNFINISHED: &str = "copy_unfinished";
 const KEY_CHECK: &str = "key-check";
+/// Options of an address that the driver knows, and `options[…]`.
+const OPTIONS: [&str; 18] = [
+    "options",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+];
 /// What the server says where a table is in use for longer than the wait for it.
 const LOCKED: &str = "55P03";
 /// How long a start waits for tables that it must change, and from one try to the next.
@@ -45,14 +66,20 @@ pub struct PgAddress {
 impl PgAddress {
     /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…`. An error says what is wrong with it, without its password.
     pub(in crate::server::store) fn parse(url: &str) -> Result<Self, String> {
-        let options = PgConnectOptions::from_str(url).map_err(|error| match error {
+        let (_, rest) = url.split_once("://").unwrap_or_default();
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if !authority.is_empty() && !authority.contains('@') && rest.contains('@') {
+            return Err("what stands before @ is not understood".to_owned());
+        }
+        let url = with_known_options(url)?;
+        let options = PgConnectOptions::from_str(&url).map_err(|error| match error {
             sqlx::Error::Configuration(reason) => reason.to_string(),
             other => other.to_string(),
         })?;
         let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |socket| socket.display().to_string());
         let database = options.get_database().unwrap_or(options.get_username());
         let shown = format!("postgres://{}@{host}:{}/{database}", options.get_username(), options.get_port());
-        Ok(Self { url: url.to_owned(), shown })
+        Ok(Self { url, shown })
     }
 
     /// What every connection of the server gets. Nothing may hang for ever: not a statement, not a wait for a lock, not a
@@ -127,6 +154,21 @@ impl PgAddress {
             Err(_) => Err(self.failure(&sqlx::Error::Io(io::ErrorKind::TimedOut.into()))),
         }
     }
+}
+
+/// An address without the options that have no effect: the driver would write them into the log with their values.
+fn with_known_options(text: &str) -> Result<String, String> {
+    let mut url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    if url.query().is_none() {
+        return Ok(text.to_owned());
+    }
+    let is_known = |name: &str| OPTIONS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'));
+    let pairs: Vec<_> = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    for (name, _) in pairs.iter().filter(|(name, _)| !is_known(name)) {
+        tracing::warn!(option = name, "this option of the PostgreSQL address is not known here and has no effect");
+    }
+    url.query_pairs_mut().clear().extend_pairs(pairs.iter().filter(|(name, _)| is_known(name)));
+    Ok(url.into())
 }
 
 impl fmt::Display for PgAddress {

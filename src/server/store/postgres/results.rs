@@ -227,8 +227,7 @@ struct Batch<'a> {
     doubtful: Vec<i64>,
 }
 
-/// A delivery as the batch finds it: its URL, state and attempts, and the notification that somebody resent with it to where its
-/// URL leads.
+/// A delivery as the batch finds it: its URL, state and attempts, and the notification that somebody resent with it.
 type Found = (i64, DeliveryState, i64, Option<i64>);
 
 /// A delivery as the batch finds and leaves it.
@@ -289,7 +288,7 @@ impl Work for Batch<'_> {
         let ids: Vec<i64> = self.records.iter().map(|record| record.delivery_id.0).collect();
         // In one order, so that two who lock the same rows wait instead of blocking each other.
         let rows: Vec<(i64, i64, i64, i64, Option<i64>)> = sqlx::query_as(
-            "SELECT id, url_id, state, attempts, CASE WHEN origin <> 0 AND address IS NULL THEN notification_id END
+            "SELECT id, url_id, state, attempts, CASE WHEN origin <> 0 THEN notification_id END
              FROM delivery WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
         )
         .bind(&ids)
@@ -505,7 +504,7 @@ pub(super) const PUT_RIGHT: &str = "WITH late AS MATERIALIZED (
          UNION
          SELECT expired.id FROM delivery AS expired
              JOIN delivery AS again ON again.notification_id = expired.notification_id
-         WHERE expired.id = ANY($3) AND again.url_id + 0 = expired.url_id AND again.state + 0 = 4 AND again.address IS NULL
+         WHERE expired.id = ANY($3) AND again.url_id + 0 = expired.url_id AND again.state + 0 = 4
      ), locked AS MATERIALIZED (
          SELECT id FROM delivery WHERE id = ANY(ARRAY(SELECT id FROM late)) ORDER BY id FOR NO KEY UPDATE
      )

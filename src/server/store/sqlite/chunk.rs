@@ -25,13 +25,13 @@ pub(super) const PUT_RIGHT: &str =
 /// Marks what is given up although its URL has confirmed it: somebody resent it meanwhile.
 pub(super) const WAS_PUT_RIGHT: &str = "UPDATE delivery SET put_right = 1 WHERE id = ? AND EXISTS (
          SELECT 1 FROM delivery AS again WHERE again.notification_id = delivery.notification_id
-             AND +again.url_id = delivery.url_id AND +again.state = 4 AND again.address IS NULL)";
+             AND +again.url_id = delivery.url_id AND +again.state = 4)";
 
 /// A delivery in the chunk.
 struct Delivery {
     /// Not in the table yet, with: notification, order, merchant, node, created at.
     fresh: Option<(NotificationId, OrderId, MerchantId, i64, Timestamp)>,
-    /// The notification that somebody resent with it to where its URL leads.
+    /// The notification that somebody resent with it.
     resent: Option<NotificationId>,
     url_id: UrlId,
     before: DeliveryState,
@@ -99,7 +99,7 @@ impl<'a> Chunk<'a> {
             btree_map::Entry::Vacant(place) => {
                 let found: Option<(i64, i64, u32, Option<i64>)> = tx
                     .prepare_cached(
-                        "SELECT url_id, state, attempts, iif(origin <> 0 AND address IS NULL, notification_id, NULL)
+                        "SELECT url_id, state, attempts, iif(origin <> 0, notification_id, NULL)
                          FROM delivery WHERE id = ?",
                     )?
                     .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))

@@ -140,6 +140,9 @@ impl SqliteStore {
             let reason = "it is a database of another program; name another file".to_owned();
             return Err(StoreError::File { path: path.to_owned(), reason });
         }
+        if lock.is_none() && existed {
+            leave_to_its_server(path, &mut conn).await.map_err(|error| unusable(path, error))?;
+        }
         migrate(&mut conn).await.map_err(|error| unusable(path, error))?;
         let key_file = settings.key_file.unwrap_or_else(|| path.with_extension("key"));
         let vault = upkeep::open_vault(&mut conn, &key_file).await?;
@@ -382,6 +385,23 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", "-4096")
         .pragma("journal_size_limit", "67108864")
         .pragma("temp_store", "memory")
+}
+
+/// The tables under a running server are of its version. One that has just been started may be making them.
+async fn leave_to_its_server(path: &Path, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let known = i64::try_from(MIGRATOR.iter().count()).unwrap_or(i64::MAX);
+    for _ in 0..20 {
+        let query = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations')";
+        let done: i64 = match sqlx::query_scalar(query).fetch_one(&mut *conn).await? {
+            true => sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations").fetch_one(&mut *conn).await?,
+            false => 0,
+        };
+        if done >= known || !is_served(path) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(StoreError::ServedByOlder(path.display().to_string()))
 }
 
 async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {

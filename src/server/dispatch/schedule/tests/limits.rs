@@ -106,6 +106,41 @@ fn a_server_that_names_a_moment_gets_nothing_before() {
 }
 
 #[test]
+fn a_pause_that_a_server_asked_for_ends_with_its_cause() {
+    // What was released is read from the table first.
+    let moved: fn(&mut Lanes) = |lanes| {
+        let elsewhere = NotificationUrl { url: "https://other.example.com/".to_owned(), ..url(1) };
+        lanes.configure(&directory(vec![elsewhere]));
+    };
+    let released: fn(&mut Lanes) = |lanes| {
+        lanes.configure(&directory(vec![NotificationUrl { held: true, ..url(1) }]));
+        lanes.configure(&directory(vec![url(1)]));
+    };
+    let looked_at: fn(&mut Lanes) = |lanes| {
+        lanes.push(Job { origin: Origin::Debug, ..job(1, 10, 10) });
+        assert_eq!(next(lanes), Some(10));
+        lanes.finished(UrlId(1), Origin::Debug, signal(Signal::Alive));
+    };
+    for (cure, starts) in [(moved, true), (released, false), (looked_at, true)] {
+        let mut lanes = lanes(vec![url(1)]);
+        lanes.push(job(1, 1, 1));
+        assert_eq!(next(&mut lanes), Some(1));
+        lanes.finished(UrlId(1), Origin::Arrival, Ended { signal: Signal::Down, not_before: Some(LATER) });
+        lanes.recorded(UrlId(1), OrderId(1), DeliveryId(1), Next::Retry(LATER));
+        // Settings that are saved without a change of the address, and an exchange that went wrong, change nothing.
+        lanes.configure(&directory(vec![NotificationUrl { concurrent: false, ..url(1) }]));
+        lanes.push(Job { origin: Origin::Debug, ..job(1, 9, 9) });
+        assert_eq!(next(&mut lanes), Some(9));
+        lanes.finished(UrlId(1), Origin::Debug, signal(Signal::Down));
+        assert_eq!(lanes.pause(UrlId(1)), Some(Pause::Told { until: LATER }));
+        cure(&mut lanes);
+        assert_eq!(lanes.pause(UrlId(1)), None);
+        lanes.push(job(1, 2, 2));
+        assert_eq!(next(&mut lanes), starts.then_some(2));
+    }
+}
+
+#[test]
 fn a_person_who_sees_that_it_works_again_ends_the_probing() {
     let mut lanes = lanes(vec![url(1)]);
     for id in 0..5 {
