@@ -147,7 +147,9 @@ fn banner(dashboard: &Dashboard) -> AnyView {
                 waiting
             ),
         };
-        if expired > 0 {
+        if waiting == 0 && expired > 0 {
+            text.push_str(t!("In the last two days. Recover them once the cause is cured."));
+        } else if expired > 0 {
             text.push(' ');
             text.push_str(&tn!(
                 "{count} was given up in the last two days: recover them once the cause is cured.",
