@@ -457,6 +457,8 @@ async fn what_failed_is_recovered_on_the_command_line() {
     assert_eq!(jobs["bulk"][1]["state"], "cancelled");
     let nothing = recover(&[]).done();
     assert!(nothing.contains("3  left out: confirmed by the URL already") && nothing.contains("nothing to send"), "{nothing}");
+    let ahead = program.run(&["recover", "--merchant", "Shop", "--since", "2999-01-01"]).failed(1);
+    assert!(ahead.contains("--since: this moment has not come yet"), "{ahead}");
     let backwards = program.run(&["cancel", "--merchant", "Shop", "--from", "2026-11-25", "--until", "2026-11-20"]).failed(1);
     assert!(backwards.contains("--until: this day is before that of --from"), "{backwards}");
     assert!(recover(&["--url", "nowhere"]).failed(1).contains("`quittance url list` shows"));

@@ -81,7 +81,7 @@ pub fn url_named(services: &Services, merchant: &Merchant, name: &str) -> Result
 async fn stored(services: &Services, merchant: &Merchant, ids: &[DeliveryId], served: bool) -> Result<Report, CliError> {
     let mut text = String::new();
     let mut targets = Vec::new();
-    let mut is_held = true;
+    let mut is_held = !ids.is_empty();
     for id in ids {
         let delivery = services.delivery_page(merchant, *id, None, false).await?.delivery;
         is_held &= delivery.state == DeliveryState::Held;

@@ -3,7 +3,8 @@
 //! `run` is the loop; `schedule` (which delivery goes next, and how fast), `plan` (when to try again), `format` (what goes out, and in
 //! which form; `sign` makes the usual one), `verdict` and `status` (what an answer means) are pure; `client` talks to merchants; `attempt` puts one attempt together, `keys` chooses the key
 //! while one is changed; `reading` and `unrecorded` bound what is
-//! in memory on its way from the table and back, `unread` what is told of an outage; `needs` is what all of it wants of the store and the client.
+//! in memory on its way from the table and back, `unread` what is told of an outage; `needs` is what all of it wants of the store and
+//! the client.
 //! The table of deliveries is the truth, memory the fast path: a restart reads the table and goes on.
 //!
 //! Must not live here: how deliveries are stored, who may ask for a resend.

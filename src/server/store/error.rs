@@ -24,7 +24,8 @@ pub enum StoreError {
     #[error("unknown database address {0:?}: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")]
     Address(String),
     #[error(
-        "the PostgreSQL address {address:?}: {reason}; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS, where a password has %2F for /, %3F for ?, %23 for # and %40 for @"
+        "the PostgreSQL address {address:?}: {reason}; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS, \
+         where a password has %2F for /, %3F for ?, %23 for # and %40 for @"
     )]
     PgAddress { address: String, reason: String },
     /// No connection to a PostgreSQL server came about, or not one that can be used.

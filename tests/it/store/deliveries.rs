@@ -179,20 +179,25 @@ async fn removed_urls_cancel_what_is_open(mut test: TestStore) {
     assert_healthy(&test).await;
 }
 
+/// A resend of a delivery's notification to its URL.
+fn resend_of(job: &Job, key: &str) -> NewResend {
+    NewResend {
+        notification_ids: vec![job.notification_id],
+        order_id: job.order_id,
+        url_ids: vec![job.url_id],
+        addresses: BTreeMap::new(),
+        debug: false,
+        actor: "support@example.com".into(),
+        request_key: key.to_owned(),
+        at: START.plus(Duration::from_secs(60)),
+    }
+}
+
 async fn a_resend_makes_new_deliveries_once(mut test: TestStore) {
     let shop = shop(&test).await;
     let job = shop.accept(&mut test, "1001").await;
     test.record(vec![attempt(&job, Next::Confirmed)]).await;
-    let resend = NewResend {
-        notification_ids: vec![job.notification_id],
-        order_id: job.order_id,
-        url_ids: vec![shop.url],
-        addresses: BTreeMap::new(),
-        debug: false,
-        actor: "support@example.com".into(),
-        request_key: "once".to_owned(),
-        at: START.plus(Duration::from_secs(60)),
-    };
+    let resend = resend_of(&job, "once");
     let outcome = test.store.resend(shop.merchant, resend.clone()).await.unwrap();
     assert_eq!((outcome.delivery_ids.len(), outcome.repeated), (1, false));
     let announced = test.jobs.recv().await.unwrap();
@@ -219,29 +224,19 @@ async fn what_was_given_up_is_put_right_by_a_confirmed_resend(mut test: TestStor
     test.record(vec![attempt(&first, Next::Expired), attempt(&second, Next::Expired)]).await;
     let expired =
         async |test: &TestStore| test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap().expired;
-    let resend = |job: &Job, key: &str| NewResend {
-        notification_ids: vec![job.notification_id],
-        order_id: job.order_id,
-        url_ids: vec![shop.url],
-        addresses: BTreeMap::new(),
-        debug: false,
-        actor: "support@example.com".into(),
-        request_key: key.to_owned(),
-        at: START.plus(Duration::from_secs(60)),
-    };
     // Neither one that is on its way nor one that failed again puts anything right. To which of the URL's addresses a person had it
     // sent makes no difference: nothing is left to be recovered.
     let of_then: BTreeMap<_, _> = [(shop.url, "https://old.example.com/ipn".to_owned())].into();
     for (key, addresses, next, before, left) in
         [("fails", BTreeMap::new(), Next::Expired, 2, 3), ("well", of_then, Next::Confirmed, 3, 1)]
     {
-        test.store.resend(shop.merchant, NewResend { addresses, ..resend(&first, key) }).await.unwrap();
+        test.store.resend(shop.merchant, NewResend { addresses, ..resend_of(&first, key) }).await.unwrap();
         assert_eq!(expired(&test).await, before, "{key}");
         let jobs = test.jobs.recv().await.unwrap();
         test.record(vec![attempt(&jobs[0], next)]).await;
         assert_eq!(expired(&test).await, left, "{key}");
     }
-    test.store.resend(shop.merchant, NewResend { debug: true, ..resend(&second, "debug") }).await.unwrap();
+    test.store.resend(shop.merchant, NewResend { debug: true, ..resend_of(&second, "debug") }).await.unwrap();
     let jobs = test.jobs.recv().await.unwrap();
     test.record(vec![attempt(&jobs[0], Next::Confirmed)]).await;
     let state = test.store.url_states(&[shop.merchant], START).await.unwrap().remove(&shop.url).unwrap();
@@ -252,7 +247,7 @@ async fn what_was_given_up_is_put_right_by_a_confirmed_resend(mut test: TestStor
     // Nothing is left to be done either where the resend was confirmed before the delivery itself was given up.
     let third = shop.accept(&mut test, "1003").await;
     test.record(vec![attempt(&third, Next::Retry(START.plus(Duration::from_secs(150))))]).await;
-    test.store.resend(shop.merchant, resend(&third, "early")).await.unwrap();
+    test.store.resend(shop.merchant, resend_of(&third, "early")).await.unwrap();
     let jobs = test.jobs.recv().await.unwrap();
     test.record(vec![attempt(&jobs[0], Next::Confirmed)]).await;
     test.record(vec![attempt(&third, Next::Expired)]).await;
@@ -290,14 +285,9 @@ async fn a_resend_may_go_to_an_address_of_its_own(mut test: TestStore) {
 
     let second_url = test.url(shop.merchant, "https://second.example.com/ipn").await;
     let resend = NewResend {
-        notification_ids: vec![job.notification_id],
-        order_id: job.order_id,
         url_ids: vec![shop.url, second_url],
         addresses: [(shop.url, "https://old.example.com/ipn".to_owned())].into(),
-        debug: false,
-        actor: "support@example.com".into(),
-        request_key: "then".to_owned(),
-        at: START.plus(Duration::from_secs(60)),
+        ..resend_of(&job, "then")
     };
     let [then, now] = test.store.resend(shop.merchant, resend).await.unwrap().delivery_ids[..] else { panic!() };
     for (id, address) in [(then, Some("https://old.example.com/ipn")), (now, None), (job.delivery_id, None)] {

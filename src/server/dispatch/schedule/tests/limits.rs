@@ -107,7 +107,6 @@ fn a_server_that_names_a_moment_gets_nothing_before() {
 
 #[test]
 fn a_pause_that_a_server_asked_for_ends_with_its_cause() {
-    // What was released is read from the table first.
     let moved: fn(&mut Lanes) = |lanes| {
         let elsewhere = NotificationUrl { url: "https://other.example.com/".to_owned(), ..url(1) };
         lanes.configure(&directory(vec![elsewhere]));
@@ -121,6 +120,7 @@ fn a_pause_that_a_server_asked_for_ends_with_its_cause() {
         assert_eq!(next(lanes), Some(10));
         lanes.finished(UrlId(1), Origin::Debug, signal(Signal::Alive));
     };
+    // What was released is read from the table first.
     for (cure, starts) in [(moved, true), (released, false), (looked_at, true)] {
         let mut lanes = lanes(vec![url(1)]);
         lanes.push(job(1, 1, 1));
