@@ -4,6 +4,7 @@
 //! share a runtime with the generator. Figures are compared as ratios within one run.
 
 mod figures;
+mod filling;
 mod generator;
 mod message;
 #[path = "../../tests/it/support/postgres.rs"]
@@ -14,7 +15,7 @@ mod scenarios;
 mod server;
 mod site;
 
-use scenarios::{acknowledge, deliver, neighbours, outstanding, pages, search, steady};
+use scenarios::{acknowledge, deliver, neighbours, outstanding, pages, retention, search, steady};
 use site::Engine;
 
 /// As in the server.
@@ -23,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What there is, and whether it belongs to a run that names nothing. `search-all` goes to ten million orders, `outstanding-all` to
 /// ten million deliveries; each takes half an hour.
-const SCENARIOS: [(&str, bool); 12] = [
+const SCENARIOS: [(&str, bool); 13] = [
     ("acknowledge", true),
     ("acknowledge-postgres", true),
     ("deliver", true),
@@ -34,6 +35,7 @@ const SCENARIOS: [(&str, bool); 12] = [
     ("outstanding", true),
     ("outstanding-all", false),
     ("panels", true),
+    ("retention", true),
     ("search", true),
     ("search-all", false),
 ];
@@ -65,6 +67,7 @@ fn main() {
                 "steady" => steady::run().await,
                 "neighbours" => neighbours::run().await,
                 "panels" => pages::panels().await,
+                "retention" => retention::run().await,
                 "outstanding" => outstanding::run(1_000_000).await,
                 "outstanding-all" => outstanding::run(10_000_000).await,
                 "search" => search::run(&[100_000, 1_000_000]).await,

@@ -46,8 +46,8 @@ pub struct Site {
     pub engine: Engine,
     folder: tempfile::TempDir,
     pub database: String,
-    /// Deliveries at once, where not as many as usual.
-    pub at_once: Option<u16>,
+    /// What the program is told that is not as usual: names of its environment, and their values.
+    pub settings: Vec<(&'static str, String)>,
     servers: Vec<Server>,
 }
 
@@ -64,7 +64,7 @@ impl Site {
             Engine::Sqlite => format!("sqlite:{}", folder.path().join("bench.db").display()),
             Engine::Postgres { .. } => postgres::address(&postgres::database().await),
         };
-        let site = Self { engine, folder, database, at_once: None, servers: Vec::new() };
+        let site = Self { engine, folder, database, settings: Vec::new(), servers: Vec::new() };
         let store = site.store(OpenAs::Tool { create: true }).await;
         // Many at a time, or ten thousand would take most of an hour.
         let paths = futures::stream::iter(shops.iter().enumerate()).map(|(at, shop)| open_shop(&store, at, shop));
@@ -100,9 +100,7 @@ impl Site {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).env("QUITTANCE_LOG", "error");
         command.env("QUITTANCE_DATABASE", &self.database).env("QUITTANCE_KEY_FILE", self.key_file());
-        if let Some(at_once) = self.at_once {
-            command.env("QUITTANCE_REQUESTS_AT_ONCE", at_once.to_string());
-        }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 

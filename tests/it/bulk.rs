@@ -128,6 +128,12 @@ async fn everything_that_was_given_up_comes_back() {
     // Nothing is left to bring back.
     let plan = browser.get("/m/shop/resends/new?state=failed").await.text();
     assert!(plan.contains("Nothing to resend") && plan.contains("12 are confirmed by their URL already"), "{plan}");
+    // And pages of what was given up say so.
+    let list = browser.get("/m/shop/deliveries?state=expired").await.text();
+    assert_eq!(list.matches("confirmed since").count(), 12, "{list}");
+    let expired = list.split("id=\"delivery-").nth(1).unwrap().split('"').next().unwrap();
+    let page = browser.get(&format!("/m/shop/deliveries/{expired}")).await.text();
+    assert!(page.contains("Nothing is left to do.") && !page.contains("What to do:"), "{page}");
     app.assert_healthy().await;
 }
 

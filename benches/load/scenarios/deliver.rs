@@ -89,7 +89,7 @@ async fn once(engine: Engine, connections: usize, urls: usize, delay: u64, at_on
     let shops: Vec<_> =
         (0..urls).map(|at| Shop { url: Some(receiver.url(&format!("shop{at}"), delay)), concurrent: true }).collect();
     let (mut site, paths) = Site::new(engine, &shops).await;
-    site.at_once = at_once;
+    site.settings.extend(at_once.map(|number| ("QUITTANCE_REQUESTS_AT_ONCE", number.to_string())));
     site.start();
     let begin = Instant::now();
     let outcome = generator::at_full_speed(&site.ports(), &paths, connections, SPAN).await;

@@ -5,5 +5,6 @@ pub mod deliver;
 pub mod neighbours;
 pub mod outstanding;
 pub mod pages;
+pub mod retention;
 pub mod search;
 pub mod steady;

@@ -99,10 +99,9 @@ pub struct DeliveryFilter {
     pub cause: Option<Cause>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<UrlId>,
-    /// Where the notification came in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    /// At which listener, or through which gateway. Lists that were made before gateways could be chosen say `listener`.
-    #[serde(alias = "listener")]
+    /// Where the notification came in: at which listener, or through which gateway. Lists that were made before gateways could be
+    /// chosen say `listener`.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "listener")]
     pub via: Option<Via>,
     /// The first day on which it was made, as its midnight in UTC; the day itself is the merchant's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -165,6 +165,8 @@ pub struct DeliveryView {
     pub cancelled_by: Option<String>,
     /// A person had it sent to the address that its URL had then, whatever the URL is set to now.
     pub elsewhere: bool,
+    /// It was given up, and its URL has confirmed the same notification since, when it was resent.
+    pub put_right: bool,
 }
 
 /// A delivery with its attempts.

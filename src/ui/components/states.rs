@@ -71,6 +71,14 @@ pub fn ShadowBadge() -> impl IntoView {
     view! { <span class="badge test" title=t!("It gets copies; its failures count nowhere.")>{t!("shadow")}</span> }
 }
 
+/// A delivery that was given up says so where its URL has confirmed the message since.
+#[component]
+pub fn PutRightBadge() -> impl IntoView {
+    view! {
+        <span class="badge good" title=t!("It was resent later, and the script confirmed it then.")><Icon name="check"/>{t!("confirmed since")}</span>
+    }
+}
+
 /// How the deliveries of an order stand, the worst first.
 #[component]
 pub fn Summary(deliveries: DeliverySummary) -> impl IntoView {

@@ -21,7 +21,9 @@ use crate::{
     },
     rpc::{bulk::find_deliveries, lists::list_views},
     ui::{
-        components::{Ago, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, TestBadge, Tone, now, zone},
+        components::{
+            Ago, DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, PutRightBadge, ShadowBadge, TestBadge, Tone, now, zone,
+        },
         format::{count, date, iso},
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -298,6 +300,7 @@ fn row(slug: &str, row: &DeliveryRow) -> AnyView {
             </td>
             <td data-label=t!("State")>
                 <DeliveryBadge state=delivery.state/>
+                {delivery.put_right.then(|| view! { " "<PutRightBadge/> })}
                 {cause.map(|cause: Cause| view! { <span class="cause" title=tell(cause.sentence())>{tell(cause.label())}</span> })}
             </td>
             <td data-label=t!("Attempts") class="number labelled">{delivery.attempts}</td>

@@ -14,7 +14,9 @@ use crate::{
     },
     rpc::orders::read_delivery,
     ui::{
-        components::{DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, Tone, WholeAddress, fact, wide},
+        components::{
+            DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, PutRightBadge, ShadowBadge, Tone, WholeAddress, fact, wide,
+        },
         format::span,
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -62,11 +64,21 @@ fn content(page: &Delivery) -> AnyView {
                 u64::from(delivery.attempts),
                 cause = tell(cause.label())
             );
-            (Tone::Bad, title)
+            (if delivery.put_right { Tone::Good } else { Tone::Bad }, title)
         } else {
             (Tone::Warn, tell(cause.label()).to_owned())
         };
-        let (sentence, cure) = (tell(cause.sentence_for(page.format)), tell(cause.cure_for(page.format)));
+        let sentence = tell(cause.sentence_for(page.format));
+        if delivery.put_right {
+            return view! {
+                <Notice tone title>
+                    <p>{sentence}</p>
+                    <p>{t!("It was resent later, and the script confirmed it then. Nothing is left to do.")}</p>
+                </Notice>
+            }
+            .into_any();
+        }
+        let cure = tell(cause.cure_for(page.format));
         view! {
             <Notice tone title>
                 <p>{sentence}</p>
@@ -74,11 +86,12 @@ fn content(page: &Delivery) -> AnyView {
                 {is_over.then(|| view! { <p>{t!("The schedule of its URL is used up, so it is not tried again by itself. Once the cause is cured, resend it.")}</p> })}
             </Notice>
         }
+        .into_any()
     });
     view! {
         {trouble}
         <dl class="facts panel">
-            {fact(t!("State"), view! { <DeliveryBadge state=delivery.state/> })}
+            {fact(t!("State"), view! { <DeliveryBadge state=delivery.state/> {delivery.put_right.then(|| view! { " "<PutRightBadge/> })} })}
             {fact(t!("When"), when(delivery))}
             {fact(t!("To"), view! { {delivery.url_label.clone()} {delivery.shadow.then(|| view! { <ShadowBadge/> })} })}
             {wide("URL", view! { <WholeAddress text=delivery.url.clone() what=t!("URL")/> })}

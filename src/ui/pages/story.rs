@@ -124,7 +124,11 @@ fn event(story: &Story, entry: &Entry) -> AnyView {
             ("quiet", "inbox", format!("repeated-{notification}"), body.into_any())
         }
         Happening::Ended(delivery) => {
-            let (tone, icon) = if delivery.state == DeliveryState::Expired { ("bad", "alert") } else { ("quiet", "cross") };
+            let (tone, icon) = if delivery.state == DeliveryState::Expired && !delivery.put_right {
+                ("bad", "alert")
+            } else {
+                ("quiet", "cross")
+            };
             (tone, icon, format!("ended-{}", delivery.id), ended(slug, delivery))
         }
         Happening::UrlChanged { actor, action, url, detail } => {
@@ -317,6 +321,9 @@ fn ended(slug: &str, delivery: &DeliveryView) -> AnyView {
         },
     };
     let why = match (delivery.state, delivery.last_cause) {
+        (DeliveryState::Expired, _) if delivery.put_right => {
+            t!("It was resent later, and the script confirmed it then. Nothing is left to do.").to_owned()
+        }
         (DeliveryState::Expired, Some(cause)) => {
             t!("The schedule of the URL is used up; the last attempt: {cause}.", cause = tell(cause.label()))
         }

@@ -243,7 +243,7 @@ async fn what_was_given_up_is_put_right_by_a_confirmed_resend(mut test: TestStor
     assert_eq!((state.expired, state.failing_cause, state.is_failing()), (0, None, false));
     // The deliveries themselves stay what they are.
     let (delivery, ..) = test.store.delivery(shop.merchant, first.delivery_id).await.unwrap().unwrap();
-    assert_eq!(delivery.state, DeliveryState::Expired);
+    assert_eq!((delivery.state, delivery.put_right), (DeliveryState::Expired, true));
     // Nothing is left to be done either where the resend was confirmed before the delivery itself was given up.
     let third = shop.accept(&mut test, "1003").await;
     test.record(vec![attempt(&third, Next::Retry(START.plus(Duration::from_secs(150))))]).await;
@@ -255,6 +255,7 @@ async fn what_was_given_up_is_put_right_by_a_confirmed_resend(mut test: TestStor
     let fourth = shop.accept(&mut test, "1004").await;
     test.record(vec![attempt(&fourth, Next::Expired)]).await;
     assert_eq!(expired(&test).await, 1);
+    assert!(!test.store.delivery(shop.merchant, fourth.delivery_id).await.unwrap().unwrap().0.put_right);
     assert_healthy(&test).await;
 }
 

@@ -56,10 +56,11 @@ macro_rules! given_back {
     };
 }
 
-/// The messages that are the same.
-pub(super) const LOOK_UP: &str = "SELECT coalesce(
-             (SELECT id FROM notification WHERE listener_id = k.listener_id AND event_at = k.event_at AND digest = k.digest),
-             (SELECT id FROM notification WHERE id = k.id AND listener_id IS NULL))
+/// The messages that are the same. What came in at no listener is known by its id alone.
+pub(super) const LOOK_UP: &str = "SELECT CASE WHEN k.listener_id IS NULL
+             THEN (SELECT id FROM notification WHERE id = k.id AND listener_id IS NULL)
+             ELSE (SELECT id FROM notification
+                 WHERE listener_id = k.listener_id AND event_at = k.event_at AND digest = k.digest) END
          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])
              WITH ORDINALITY AS k (id, listener_id, event_at, digest, number)
          ORDER BY k.number";

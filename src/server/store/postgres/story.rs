@@ -198,7 +198,7 @@ impl Core {
         let rows = sqlx::query(
             "SELECT delivery.id, notification_id, url_id, notification_url.label, coalesce(delivery.address, notification_url.url), origin,
                  coalesce(resend.actor, bulk_job.actor), delivery.state, attempts, due_at, last_attempt_at, last_cause,
-                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor, delivery.address IS NOT NULL
+                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor, delivery.address IS NOT NULL, put_right
              FROM delivery
              JOIN notification_url ON notification_url.id = url_id
              LEFT JOIN resend ON resend.id = resend_id

@@ -31,7 +31,7 @@ macro_rules! select_delivery {
         concat!(
             "SELECT delivery.id, notification_id, url_id, notification_url.label, coalesce(delivery.address, notification_url.url), origin,
                  coalesce(resend.actor, bulk_job.actor), delivery.state, attempts, due_at, last_attempt_at, last_cause,
-                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor, delivery.address IS NOT NULL",
+                 delivery.created_at, delivery.finished_at, shadow, cancelling.actor, delivery.address IS NOT NULL, put_right",
             $columns,
             "
              FROM delivery
@@ -64,6 +64,7 @@ pub(super) fn delivery_view(row: &SqliteRow) -> Result<DeliveryView, StoreError>
         shadow: row.try_get(14)?,
         cancelled_by: row.try_get(15)?,
         elsewhere: row.try_get(16)?,
+        put_right: row.try_get(17)?,
     })
 }
 
@@ -134,7 +135,7 @@ impl SqliteStore {
         .fetch_optional(&self.0.readers)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some((delivery_view(&row)?, OrderId(row.try_get(17)?), row.try_get(18)?)))
+        Ok(Some((delivery_view(&row)?, OrderId(row.try_get(18)?), row.try_get(19)?)))
     }
 
     /// Deliveries by their ids, the newest first, as lists show them.
@@ -150,10 +151,10 @@ impl SqliteStore {
         let row = |row| {
             Ok(DeliveryRow {
                 delivery: delivery_view(row)?,
-                order_id: OrderId(row.try_get(17)?),
-                reference: row.try_get(18)?,
-                vendor_status: row.try_get(19)?,
-                test: row.try_get(20)?,
+                order_id: OrderId(row.try_get(18)?),
+                reference: row.try_get(19)?,
+                vendor_status: row.try_get(20)?,
+                test: row.try_get(21)?,
             })
         };
         rows.iter().map(row).collect()
