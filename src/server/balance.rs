@@ -71,8 +71,12 @@ impl Balance {
         let books = store.books().await?;
         let unequal = |books: &UrlBooks| books.accepted.abs_diff(books.states.iter().map(|(_, count)| count).sum());
         let sums: u64 = books.iter().map(unequal).sum();
+        // What becomes of copies counts nowhere.
+        let directory = store.directory().borrow().clone();
+        let is_shadow = |books: &&UrlBooks| directory.url(books.url_id).is_some_and(|url| url.terms.shadow);
         for state in DeliveryState::ALL {
-            let counts = books.iter().flat_map(|books| books.states).filter(|(of, _)| *of == state);
+            let counts = books.iter().filter(|books| !is_shadow(books)).flat_map(|books| books.states);
+            let counts = counts.filter(|(of, _)| *of == state);
             let count: i64 = counts.map(|(_, count)| count).sum();
             metrics.set_deliveries(state, u64::try_from(count).unwrap_or(0));
         }

@@ -6,10 +6,9 @@ use crate::domain::Timestamp;
 use crate::server::{
     clock::Clock,
     settings::Keep,
-    store::{Horizon, Removed, RetentionCursor, Store, StoreError},
+    store::{Horizon, Look, Removed, RetentionCursor, Store, StoreError},
 };
 use std::time::Duration;
-use tokio::time::Instant;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// First after the start, when the server has other things to do.
@@ -34,40 +33,35 @@ const OLD_KEYS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const LEAP: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 const BELIEVED_AFTER: Duration = DAY;
 
-/// Since when the clock has been far ahead of when retention was last looked after.
-#[derive(Default)]
-struct Doubt(Option<Instant>);
+/// What is known of the clock after a look at it, and whether it began to be doubted by that. A doubt ends when the clock has gone on
+/// for a day without another leap, whichever processes looked at it meanwhile, or when it was put right.
+fn looked_at(last: Look, now: Timestamp) -> (Look, bool) {
+    let leapt = last.at.is_some_and(|at| now.minus(LEAP) > at);
+    let since = if leapt { Some(now) } else { last.doubted_since };
+    let doubted_since = since.filter(|since| *since <= now && now.minus(BELIEVED_AFTER) < *since);
+    (Look { at: Some(now), doubted_since }, leapt)
+}
 
-impl Doubt {
-    /// Whether the clock is believed. Tells of it where it is doubted anew.
-    fn believes(&mut self, last: Option<Timestamp>, clock: Timestamp, now: Instant) -> bool {
-        if last.is_none_or(|last| clock.minus(LEAP) <= last) {
-            self.0 = None;
-            return true;
-        }
-        if self.0.is_none() {
-            tracing::warn!(
-                "retention was last looked after more than two days ago by this machine's clock; nothing is removed for a day, \
-                 because the clock may be wrong. Check it"
-            );
-        }
-        now.duration_since(*self.0.get_or_insert(now)) >= BELIEVED_AFTER
+/// Looks at the clock; whether it is believed.
+async fn believes(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
+    let (look, leapt) = looked_at(store.retention_look().await?, now);
+    store.note_retention_look(look).await?;
+    if leapt {
+        tracing::warn!(
+            "retention was last looked after more than two days ago by this machine's clock; nothing is removed for a day, \
+             because the clock may be wrong. Check it"
+        );
     }
+    Ok(look.doubted_since.is_none())
 }
 
 /// Looks after it now and then, for ever.
 pub async fn run(store: Store, clock: Clock, keep: Keep) {
     tokio::time::sleep(FIRST_AFTER).await;
-    let mut doubt = Doubt::default();
     loop {
-        let now = clock.now();
-        match store.retained_at().await {
-            Ok(last) if doubt.believes(last, now, Instant::now()) => {
-                if let Err(error) = store.note_retained(now).await {
-                    tracing::warn!(%error, "it could not be noted when retention was looked after");
-                }
-            }
-            Ok(_) => {
+        match believes(&store, clock.now()).await {
+            Ok(true) => {}
+            Ok(false) => {
                 tokio::time::sleep(EVERY).await;
                 continue;
             }
@@ -136,26 +130,21 @@ mod tests {
 
     #[test]
     fn a_clock_that_leapt_is_believed_after_a_day() {
-        let (last, start) = (Timestamp::from_seconds(1_800_000_000), Instant::now());
-        let after = |days: u32| last.plus(DAY * days);
-        let mut doubt = Doubt::default();
-        assert!(doubt.believes(None, last, start), "a new installation");
-        assert!(doubt.believes(Some(last), after(2), start) && doubt.believes(Some(after(90)), last, start));
-        assert!(!doubt.believes(Some(last), after(3), start));
-        assert!(!doubt.believes(Some(last), after(3), start + DAY - EVERY));
-        assert!(doubt.believes(Some(last), after(4), start + DAY), "a machine that was off for three days");
-        // A clock that was put right meanwhile, and leaps again.
-        assert!(doubt.believes(Some(last), last, start + DAY));
-        assert!(!doubt.believes(Some(last), after(400), start + DAY + EVERY));
-    }
-
-    #[test]
-    fn nothing_goes_before_its_time_and_zero_is_for_ever() {
-        let now = Timestamp::from_seconds(1_800_000_000);
-        let clock = Clock::manual(now).0;
-        let horizon = |bytes, ledger| horizon(Keep { bytes, ledger }, &clock);
-        assert_eq!(horizon(90, 400), Horizon { bytes_before: now.minus(DAY * 90), ledger_before: now.minus(DAY * 400) });
-        assert_eq!(horizon(0, 0), Horizon { bytes_before: Timestamp(0), ledger_before: Timestamp(0) });
-        assert_eq!(horizon(0, 10).bytes_before, now.minus(DAY * 10), "no bytes without their rows");
+        let start = Timestamp::from_seconds(1_800_000_000);
+        let mut look = Look::default();
+        let mut believed_after = |hours: u32| {
+            look = looked_at(look, start.plus(EVERY * hours)).0;
+            look.doubted_since.is_none()
+        };
+        assert!(believed_after(0), "a new installation");
+        assert!(believed_after(48) && believed_after(49));
+        // Off over a long week-end. That processes come and go meanwhile makes no difference.
+        assert!(!believed_after(49 + 62) && !believed_after(49 + 63) && !believed_after(49 + 62 + 23));
+        assert!(believed_after(49 + 62 + 24));
+        // Far ahead, and put right.
+        assert!(!believed_after(24 * 365) && believed_after(140) && believed_after(141));
+        // And again, for longer.
+        assert!(!believed_after(24 * 365) && !believed_after(24 * 365 + 12) && !believed_after(24 * 400));
+        assert!(!believed_after(24 * 400 + 23) && believed_after(24 * 401));
     }
 }

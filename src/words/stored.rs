@@ -29,6 +29,9 @@ pub const STORED: &[&str] = &[
     n!("It answered with status {answered}; one from 200 to 299 is wanted."),
     n!("It leads to {to}"),
     n!("Its title is {title}."),
+    n!(
+        "A connection that was kept from before broke, so the request was sent again over a new one: the script may have seen it twice."
+    ),
     n!("It asks to be left alone for a while: nothing is sent for {seconds} seconds."),
     n!("The message was signed with the new key."),
     n!("The message was signed with the old key."),

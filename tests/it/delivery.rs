@@ -489,6 +489,9 @@ async fn a_kept_connection_that_the_server_closed_is_no_failure() {
     let delivery = shop.wait_for_attempts(second, url, 1).await;
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Confirmed, 1));
     assert_eq!(merchant.visits().len(), 3);
+    // Nothing is sent twice without a word.
+    let said = |page: &quittance::domain::pages::orders::AttemptPage| page.detail.note.contains("sent again over a new one");
+    assert!(!said(&shop.first_attempt(first, url).await) && said(&shop.first_attempt(second, url).await));
 }
 
 #[tokio::test]

@@ -131,11 +131,18 @@ async fn what_happens_is_counted(server: Measured) {
     .await;
     let shop = server.app.shop("Shop").await;
     shop.url_as(&merchant.url(), |draft| draft.concurrent = true).await;
+    let copied = FakeMerchant::start(|_| Answer::text("OK")).await;
+    shop.url_as(&copied.url(), |draft| {
+        draft.concurrent = true;
+        draft.terms.shadow = true;
+    })
+    .await;
     for reference in ["1", "1", "broken", "slow"] {
         assert_eq!(post(&shop, reference).await, 200);
     }
     assert_eq!(shop.post_body("REFNO=1&HASH=0").await.status, 403);
     assert_eq!(gateway::post(server.app.address, "/ipn/nobody", "REFNO=1").await.status, 404);
+    copied.wait_for(3).await;
     for (name, expected) in [
         ("quittance_messages_total{outcome=\"accepted\"}", 3.0),
         ("quittance_messages_total{outcome=\"repeated\"}", 1.0),
@@ -156,6 +163,10 @@ async fn what_happens_is_counted(server: Measured) {
     gate.add_permits(1);
     server.wait_for("quittance_in_flight", |found| found < 0.1).await;
     let text = server.text().await;
+    assert!(
+        number(&text, "quittance_attempts_total{cause=\"no-receipt\"}") < 0.1,
+        "what becomes of copies counts nowhere: {text}"
+    );
     let commits = number(&text, "quittance_commit_seconds_count");
     assert!(commits >= 2.0 && number(&text, "quittance_commit_seconds_sum") > 0.0, "{text}");
     assert!(number(&text, "quittance_commit_seconds_bucket{le=\"+Inf\"}") >= commits);

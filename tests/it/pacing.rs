@@ -246,6 +246,30 @@ async fn a_url_that_was_corrected_while_the_old_page_answered_is_not_held() {
 }
 
 #[tokio::test]
+async fn what_a_former_address_asks_for_is_nothing_to_the_present_one() {
+    let (app, _hand) = TestApp::start_on_manual_clock().await;
+    let shop = app.shop("Shop").await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = gate.clone();
+    let busy = move |_: &_| {
+        let later = Answer::Page(503, vec![("Retry-After", "3600".to_owned())], Vec::new());
+        Answer::Gated(held.clone(), Box::new(later))
+    };
+    let busy = FakeMerchant::start(busy).await;
+    let moved = FakeMerchant::confirming().await;
+    let url = shop.url(&busy.url()).await;
+    let order = shop.order("1").await;
+    until("the request", || async { (busy.present() == 1).then_some(()) }).await;
+    let known = app.services.store.settings().url(url).unwrap().clone();
+    let draft = UrlDraft { url: moved.url(), ..draft_of(&known) };
+    app.services.save_url(Some(url), draft, "somebody@example.com").await.unwrap();
+    gate.add_permits(1);
+    assert_eq!(shop.wait_for_attempts(order, url, 1).await.last_cause, Some(Cause::ServerError));
+    shop.wait_for_state(shop.order("2").await, url, DeliveryState::Confirmed).await;
+    assert_eq!(dashboard(&shop).await.urls[0].pause, None);
+}
+
+#[tokio::test]
 async fn a_page_that_is_gone_holds_its_url_and_loses_nothing() {
     let (app, hand) = TestApp::start_on_manual_clock().await;
     let shop = app.shop("Shop").await;

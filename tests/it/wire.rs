@@ -127,6 +127,37 @@ async fn http_2_is_spoken_where_the_server_offers_it_and_one_connection_carries_
 }
 
 #[tokio::test]
+async fn a_server_that_takes_few_requests_over_a_connection_of_http_2_gets_more_connections() {
+    let authority = Authority::new("Ours");
+    let (certificate, key) = authority.certificate("shop.example");
+    let merchant = FakeMerchant::start_h2(certificate, key).await;
+    merchant.takes_at_once(3);
+    let names = [("shop.example".to_owned(), vec!["127.0.0.1".parse().unwrap()])].into();
+    let app = TestApp::start_as(Setup { names, limits: short_limits(), ..Setup::default() }).await;
+    let shop = app.shop("Shop").await;
+    let url = shop
+        .url_as(&address(&merchant), |url| {
+            url.concurrent = true;
+            url.terms.authority = authority.pem.clone();
+        })
+        .await;
+    let first = shop.order("first").await;
+    shop.wait_for_state(first, url, DeliveryState::Confirmed).await;
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let held = gate.clone();
+    merchant.answer(move |visit| Answer::Gated(held.clone(), Box::new(Answer::receipt("md5", visit))));
+    let references: Vec<_> = (0..8).map(|number| number.to_string()).collect();
+    let orders = futures::future::join_all(references.iter().map(|reference| shop.order(reference))).await;
+    // None waits behind three others until it looks as if the server took nothing.
+    crate::support::until("eight at a time", || async { (merchant.present() == 8).then_some(()) }).await;
+    gate.add_permits(8);
+    for order in orders {
+        let delivery = shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+        assert_eq!(delivery.attempts, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_is_not_taken_over_http_2_is_told_from_one_without_an_answer() {
     let authority = Authority::new("Ours");
     let (certificate, key) = authority.certificate("shop.example");

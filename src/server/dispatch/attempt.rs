@@ -33,6 +33,8 @@ use std::{
 pub const KEPT_ANSWER: usize = 64 << 10;
 /// How requests introduce themselves.
 pub const USER_AGENT: &str = concat!("Quittance/", env!("CARGO_PKG_VERSION"), " (payment notifications)");
+/// See `Exchange::again`.
+const SENT_AGAIN: &str = "A connection that was kept from before broke, so the request was sent again over a new one: the script may have seen it twice.";
 
 /// What attempts need.
 pub struct Workshop<T = Store, C = Client> {
@@ -137,7 +139,8 @@ impl<T: Table, C: Courier> Workshop<T, C> {
             url_id: job.url_id,
             started_at,
             finished_at: started_at,
-            window_from: job.window_from.unwrap_or(started_at),
+            // Not later than now: it was noted while the clock was ahead.
+            window_from: job.window_from.map_or(started_at, |from| from.min(started_at)),
             address: None,
             status: None,
             cause: None,
@@ -172,6 +175,9 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                     signing.learn(&self.guesses, url.id, &mut verdict);
                 }
                 verdict.detail.add(note);
+                if exchange.again {
+                    verdict.detail.add(SENT_AGAIN);
+                }
                 if verdict.cause.is_some() {
                     not_before = self.told(&exchange, &mut verdict);
                 }
@@ -191,7 +197,9 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         };
         record.finished_at = self.clock.now();
         record.cause = verdict.cause;
-        self.metrics.attempted(record.cause);
+        if !record.shadow {
+            self.metrics.attempted(record.cause);
+        }
         let made_with = verdict.made_with;
         let key = Secret::new(signing.key()).fingerprint();
         let kept = VerdictDetail { url: url.url.clone(), key, format, ..verdict.detail };

@@ -55,7 +55,7 @@ pub fn next_attempt(
 }
 
 /// The longest pause that a server may ask for.
-const LONGEST_TOLD: Duration = Duration::from_secs(3_600);
+pub const LONGEST_TOLD: Duration = Duration::from_secs(3_600);
 
 /// When a server wants to be asked again: what `Retry-After` says, in seconds or as a date, an hour from now at most.
 /// `None` where it cannot be read, or lies in the past.

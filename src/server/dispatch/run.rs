@@ -366,9 +366,12 @@ impl<T: Table, C: Courier> Loop<T, C> {
         };
         let Some(job) = self.running.remove(&id) else { return };
         self.tick();
+        // What a former address says is nothing to the one that it has now.
+        let directory = self.workshop.store.directory();
+        let is_former = |url: &Arc<NotificationUrl>| directory.borrow().url(url.id).is_some_and(|now| now.url != url.url);
         let ended = match &turn {
-            Turn::Attempted(attempted) => attempted.ended,
-            Turn::Passed | Turn::Withdrawn => Ended { signal: Signal::Unknown, not_before: None },
+            Turn::Attempted(attempted) if !job.url.as_ref().is_some_and(is_former) => attempted.ended,
+            _ => Ended { signal: Signal::Unknown, not_before: None },
         };
         self.lanes.finished(job.url_id, job.origin, ended);
         self.board.note(job.url_id, self.lanes.pause(job.url_id));

@@ -5,7 +5,7 @@
 use super::{
     Actor, AlertKind, AlertMailJob, AlertMailRow, AlertRow, AlertTopic, Alerts, AttemptRecord, Backlog, BulkOrder, BulkStep,
     Exchange, Finding, First, FormClaim, FoundByText, FoundDeliveries, FoundInbound, Horizon, Job, LaneDepth, Link,
-    ListenerDraft, MailCandidate, MailJob, MailResult, NewAlertMail, NewBulk, NewMail, NewMerchant, NewRefusal, NewResend,
+    ListenerDraft, Look, MailCandidate, MailJob, MailResult, NewAlertMail, NewBulk, NewMail, NewMerchant, NewRefusal, NewResend,
     NewUser, NewVerifying, NewView, Note, Original, Recount, RefusedLately, Removed, ResendOutcome, RetentionCursor, Secret,
     Sending, SessionRecord, SessionView, StandingRow, Store, StoreError, StoredNotification, StoredRefusal, StoredVerifying,
     StoryEvent, StoryPart, StoryRows, StoryScope, UrlBooks, UrlDraft, UrlState, UserRecord, Verifying, WaitingLong, postgres,
@@ -162,11 +162,11 @@ forward! {
     /// end.
     pub async fn retain(&self, horizon: Horizon, cursor: RetentionCursor) -> (Removed, Option<RetentionCursor>);
 
-    /// When somebody last looked after retention, by his clock.
-    pub async fn retained_at(&self) -> Option<Timestamp>;
+    /// When somebody last looked after retention, and since when he has doubted his clock.
+    pub async fn retention_look(&self) -> Look;
 
     /// Notes that somebody looks after retention.
-    pub async fn note_retained(&self, at: Timestamp) -> ();
+    pub async fn note_retention_look(&self, look: Look) -> ();
 
     /// Removes old keys whose validity ended before a moment; gives how many.
     pub async fn forget_old_keys(&self, ended_before: Timestamp) -> u64;

@@ -205,7 +205,9 @@ fn again(attempt: &Attempt, is_masked: bool) -> impl IntoView + use<> {
 fn verdict(attempt: &Attempt, may_try: bool) -> impl IntoView + use<> {
     match attempt.attempt.cause {
         None if attempt.detail.format == Format::Ipn => {
-            view! { <Notice tone=Tone::Good title=t!("Confirmed")><p>{t!("The answer holds a valid read receipt.")}</p></Notice> }
+            let note = reworded(&attempt.detail.note);
+            let note = (!note.is_empty()).then(|| view! { <p>{note}</p> });
+            view! { <Notice tone=Tone::Good title=t!("Confirmed")><p>{t!("The answer holds a valid read receipt.")}</p>{note}</Notice> }
                 .into_any()
         }
         None => {

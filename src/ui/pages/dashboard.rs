@@ -142,7 +142,7 @@ fn banner(dashboard: &Dashboard) -> AnyView {
         let mut text = match waiting {
             0 => String::new(),
             _ => tn!(
-                "{count} delivery waits and will be tried again by themselves.",
+                "{count} delivery waits and will be tried again by itself.",
                 "{count} deliveries wait and will be tried again by themselves.",
                 waiting
             ),

@@ -146,6 +146,8 @@ struct Site {
     connections: AtomicUsize,
     /// Over HTTP/2: so much of a message is taken; zero for all of it.
     window: std::sync::atomic::AtomicU32,
+    /// Over HTTP/2: so many requests at a time over a connection; zero for as many as usual.
+    streams: std::sync::atomic::AtomicU32,
 }
 
 /// A running merchant's server.
@@ -195,6 +197,7 @@ impl FakeMerchant {
             peak: 0.into(),
             connections: 0.into(),
             window: 0.into(),
+            streams: 0.into(),
         });
         let served = site.clone();
         tokio::spawn(async move {
@@ -227,6 +230,11 @@ impl FakeMerchant {
     /// Over HTTP/2 it takes so many bytes of a message and never more.
     pub fn takes_only(&self, bytes: u32) {
         self.site.window.store(bytes, SeqCst);
+    }
+
+    /// Over HTTP/2 it takes so many requests at a time over a new connection.
+    pub fn takes_at_once(&self, requests: u32) {
+        self.site.streams.store(requests, SeqCst);
     }
 
     /// From now on it answers so.
@@ -297,7 +305,7 @@ impl Site {
 
     /// Answers over HTTP/2, with whole pages.
     async fn serve_h2(self: Arc<Self>, stream: impl Stream + 'static) {
-        let window = self.window.load(SeqCst);
+        let (window, streams) = (self.window.load(SeqCst), self.streams.load(SeqCst));
         let service = service_fn(move |request: Request<Incoming>| {
             let site = self.clone();
             async move {
@@ -338,6 +346,9 @@ impl Site {
         let mut server = http2::Builder::new(TokioExecutor::new());
         if window > 0 {
             server.initial_stream_window_size(window);
+        }
+        if streams > 0 {
+            server.max_concurrent_streams(streams);
         }
         let _ = server.serve_connection(TokioIo::new(stream), service).await;
     }

@@ -81,6 +81,8 @@ pub struct Exchange {
     pub timings: Timings,
     /// When the certificate ends that the server showed; nothing where no connection with one was made.
     pub certificate_ends_at: Option<Timestamp>,
+    /// It was sent a second time, over a new connection: the one that was kept broke before an answer came.
+    pub again: bool,
     pub answer: Answer,
     pub failure: Option<Failure>,
 }

@@ -39,7 +39,8 @@ use std::{
     fmt::Write as _,
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::{Duration, Instant},
 };
 use tls::Trust;
@@ -95,6 +96,7 @@ impl Client {
             version: Version::HTTP_11,
             timings: Timings::default(),
             certificate_ends_at: None,
+            again: false,
             answer: Answer::default(),
             failure: None,
         };
@@ -113,14 +115,14 @@ impl Client {
             let shared = if let Sender::Many(many) = &sender { Some(many.sender.clone()) } else { None };
             match self.converse(&key, sender, address, outbound, deadline, exchange).await {
                 // The server closed the kept connection just as we wrote to it; it has not seen the request, or it
-                // could not answer it. A new connection tells.
+                // could not answer it. A new connection tells, and the attempt's page tells of both.
                 Err(failure)
                     if failure.cause == Cause::Reset
                         && exchange.answer.status == 0
                         && shared.is_none_or(|shared| shared.is_closed())
                         && Instant::now() < deadline =>
                 {
-                    exchange.timings = Timings::default();
+                    (exchange.timings, exchange.again) = (Timings::default(), true);
                 }
                 outcome => return outcome,
             }
@@ -327,14 +329,25 @@ async fn handshake_2(stream: impl Wire) -> Result<Many, Failure> {
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_PATIENCE)
         .max_header_list_size(128 << 10)
+        // Until the server has said how many it takes.
+        .initial_max_send_streams(1)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| conversation_failure(&error))?;
+    let connection = Arc::new(Mutex::new(Some(connection)));
+    let watched = connection.clone();
+    let taken = Arc::new(move || locked(&watched).as_ref().map_or(0, |connection| connection.current_max_send_streams()));
     // Ends when the last request over it has ended and the pool has dropped it.
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(Many { sender, share: Arc::new(()), since: Instant::now() })
+    tokio::spawn(std::future::poll_fn(move |context| {
+        let mut connection = locked(&connection);
+        let Some(running) = connection.as_mut() else { return Poll::Ready(()) };
+        std::pin::Pin::new(running).poll(context).map(|_| *connection = None)
+    }));
+    Ok(Many { sender, share: Arc::new(()), taken, since: Instant::now() })
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn head_of(response: &Response<Incoming>) -> Answer {

@@ -23,7 +23,8 @@ const KEPT_FOR: Duration = Duration::from_secs(4);
 /// Servers keep connections of HTTP/2 longer, and say so when they close one.
 const SHARED_KEPT_FOR: Duration = Duration::from_secs(30);
 const KEPT_PER_HOST: usize = 64;
-/// Requests at a time over one connection of HTTP/2: as many as the least that the standard asks servers to take.
+/// Requests at a time over one connection of HTTP/2, where its server takes so many: as many as the least that the standard asks
+/// servers to take.
 const MAX_STREAMS: usize = 100;
 
 /// A connection that takes a request.
@@ -55,6 +56,9 @@ pub struct Many {
     pub sender: http2::SendRequest<Pieces>,
     /// Counts the requests.
     pub share: Arc<()>,
+    /// How many the server takes at a time, as far as it has said so. What is more would wait for the others to end, and look
+    /// as if the server took nothing.
+    pub taken: Arc<dyn Fn() -> usize + Send + Sync>,
     /// When the connection was made.
     pub since: Instant,
 }
@@ -72,6 +76,11 @@ struct Shared {
 }
 
 impl Shared {
+    /// Whether there is room for one more; the pool's own share counts, too.
+    fn has_room(&self) -> bool {
+        Arc::strong_count(&self.many.share) <= MAX_STREAMS.min((self.many.taken)())
+    }
+
     /// Whether it takes another request. Those that are on their way over it end in any case.
     fn is_fresh(&self, longest_use: Duration) -> bool {
         !self.many.sender.is_closed() && self.many.since.elapsed() < longest_use
@@ -120,7 +129,7 @@ impl Pool {
         let shared = self.with(|hosts| {
             let host = hosts.get_mut(key)?;
             host.shared.retain(|shared| shared.is_fresh(self.longest_use));
-            let free = host.shared.iter_mut().find(|shared| Arc::strong_count(&shared.many.share) <= MAX_STREAMS)?;
+            let free = host.shared.iter_mut().find(|shared| shared.has_room())?;
             free.used = Instant::now();
             Some((Sender::Many(free.many.clone()), free.address))
         });

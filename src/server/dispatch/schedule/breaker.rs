@@ -5,6 +5,7 @@
 //! schedule, and an attempt that was not made is not counted as one.
 
 use crate::domain::{Cause, Timestamp, pages::dashboard::Pause};
+use crate::server::dispatch::plan::LONGEST_TOLD;
 use std::time::Duration;
 
 /// So many failures in a row open it.
@@ -155,7 +156,7 @@ impl Breaker {
 
     /// The clock was set back: no pause is longer than it was meant to be.
     pub fn set_back(&mut self, now: Timestamp) {
-        self.told = None;
+        self.told = self.told.map(|until| until.min(now.plus(LONGEST_TOLD)));
         if let State::Open { pause, next, .. } = &mut self.state {
             *next = (*next).min(now.plus(*pause));
         }
@@ -271,8 +272,12 @@ mod tests {
         assert_eq!((breaker.ready_at(), breaker.limit(64)), (at(600), 1));
         assert_eq!(breaker.pause(at(599)), Some(Pause::Told { until: at(600) }));
         assert_eq!(breaker.pause(at(600)), None);
+        // A clock that is put right by a little changes nothing; one that was far ahead makes nobody wait for it.
+        breaker.set_back(NOW.minus(Duration::from_millis(2)));
+        assert_eq!(breaker.ready_at(), at(600));
+        breaker.told(at(100_000));
         breaker.set_back(Timestamp::from_seconds(1));
-        assert!(breaker.ready_at() <= Timestamp::from_seconds(1));
+        assert_eq!(breaker.ready_at(), Timestamp::from_seconds(1).plus(LONGEST_TOLD));
     }
 
     #[test]

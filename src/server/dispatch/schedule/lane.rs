@@ -301,6 +301,18 @@ impl Lane {
         self.fresh.table = self.fresh.table.map(|due| due.min(now));
     }
 
+    /// The clock was set back: the table is looked at now, because what memory has noted of it, to be read again in a minute, was
+    /// noted by the clock of then. What is not due in it stays there.
+    pub fn set_back(&mut self, now: Timestamp) {
+        self.breaker.set_back(now);
+        self.pace.set_back(now);
+        self.fresh_is_due(now);
+        self.again.table = self.again.table.map(|due| due.min(now));
+        for queue in [&mut self.fresh, &mut self.again] {
+            queue.read_anew_at = queue.read_anew_at.map(|at| at.min(now));
+        }
+    }
+
     /// Whether a delivery is in memory or on its way.
     pub fn knows(&self, id: DeliveryId) -> bool {
         self.fresh.known.contains(&id) || self.again.known.contains(&id)

@@ -104,10 +104,7 @@ impl Lanes {
             // The clock was set back. Nothing may wait until it has caught up.
             self.now = now;
             for id in self.ids() {
-                let lane = self.lane(id);
-                lane.breaker.set_back(now);
-                lane.pace.set_back(now);
-                lane.fresh_is_due(now);
+                self.lane(id).set_back(now);
                 self.refresh(id);
             }
         }

@@ -131,7 +131,15 @@ fn answer(mood: Mood, outbound: &Outbound<'_>) -> Exchange {
         Mood::Resets => failed(Cause::Reset, Answer::default()),
         Mood::Drips => failed(Cause::Dripping, status(200, "....".to_owned())),
     };
-    Exchange { address: None, version: Version::HTTP_11, timings: Default::default(), certificate_ends_at: None, answer, failure }
+    Exchange {
+        address: None,
+        version: Version::HTTP_11,
+        timings: Default::default(),
+        certificate_ends_at: None,
+        again: false,
+        answer,
+        failure,
+    }
 }
 
 fn receipt(body: &[u8], key: &[u8]) -> String {

@@ -1,7 +1,8 @@
 //! The PostgreSQL engine: one database, any number of nodes.
 //!
 //! A message goes `intake` (it queues at a line, by its order) → `accept` (a batch is one statement, which is one transaction;
-//! now the gateway is answered and the delivery starts). What attempts came to goes through `results`, in batches, too.
+//! now the gateway is answered and the delivery starts). What attempts came to goes through `results`, in batches, too (`outcomes` writes
+//! one).
 //! `nodes` is who is there, `leases` who serves what, `keeper` the tasks that keep it so, `bus` what nodes tell each other;
 //! `line` is a connection that writes batches, `segments` the packed bytes, `connect` how connections are made (`nodelay`: that
 //! statements leave at once). `queue` and `sweeps` are the table of deliveries as the dispatcher reads it; `settings`, `merchants`, `urls`,
@@ -37,6 +38,7 @@ mod nodelay;
 mod nodes;
 mod notifications;
 mod orders;
+mod outcomes;
 mod overview;
 mod people;
 mod plans;

@@ -2,7 +2,7 @@
 
 use super::{
     PLANNED_ONCE, accept, activity, alert_mail, balance, connect::MIGRATOR, deliveries, inbound, leases, mail, notifications,
-    orders, overview, queue, results, retention, search, story, verifying,
+    orders, outcomes, overview, queue, retention, search, story, verifying,
 };
 use crate::server::store::{
     Finding, StoreError,
@@ -41,7 +41,7 @@ const HOT: [(&str, &str, usize); 29] = [
     ("searching everything", search::ORDERS, 6),
     ("searching messages", search::BY_MESSAGE, 3),
     ("what has an id", search::BY_ID, 1),
-    ("what a resend puts right", results::PUT_RIGHT, 3),
+    ("what a resend puts right", outcomes::PUT_RIGHT, 3),
     ("what keeps bytes", retention::FREE, 3),
 ];
 

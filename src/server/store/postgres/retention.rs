@@ -9,7 +9,9 @@
 
 use super::{Core, shrink};
 use crate::domain::Timestamp;
-use crate::server::store::{Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, activity::kept_from, ids::IdSource};
+use crate::server::store::{
+    Horizon, Look, Removed, RetentionCursor, RetentionPhase, StoreError, activity::kept_from, ids::IdSource,
+};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _};
 use std::time::Duration;
 
@@ -45,20 +47,25 @@ fn floor(moment: Timestamp) -> i64 {
 }
 
 impl Core {
-    /// When somebody last looked after retention, by his clock.
-    pub(in crate::server::store) async fn retained_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        let key = "SELECT value::bigint FROM meta WHERE key = 'retained_at'";
-        let at: Option<i64> = sqlx::query_scalar(key).fetch_optional(&self.pool).await?;
-        Ok(at.map(Timestamp))
+    /// When somebody last looked after retention, and since when he has doubted his clock.
+    pub(in crate::server::store) async fn retention_look(&self) -> Result<Look, StoreError> {
+        let (at, doubted): (Option<i64>, Option<i64>) = sqlx::query_as(
+            "SELECT (SELECT nullif(value, '')::bigint FROM meta WHERE key = 'retained_at'),
+                 (SELECT nullif(value, '')::bigint FROM meta WHERE key = 'clock_doubted_since')",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Look { at: at.map(Timestamp), doubted_since: doubted.map(Timestamp) })
     }
 
     /// Notes that somebody looks after retention.
-    pub(in crate::server::store) async fn note_retained(&self, at: Timestamp) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn note_retention_look(&self, look: Look) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO meta (key, value) VALUES ('retained_at', $1::bigint::text)
+            "INSERT INTO meta (key, value) VALUES ('retained_at', coalesce($1, '')), ('clock_doubted_since', coalesce($2, ''))
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         )
-        .bind(at.0)
+        .bind(look.at.map(|at| at.0.to_string()))
+        .bind(look.doubted_since.map(|at| at.0.to_string()))
         .execute(&self.pool)
         .await?;
         Ok(())

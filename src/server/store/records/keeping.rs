@@ -12,6 +12,15 @@ pub struct Horizon {
     pub ledger_before: Timestamp,
 }
 
+/// What was known of the clock when retention was looked after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Look {
+    /// When that was, by the clock of then.
+    pub at: Option<Timestamp>,
+    /// Since when the clock is doubted, where it is.
+    pub doubted_since: Option<Timestamp>,
+}
+
 /// Where retention goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RetentionCursor {

@@ -7,7 +7,7 @@
 use super::{SqliteStore, rows::json};
 use crate::domain::Timestamp;
 use crate::server::store::{
-    Commit, Horizon, Removed, RetentionCursor, RetentionPhase, StoreError, activity::kept_from, ids::IdSource,
+    Commit, Horizon, Look, Removed, RetentionCursor, RetentionPhase, StoreError, activity::kept_from, ids::IdSource,
 };
 use futures::future::BoxFuture;
 use sqlx::{Row as _, SqliteConnection};
@@ -35,22 +35,27 @@ fn floor(moment: Timestamp) -> i64 {
 }
 
 impl SqliteStore {
-    /// When somebody last looked after retention, by his clock.
-    pub(in crate::server::store) async fn retained_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        let key = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retained_at'";
-        let at: Option<i64> = sqlx::query_scalar(key).fetch_optional(&self.0.readers).await?;
-        Ok(at.map(Timestamp))
+    /// When somebody last looked after retention, and since when he has doubted his clock.
+    pub(in crate::server::store) async fn retention_look(&self) -> Result<Look, StoreError> {
+        let (at, doubted): (Option<i64>, Option<i64>) = sqlx::query_as(
+            "SELECT (SELECT CAST(nullif(value, '') AS INTEGER) FROM meta WHERE key = 'retained_at'),
+                 (SELECT CAST(nullif(value, '') AS INTEGER) FROM meta WHERE key = 'clock_doubted_since')",
+        )
+        .fetch_one(&self.0.readers)
+        .await?;
+        Ok(Look { at: at.map(Timestamp), doubted_since: doubted.map(Timestamp) })
     }
 
     /// Notes that somebody looks after retention.
-    pub(in crate::server::store) async fn note_retained(&self, at: Timestamp) -> Result<(), StoreError> {
+    pub(in crate::server::store) async fn note_retention_look(&self, look: Look) -> Result<(), StoreError> {
         self.change(move |conn| -> BoxFuture<'_, _> {
             Box::pin(async move {
                 sqlx::query(
-                    "INSERT INTO meta (key, value) VALUES ('retained_at', ?)
+                    "INSERT INTO meta (key, value) VALUES ('retained_at', coalesce(?1, '')), ('clock_doubted_since', coalesce(?2, ''))
                      ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 )
-                .bind(at.0)
+                .bind(look.at.map(|at| at.0.to_string()))
+                .bind(look.doubted_since.map(|at| at.0.to_string()))
                 .execute(conn)
                 .await?;
                 Ok(((), Commit::default()))

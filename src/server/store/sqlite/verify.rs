@@ -75,12 +75,17 @@ const COUNTED: [(&str, &str, &str); 10] = [
         // Those whose status the URL's triggers take, as far back as these are known (the bits are those of
         // src/domain/content.rs); a TEST order may have been for one URL alone.
         "notifications without a delivery to a URL that existed before them",
-        "SELECT count(*) FROM notification
+        // A message whose gateway was asked back was accepted after it came in: when its id was made.
+        "WITH told AS (
+             SELECT *, min(received_at, ((id >> 22) + 1704067200000) * 1000) AS earliest,
+                 max(received_at, ((id >> 22) + 1704067200000) * 1000) AS latest FROM notification
+         )
+         SELECT count(*) FROM told AS notification
              JOIN notification_url ON notification_url.merchant_id = notification.merchant_id
              JOIN merchant ON merchant.id = notification.merchant_id
-         WHERE coalesce(notification_url.triggers_at, 0) < notification.received_at - 60000000
+         WHERE coalesce(notification_url.triggers_at, 0) < notification.earliest - 60000000
              AND (notification_url.triggers IS NOT NULL
-                 OR coalesce(merchant.triggers_at, 0) < notification.received_at - 60000000)
+                 OR coalesce(merchant.triggers_at, 0) < notification.earliest - 60000000)
              AND coalesce(notification_url.triggers, merchant.triggers, 8191) & CASE upper(notification.vendor_status)
                  WHEN 'PENDING' THEN 1 WHEN 'PENDING_APPROVAL' THEN 2 WHEN 'PURCHASE_PENDING' THEN 4
                  WHEN 'PAYMENT_AUTHORIZED' THEN 8 WHEN 'PENDING_ORDER_APPROVAL' THEN 16 WHEN 'PAYMENT_RECEIVED' THEN 32
@@ -91,8 +96,8 @@ const COUNTED: [(&str, &str, &str); 10] = [
                      WHEN 'cancelled' THEN 128 WHEN 'failed' THEN 1024 ELSE 4096 END END <> 0
              AND (notification.listener_id IS NOT NULL OR EXISTS (SELECT 1 FROM delivery
                  WHERE delivery.notification_id = notification.id AND delivery.origin = 0))
-             AND notification_url.created_at < notification.received_at - 60000000
-             AND coalesce(notification_url.removed_at, notification.received_at + 60000001) > notification.received_at + 60000000
+             AND notification_url.created_at < notification.earliest - 60000000
+             AND coalesce(notification_url.removed_at, notification.latest + 60000001) > notification.latest + 60000000
              AND NOT EXISTS (SELECT 1 FROM delivery
                  WHERE delivery.notification_id = notification.id AND delivery.url_id = notification_url.id)",
     ),

@@ -184,6 +184,18 @@ fn what_is_due_again_is_read_although_it_was_recorded_while_the_other_queue_was(
 }
 
 #[test]
+fn a_clock_that_is_set_back_lets_nothing_wait_that_was_put_back() {
+    let mut lanes = lanes(vec![url(1)]);
+    lanes.push(job(1, 1, 10));
+    assert_eq!(next(&mut lanes), Some(10));
+    lanes.put_back(UrlId(1), OrderId(1), DeliveryId(10), LATER);
+    lanes.finished(UrlId(1), Origin::Arrival, signal(Signal::Unknown));
+    assert_eq!(load(&mut lanes), []);
+    lanes.tick(NOW.minus(Duration::from_secs(900)));
+    assert_eq!(load(&mut lanes), [(UrlId(1), Backlog::Fresh), (UrlId(1), Backlog::Again)]);
+}
+
+#[test]
 fn a_clock_that_is_set_back_lets_no_first_try_wait() {
     let earlier = NOW.minus(Duration::from_secs(900));
     let mut lanes = lanes(vec![url(1), url(2)]);
