@@ -14,9 +14,7 @@ use crate::{
     },
     rpc::orders::read_delivery,
     ui::{
-        components::{
-            DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, PutRightBadge, ShadowBadge, Tone, WholeAddress, fact, wide,
-        },
+        components::{DeliveryBadge, Empty, FormNotes, Icon, Moment, Notice, ShadowBadge, Tone, WholeAddress, fact, wide},
         format::span,
         islands::live::{Live, Subject},
         shell::{Frame, Section},
@@ -64,15 +62,15 @@ fn content(page: &Delivery) -> AnyView {
                 u64::from(delivery.attempts),
                 cause = tell(cause.label())
             );
-            (if delivery.put_right { Tone::Good } else { Tone::Bad }, title)
+            (Tone::Bad, title)
         } else {
             (Tone::Warn, tell(cause.label()).to_owned())
         };
         let sentence = tell(cause.sentence_for(page.format));
         if delivery.put_right {
             return view! {
-                <Notice tone title>
-                    <p>{sentence}</p>
+                <Notice tone=Tone::Good title=t!("Given up, and confirmed since")>
+                    <p>{title}". "{sentence}</p>
                     <p>{t!("It was resent later, and the script confirmed it then. Nothing is left to do.")}</p>
                 </Notice>
             }
@@ -91,7 +89,7 @@ fn content(page: &Delivery) -> AnyView {
     view! {
         {trouble}
         <dl class="facts panel">
-            {fact(t!("State"), view! { <DeliveryBadge state=delivery.state/> {delivery.put_right.then(|| view! { " "<PutRightBadge/> })} })}
+            {fact(t!("State"), view! { <DeliveryBadge state=delivery.state/> })}
             {fact(t!("When"), when(delivery))}
             {fact(t!("To"), view! { {delivery.url_label.clone()} {delivery.shadow.then(|| view! { <ShadowBadge/> })} })}
             {wide("URL", view! { <WholeAddress text=delivery.url.clone() what=t!("URL")/> })}
