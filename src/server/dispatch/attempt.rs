@@ -196,6 +196,9 @@ impl<T: Table, C: Courier> Workshop<T, C> {
             Err((cause, note)) => Verdict::failed(cause, note),
         };
         record.finished_at = self.clock.now();
+        // Where the clock was set back meanwhile, what comes next is planned by that of now.
+        record.started_at = record.started_at.min(record.finished_at);
+        record.window_from = record.window_from.min(record.started_at);
         record.cause = verdict.cause;
         if !record.shadow {
             self.metrics.attempted(record.cause);

@@ -64,6 +64,8 @@ table! {
     fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
     /// A notification as it came, and what is sent on of it.
     fn original(&self, id: NotificationId) -> Option<Original>;
+    /// Has some deliveries that were tried while the clock was ahead be due by the clock of now.
+    fn pull_back(&self) -> u64;
     /// URLs whose deliveries do not fit their setting yet: the URL, whether it is on hold, whether it was removed.
     fn unsettled_urls(&self) -> Vec<(UrlId, bool, bool)>;
     /// Moves some open deliveries of a URL on hold to `held`.

@@ -229,7 +229,10 @@ async fn run<T: Table, C: Courier>(
 
 impl<T: Table, C: Courier> Loop<T, C> {
     fn tick(&mut self) {
-        self.lanes.tick(self.workshop.clock.now());
+        if self.lanes.tick(self.workshop.clock.now()) {
+            // What was tried by the clock of then is to be due by that of now.
+            self.unsettled.send_modify(|number| *number += 1);
+        }
     }
 
     /// Takes over changed settings.
@@ -450,13 +453,13 @@ async fn record(store: impl Table, mut results: mpsc::UnboundedReceiver<AttemptR
     }
 }
 
-/// Brings deliveries in line with their URL's setting, some at a time: held, released or cancelled. At the start, and
-/// whenever it is told.
+/// Brings deliveries in line with their URL's setting, some at a time: held, released or cancelled; and with the clock, where it was
+/// ahead. At the start, and whenever it is told.
 async fn settle_urls(store: impl Table, mut unsettled: watch::Receiver<u64>) {
     loop {
         unsettled.mark_unchanged();
         while let Err(error) = settle_once(&store).await {
-            tracing::warn!(%error, "deliveries could not be held, released or cancelled; trying again");
+            tracing::warn!(%error, "deliveries could not be held, released, cancelled or pulled back; trying again");
             tokio::time::sleep(RETRY_PAUSE).await;
         }
         if unsettled.changed().await.is_err() {
@@ -468,6 +471,7 @@ async fn settle_urls(store: impl Table, mut unsettled: watch::Receiver<u64>) {
 async fn settle_once(store: &impl Table) -> Result<(), StoreError> {
     // What was accepted by the setting before may not be in the table yet.
     store.settled().await?;
+    while store.pull_back().await? > 0 {}
     for again in 0..SETTLE_TRIES {
         let unsettled = store.unsettled_urls().await?;
         if unsettled.is_empty() {

@@ -144,6 +144,9 @@ forward! {
     pub async fn bodies(&self, ids: &[NotificationId]) -> HashMap<NotificationId, Bytes>;
     /// A notification as it came, and what is sent on of it; what retention has removed is empty.
     pub async fn original(&self, id: NotificationId) -> Option<Original>;
+    /// Has some deliveries of this node that were tried while the clock was ahead be due as long after now as they were after that
+    /// try; gives how many.
+    pub async fn pull_back(&self) -> u64;
     /// URLs whose deliveries do not fit their setting yet: the URL, whether it is on hold, whether it was removed.
     pub async fn unsettled_urls(&self) -> Vec<(UrlId, bool, bool)>;
     /// Moves some open deliveries of a URL on hold to `held`; gives how many.

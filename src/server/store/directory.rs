@@ -9,7 +9,7 @@ use crate::domain::{
     order::OrderFacts,
     pages::settings::Thresholds,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// A tenant.
 #[derive(Debug, Clone)]
@@ -246,6 +246,16 @@ impl Directory {
     /// All URLs that were not removed.
     pub fn urls(&self) -> impl Iterator<Item = &Arc<NotificationUrl>> {
         self.urls.values()
+    }
+
+    /// For each URL the moment beyond which nothing is due that was planned by the clock of now: its longest pause, with what a server
+    /// may ask for and how far moments deviate.
+    pub(super) fn latest_due(&self, now: Timestamp) -> Vec<(i64, i64)> {
+        let latest = |url: &Arc<NotificationUrl>| {
+            let longest = url.terms.retries.delays().into_iter().max().unwrap_or(0);
+            (url.id.0, now.plus(Duration::from_secs(u64::from(longest) * 3 + 3_600)).0)
+        };
+        self.urls().map(latest).collect()
     }
 
     /// The URLs that get a notification: those of its merchant whose triggers take its status.

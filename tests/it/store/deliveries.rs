@@ -23,6 +23,7 @@ on_every_engine! {
     a_resend_makes_new_deliveries_once,
     a_resend_may_go_to_an_address_of_its_own,
     what_was_given_up_is_put_right_by_a_confirmed_resend,
+    what_was_tried_while_the_clock_was_ahead_is_pulled_back,
     deliveries_of_another_process_are_adopted,
     what_a_shadow_gets_counts_nowhere,
     an_order_waits_for_what_was_held_in_the_middle_of_it,
@@ -256,6 +257,38 @@ async fn what_was_given_up_is_put_right_by_a_confirmed_resend(mut test: TestStor
     test.record(vec![attempt(&fourth, Next::Expired)]).await;
     assert_eq!(expired(&test).await, 1);
     assert!(!test.store.delivery(shop.merchant, fourth.delivery_id).await.unwrap().unwrap().0.put_right);
+    assert_healthy(&test).await;
+}
+
+async fn what_was_tried_while_the_clock_was_ahead_is_pulled_back(mut test: TestStore) {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let shop = shop(&test).await;
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    let mut jobs = Vec::new();
+    for (order, ahead) in [("1001", YEAR), ("1002", minutes(2)), ("1003", Duration::ZERO)] {
+        let job = shop.accept(&mut test, order).await;
+        let at = START.plus(ahead);
+        let mut record = attempt(&job, Next::Retry(at.plus(minutes(10))));
+        (record.started_at, record.finished_at, record.window_from) = (at, at, at);
+        test.record(vec![record]).await;
+        jobs.push(job);
+    }
+    while test.due.try_recv().is_ok() {}
+    assert_eq!(test.store.pull_back().await.unwrap(), 1);
+    assert_eq!(test.due.recv().await.unwrap()[0].0, shop.url, "its lane is told to look");
+    assert_eq!(test.store.pull_back().await.unwrap(), 0);
+    let far = START.plus(YEAR);
+    let lane = test.store.lane(shop.url, Backlog::Again, None, far, 10).await.unwrap();
+    let due: Vec<_> = lane.iter().map(|job| (job.delivery_id, job.due_at, job.window_from)).collect();
+    assert_eq!(
+        due,
+        [
+            (jobs[0].delivery_id, START.plus(minutes(10)), Some(START)),
+            (jobs[2].delivery_id, START.plus(minutes(10)), Some(START)),
+            // Due soon enough by its schedule.
+            (jobs[1].delivery_id, START.plus(minutes(12)), Some(START.plus(minutes(2)))),
+        ]
+    );
     assert_healthy(&test).await;
 }
 

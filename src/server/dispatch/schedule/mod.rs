@@ -98,9 +98,10 @@ impl Lanes {
         self.places
     }
 
-    /// What the time is now. Whatever waited for it may start.
-    pub fn tick(&mut self, now: Timestamp) {
-        if now < self.now {
+    /// What the time is now. Whatever waited for it may start. Whether the clock was set back.
+    pub fn tick(&mut self, now: Timestamp) -> bool {
+        let is_set_back = now < self.now;
+        if is_set_back {
             // The clock was set back. Nothing may wait until it has caught up.
             self.now = now;
             for id in self.ids() {
@@ -114,6 +115,7 @@ impl Lanes {
             self.lane(url_id).timer = None;
             self.refresh(url_id);
         }
+        is_set_back
     }
 
     /// Takes over the settings of the URLs.

@@ -2,7 +2,10 @@
 //! they wait for each other, and for results that are being written, and lock rows in one order like these.
 
 use super::Core;
-use crate::domain::id::{MerchantId, OrderId, UrlId};
+use crate::domain::{
+    Timestamp,
+    id::{MerchantId, OrderId, UrlId},
+};
 use crate::server::store::{Change, Commit, StoreError};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
@@ -103,6 +106,49 @@ impl Core {
         tx.commit().await?;
         self.announce(Commit { changes, ..Commit::default() });
         Ok((open.len() + held.len()) as u64)
+    }
+
+    /// Has some deliveries of this node that were tried while the clock was ahead be due as long after now as they were after that
+    /// try; gives how many. Those that are due soon enough by their schedule are left alone.
+    pub(in crate::server::store) async fn pull_back(&self) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let (urls, latest): (Vec<i64>, Vec<i64>) = self.directory.borrow().latest_due(now).into_iter().unzip();
+        let now = now.0;
+        let urls: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT url_id, latest FROM unnest($1::bigint[], $2::bigint[]) AS url (url_id, latest)
+             WHERE EXISTS (SELECT 1 FROM delivery WHERE node_id = $4 AND delivery.url_id = url.url_id AND state = 2
+                 AND state IN (0, 2) AND due_at > latest AND last_attempt_at > $3 + 60000000)",
+        )
+        .bind(urls)
+        .bind(latest)
+        .bind(now)
+        .bind(self.present().node)
+        .fetch_all(&self.reading)
+        .await?;
+        let mut moved = 0;
+        for (url, latest) in urls {
+            let rows = sqlx::query(
+                "UPDATE delivery SET due_at = greatest($2, due_at - (last_attempt_at - $2)),
+                     window_from = least(window_from, $2), last_attempt_at = $2
+                 WHERE id IN (SELECT id FROM delivery
+                     WHERE id IN (SELECT id FROM delivery WHERE node_id = $4 AND url_id = $1 AND state = 2 AND state IN (0, 2)
+                         AND due_at > $5 AND last_attempt_at > $2 + 60000000 LIMIT $3)
+                     AND state = 2 AND node_id = $4 ORDER BY id FOR UPDATE)",
+            )
+            .bind(url)
+            .bind(now)
+            .bind(SWEEP)
+            .bind(self.present().node)
+            .bind(latest)
+            .execute(&self.pool)
+            .await?
+            .rows_affected();
+            if rows > 0 {
+                self.feed.announce_due(vec![(UrlId(url), Timestamp::default())]);
+            }
+            moved += rows;
+        }
+        Ok(moved)
     }
 
     /// URLs whose deliveries do not fit their setting yet: on hold with open ones, released with held ones, removed

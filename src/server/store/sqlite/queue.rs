@@ -12,6 +12,7 @@ use crate::domain::{
 };
 use crate::server::store::{Backlog, Change, Commit, First, Job, LaneDepth, Original, StoreError};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use std::collections::HashMap;
 
@@ -39,6 +40,16 @@ pub(super) const FRESH_DUE: &str =
 /// When the next further try of a URL is due.
 pub(super) const AGAIN_DUE: &str =
     "SELECT due_at FROM delivery WHERE url_id = ? AND state = 2 AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT 1";
+
+/// URLs of which something was planned while the clock was ahead; for each it is told what was not.
+const AHEAD: &str = "SELECT each.value ->> 0, each.value ->> 1 FROM json_each(?1) AS each
+             WHERE EXISTS (SELECT 1 FROM delivery WHERE url_id = each.value ->> 0 AND state = 2
+                 AND due_at > each.value ->> 1 AND last_attempt_at > ?2 + 60000000)";
+/// Pulls back what was planned then.
+const PULL_BACK: &str = "UPDATE delivery SET due_at = max(?2, due_at - (last_attempt_at - ?2)),
+                 window_from = min(window_from, ?2), last_attempt_at = ?2
+             WHERE id IN (SELECT id FROM delivery
+                 WHERE url_id = ?1 AND state = 2 AND due_at > ?4 AND last_attempt_at > ?2 + 60000000 LIMIT ?3)";
 
 /// The first unfinished delivery of each order: what its others wait for. An order has few messages.
 pub(super) const FIRSTS: &str =
@@ -302,6 +313,35 @@ impl SqliteStore {
             )
             .await?;
         Ok(open + held)
+    }
+
+    /// Has some deliveries that were tried while the clock was ahead be due as long after now as they were after that try; gives how
+    /// many. Those that are due soon enough by their schedule are left alone.
+    pub(in crate::server::store) async fn pull_back(&self) -> Result<u64, StoreError> {
+        let now = self.0.clock.now();
+        let latest = json(&self.0.directory.borrow().latest_due(now))?;
+        let now = now.0;
+        let urls: Vec<(i64, i64)> = sqlx::query_as(AHEAD).bind(latest).bind(now).fetch_all(&self.0.readers).await?;
+        let mut moved = 0;
+        for (url, latest) in urls {
+            moved += self
+                .change(move |conn| -> BoxFuture<'_, _> {
+                    Box::pin(async move {
+                        let rows = sqlx::query(PULL_BACK)
+                            .bind(url)
+                            .bind(now)
+                            .bind(SWEEP)
+                            .bind(latest)
+                            .execute(conn)
+                            .await?
+                            .rows_affected();
+                        let due = if rows > 0 { vec![UrlId(url)] } else { Vec::new() };
+                        Ok((rows, Commit { due, ..Commit::default() }))
+                    })
+                })
+                .await?;
+        }
+        Ok(moved)
     }
 
     /// URLs whose deliveries do not fit their setting yet: on hold with open ones, released with held ones, removed
