@@ -65,9 +65,11 @@ impl Caller {
         &self.actor
     }
 
-    /// The same, having seen a version of what he changes, as its form names it; nothing where it names none.
+    /// The same, having seen a version of what he changes, as its form names it; nothing where it names none. One that makes no sense is
+    /// none that anything has.
     pub fn having_seen(&self, version: &str) -> Actor {
-        self.actor.clone().having_seen(version.trim().parse().ok())
+        let version = Some(version.trim()).filter(|version| !version.is_empty());
+        self.actor.clone().having_seen(version.map(|version| version.parse().unwrap_or(-1)))
     }
 
     /// What he may see of something: as it is, or with the data of customers masked.

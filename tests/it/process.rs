@@ -195,6 +195,11 @@ async fn what_cannot_be_done_says_why_and_what_to_do() {
     let error = program.run(&["merchant", "list"]).failed(1);
     assert!(error.starts_with("error: there is no database at"), "{error}");
     assert!(!program.database().exists());
+    std::fs::write(program.database(), "").unwrap();
+    let error = program.run(&["doctor"]).failed(1);
+    assert!(error.contains("is empty") && error.contains("put a backup in its place"), "{error}");
+    assert_eq!(program.database().metadata().unwrap().len(), 0, "whoever looks changes nothing");
+    std::fs::remove_file(program.database()).unwrap();
     let error = program.run(&["merchant", "list", "--database", "sqllite:x"]).failed(2);
     assert!(error.contains("sqlite:PATH"), "{error}");
     program.shop("http://127.0.0.1:9/");

@@ -73,7 +73,7 @@ pub struct CancelArgs {
     /// The merchant: its name, or its name in addresses.
     #[arg(long, value_name = "NAME")]
     pub merchant: String,
-    /// Only those in this state [default: all three]
+    /// Only those in this state [default: all three; then a URL or a day must be named]
     #[arg(long, value_parser = outstanding())]
     pub state: Option<StateFilter>,
     /// Only to this notification URL: its id, its name or its address [default: all of the merchant]

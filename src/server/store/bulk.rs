@@ -5,7 +5,7 @@
 //! A URL gets only so many at a time. While it takes no more, because it is slow or nobody answers there, the job goes on
 //! with the others and notes the place from which on this URL is behind; what is behind is made when there is room again.
 
-use super::{BulkOrder, StoreError};
+use super::{BulkOrder, StoreError, ids::IdSource};
 use crate::domain::{
     DeliveryState,
     id::UrlId,
@@ -52,7 +52,12 @@ pub(super) struct Known {
     pub url_id: UrlId,
     pub state: DeliveryState,
     pub resend_id: Option<i64>,
+    /// When it ended, in microseconds, where it has.
+    pub ended_at: Option<i64>,
 }
+
+/// A row of it: notification, URL, state, resend, end.
+pub(super) type KnownRow = (i64, i64, i64, Option<i64>, Option<i64>);
 
 /// What a job is to do with a list, as it is planned.
 pub(super) struct Rules<'a> {
@@ -272,7 +277,10 @@ impl Rules<'_> {
         if !self.in_use.contains(&target) {
             return Fate::Removed;
         }
-        let is_confirmed = there.clone().any(|known| known.state == DeliveryState::Confirmed);
+        // What was confirmed before the delivery was made, which somebody resent all the same, says nothing of it.
+        let made_at = IdSource::made_at(source.id) * 1_000;
+        let is_later = |known: &Known| known.ended_at.is_none_or(|ended_at| ended_at >= made_at);
+        let is_confirmed = there.clone().any(|known| known.state == DeliveryState::Confirmed && is_later(known));
         if is_confirmed && self.filter.state != Some(StateFilter::Confirmed) {
             return Fate::Confirmed;
         }
@@ -372,7 +380,7 @@ mod tests {
     #[test]
     fn what_is_not_to_be_sent_is_left_out_and_counted_by_its_reason() {
         let failed = DeliveryFilter { state: Some(StateFilter::Failed), ..Default::default() };
-        let known = |url_id, state, resend_id| Known { url_id, state, resend_id };
+        let known = |url_id, state, resend_id| Known { url_id, state, resend_id, ended_at: None };
         let expired = known(A, DeliveryState::Expired, None);
         let cases: HashMap<i64, Vec<Known>> = [
             (1, vec![expired]),
@@ -403,10 +411,13 @@ mod tests {
             let pass = Pass::List { after: 0 };
             position.step(pass, &looked(&[source(1, A)], true), &rules(&filter, BulkTarget::Same), &mut room, &known).make.len()
         };
-        let known = |state, resend_id| Known { url_id: A, state, resend_id };
+        let known = |state, resend_id| Known { url_id: A, state, resend_id, ended_at: None };
         let (confirmed, retrying) = (known(DeliveryState::Confirmed, None), known(DeliveryState::Retrying, None));
         assert_eq!(step(StateFilter::Confirmed, &[confirmed]), 1);
         assert_eq!(step(StateFilter::Expired, &[confirmed]), 0);
+        let before = Known { ended_at: Some(IdSource::made_at(1) * 1_000 - 1), ..confirmed };
+        assert_eq!(step(StateFilter::Expired, &[before]), 1, "resent although it was confirmed, and not confirmed again");
+        assert_eq!(step(StateFilter::Expired, &[Known { ended_at: Some(IdSource::made_at(1) * 1_000), ..confirmed }]), 0);
         assert_eq!(step(StateFilter::Retrying, &[retrying]), 1);
         assert_eq!(step(StateFilter::Confirmed, &[confirmed, retrying]), 0, "on its way");
         assert_eq!(step(StateFilter::Retrying, &[retrying, known(DeliveryState::Retrying, Some(3))]), 0, "somebody was faster");

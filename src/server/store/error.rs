@@ -38,6 +38,10 @@ pub enum StoreError {
     #[error("there is no database at {0}; start the server or add a merchant first")]
     Missing(PathBuf),
     #[error(
+        "the database file {0} is empty; where there was data in it, put a backup in its place, otherwise start the server or add a merchant"
+    )]
+    EmptyFile(PathBuf),
+    #[error(
         "the database was written by a newer version of quittance (its migration {found} is unknown here); install that version or newer"
     )]
     Newer { found: i64 },

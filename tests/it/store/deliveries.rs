@@ -256,7 +256,17 @@ async fn what_was_given_up_is_put_right_by_a_confirmed_resend(mut test: TestStor
     let fourth = shop.accept(&mut test, "1004").await;
     test.record(vec![attempt(&fourth, Next::Expired)]).await;
     assert_eq!(expired(&test).await, 1);
-    assert!(!test.store.delivery(shop.merchant, fourth.delivery_id).await.unwrap().unwrap().0.put_right);
+    let is_put_right = async |test: &TestStore, id| test.store.delivery(shop.merchant, id).await.unwrap().unwrap().0.put_right;
+    assert!(!is_put_right(&test, fourth.delivery_id).await);
+    // What was confirmed before somebody resent it says nothing of the resend.
+    let fifth = shop.accept(&mut test, "1005").await;
+    test.record(vec![attempt(&fifth, Next::Confirmed)]).await;
+    test.hand.advance(Duration::from_secs(3_600));
+    let later = NewResend { at: test.clock.now(), ..resend_of(&fifth, "lost") };
+    test.store.resend(shop.merchant, later).await.unwrap();
+    let jobs = test.jobs.recv().await.unwrap();
+    test.record(vec![attempt(&jobs[0], Next::Expired)]).await;
+    assert_eq!((expired(&test).await, is_put_right(&test, jobs[0].delivery_id).await), (2, false));
     assert_healthy(&test).await;
 }
 

@@ -20,7 +20,9 @@ use crate::domain::{
 };
 use crate::server::store::{
     Actor, BulkOrder, BulkStep, Change, Commit, Job, NewBulk, StoreError,
-    bulk::{CENSUS, COUNT_LOOK, Census, Known, LOOK, Looked, Pass, Plan, Position, Room, Rules, STEP, Source, WITHDRAW},
+    bulk::{
+        CENSUS, COUNT_LOOK, Census, Known, KnownRow, LOOK, Looked, Pass, Plan, Position, Room, Rules, STEP, Source, WITHDRAW,
+    },
     scope::{BULK_ORDERS, Direction, LIST_ORDERS, Scope, id_range},
 };
 use sqlx::PgConnection;
@@ -29,15 +31,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// The deliveries that there are of some notifications.
 async fn known_of(conn: &mut PgConnection, sources: &[Source]) -> Result<HashMap<i64, Vec<Known>>, StoreError> {
     let ids: Vec<i64> = sources.iter().map(|source| source.notification_id).collect();
-    let rows: Vec<(i64, i64, i64, Option<i64>)> =
-        sqlx::query_as("SELECT notification_id, url_id, state, resend_id FROM delivery WHERE notification_id = ANY($1)")
-            .bind(&ids)
-            .fetch_all(conn)
-            .await?;
+    let rows: Vec<KnownRow> = sqlx::query_as(
+        "SELECT notification_id, url_id, state, resend_id, finished_at FROM delivery WHERE notification_id = ANY($1)",
+    )
+    .bind(&ids)
+    .fetch_all(conn)
+    .await?;
     let mut known: HashMap<i64, Vec<Known>> = HashMap::new();
-    for (notification, url, state, resend_id) in rows {
+    for (notification, url, state, resend_id, ended_at) in rows {
         let state = super::rows::state(state)?;
-        known.entry(notification).or_default().push(Known { url_id: UrlId(url), state, resend_id });
+        known.entry(notification).or_default().push(Known { url_id: UrlId(url), state, resend_id, ended_at });
     }
     Ok(known)
 }

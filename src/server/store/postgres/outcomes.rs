@@ -298,6 +298,7 @@ pub(super) const PUT_RIGHT: &str = "WITH late AS MATERIALIZED (
          SELECT expired.id FROM delivery AS expired
              JOIN delivery AS again ON again.notification_id = expired.notification_id
          WHERE expired.id = ANY($3) AND again.url_id + 0 = expired.url_id AND again.state + 0 = 4
+             AND again.finished_at >= expired.created_at
      ), locked AS MATERIALIZED (
          SELECT id FROM delivery WHERE id = ANY(ARRAY(SELECT id FROM late)) ORDER BY id FOR NO KEY UPDATE
      )

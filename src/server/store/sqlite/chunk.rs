@@ -22,10 +22,11 @@ use std::collections::{BTreeMap, HashSet, btree_map};
 /// Marks what was given up and its URL has confirmed now. By its notification: a URL may have given up a million.
 pub(super) const PUT_RIGHT: &str =
     "UPDATE delivery SET put_right = 1 WHERE notification_id = ? AND +url_id = ? AND +state = 5 AND put_right = 0";
-/// Marks what is given up although its URL has confirmed it: somebody resent it meanwhile.
+/// Marks what is given up although its URL has confirmed it: somebody resent it meanwhile. What was confirmed before it was made, by
+/// somebody who resends what was confirmed, says nothing of it.
 pub(super) const WAS_PUT_RIGHT: &str = "UPDATE delivery SET put_right = 1 WHERE id = ? AND EXISTS (
          SELECT 1 FROM delivery AS again WHERE again.notification_id = delivery.notification_id
-             AND +again.url_id = delivery.url_id AND +again.state = 4)";
+             AND +again.url_id = delivery.url_id AND +again.state = 4 AND again.finished_at >= delivery.created_at)";
 
 /// A delivery in the chunk.
 struct Delivery {

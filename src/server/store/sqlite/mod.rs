@@ -123,6 +123,12 @@ impl SqliteStore {
         if matches!(settings.open_as, OpenAs::Tool { create: false } | OpenAs::Alone) && !existed {
             return Err(StoreError::Missing(path.to_owned()));
         }
+        if existed
+            && settings.open_as == (OpenAs::Tool { create: false })
+            && std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
+        {
+            return Err(StoreError::EmptyFile(path.to_owned()));
+        }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable(format!("{}: {error}", folder.display())))?;
         }
