@@ -1,5 +1,6 @@
 //! The program as a process: killed in the middle of its work, and told what to do on the command line.
 
+use crate::live::Page;
 use crate::support::{
     app::{GATEWAY_KEY, PASSWORD},
     browser::Browser,
@@ -311,6 +312,12 @@ async fn a_full_disk_is_503_without_a_receipt_and_it_goes_on_by_itself() {
         assert_eq!(post(&server, &path, &reference).await.status, 200);
         acknowledged.insert(reference);
     }
+    let add = ["user", "add", "support@example.com", "--role", "support", "--merchant", "Shop", "--password-stdin"];
+    program.run_with(&add, PASSWORD).done();
+    let mut support = Browser::signed_in(server.address, "support@example.com").await;
+    let dashboard = support.get("/m/shop").await.text();
+    assert!(dashboard.contains("Everything is delivered") && !dashboard.contains("be stored"), "{dashboard}");
+    let mut open_page = Page::open(&support, "?merchant=shop", "").await;
     limit_files(&server, "4096");
     for number in 0..10 {
         let reply = post(&server, &path, &format!("full-{number}")).await;
@@ -319,10 +326,16 @@ async fn a_full_disk_is_503_without_a_receipt_and_it_goes_on_by_itself() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(gateway::get(server.address, "/healthz").await.status, 200);
+    open_page.until("\"shop\"").await;
+    let dashboard = support.get("/m/shop").await.text();
+    assert!(dashboard.contains("Messages cannot be stored") && !dashboard.contains("Everything is delivered"), "{dashboard}");
+    assert!(dashboard.contains("<dt>Tries in vain</dt><dd>10</dd>"), "{dashboard}");
     limit_files(&server, "unlimited");
     until("the server to accept again", || async { (post(&server, &path, "after").await.status == 200).then_some(()) }).await;
     acknowledged.insert("after".to_owned());
     wait_until_confirmed(&program, &acknowledged).await;
+    let dashboard = support.get("/m/shop").await.text();
+    assert!(dashboard.contains("Messages could not be stored") && dashboard.contains("Everything is delivered"), "{dashboard}");
     program.run(&["doctor"]).done();
     assert_eq!(server.terminate().0, 0);
     program.run(&["doctor"]).done();

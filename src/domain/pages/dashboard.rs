@@ -23,6 +23,20 @@ pub struct Dashboard {
     pub has_listener: bool,
     /// The books of the installation do not balance; only administrators are told.
     pub books_differ: bool,
+    /// Messages that this server could not store in the last hour.
+    pub not_stored: Option<NotStored>,
+}
+
+/// Messages that were right and could not be stored; their gateways were asked to send them again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotStored {
+    pub count: u64,
+    /// The first of them came then.
+    pub since: Timestamp,
+    /// The last of them came then.
+    pub last: Timestamp,
+    /// Others were stored after them.
+    pub over: bool,
 }
 
 /// What happened in an hour.

@@ -79,6 +79,8 @@ pub trait Keeper: Clone + Send + Sync + 'static {
     fn amount_of(&self, _: MerchantId, _: Gateway, _: &str) -> impl Future<Output = Result<Option<Money>, StoreError>> + Send {
         std::future::ready(Ok(None))
     }
+    /// Open pages of a merchant have something to tell that no commit brings.
+    fn tell_pages(&self, _: MerchantId) {}
 }
 
 impl Keeper for Store {
@@ -114,6 +116,10 @@ impl Keeper for Store {
         reference: &str,
     ) -> impl Future<Output = Result<Option<Money>, StoreError>> + Send {
         Self::amount_of(self, merchant_id, gateway, reference)
+    }
+
+    fn tell_pages(&self, merchant_id: MerchantId) {
+        Self::tell_pages(self, merchant_id);
     }
 }
 
@@ -305,6 +311,7 @@ impl<K: Keeper> ListenerState<K> {
             // Nothing is verified that has no listener.
             return refuse_response(RefusalReason::UnknownListener);
         };
+        let merchant_id = listener.merchant_id;
         let kept = if verified.unconfirmed {
             Box::pin(self.keep_unconfirmed(&listener, &preset, &inbound, (head, body), verified)).await
         } else {
@@ -313,16 +320,27 @@ impl<K: Keeper> ListenerState<K> {
         match kept {
             Ok((acknowledgement, repeated)) => {
                 self.house.metrics.acknowledged(repeated, begun.elapsed());
+                self.house.metrics.unstored.stored(merchant_id);
                 acknowledgement.into_response()
             }
             Err(error) => {
                 inbound.learn(|| Became::NotStored);
-                self.house.metrics.not_stored();
+                self.was_not_stored(merchant_id, &inbound);
                 if let Some(others) = NOT_KEPT.due("notification") {
                     tracing::error!(%error, others, "a verified notification could not be stored; the gateway was asked to send it again");
                 }
                 not_stored(own(Some(&preset), Outcome::NotStored))
             }
+        }
+    }
+
+    /// Counts a message that could not be stored, and has open pages tell of it.
+    fn was_not_stored(&self, merchant_id: MerchantId, inbound: &Inbound) {
+        let metrics = &self.house.metrics;
+        metrics.not_stored();
+        // Whoever simulated a message is told by its page.
+        if inbound.witness.is_none() && metrics.unstored.failed(merchant_id, inbound.received_at) {
+            self.keeper.tell_pages(merchant_id);
         }
     }
 

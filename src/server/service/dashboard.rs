@@ -114,7 +114,8 @@ impl Services {
         matters.sort_by_key(urgency);
         let hours = filled(first_hour, &hours);
         let books_differ = self.metrics.books_differ();
-        Ok(Dashboard { as_of: now, counts, troubles, matters, urls, hours, has_listener, books_differ })
+        let not_stored = self.metrics.unstored.of(&ids, now);
+        Ok(Dashboard { as_of: now, counts, troubles, matters, urls, hours, has_listener, books_differ, not_stored })
     }
 }
 

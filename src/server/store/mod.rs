@@ -146,12 +146,21 @@ impl Store {
         self.find_some_orders(merchant_id, filter, PAGE_SIZE).await
     }
 
+    fn feed(&self) -> &Feed {
+        match self {
+            Self::Sqlite(engine) => engine.feed(),
+            Self::Postgres(engine) => engine.feed(),
+        }
+    }
+
     /// How long acknowledgements wait behind their commit; for whoever delivers.
     pub fn brake(&self) -> &Brake {
-        match self {
-            Self::Sqlite(engine) => &engine.feed().brake,
-            Self::Postgres(engine) => &engine.feed().brake,
-        }
+        &self.feed().brake
+    }
+
+    /// Has this process's open pages of a merchant read themselves again, for something that no commit brings.
+    pub fn tell_pages(&self, merchant_id: MerchantId) {
+        self.feed().announce(Commit { changes: vec![Change::Orders(merchant_id)], ..Commit::default() });
     }
 
     /// Whether a delivery that was announced to this process is still its own to make, at this moment. Another node may have

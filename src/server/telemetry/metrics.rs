@@ -1,6 +1,7 @@
 //! The numbers of one server. They are counted with relaxed atomics, because the way of a message passes here.
 
 use super::{
+    Unstored,
     histogram::Histogram,
     names,
     render::{self, Text},
@@ -44,6 +45,8 @@ pub struct Metrics {
     checked_at: [AtomicI64; CHECKS.len()],
     checks: [AtomicU64; CHECKS.len()],
     started_at: AtomicI64,
+    /// Whose messages could not be stored lately; told on pages.
+    pub unstored: Unstored,
 }
 
 impl Default for Metrics {
@@ -60,6 +63,7 @@ impl Default for Metrics {
             checked_at: Default::default(),
             checks: Default::default(),
             started_at: AtomicI64::new(0),
+            unstored: Unstored::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         Timestamp,
         pages::{
-            dashboard::{Counts, Dashboard, Pause, Trouble, UrlActivity, UrlHealth, UrlRef},
+            dashboard::{Counts, Dashboard, NotStored, Pause, Trouble, UrlActivity, UrlHealth, UrlRef},
             deliveries::{DeliveryFilter, StateFilter},
             people::Viewer,
         },
@@ -104,6 +104,7 @@ fn content(dashboard: &Dashboard, base: Option<&str>, may: May) -> AnyView {
     let shows_merchant = base.is_none();
     view! {
         {dashboard.books_differ.then(books_notice)}
+        {dashboard.not_stored.map(not_stored_notice)}
         {banner(dashboard)}
         {needs(dashboard, shows_merchant, may)}
         {counts(dashboard, base)}
@@ -123,6 +124,34 @@ fn books_notice() -> AnyView {
                     command = view! { <code>"quittance doctor"</code> }
                 )}
             </p>
+        </Notice>
+    }
+    .into_any()
+}
+
+/// What reached the server and is in no list, because it could not be written down.
+fn not_stored_notice(told: NotStored) -> AnyView {
+    let facts = view! {
+        <dl class="facts">
+            <div class="fact"><dt>{t!("The first came")}</dt><dd><Ago at=told.since/></dd></div>
+            <div class="fact"><dt>{t!("The last came")}</dt><dd><Ago at=told.last/></dd></div>
+            <div class="fact"><dt>{t!("Tries in vain")}</dt><dd>{count(told.count)}</dd></div>
+        </dl>
+    };
+    if told.over {
+        return view! {
+            <Notice tone=Tone::Warn title=t!("Messages could not be stored")>
+                <p>{t!("Since then messages are stored again. Gateways got no receipt for those in vain, and were asked to send them again; what has come again is among the orders.")}</p>
+                {facts}
+            </Notice>
+        }
+        .into_any();
+    }
+    view! {
+        <Notice tone=Tone::Bad title=t!("Messages cannot be stored")>
+            <p>{t!("Gateways get no receipt for them, and are asked to send them again, which they do for a while.")}</p>
+            <p class="cure"><strong>{t!("What to do:")}" "</strong>{t!("Whoever runs the server looks at its log, and whether the disk of the database is full.")}</p>
+            {facts}
         </Notice>
     }
     .into_any()
@@ -168,6 +197,10 @@ fn banner(dashboard: &Dashboard) -> AnyView {
         let title = tn!("{count} delivery is kept back", "{count} deliveries are kept back", held);
         return view! { <Notice tone=Tone::Warn title=title><p>{t!("What is kept back goes out once its URL is released. No other URL has a delivery error.")}</p></Notice> }
             .into_any();
+    }
+    // Nothing is well while messages are lost sight of.
+    if dashboard.not_stored.is_some_and(|told| !told.over) {
+        return ().into_any();
     }
     let open = dashboard.counts.queued + dashboard.counts.retrying;
     let title = if open == 0 {
