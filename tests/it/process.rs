@@ -341,6 +341,26 @@ async fn a_full_disk_is_503_without_a_receipt_and_it_goes_on_by_itself() {
     program.run(&["doctor"]).done();
 }
 
+/// The log often lies on the disk that is full, or goes to a program that has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    for setting in ["exec 2>/dev/full", "exec 2>&-"] {
+        let program = Program::new();
+        let merchant = FakeMerchant::confirming().await;
+        let path = program.shop(&merchant.url());
+        let server = program.serve_after(&format!("trap '' XFSZ; export QUITTANCE_LOG=debug; {setting}"));
+        limit_files(&server, "4096");
+        for number in 0..10 {
+            assert_eq!(post(&server, &path, &format!("full-{number}")).await.status, 503, "{setting}");
+        }
+        limit_files(&server, "unlimited");
+        until("the server to accept again", || async { (post(&server, &path, "after").await.status == 200).then_some(()) }).await;
+        wait_until_confirmed(&program, &HashSet::from(["after".to_owned()])).await;
+        assert_eq!(server.terminate().0, 0, "{setting}");
+        program.run(&["doctor"]).done();
+    }
+}
+
 /// Opens connections that say nothing, ten thousand or as many as this machine lets a process have, while others post among them.
 /// Gives what the server logged.
 async fn among_silent_senders(before_serve: &str) -> String {

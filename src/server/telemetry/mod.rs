@@ -23,7 +23,13 @@ use tracing_subscriber::EnvFilter;
 pub fn start(is_server: bool, json: bool) {
     let default = if is_server { "info,hickory_resolver=error,hickory_net=error" } else { "warn" };
     let filter = EnvFilter::try_from_env("QUITTANCE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A line that cannot be written (the disk is full, whoever read is gone) is lost. To be told of that on the same standard
+    // error would be a panic of whoever had something to say, in the very moment in which others need him.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .log_internal_errors(false);
     // A second start (tests) keeps the first.
     let _ = if json { builder.json().try_init() } else { builder.with_ansi(std::io::stderr().is_terminal()).try_init() };
 }
