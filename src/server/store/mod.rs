@@ -50,7 +50,7 @@ pub use acts::{Actor, FormClaim, Link, NewUser, Note, SessionRecord, SessionView
 pub use address::Address;
 pub use alarm::Alarm;
 pub use brake::Brake;
-pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns};
+pub use copy::{Copied, CopiedTable, CopyError, CopySettings, Progress, Sums, copy, known_columns, known_facts};
 pub use directory::{Alerts, Directory, Listener, Merchant, NotificationUrl, OldKey, OwnHeader};
 pub use error::StoreError;
 pub use feed::Feed;

@@ -2,7 +2,8 @@
 
 use super::target;
 use crate::support::{postgres, stores};
-use quittance::server::store::{Feed, OpenAs, Store, StoreSettings, known_columns};
+use quittance::server::store::{Feed, OpenAs, Store, StoreSettings, known_columns, known_facts};
+use std::{collections::BTreeSet, path::Path};
 
 /// Every column of both engines is copied, or is known to be left out.
 #[tokio::test(flavor = "multi_thread")]
@@ -46,4 +47,33 @@ fn assert_known(columns: &[(String, String)], of_sqlite: bool) {
         .filter(|(table, column)| !column.is_empty() && !columns.iter().any(|(name, of)| name == table && of == column))
         .collect();
     assert!(gone.is_empty(), "copied, but in no table: {gone:?}");
+}
+
+/// Every small fact that the store keeps is copied, or is known to be left out.
+#[test]
+fn no_fact_is_forgotten() {
+    let mut found = BTreeSet::new();
+    read_facts(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/store").as_path(), &mut found);
+    let known: BTreeSet<_> = known_facts().map(str::to_owned).collect();
+    assert_eq!(found, known);
+}
+
+/// The keys of `meta` that statements name.
+fn read_facts(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_facts(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            if path.ends_with("copy/target.rs") {
+                found.insert("copy_unfinished".to_owned());
+            }
+            for line in text.lines().filter(|line| line.contains("meta") || line.contains("key = '") || line.contains("'), ('")) {
+                let keys = line.split('\'').skip(1).step_by(2).filter(|_| line.contains("key = '") || line.contains("VALUES ('"));
+                let is_key = |key: &&str| key.len() > 5 && key.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
+                found.extend(keys.filter(is_key).map(str::to_owned));
+            }
+        }
+    }
 }

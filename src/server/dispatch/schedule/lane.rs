@@ -127,6 +127,8 @@ pub struct Lane {
     pub draining: bool,
     /// The merchant's mark of the last list that was cancelled, as far as it was heeded.
     pub cancelled_before: Option<DeliveryId>,
+    /// Of the settings of its URL.
+    pub version: Option<i64>,
     pub in_flight: usize,
     /// What it knows of orders, where it keeps them in order.
     pub orders: Orders,
@@ -140,6 +142,7 @@ impl Lane {
     /// Takes over the settings of its URL.
     pub fn set(&mut self, url: &NotificationUrl) {
         self.merchant = Some(url.merchant_id);
+        self.version = Some(url.version);
         if self.address != url.url {
             // What is known of one server says nothing of another.
             self.breaker = Breaker::default();

@@ -135,6 +135,20 @@ impl Lanes {
                     lane.queue(backlog).rewind();
                 }
             }
+            // It may have been put on hold and released meanwhile: then its deliveries were moved in the table, maybe to another node.
+            if lane.version.is_some_and(|known| url.version > known + 1) {
+                for backlog in Backlog::ALL {
+                    let queue = lane.queue(backlog);
+                    queue.is_stale = queue.loading.is_some();
+                }
+                self.spill(url.id, 0);
+                let lane = self.lane(url.id);
+                for backlog in Backlog::ALL {
+                    lane.queue(backlog).table = Some(Timestamp::default());
+                    lane.queue(backlog).rewind();
+                }
+            }
+            let lane = self.lanes.entry(url.id).or_default();
             if lane.in_order != url.order_in_order {
                 for backlog in Backlog::ALL {
                     let queue = lane.queue(backlog);

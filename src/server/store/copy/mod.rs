@@ -11,7 +11,10 @@ mod source;
 mod tables;
 mod target;
 
-pub use self::{source::Sums, tables::known_columns};
+pub use self::{
+    source::Sums,
+    tables::{known_columns, known_facts},
+};
 
 use self::{
     source::{Told, Translation},

@@ -52,7 +52,15 @@ macro_rules! told_now {
 /// What was given back after the message in `excluded`: the rule of `Refunds`.
 macro_rules! given_back {
     () => {
-        "greatest(orders.refunded + excluded.refunded, orders.refunded_total, excluded.refunded_total)"
+        concat!("greatest(", added_up!(), ", orders.refunded_total, excluded.refunded_total)")
+    };
+}
+
+/// Refunds add up no further than to what the column holds: a message that is signed is stored, whatever sum it tells.
+macro_rules! added_up {
+    () => {
+        "(CASE excluded.refunded WHEN 0 THEN orders.refunded ELSE greatest(least(orders.refunded::numeric + excluded.refunded,
+             9223372036854775807), -9223372036854775808)::bigint END)"
     };
 }
 
@@ -260,10 +268,10 @@ impl Draft {
                                  coalesce(excluded.amount, orders.amount) ELSE orders.amount END)
                              THEN 'refunded' ELSE 'partially-refunded' END
                          WHEN (CASE WHEN ", newer!(), " THEN ", told_now!(), " ELSE ", told_before!(), " END) = 'paid'
-                             AND orders.refunded + excluded.refunded > 0
+                             AND ", added_up!(), " > 0
                              AND (CASE WHEN ", newer!(), " THEN coalesce(excluded.amount, orders.amount)
                                  ELSE orders.amount END) > 0
-                         THEN CASE WHEN orders.refunded + excluded.refunded >= (CASE WHEN ", newer!(), " THEN
+                         THEN CASE WHEN ", added_up!(), " >= (CASE WHEN ", newer!(), " THEN
                                  coalesce(excluded.amount, orders.amount) ELSE orders.amount END)
                              THEN 'refunded' ELSE 'partially-refunded' END
                          WHEN ", newer!(), " THEN ", told_now!(), " ELSE ", told_before!(), " END,
@@ -277,7 +285,7 @@ impl Draft {
                          THEN excluded.event_told ELSE orders.event_told END,
                      event_at = CASE WHEN NOT (", newer!(), ") THEN orders.event_at
                          WHEN excluded.event_told THEN excluded.event_at ELSE greatest(excluded.event_at, orders.event_at) END,
-                     refunded = orders.refunded + excluded.refunded,
+                     refunded = ", added_up!(), ",
                      refunded_total = greatest(orders.refunded_total, excluded.refunded_total),
                      updated_at = greatest(excluded.updated_at, orders.updated_at)
                  RETURNING id, merchant_id, reference, gateway

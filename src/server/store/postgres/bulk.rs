@@ -48,7 +48,11 @@ async fn known_of(conn: &mut PgConnection, sources: &[Source]) -> Result<HashMap
 /// Locks the orders of deliveries against retention; gives the notifications that are still there.
 async fn lock_orders(conn: &mut PgConnection, sources: &[Source]) -> Result<HashSet<i64>, StoreError> {
     let orders: Vec<i64> = sources.iter().map(|source| source.order_id).collect();
-    sqlx::query("SELECT id FROM orders WHERE id = ANY($1) ORDER BY id FOR SHARE").bind(&orders).execute(&mut *conn).await?;
+    // In the order in which acceptances lock them.
+    sqlx::query("SELECT id FROM orders WHERE id = ANY($1) ORDER BY merchant_id, reference, gateway FOR SHARE")
+        .bind(&orders)
+        .execute(&mut *conn)
+        .await?;
     let ids: Vec<i64> = sources.iter().map(|source| source.notification_id).collect();
     let left: Vec<i64> = sqlx::query_scalar("SELECT id FROM notification WHERE id = ANY($1)").bind(&ids).fetch_all(conn).await?;
     Ok(left.into_iter().collect())

@@ -158,6 +158,8 @@ pub struct Core {
     beat: watch::Sender<Option<Instant>>,
     /// Since when heartbeats have come without a gap.
     steady_since: Mutex<Option<Instant>>,
+    /// When the others were heard.
+    heard: Mutex<nodes::Heard>,
     /// When all that lies under the node's place is to be announced.
     inherits: Mutex<Vec<Instant>>,
     /// Deliveries with ids below this may have been taken over by others while this node was thought dead.
@@ -246,6 +248,7 @@ impl PgStore {
             place: watch::channel(Place::default()).0,
             beat: watch::channel(None).0,
             steady_since: Mutex::default(),
+            heard: Mutex::default(),
             inherits: Mutex::default(),
             fence: AtomicI64::new(0),
             leases: Mutex::default(),

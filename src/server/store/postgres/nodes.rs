@@ -1,11 +1,13 @@
 //! The nodes of an installation: taking a place at the start, the heartbeat, leaving in order, and finding out who died.
 //!
-//! All moments of the table are the database's own, so the clocks of the machines need not agree.
+//! All moments of the table are the database's own, so the clocks of the machines need not agree. That clock may be set, too: a
+//! node is silent where its last heartbeat has not *changed* for a while, as long as the node that looks has counted itself.
 
 use super::{Core, intake, line::PAGES, lock, results};
 use crate::server::store::{LaneDepth, StoreError, ids::NODE_MARKS};
 use sqlx::{Connection as _, PgConnection};
 use std::{
+    collections::HashMap,
     sync::{PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -27,6 +29,26 @@ const RUNS_KEPT: i64 = 100;
 pub(super) struct Place {
     pub node: i64,
     pub run: i64,
+}
+
+/// The last heartbeats of the other nodes, and since when each has been the last.
+#[derive(Debug, Default)]
+pub(super) struct Heard(HashMap<(i64, i64), (i64, Instant)>);
+
+impl Heard {
+    /// Notes the last heartbeats (node, run, moment); gives those after which nothing came for as long as counts as death.
+    fn silent(&mut self, heartbeats: &[(i64, i64, i64)], now: Instant) -> Vec<(i64, i64, i64)> {
+        let mut known = std::mem::take(&mut self.0);
+        let mut silent = Vec::new();
+        for &(node, run, moment) in heartbeats {
+            let last = known.remove(&(node, run)).filter(|(last, _)| *last == moment).unwrap_or((moment, now));
+            if now.saturating_duration_since(last.1) >= DEAD_AFTER {
+                silent.push((node, run, moment));
+            }
+            self.0.insert((node, run), last);
+        }
+        silent
+    }
 }
 
 /// Deliveries that are this node's as soon as a commit is made, and that nobody else tells the dispatcher of. Where its end is not
@@ -57,10 +79,13 @@ impl Core {
     /// Takes a place: that of a node which has ended or died, with all that it left, or else a new one.
     pub(super) async fn take_place(&self, conn: &mut PgConnection) -> Result<Place, StoreError> {
         let mut tx = conn.begin().await?;
-        // Whoever takes deliveries from the node at this moment has its row locked. While the database was down nobody was heard.
+        // Whoever takes deliveries from the node at this moment has its row locked. While the database was down, or could not be
+        // reached, nobody was heard: a silent node is known to be dead where another was heard meanwhile, or where there is no other.
         let left: Option<i64> = sqlx::query_scalar(
             "SELECT id FROM node WHERE ended_at IS NOT NULL OR (seen_at < clock_timestamp() - make_interval(secs => $1)
-                 AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1))
+                 AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)
+                 AND NOT EXISTS (SELECT 1 FROM node AS other WHERE other.id <> node.id AND other.ended_at IS NULL
+                     HAVING max(other.seen_at) < clock_timestamp() - make_interval(secs => $1)))
              ORDER BY EXISTS (SELECT 1 FROM delivery WHERE node_id = node.id AND state IN (0, 2)) DESC, id
              LIMIT 1 FOR UPDATE SKIP LOCKED",
         )
@@ -231,17 +256,34 @@ impl Core {
         if !self.may_bury() {
             return Ok(());
         }
+        let heartbeats: Vec<(i64, i64, i64)> = sqlx::query_as(
+            "SELECT id, run, (extract(epoch FROM seen_at) * 1000000)::bigint FROM node WHERE id <> $1 AND ended_at IS NULL",
+        )
+        .bind(self.present().node)
+        .fetch_all(&mut *conn)
+        .await?;
+        let silent = lock(&self.heard).silent(&heartbeats, Instant::now());
+        if silent.is_empty() {
+            return Ok(());
+        }
+        let (mut nodes, mut runs, mut moments) = (Vec::new(), Vec::new(), Vec::new());
+        for (node, run, moment) in silent {
+            nodes.push(node);
+            runs.push(run);
+            moments.push(moment);
+        }
         let mut tx = conn.begin().await?;
         let dead: Vec<i64> = sqlx::query_scalar(
             "UPDATE node SET ended_at = clock_timestamp() WHERE id IN (
-                 SELECT id FROM node
-                 WHERE id <> $2 AND ended_at IS NULL AND seen_at < clock_timestamp() - make_interval(secs => $1)
-                 FOR UPDATE SKIP LOCKED)
+                 SELECT node.id FROM node JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS silent (id, run, moment)
+                     ON silent.id = node.id AND silent.run = node.run
+                         AND silent.moment = (extract(epoch FROM seen_at) * 1000000)::bigint
+                 WHERE ended_at IS NULL FOR UPDATE OF node SKIP LOCKED)
              RETURNING id",
         )
-        .bind(DEAD_AFTER.as_secs_f64())
-        // After the database was away for a while nobody's heartbeat is fresh, and this node knows that it lives.
-        .bind(self.present().node)
+        .bind(&nodes)
+        .bind(&runs)
+        .bind(&moments)
         .fetch_all(&mut *tx)
         .await?;
         if dead.is_empty() {
@@ -338,4 +380,28 @@ impl Core {
 fn host_name() -> String {
     let told = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
     told.map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_counted_from_the_last_change_of_a_heartbeat_and_not_by_its_moment() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut heard = Heard::default();
+        // The database's clock is set on by an hour, and back by two: who goes on to be heard lives.
+        for (second, moment) in [(0, 0), (2, 2), (4, 3_604), (6, 3_606), (8, -3_592), (10, -3_590), (12, -3_588)] {
+            assert_eq!(
+                heard.silent(&[(1, 7, moment), (2, 8, 3_600)], at(second)),
+                if second < 8 { vec![] } else { vec![(2, 8, 3_600)] }
+            );
+        }
+        assert_eq!(heard.silent(&[(1, 7, -3_588)], at(19)), []);
+        assert_eq!(heard.silent(&[(1, 7, -3_588)], at(20)), [(1, 7, -3_588)], "whatever its moment says");
+        assert_eq!(heard.silent(&[(1, 9, -3_588)], at(21)), [], "another run of it");
+        heard.silent(&[], at(22));
+        assert_eq!(heard.silent(&[(1, 9, -3_588)], at(60)), [], "it was gone meanwhile");
+    }
 }

@@ -63,7 +63,10 @@ impl Core {
         let mut outcome = ResendOutcome { resend_id, delivery_ids: Vec::new(), repeated: false };
         let mut commit = Commit { changes: vec![Change::Order(merchant_id, new.order_id)], ..Commit::default() };
         let mut left_to_others = false;
-        for url_id in &new.url_ids {
+        // Books are locked in the order of URLs, as by everybody else.
+        let mut url_ids = new.url_ids.clone();
+        url_ids.sort_unstable();
+        for url_id in &url_ids {
             let url = directory.url(*url_id).filter(|url| url.merchant_id == merchant_id);
             let url = url.ok_or(StoreError::NotFound("the notification URL"))?;
             // For debug a person wants to see the exchange now, on hold or not.

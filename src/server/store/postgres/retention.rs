@@ -25,6 +25,7 @@ const QUIETLY: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle
 /// Rows that one step looks at: short enough that nobody waits long for them.
 const SEGMENTS: i64 = 32;
 const DELIVERIES: i64 = 500;
+const URLS: i64 = 200;
 const NOTIFICATIONS: i64 = 250;
 /// A notification's id is made before it waits for its commit, its segment's id in the commit: at most this much later, even
 /// where the database is gone or the disk is full meanwhile.
@@ -89,14 +90,11 @@ impl Core {
         if !mine {
             return Ok((removed, None));
         }
-        if cursor == RetentionCursor::default() {
-            let answers_from = kept_from(self.clock.now());
-            sqlx::query("DELETE FROM url_tally WHERE hour < $1").bind(answers_from).execute(&mut *tx).await?;
-        }
         let next = match cursor.phase {
             RetentionPhase::Bytes => bytes(&mut tx, horizon, cursor.after, &mut removed).await?,
             RetentionPhase::Attempts => attempts(&mut tx, horizon, cursor.after, &mut removed).await?,
             RetentionPhase::Ledger => ledger(&mut tx, horizon, cursor.after, &mut removed).await?,
+            RetentionPhase::Tallies => tallies(&mut tx, kept_from(self.clock.now()), cursor.after).await?,
             RetentionPhase::Shrink => None,
         };
         tx.commit().await?;
@@ -207,6 +205,17 @@ async fn attempts(
     Ok((ids.len() as i64 == DELIVERIES).then_some(*last))
 }
 
+/// Counts of hours of some URLs, each by its place in the key; gives the last URL, or `None` where all were looked at.
+async fn tallies(conn: &mut PgConnection, from: i64, after: i64) -> Result<Option<i64>, StoreError> {
+    let urls: Vec<i64> = sqlx::query_scalar("SELECT id FROM notification_url WHERE id > $1 ORDER BY id LIMIT $2")
+        .bind(after)
+        .bind(URLS)
+        .fetch_all(&mut *conn)
+        .await?;
+    sqlx::query("DELETE FROM url_tally WHERE url_id = ANY($1) AND hour < $2").bind(&urls).bind(from).execute(conn).await?;
+    Ok(urls.last().copied().filter(|_| urls.len() as i64 == URLS))
+}
+
 /// Notifications with their deliveries, orders and resends that nothing is left of, and what is known of bulk resends.
 async fn ledger(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: &mut Removed) -> Result<Option<i64>, StoreError> {
     let candidates: Vec<(i64, i64)> =
@@ -221,8 +230,12 @@ async fn ledger(conn: &mut PgConnection, horizon: Horizon, after: i64, removed: 
     let mut orders: Vec<i64> = candidates.iter().map(|(_, order)| *order).collect();
     orders.sort_unstable();
     orders.dedup();
-    // A message or a resend that comes now for one of them waits, and what has come before is seen below.
-    sqlx::query("SELECT id FROM orders WHERE id = ANY($1) ORDER BY id FOR UPDATE").bind(&orders).execute(&mut *conn).await?;
+    // A message or a resend that comes now for one of them waits, and what has come before is seen below. In the order in which
+    // acceptances lock them.
+    sqlx::query("SELECT id FROM orders WHERE id = ANY($1) ORDER BY merchant_id, reference, gateway FOR UPDATE")
+        .bind(&orders)
+        .execute(&mut *conn)
+        .await?;
     let old: Vec<i64> = sqlx::query_scalar(
         "SELECT id FROM notification WHERE id = ANY($1) AND NOT EXISTS
              (SELECT 1 FROM delivery WHERE delivery.notification_id = notification.id

@@ -36,6 +36,8 @@ pub enum RetentionPhase {
     Bytes,
     Attempts,
     Ledger,
+    /// How URLs answered in each hour: for the last days only, whatever the horizon.
+    Tallies,
     /// Giving the place on the disk back.
     Shrink,
 }
@@ -46,7 +48,8 @@ impl RetentionPhase {
         match self {
             Self::Bytes => Some(Self::Attempts),
             Self::Attempts => Some(Self::Ledger),
-            Self::Ledger => Some(Self::Shrink),
+            Self::Ledger => Some(Self::Tallies),
+            Self::Tallies => Some(Self::Shrink),
             Self::Shrink => None,
         }
     }

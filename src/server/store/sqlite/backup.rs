@@ -62,8 +62,10 @@ impl SqliteStore {
         let wanted = mark.clone();
         self.change(move |conn| {
             Box::pin(async move {
+                // Another command may wait for an answer to its own: the last dozen stand behind each other.
                 sqlx::query(
-                    "INSERT INTO meta (key, value) VALUES ('settle_wanted', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1",
+                    "INSERT INTO meta (key, value) VALUES ('settle_wanted', ?1)
+                     ON CONFLICT (key) DO UPDATE SET value = substr(value || ' ' || ?1, -200)",
                 )
                 .bind(wanted)
                 .execute(conn)
@@ -76,7 +78,7 @@ impl SqliteStore {
             loop {
                 let settled: Option<String> =
                     sqlx::query_scalar("SELECT value FROM meta WHERE key = 'settled'").fetch_optional(&self.0.readers).await?;
-                if settled.as_deref() == Some(mark.as_str()) {
+                if settled.is_some_and(|settled| settled.contains(&mark)) {
                     return Ok(());
                 }
                 // It was stopped meanwhile: what it had accepted is in the ledger then.
@@ -94,10 +96,14 @@ impl SqliteStore {
     pub(super) async fn answer_mark(&self, mark: String) -> Result<(), StoreError> {
         self.change(move |conn| {
             Box::pin(async move {
-                sqlx::query("INSERT INTO meta (key, value) VALUES ('settled', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1")
-                    .bind(&mark)
-                    .execute(&mut *conn)
-                    .await?;
+                // Whoever left the one before may not have seen its answer yet.
+                sqlx::query(
+                    "INSERT INTO meta (key, value) VALUES ('settled', ?1)
+                     ON CONFLICT (key) DO UPDATE SET value = substr(value || ' ' || ?1, -400)",
+                )
+                .bind(&mark)
+                .execute(&mut *conn)
+                .await?;
                 // Another command may have left its own meanwhile.
                 sqlx::query("DELETE FROM meta WHERE key = 'settle_wanted' AND value = ?").bind(mark).execute(conn).await?;
                 Ok(((), Commit::default()))

@@ -16,6 +16,7 @@ use std::time::Duration;
 /// Rows that one step looks at: short enough that acceptances hardly wait.
 const SEGMENTS: i64 = 32;
 const DELIVERIES: i64 = 500;
+const URLS: i64 = 200;
 const NOTIFICATIONS: i64 = 250;
 /// A notification's id is made before it waits for its commit, its segment's id in the commit: at most this much later, even
 /// where the database is gone or the disk is full meanwhile.
@@ -74,14 +75,12 @@ impl SqliteStore {
         let answers_from = kept_from(self.0.clock.now());
         self.change(move |conn| -> BoxFuture<'_, _> {
             Box::pin(async move {
-                if cursor == RetentionCursor::default() {
-                    sqlx::query("DELETE FROM url_tally WHERE hour < ?").bind(answers_from).execute(&mut *conn).await?;
-                }
                 let mut removed = Removed::default();
                 let next = match cursor.phase {
                     RetentionPhase::Bytes => bytes(conn, horizon, cursor.after, &mut removed).await?,
                     RetentionPhase::Attempts => attempts(conn, horizon, cursor.after, &mut removed).await?,
                     RetentionPhase::Ledger => ledger(conn, horizon, cursor.after, &mut removed).await?,
+                    RetentionPhase::Tallies => tallies(conn, answers_from, cursor.after).await?,
                     RetentionPhase::Shrink => shrink(conn).await?,
                 };
                 let next = match next {
@@ -246,6 +245,19 @@ async fn ledger(
     );
     removed.orders += gone.bind(&orders).execute(conn).await?.rows_affected();
     Ok((rows.len() as i64 == NOTIFICATIONS).then_some(*last))
+}
+
+/// Counts of hours of some URLs, each by its place in the key; gives the last URL, or `None` where all were looked at.
+async fn tallies(conn: &mut SqliteConnection, from: i64, after: i64) -> Result<Option<i64>, StoreError> {
+    let urls: Vec<i64> = sqlx::query_scalar("SELECT id FROM notification_url WHERE id > ? ORDER BY id LIMIT ?")
+        .bind(after)
+        .bind(URLS)
+        .fetch_all(&mut *conn)
+        .await?;
+    for url in &urls {
+        sqlx::query("DELETE FROM url_tally WHERE url_id = ? AND hour < ?").bind(url).bind(from).execute(&mut *conn).await?;
+    }
+    Ok(urls.last().copied().filter(|_| urls.len() as i64 == URLS))
 }
 
 /// Gives pages that are not used any more back to the file system.

@@ -120,6 +120,22 @@ fn a_url_on_hold_starts_nothing_and_a_released_one_goes_on() {
 }
 
 #[test]
+fn a_hold_that_nobody_saw_leaves_nothing_in_memory() {
+    let wide = |version| NotificationUrl { concurrent: true, version, ..url(1) };
+    let mut lanes = lanes(vec![wide(1)]);
+    lanes.push(job(1, 1, 10));
+    lanes.push(job(1, 2, 11));
+    assert_eq!(next(&mut lanes), Some(10));
+    configure(&mut lanes, vec![wide(2)]);
+    assert!(load(&mut lanes).is_empty(), "one change, which it sees");
+    configure(&mut lanes, vec![wide(4)]);
+    assert_eq!(next(&mut lanes), None, "another node may have it");
+    assert!(load(&mut lanes).contains(&(UrlId(1), Backlog::Fresh)));
+    loaded(&mut lanes, UrlId(1), Backlog::Fresh, vec![job(1, 2, 11)], None);
+    assert_eq!(all(&mut lanes), [11], "it was still this node's");
+}
+
+#[test]
 fn a_backlog_spills_into_the_table() {
     let mut lanes = lanes(vec![url(1)]);
     for id in 0..(QUEUE_CAPACITY as i64 + 500) {

@@ -36,9 +36,19 @@ pub(super) struct Table {
     pub columns: &'static [(&'static str, Kind)],
 }
 
-/// The small facts that go along. The others belong to one database: the proof of its key, what tells it from others, how
-/// far its journal is.
-pub(super) const FACTS: [&str; 4] = ["settings_version", "setup_token", "bytes_kept_from", "attempts_kept_from"];
+/// The small facts that go along. The others are the proof of its key, what tells it from others, how far its journal is.
+pub(super) const FACTS: [&str; 6] = [
+    "settings_version",
+    "setup_token",
+    "bytes_kept_from",
+    "attempts_kept_from",
+    // Without these a server whose clock is wrong would believe it at once, and remove what is not old.
+    "retained_at",
+    "clock_doubted_since",
+];
+
+/// Facts that stay behind: they belong to one database.
+const FACTS_LEFT_OUT: [&str; 6] = ["copy_unfinished", "installation", "journal_applied", "key_check", "settle_wanted", "settled"];
 
 /// Tables that are not copied, because they tell of processes, of the database itself, or of forms that are open in browsers.
 const LEFT_OUT: [&str; 8] =
@@ -109,4 +119,9 @@ pub fn known_columns(of_sqlite: bool) -> Vec<(&'static str, &'static str)> {
         known.extend(columns.map(|(column, _)| (if of_sqlite { table.name } else { table.target }, *column)));
     }
     known
+}
+
+/// The keys of `meta` that are copied or known to be left out.
+pub fn known_facts() -> impl Iterator<Item = &'static str> {
+    FACTS.into_iter().chain(FACTS_LEFT_OUT)
 }
