@@ -103,10 +103,10 @@ impl Cause {
 causes! {
     // Reaching it.
     UnknownName "dns-unknown-name" "Host name does not exist",
-        "The host name of the URL does not exist in DNS.",
+        "The host name of the URL does not exist in DNS, or has no address there.",
         "Check the spelling of the host name in the URL; if the domain is new or was moved, ask the host to publish its DNS record.";
     NameServerSilent "dns-silent" "Name server does not answer",
-        "The name servers of the domain did not answer in time.",
+        "The name servers of the domain did not answer, or answered with an error.",
         "Ask whoever runs the domain's DNS to look at its name servers; nothing needs to change here.";
     AddressForbidden "address-forbidden" "Address not allowed",
         "The host name leads to a private, local or reserved address, and deliveries to such networks are not allowed.",
@@ -133,7 +133,7 @@ causes! {
         "The server and we could not agree on an encrypted connection.",
         "Offer TLS 1.2 or newer with a current cipher on the server; if the port speaks plain HTTP, use http:// in the URL.";
     Reset "connection-reset" "Connection broken off",
-        "The server broke off the connection before it answered.",
+        "The server broke off the connection before its answer was whole.",
         "Look into the web server's error log at this time: a crashed worker or a request filter usually says so there.";
     // Waiting.
     SendTimeout "send-timeout" "Request not taken in time",

@@ -32,7 +32,7 @@ pub async fn run(store: Store) {
             }
             Ok(BulkStep::Idle) => IDLE,
             Err(error) => {
-                tracing::warn!(%error, "a bulk resend could not go on; trying again");
+                tracing::warn!(%error, "it could not be looked what is to be resent or cancelled in bulk, or it could not be done; trying again");
                 RETRY_PAUSE
             }
         };

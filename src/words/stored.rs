@@ -33,6 +33,13 @@ pub const STORED: &[&str] = &[
         "A connection that was kept from before broke, so the request was sent again over a new one: the script may have seen it twice."
     ),
     n!("It asks to be left alone for a while: nothing is sent for {seconds} seconds."),
+    n!("It asks to be left alone for {seconds} seconds."),
+    n!("The answer broke off or stopped after {bytes} bytes."),
+    n!("Over the connection came no sign of life either."),
+    n!("Its head is larger than 128 KiB, or has more than a hundred headers."),
+    n!(
+        "The server shows the certificate of an authority (CA:TRUE) as its own, which is not accepted even where that authority is trusted: it needs one that the authority has signed for the server."
+    ),
     n!("The message was signed with the new key."),
     n!("The message was signed with the old key."),
     n!("The message was signed with the old key; the next message is signed with the new key."),

@@ -232,7 +232,10 @@ async fn cancel_with(services: &Services, args: &BulkCancelArgs) -> Result<Repor
             let how = if cancelled { "Stopped" } else { "It had ended already" };
             format!("{how}: {} cancelled, the others stay as they were.\n", deliveries(page.job.made))
         } else if cancelled {
-            format!("Cancelled: {} sent before that, {withdrawn} made and not sent any more.\n", deliveries(sent))
+            format!(
+                "Cancelled: {} sent before that, {withdrawn} made and not sent any more, but for requests that were on their way in this moment.\n",
+                deliveries(sent)
+            )
         } else {
             let how = if page.job.state == BulkState::Cancelled { "cancelled" } else { "done" };
             format!("It was {how} already: {} sent, {withdrawn} made and not sent.\n", deliveries(sent))

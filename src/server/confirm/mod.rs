@@ -11,12 +11,12 @@ mod plan;
 
 pub use chain::Certificates;
 
-use crate::domain::id::ListenerId;
+use crate::domain::{Timestamp, id::ListenerId};
 use crate::server::{
     clock::Clock,
     dispatch::client::Client,
     gateway::Gateways,
-    store::{Store, Verifying},
+    store::{Store, StoreError, Verifying},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::Notify, task::JoinSet};
@@ -29,6 +29,8 @@ const OF_LISTENER: usize = 4;
 const IDLE: Duration = Duration::from_millis(500);
 /// Pause after the store refused something.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// From one look for what was put off while a clock was ahead to the next.
+const LOOK_BACK_EVERY: Duration = Duration::from_secs(600);
 /// Whoever takes a message has it for so long: a certificate (10 s), a token and a question (30 s each) may take
 /// as long as the client lets them.
 const TAKEN_FOR: Duration = Duration::from_secs(90);
@@ -54,6 +56,7 @@ impl Confirmer {
     pub async fn run(self) {
         let mut under_way: JoinSet<ListenerId> = JoinSet::new();
         let mut busy: HashMap<ListenerId, usize> = HashMap::new();
+        let mut looked = None;
         loop {
             while let Some(ended) = under_way.try_join_next() {
                 forget(&mut busy, ended.ok());
@@ -62,7 +65,11 @@ impl Confirmer {
                 // A task that was lost told nobody which listener it was for.
                 busy.clear();
             }
-            let pause = match self.take(&busy, IN_FLIGHT - under_way.len()).await {
+            let taken = async {
+                self.pull_back(&mut looked).await?;
+                self.take(&busy, IN_FLIGHT - under_way.len()).await
+            };
+            let pause = match taken.await {
                 Ok(taken) if taken.is_empty() => IDLE,
                 Ok(taken) => {
                     for message in taken {
@@ -93,12 +100,23 @@ impl Confirmer {
         }
     }
 
+    /// What was put off while some clock was ahead would wait until then: looked for at the start, where the clock was set back, and now
+    /// and then. `looked` are the last look at the clock, and when it is done again.
+    async fn pull_back(&self, looked: &mut Option<(Timestamp, Timestamp)>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let again = match *looked {
+            Some((last, again)) if now >= last && now < again => again,
+            _ => {
+                self.store.pull_back_verifying(now, now.plus(plan::LONGEST_PAUSE), now.plus(TAKEN_FOR)).await?;
+                now.plus(LOOK_BACK_EVERY)
+            }
+        };
+        *looked = Some((now, again));
+        Ok(())
+    }
+
     /// Takes what is due, where there is something and room for it.
-    async fn take(
-        &self,
-        busy: &HashMap<ListenerId, usize>,
-        room: usize,
-    ) -> Result<Vec<Verifying>, crate::server::store::StoreError> {
+    async fn take(&self, busy: &HashMap<ListenerId, usize>, room: usize) -> Result<Vec<Verifying>, StoreError> {
         let now = self.clock.now();
         if room == 0 || self.store.verifying_due().await?.is_none_or(|due| due > now) {
             return Ok(Vec::new());

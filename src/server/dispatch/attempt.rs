@@ -179,7 +179,9 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                     verdict.detail.add(SENT_AGAIN);
                 }
                 if verdict.cause.is_some() {
-                    not_before = self.told(&exchange, &mut verdict);
+                    // Neither keeps what comes later from being sent.
+                    let stops = job.origin != Origin::Debug && !elsewhere;
+                    not_before = self.told(&exchange, &mut verdict, stops);
                 }
                 let ends_at = exchange.certificate_ends_at.filter(|_| !elsewhere);
                 if let Some(ends_at) = ends_at.filter(|ends_at| self.certificates.is_new(&url, *ends_at)) {
@@ -228,12 +230,16 @@ impl<T: Table, C: Courier> Workshop<T, C> {
     }
 
     /// The moment that a server named before which it does not want to be asked, where it may name one.
-    fn told(&self, exchange: &Exchange, verdict: &mut Verdict) -> Option<Timestamp> {
+    fn told(&self, exchange: &Exchange, verdict: &mut Verdict, stops: bool) -> Option<Timestamp> {
         let text = exchange.answer.retry_after.as_deref().filter(|_| matches!(exchange.answer.status, 429 | 503))?;
         let now = self.clock.now();
         let until = plan::told(text, now)?;
         let seconds = until.since(now).as_secs();
-        verdict.detail.note.push_str(&format!(" It asks to be left alone for a while: nothing is sent for {seconds} seconds."));
+        verdict.detail.add(&if stops {
+            format!("It asks to be left alone for a while: nothing is sent for {seconds} seconds.")
+        } else {
+            format!("It asks to be left alone for {seconds} seconds.")
+        });
         Some(until)
     }
 
@@ -333,6 +339,12 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         };
         match &exchange.failure {
             // Cut off or too slow at the end: what came before may confirm it all the same.
+            // What the status says is clear, whatever was to follow.
+            Some(failure) if judged.cause.is_some() && answer.status >= 300 => {
+                let mut judged = judged;
+                judged.detail.add(&format!("The answer broke off or stopped after {} bytes.", answer.body.len()));
+                judged
+            }
             Some(failure) if judged.cause.is_some() => Verdict::failed(failure.cause, failure.note.clone()),
             _ => judged,
         }

@@ -151,7 +151,8 @@ pub fn facts(form: &Form<'_>) -> Option<OrderFacts> {
     let status = status(&vendor_status);
     let back = told.filter(|money| money.minor < 0 && status == OrderStatus::Refunded);
     let refund = back.map(|money| Refund::Part(money.minor.saturating_neg()));
-    let amount = told.filter(|money| money.minor >= 0);
+    let gives_back = matches!(status, OrderStatus::Refunded | OrderStatus::Reversed);
+    let amount = told.filter(|money| money.minor >= 0 && !gives_back);
     Some(OrderFacts {
         reference,
         external,
@@ -353,7 +354,7 @@ mod tests {
         let reversed = facts("REVERSED", "-529.00");
         assert_eq!((reversed.amount, reversed.refund), (None, None));
         let odd = facts("REFUND", "529.00");
-        assert_eq!((odd.amount.map(|money| money.minor), odd.refund), (Some(52_900), None), "nothing says that it is given back");
+        assert_eq!((odd.amount, odd.refund), (None, None), "nothing says that it is given back, nor that the order costs it");
     }
 
     #[test]

@@ -140,6 +140,10 @@ fn read_epayment(body: &[u8], lower: &[u8], start: usize) -> (Finding, usize) {
     let Some(end) = position(lower, b"</epayment>", start).filter(|end| end - start <= MAX_RECEIPT) else {
         return (Finding::Malformed(excerpt(&body[start - b"<epayment>".len()..])), start);
     };
+    // One that was never closed must not swallow the next.
+    if position(lower, b"<epayment>", start).is_some_and(|next| next < end) {
+        return (Finding::Malformed(excerpt(&body[start - b"<epayment>".len()..])), start);
+    }
     let inner = &body[start..end];
     let finding = match inner.iter().rposition(|byte| *byte == b'|') {
         Some(bar) if is_hash(inner[bar + 1..].trim_ascii()) => {
@@ -162,6 +166,9 @@ fn read_sig(body: &[u8], lower: &[u8], start: usize) -> (Finding, usize) {
     let Some(end) = position(lower, b"</sig>", close).filter(|end| end - close <= MAX_RECEIPT) else {
         return malformed();
     };
+    if sig_tag(lower, start).is_some_and(|next| next < end) {
+        return malformed();
+    }
     let attributes = &body[start..close];
     let algorithm = attribute(attributes, b"algo").and_then(|name| match &*name.to_ascii_lowercase() {
         b"sha256" | b"sha-256" | b"sha2-256" | b"sha2_256" => Some(Algorithm::Sha2),

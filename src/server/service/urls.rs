@@ -107,7 +107,8 @@ impl Services {
         let is_free = |name: &String| settings.urls_of(merchant.id).iter().all(|url| Some(url.id) == id || url.label != *name);
         // Never the query: it may hold a password.
         let path = target.path.split('?').next().unwrap_or_default().trim_end_matches('/');
-        let names = [target.host.clone(), target.authority.clone(), fields::cut_name(&format!("{}{path}", target.authority))];
+        let names = [target.host.clone(), target.authority.clone(), format!("{}{path}", target.authority)]
+            .map(|name| fields::cut_name(&name));
         let numbered = (2..).map(|number| fields::cut_name(&format!("{number}: {}", target.authority)));
         names.into_iter().chain(numbered).find(is_free).unwrap_or_default()
     }

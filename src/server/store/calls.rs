@@ -85,6 +85,9 @@ forward! {
     /// The gateway has said its word, and what was true is accepted: the message goes, and what was not is refused in the same
     /// commit. Where it came again since it was taken, it stays and is asked about again. `false` where it was not there.
     pub async fn settle_verifying(&self, taken: Verifying, refusal: Option<NewRefusal>) -> bool;
+    /// Messages that were put off until after `latest`, or taken until after `until`, because a clock was ahead, come sooner; those that
+    /// nobody was asked about yet, now.
+    pub async fn pull_back_verifying(&self, now: Timestamp, latest: Timestamp, until: Timestamp) -> ();
     /// What waits at a listener, or one message of it, is asked about at once.
     pub async fn hurry_verifying(&self, listener_id: ListenerId, id: Option<VerifyingId>) -> ();
     pub async fn verifying(&self, merchant_id: MerchantId, id: VerifyingId) -> Option<StoredVerifying>;

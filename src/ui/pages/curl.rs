@@ -13,7 +13,11 @@ pub enum Body<'a> {
 /// A line for a POSIX shell that sends the same bytes to the same address: method, headers and body as they were sent.
 pub fn command(url: &str, head: &str, body: Body<'_>) -> String {
     let mut lines = head.lines();
-    let method = lines.next().and_then(|line| line.split(' ').next()).unwrap_or("POST");
+    let mut asked = lines.next().unwrap_or_default().split(' ');
+    let method = asked.next().filter(|method| !method.is_empty()).unwrap_or("POST");
+    // A message that is passed through as a GET lies in what was asked for, and not in the address alone.
+    let asked_for = asked.next().filter(|path| path.starts_with('/'));
+    let url = asked_for.map_or_else(|| url.to_owned(), |path| format!("{}{path}", origin(url)));
     // Brackets and braces in the address would be read as a pattern otherwise.
     // What no argument of a command can hold comes through a pipe.
     let mut command = match body {
@@ -36,8 +40,15 @@ pub fn command(url: &str, head: &str, body: Body<'_>) -> String {
         Body::Base64(_) => command.push_str(" \\\n  --data-binary @-"),
     }
     // Shows an answer as text whichever compression was asked for above.
-    let _ = write!(command, " \\\n  --compressed \\\n  {}", quoted(url));
+    let _ = write!(command, " \\\n  --compressed \\\n  {}", quoted(&url));
     command
+}
+
+/// An address up to its path.
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    &url[..end]
 }
 
 /// A word that a shell takes as it is.
@@ -62,6 +73,16 @@ mod tests {
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
         text.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_message_in_the_query_goes_along() {
+        let head = "GET /ipn?shop=1&vnp_Amount=100&vnp_Name=a%20b HTTP/1.1\r\nHost: shop.example:8443\r\n";
+        let line = command("https://shop.example:8443/ipn?shop=1", head, Body::Text(""));
+        assert!(line.ends_with("'https://shop.example:8443/ipn?shop=1&vnp_Amount=100&vnp_Name=a%20b'"), "{line}");
+        assert!(line.contains("--request GET") && !line.contains("--data"), "{line}");
+        let bare = command("http://shop.example", "POST / HTTP/2\r\n", Body::Text("A=1"));
+        assert!(bare.ends_with("http://shop.example/"), "{bare}");
     }
 
     #[test]

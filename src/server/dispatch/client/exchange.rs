@@ -45,11 +45,20 @@ pub struct Failure {
     pub note: String,
     /// It says nothing of the server: this process could not even try.
     pub is_ours: bool,
+    /// The server has not looked at the request: it may be sent again as if it had not been.
+    pub unseen: bool,
+    /// The connection is gone, and not only this request over it.
+    pub broke: bool,
 }
 
 impl Failure {
     pub(super) fn of(cause: Cause, note: impl Into<String>) -> Self {
-        Self { cause, note: note.into(), is_ours: false }
+        Self { cause, note: note.into(), is_ours: false, unseen: false, broke: false }
+    }
+
+    /// Whether others should take another connection than the one over which this happened. Where nothing comes back it may be dead.
+    pub(super) const fn ends_sharing(&self) -> bool {
+        self.unseen || self.broke || matches!(self.cause, Cause::NoAnswer | Cause::SendTimeout)
     }
 }
 

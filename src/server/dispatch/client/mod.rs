@@ -49,15 +49,18 @@ use wire::{Counted, Pieces, Sent};
 
 /// Of an answer as much is read; a receipt may stand anywhere in it.
 const MAX_ANSWER: usize = 1 << 20;
-/// Connections of HTTP/2 are asked for a sign of life so often while requests wait.
-const PING_EVERY: Duration = Duration::from_secs(10);
-const PING_PATIENCE: Duration = Duration::from_secs(5);
+/// Connections of HTTP/2 are asked for a sign of life so often while requests wait. Together longer than any request may take: a
+/// script that computes for long ends by the time-outs that its merchant knows, not by this.
+const PING_EVERY: Duration = Duration::from_secs(25);
+const PING_PATIENCE: Duration = Duration::from_secs(20);
 /// What the system keeps of a message that the server has not taken: little, so that it shows when a server takes nothing,
 /// and a thousand slow ones cost no memory.
 const SEND_BUFFER: u32 = 64 << 10;
 /// What Linux says where the machine, or the process, may open no more files.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
+/// New connections for a request that a server says it has not looked at.
+const TRIES_UNSEEN: usize = 3;
 /// Addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 4;
 
@@ -109,29 +112,44 @@ impl Client {
 
     async fn run(&self, outbound: &Outbound<'_>, deadline: Instant, exchange: &mut Exchange) -> Result<(), Failure> {
         let key = Key::of(outbound.target, outbound.authority);
-        if let Some((sender, address)) = self.pool.take(&key).await {
+        let mut broken = None;
+        let kept = tokio::time::timeout_at(deadline.into(), self.pool.take(&key)).await.ok().flatten();
+        if let Some((sender, address)) = kept {
             exchange.address = Some(address);
-            // A reset of one request among many over a connection that lives on is the server's answer to it.
-            let shared = if let Sender::Many(many) = &sender { Some(many.sender.clone()) } else { None };
             match self.converse(&key, sender, address, outbound, deadline, exchange).await {
                 // The server closed the kept connection just as we wrote to it; it has not seen the request, or it
-                // could not answer it. A new connection tells, and the attempt's page tells of both.
-                Err(failure)
-                    if failure.cause == Cause::Reset
-                        && exchange.answer.status == 0
-                        && shared.is_none_or(|shared| shared.is_closed())
-                        && Instant::now() < deadline =>
-                {
-                    (exchange.timings, exchange.again) = (Timings::default(), true);
+                // could not answer it. A new connection tells, and the attempt's page tells of both. A reset of one request
+                // among many over a connection that lives on is the server's answer to it.
+                Err(failure) if exchange.answer.status == 0 && (failure.unseen || failure.broke) && Instant::now() < deadline => {
+                    (exchange.timings, exchange.again) = (Timings::default(), !failure.unseen);
+                    broken = Some(failure);
                 }
                 outcome => return outcome,
             }
         }
-        let (sender, address) = self.connect(outbound, deadline, exchange).await?;
-        if let Sender::Many(many) = &sender {
-            self.pool.share(&key, many, address);
+        let mut tries = TRIES_UNSEEN;
+        loop {
+            let (sender, address) = match (self.connect(outbound, deadline, exchange).await, broken.take()) {
+                (Ok(connected), _) => connected,
+                // It was sent once, and what became of that must not be forgotten because this process cannot go on.
+                (Err(failure), Some(first)) if failure.is_ours && exchange.again => {
+                    exchange.again = false;
+                    return Err(first);
+                }
+                (Err(failure), _) => return Err(failure),
+            };
+            if let Sender::Many(many) = &sender {
+                self.pool.share(&key, many, address);
+            }
+            tries -= 1;
+            match self.converse(&key, sender, address, outbound, deadline, exchange).await {
+                // Others share the connection already, and the server takes no more over it.
+                Err(failure) if failure.unseen && exchange.answer.status == 0 && tries > 0 && Instant::now() < deadline => {
+                    exchange.timings = Timings::default();
+                }
+                outcome => return outcome,
+            }
         }
-        self.converse(&key, sender, address, outbound, deadline, exchange).await
     }
 
     /// Resolves, vets, dials and shakes hands; each within its own limit and that of the whole.
@@ -215,10 +233,20 @@ impl Client {
                 },
                 Err(_) => Failure::of(Cause::ConnectTimeout, format!("At {address}.")),
             };
-            failed = Some(failure);
+            if failure.is_ours {
+                failed = Some((failure, *address));
+                break;
+            }
+            // A machine without IPv6 reaches none of its addresses; what the others say tells more.
+            let tells_more = |known: &Failure| told_by(failure.cause) > told_by(known.cause);
+            if failed.as_ref().is_none_or(|(known, _)| tells_more(known)) {
+                failed = Some((failure, *address));
+            }
         }
         exchange.timings.connect = Some(micros(begun.elapsed()));
-        Err(failed.unwrap_or_else(|| Failure::of(Cause::Unreachable, "")))
+        let Some((failure, address)) = failed else { return Err(Failure::of(Cause::Unreachable, "")) };
+        exchange.address = Some(address);
+        Err(failure)
     }
 
     /// Sends the request over a connection, reads the answer, and keeps the connection where it can be used again.
@@ -231,9 +259,30 @@ impl Client {
         deadline: Instant,
         exchange: &mut Exchange,
     ) -> Result<(), Failure> {
-        let begun = Instant::now();
         exchange.version = if matches!(sender, Sender::One(_)) { Version::HTTP_11 } else { Version::HTTP_2 };
-        let answered = self.answered(&mut sender, outbound, begun, deadline).await;
+        let before = if let Sender::One(one) = &sender { one.sent.bytes() } else { 0 };
+        let read = self.exchanged(&mut sender, outbound, deadline, exchange).await;
+        match (&read, sender) {
+            // A server that answers before it has taken the message may never take the rest of it.
+            (Ok(true), Sender::One(one)) if one.sent.bytes() - before > outbound.body.len() as u64 => {
+                self.pool.put(key, one, address);
+            }
+            (Err(failure), Sender::Many(many)) if failure.ends_sharing() => self.pool.forget(key, &many),
+            _ => {}
+        }
+        read.map(|_| ())
+    }
+
+    /// Sends the request and reads the answer; whether that was read to its end.
+    async fn exchanged(
+        &self,
+        sender: &mut Sender,
+        outbound: &Outbound<'_>,
+        deadline: Instant,
+        exchange: &mut Exchange,
+    ) -> Result<bool, Failure> {
+        let begun = Instant::now();
+        let answered = self.answered(sender, outbound, begun, deadline).await;
         exchange.timings.wait = Some(micros(begun.elapsed()));
         let response = answered?;
         exchange.answer = head_of(&response);
@@ -243,13 +292,7 @@ impl Client {
         exchange.timings.read = Some(micros(begun.elapsed()));
         let is_whole = matches!(read, Ok(true)) && !exchange.answer.truncated;
         decompress(&encoding, &mut exchange.answer);
-        read?;
-        if let Sender::One(one) = sender
-            && is_whole
-        {
-            self.pool.put(key, one, address);
-        }
-        Ok(())
+        read.map(|_| is_whole)
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -288,6 +331,15 @@ impl Client {
             }
         };
         answered.map_err(|error| conversation_failure(&error))
+    }
+}
+
+/// How much a failure to connect tells of the server: one that refuses is there.
+const fn told_by(cause: Cause) -> u8 {
+    match cause {
+        Cause::Refused => 2,
+        Cause::ConnectTimeout => 1,
+        _ => 0,
     }
 }
 
@@ -407,10 +459,29 @@ async fn read_body(mut body: Incoming, deadline: Instant, answer: &mut Answer) -
 
 /// What hyper's errors mean.
 fn conversation_failure(error: &hyper::Error) -> Failure {
+    if error.is_parse_too_large() {
+        return Failure::of(Cause::NotHttp, "Its head is larger than 128 KiB, or has more than a hundred headers.");
+    }
     if error.is_parse() {
         return Failure::of(Cause::NotHttp, error.to_string());
     }
-    Failure::of(Cause::Reset, std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))
+    if error.is_timeout() {
+        return Failure::of(Cause::NoAnswer, "Over the connection came no sign of life either.");
+    }
+    let of_http_2 = source_of::<h2::Error>(error);
+    // RFC 9113, 6.8 and 8.7: what is above the last request that the server names, or refused, was not processed in any way.
+    let refused = of_http_2
+        .is_some_and(|error| error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM)));
+    Failure {
+        unseen: refused || error.is_canceled(),
+        broke: !of_http_2.is_some_and(h2::Error::is_reset),
+        ..Failure::of(Cause::Reset, std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))
+    }
+}
+
+/// The error of a kind that another one was made of.
+fn source_of<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 /// Seconds for a sentence.

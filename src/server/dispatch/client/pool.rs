@@ -155,6 +155,15 @@ impl Pool {
         });
     }
 
+    /// Lets nobody else use a connection of HTTP/2. What is on its way over it goes on.
+    pub fn forget(&self, key: &Key, many: &Many) {
+        self.with(|hosts| {
+            if let Some(host) = hosts.get_mut(key) {
+                host.shared.retain(|shared| !Arc::ptr_eq(&shared.many.share, &many.share));
+            }
+        });
+    }
+
     /// Keeps a connection of HTTP/1.1 whose last answer was read to its end.
     pub fn put(&self, key: &Key, one: One, address: SocketAddr) {
         if one.sender.is_closed() || one.since.elapsed() >= self.longest_use {

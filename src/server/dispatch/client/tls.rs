@@ -160,6 +160,15 @@ pub fn to_pem(certificates: &[CertificateDer<'_>]) -> String {
     pem
 }
 
+/// What is told of a certificate that is an authority's.
+const AUTHORITYS_OWN: &str = "The server shows the certificate of an authority (CA:TRUE) as its own, which is not accepted even where that \
+    authority is trusted: it needs one that the authority has signed for the server.";
+
+fn is_authoritys_own(error: &rustls::OtherError) -> bool {
+    // The library that says so is rustls' own, and no part of what it promises.
+    error.to_string() == "CaUsedAsEndEntity"
+}
+
 /// What a failed handshake means.
 pub fn failure(error: &io::Error) -> Failure {
     let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
@@ -180,6 +189,8 @@ pub fn failure(error: &io::Error) -> Failure {
                 (Cause::TlsWrongHost, certificate.to_string())
             }
             CertificateError::UnknownIssuer => (Cause::TlsUnknownIssuer, String::new()),
+            // What `openssl req -x509` makes: self-signed, and marked as an authority's.
+            CertificateError::Other(other) if is_authoritys_own(other) => (Cause::TlsUnknownIssuer, AUTHORITYS_OWN.to_owned()),
             _ => (Cause::TlsHandshake, certificate.to_string()),
         },
         Error::InvalidMessage(_) => (Cause::TlsHandshake, "The server does not speak TLS on this port.".to_owned()),

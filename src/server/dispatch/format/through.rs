@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
 
 /// Never passed on.
-const LEFT_OUT: [&str; 24] = [
+const LEFT_OUT: [&str; 20] = [
     // Of one connection.
     "connection",
     "keep-alive",
@@ -34,10 +34,6 @@ const LEFT_OUT: [&str; 24] = [
     // Set by proxies on the way to us.
     "forwarded",
     "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
     "x-real-ip",
 ];
 
@@ -63,7 +59,8 @@ pub(super) fn letter(original: &Original) -> Option<Letter> {
         .into_iter()
         .filter_map(|(name, value)| {
             let name = name.to_ascii_lowercase();
-            if LEFT_OUT.contains(&name.as_str()) || name.starts_with("quittance-") || named.contains(&name) {
+            let is_ours_or_a_proxys = name.starts_with("quittance-") || name.starts_with("x-forwarded-");
+            if LEFT_OUT.contains(&name.as_str()) || is_ours_or_a_proxys || named.contains(&name) {
                 return None;
             }
             Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value.as_bytes()).ok()?))

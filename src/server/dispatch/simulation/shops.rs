@@ -114,7 +114,8 @@ impl Courier for Shops {
 }
 
 fn answer(mood: Mood, outbound: &Outbound<'_>) -> Exchange {
-    let failed = |cause, answer| (answer, Some(Failure { cause, note: String::new(), is_ours: false }));
+    let failed =
+        |cause, answer| (answer, Some(Failure { cause, note: String::new(), is_ours: false, unseen: false, broke: false }));
     let status = |status, body: String| Answer { status, body: body.into(), ..Answer::default() };
     let told = |code, seconds: u64| Answer { retry_after: Some(seconds.to_string()), ..status(code, String::new()) };
     let (answer, failure) = match mood {

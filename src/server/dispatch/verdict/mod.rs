@@ -266,7 +266,7 @@ fn all_products(body: &[u8], ipn_date: &[u8], date: &[u8]) -> Vec<Vec<u8>> {
 pub(super) fn by_status(answer: &AnswerView<'_>, body: &str) -> Option<Verdict> {
     let status = answer.status;
     let note = format!("It answered with status {status}.");
-    if matches!(status, 403 | 429 | 503) && is_challenge(body) {
+    if matches!(status, 403 | 429 | 503) && (is_challenge(body) || asks_for_a_person(body)) {
         return Some(Verdict::failed(Cause::Challenge, note));
     }
     let cause = match status {
@@ -314,16 +314,21 @@ fn by_body(body: &str) -> Verdict {
 }
 
 fn is_challenge(body: &str) -> bool {
-    const MARKS: [&str; 8] = [
+    const MARKS: [&str; 6] = [
         "cf-chl-",
         "cf-browser-verification",
-        "challenges.cloudflare.com",
         "attention required! | cloudflare",
         "<title>just a moment...",
         "_incapsula_resource",
         "sucuri website firewall",
-        "g-recaptcha",
     ];
+    let lower = body.to_ascii_lowercase();
+    MARKS.iter().any(|mark| lower.contains(mark))
+}
+
+/// What also stands on pages with a form that nobody is kept from.
+fn asks_for_a_person(body: &str) -> bool {
+    const MARKS: [&str; 2] = ["challenges.cloudflare.com", "g-recaptcha"];
     let lower = body.to_ascii_lowercase();
     MARKS.iter().any(|mark| lower.contains(mark))
 }

@@ -45,11 +45,12 @@ async fn known_of(conn: &mut PgConnection, sources: &[Source]) -> Result<HashMap
     Ok(known)
 }
 
-/// Locks the orders of deliveries against retention; gives the notifications that are still there.
+/// Locks the orders of deliveries against retention, and against the step of another job that another node makes at this moment: what
+/// either makes the other must see, or both would make it. Gives the notifications that are still there.
 async fn lock_orders(conn: &mut PgConnection, sources: &[Source]) -> Result<HashSet<i64>, StoreError> {
     let orders: Vec<i64> = sources.iter().map(|source| source.order_id).collect();
     // In the order in which acceptances lock them.
-    sqlx::query("SELECT id FROM orders WHERE id = ANY($1) ORDER BY merchant_id, reference, gateway FOR SHARE")
+    sqlx::query("SELECT id FROM orders WHERE id = ANY($1) ORDER BY merchant_id, reference, gateway FOR NO KEY UPDATE")
         .bind(&orders)
         .execute(&mut *conn)
         .await?;

@@ -115,6 +115,25 @@ impl Core {
         Ok(due.map(Timestamp))
     }
 
+    pub(in crate::server::store) async fn pull_back_verifying(
+        &self,
+        now: Timestamp,
+        latest: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE verifying SET due_at = CASE attempts WHEN 0 THEN least(due_at, $1) ELSE least(due_at, $2) END,
+                 taken_until = CASE WHEN taken_until > $3 THEN $3 ELSE taken_until END
+             WHERE due_at > $2 OR taken_until > $3 OR (attempts = 0 AND due_at > $1)",
+        )
+        .bind(now.0)
+        .bind(latest.0)
+        .bind(until.0)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     pub(in crate::server::store) async fn take_verifying(
         &self,
         until: Timestamp,

@@ -110,6 +110,36 @@ impl SqliteStore {
         Ok(due.map(Timestamp))
     }
 
+    pub(in crate::server::store) async fn pull_back_verifying(
+        &self,
+        now: Timestamp,
+        latest: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ahead = "SELECT EXISTS (SELECT 1 FROM verifying
+                 WHERE due_at > ?2 OR taken_until > ?3 OR (attempts = 0 AND due_at > ?1))";
+        let ahead: bool = sqlx::query_scalar(ahead).bind(now.0).bind(latest.0).bind(until.0).fetch_one(&self.0.readers).await?;
+        if !ahead {
+            return Ok(());
+        }
+        self.change(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE verifying SET due_at = CASE attempts WHEN 0 THEN min(due_at, ?1) ELSE min(due_at, ?2) END,
+                         taken_until = min(taken_until, ?3)
+                     WHERE due_at > ?2 OR taken_until > ?3 OR (attempts = 0 AND due_at > ?1)",
+                )
+                .bind(now.0)
+                .bind(latest.0)
+                .bind(until.0)
+                .execute(&mut *conn)
+                .await?;
+                Ok(((), Commit::default()))
+            })
+        })
+        .await
+    }
+
     pub(in crate::server::store) async fn take_verifying(
         &self,
         until: Timestamp,
