@@ -24,6 +24,7 @@ on_every_engine! {
     a_bulk_resend_makes_what_failed_and_nothing_else,
     what_retention_removed_is_counted_and_named,
     one_wish_is_one_bulk_resend_and_of_its_merchant_alone,
+    bulk_resends_of_the_same_at_once_make_each_one_time,
     a_url_that_takes_no_more_does_not_hold_up_the_others,
     cancelling_takes_back_what_was_not_sent,
     a_bulk_resend_goes_on_after_a_restart,
@@ -405,6 +406,24 @@ async fn expired(test: &TestStore, shop: &Shop, count: usize) -> Vec<Made> {
         test.record(part.iter().map(|made| shop.record(test, *made, Next::Expired)).collect()).await;
     }
     all
+}
+
+async fn bulk_resends_of_the_same_at_once_make_each_one_time(test: TestStore) {
+    let shop = shop(&test, 1).await;
+    expired(&test, &shop, 300).await;
+    let ids = [
+        shop.start(&test, state(StateFilter::Failed), BulkTarget::Same, "a").await,
+        shop.start(&test, state(StateFilter::Failed), BulkTarget::Same, "b").await,
+    ];
+    // As two nodes do: each step takes a job that nobody else is at.
+    for _ in 0..20 {
+        let (one, other) = tokio::join!(test.store.step_bulk(), test.store.step_bulk());
+        (one.unwrap(), other.unwrap());
+    }
+    let made = shop.made_by(&test, ids[0]).await;
+    let distinct: HashSet<_> = made.iter().map(|made| (made.notification, made.url)).collect();
+    assert_eq!((made.len(), distinct.len()), (300, 300));
+    assert_healthy(&test).await;
 }
 
 async fn a_url_that_takes_no_more_does_not_hold_up_the_others(test: TestStore) {

@@ -298,6 +298,12 @@ async fn urls_that_nobody_named_are_told_apart() {
     assert_eq!(add("https://shop.example.com/books/?key=third").await.1, "3: shop.example.com");
     // Saved again it keeps its name.
     let form = UrlForm { url: "https://shop.example.com/ipn".to_owned(), algorithms: Algorithms::MD5, ..UrlForm::default() };
+    let long = UrlForm {
+        url: format!("https://{}.example.com/ipn", "a".repeat(100).replace("aaaaaaaaaa", "aaaaaaaaa.")),
+        ..form.clone()
+    };
+    let label = shop.services.url_draft(&shop.merchant, None, &long).unwrap().0.label;
+    assert!(label.starts_with("aaaaaaaaa.") && label.chars().count() <= 80, "{label}");
     assert_eq!(shop.services.url_draft(&shop.merchant, Some(first), &form).unwrap().0.label, "shop.example.com");
 }
 

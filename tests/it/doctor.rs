@@ -269,6 +269,52 @@ async fn deliveries_and_leases_of_dead_nodes_are_found_while_others_live() {
     test.store.close().await;
 }
 
+/// A million deliveries change hands in more time than one may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_taken_over_is_no_finding() {
+    let test = filled(stores::postgres().await).await;
+    let node =
+        |run: u32, name: &str| format!("INSERT INTO node (run, name, started_at, seen_at) VALUES ({run}, '{name}', now(), now()");
+    test.sql(&format!("{} - interval '1 hour');{} + interval '1 hour');", node(901, "dead"), node(902, "alive"))).await;
+    test.sql("UPDATE node SET ended_at = now() - interval '1 hour' WHERE name NOT IN ('dead', 'alive')").await;
+    test.sql(
+        "UPDATE delivery SET node_id = (SELECT id FROM node WHERE name = 'dead'), state = 0, due_at = 1, finished_at = NULL",
+    )
+    .await;
+    let taking = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        test.sql(
+            "UPDATE delivery SET node_id = (SELECT id FROM node WHERE name = 'alive') WHERE id = (SELECT min(id) FROM delivery)",
+        )
+        .await;
+    };
+    let (findings, ()) = tokio::join!(test.store.verify(), taking);
+    let findings = findings.unwrap();
+    let found = findings.iter().find(|finding| finding.check == "open deliveries belong to nodes that live").unwrap();
+    assert!(found.ok && found.detail.ends_with("they are being taken over"), "{found:?}");
+    test.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_its_index_does_not_hold_is_found() {
+    let test = filled(stores::sqlite().await).await;
+    let Address::Sqlite(path) = test.address.clone() else { panic!() };
+    test.store.close().await;
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let made: String =
+        conn.query_row("SELECT sql FROM sqlite_master WHERE name = 'delivery_fresh'", [], |row| row.get(0)).unwrap();
+    let empty = made.replace("state = 0", "state = 99");
+    assert_ne!(made, empty);
+    conn.execute_batch(&format!("DROP INDEX delivery_fresh; {empty}; PRAGMA writable_schema = ON")).unwrap();
+    conn.execute("UPDATE sqlite_master SET sql = ?1 WHERE name = 'delivery_fresh'", [made]).unwrap();
+    drop(conn);
+    let store = test.second(OpenAs::Tool { create: false }).await.unwrap();
+    let findings = store.verify().await.unwrap();
+    let found = findings.iter().find(|finding| finding.check == "the file is sound").unwrap();
+    assert!(!found.ok && found.detail.contains("missing from index delivery_fresh"), "{found:?}");
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_of_the_file_that_was_overwritten_is_found() {
     let test = filled(stores::sqlite().await).await;

@@ -17,7 +17,7 @@ use quittance::{
         },
         time::parse_moment,
     },
-    server::store::{AttemptRecord, Job, NewRefusal, NewUser, NewView, Next},
+    server::store::{AttemptRecord, Horizon, Job, NewRefusal, NewUser, NewView, Next, RetentionCursor},
 };
 use std::time::Duration;
 
@@ -153,8 +153,11 @@ async fn hours_and_answers_are_counted_with_the_results(mut test: TestStore) {
 
     // What is older than anybody looks at goes.
     test.hand.advance(Duration::from_secs(9 * 86_400));
-    let keep = quittance::server::store::Horizon { bytes_before: Timestamp(0), ledger_before: Timestamp(0) };
-    test.store.retain(keep, Default::default()).await.unwrap();
+    let keep = Horizon { bytes_before: Timestamp(0), ledger_before: Timestamp(0) };
+    let mut cursor = Some(RetentionCursor::default());
+    while let Some(at) = cursor {
+        cursor = test.store.retain(keep, at).await.unwrap().1;
+    }
     assert!(test.store.url_activity(&[shop.merchant], START).await.unwrap().is_empty());
     assert_healthy(&test).await;
 }

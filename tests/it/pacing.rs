@@ -2,12 +2,13 @@
 
 use crate::support::{
     app::{Shop, TestApp, moment},
+    browser::Browser,
     merchant::{Answer, FakeMerchant},
     stores::START,
     until,
 };
 use quittance::domain::{
-    Cause, DeliveryState,
+    Cause, DeliveryState, Role,
     attempt::Origin,
     id::{OrderId, UrlId},
     pages::dashboard::{Dashboard, Pause},
@@ -370,4 +371,31 @@ async fn one_dead_and_one_flooded_merchant_leave_another_alone() {
     quiet.wait_for_state(order, url, DeliveryState::Confirmed).await;
     assert_eq!(slow.present(), 750);
     gate.add_permits(10_000);
+}
+
+#[tokio::test]
+async fn a_url_that_confirms_again_is_not_called_down_for_what_failed_before() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let merchant = FakeMerchant::start(|_| Answer::text("not yet")).await;
+    let url = shop.url(&merchant.url()).await;
+    app.user("admin@example.com", Role::Admin, &[]).await;
+    let mut browser = Browser::signed_in(app.address, "admin@example.com").await;
+    let address = format!("/m/{}", shop.merchant.slug);
+    for round in 0..2 {
+        merchant.answer(|_| Answer::text("not yet"));
+        let failed = shop.order(&format!("failed-{round}")).await;
+        shop.wait_for_attempts(failed, url, 1).await;
+        let seen = dashboard(&shop).await;
+        assert!(!seen.troubles[0].works_again && seen.urls[0].failing_since.is_some(), "{seen:?}");
+        let page = browser.get(&address).await.text();
+        assert!(page.contains("1 URL cannot be delivered to") && page.contains("Failing since"), "{page}");
+        merchant.answer(|visit| Answer::receipt("md5", visit));
+        let confirmed = shop.order(&format!("confirmed-{round}")).await;
+        shop.wait_for_state(confirmed, url, DeliveryState::Confirmed).await;
+        let seen = dashboard(&shop).await;
+        assert!(seen.troubles[0].works_again && seen.urls[0].failing_since.is_none(), "{seen:?}");
+        let page = browser.get(&address).await.text();
+        assert!(page.contains("Every URL confirms again") && !page.contains("cannot be delivered to"), "{page}");
+    }
 }

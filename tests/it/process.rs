@@ -292,6 +292,26 @@ async fn a_backup_of_a_running_server_holds_everything_acknowledged_before() {
     assert_eq!(doctor.code, 0, "{doctor:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_that_begin_in_the_same_moment_are_all_made() {
+    let program = Program::new();
+    let merchant = FakeMerchant::confirming().await;
+    let path = program.shop(&merchant.url());
+    let server = program.serve();
+    assert_eq!(post(&server, &path, "1").await.status, 200);
+    let program = &program;
+    std::thread::scope(|scope| {
+        let backup = |name: &str| {
+            let file = program.folder().join(name).to_str().unwrap().to_owned();
+            scope.spawn(move || program.run(&["backup", &file, "--json"]).json())
+        };
+        for backup in ["a.db", "b.db", "c.db"].map(backup) {
+            assert_eq!(backup.join().unwrap()["notifications"], 1);
+        }
+    });
+    assert_eq!(server.terminate().0, 0);
+}
+
 /// How large files of a process may become.
 fn limit_files(server: &Server, bytes: &str) {
     let process = server.process().to_string();

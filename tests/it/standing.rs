@@ -15,6 +15,7 @@ use std::time::Duration;
 on_every_engine! {
     a_refund_that_failed_is_taken_out_of_the_sum,
     refunds_of_2checkout_are_summed_up,
+    refunds_beyond_what_can_be_counted_are_stored,
     messages_of_one_order_in_the_same_moment_end_as_one_by_one,
     a_message_that_is_stored_late_makes_nothing_older,
     a_listener_received_last_what_came_last,
@@ -79,6 +80,17 @@ fn message(
 async fn shop(test: &TestStore) -> (MerchantId, ListenerId) {
     let merchant = test.merchant("Shop").await;
     (merchant, test.listener(merchant).await)
+}
+
+async fn refunds_beyond_what_can_be_counted_are_stored(test: TestStore) {
+    let place = shop(&test).await;
+    for number in 0..4 {
+        let part = if number < 2 { i64::MAX } else { i64::MIN };
+        let refund = message(place, "1", number, |facts| {
+            (facts.status, facts.refund) = (OrderStatus::Refunded, Some(Refund::Part(part)));
+        });
+        assert!(!test.store.accept(refund).await.unwrap().repeated);
+    }
 }
 
 async fn stories_end_as_the_rule_says(test: TestStore) {

@@ -13,6 +13,10 @@ use quittance::{
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io::Write as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 
 /// An authority of somebody's own.
 struct Authority {
@@ -154,6 +158,67 @@ async fn a_server_that_takes_few_requests_over_a_connection_of_http_2_gets_more_
     for order in orders {
         let delivery = shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
         assert_eq!(delivery.attempts, 1);
+    }
+}
+
+/// What the first connection is told to a request, as raw frames of HTTP/2; all others reach the merchant behind.
+async fn turning_away(answer: Vec<u8>, certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>, behind: u16) -> u16 {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (first, _) = listener.accept().await.unwrap();
+        let mut first = acceptor.accept(first).await.unwrap();
+        let mut preface = [0; 24];
+        first.read_exact(&mut preface).await.unwrap();
+        // Settings, none of them.
+        first.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        first.flush().await.unwrap();
+        loop {
+            let mut head = [0; 9];
+            first.read_exact(&mut head).await.unwrap();
+            let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+            first.read_exact(&mut vec![0; length]).await.unwrap();
+            if head[3] == 1 {
+                break;
+            }
+        }
+        first.write_all(&answer).await.unwrap();
+        first.flush().await.unwrap();
+        while let Ok((mut next, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut there = TcpStream::connect(("127.0.0.1", behind)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut next, &mut there).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn what_a_server_of_http_2_has_not_looked_at_is_sent_again_as_if_nothing_had_been() {
+    let goes_away = vec![0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let refuses_it = vec![0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7];
+    for answer in [goes_away, refuses_it] {
+        let authority = Authority::new("Ours");
+        let (certificate, key) = authority.certificate("shop.example");
+        let merchant = FakeMerchant::start_h2(certificate, key).await;
+        let (certificate, key) = authority.certificate("shop.example");
+        let port = turning_away(answer, certificate, key, merchant.address.port()).await;
+        let app = app().await;
+        let shop = app.shop("Shop").await;
+        let address = format!("https://shop.example:{port}/ipn.php");
+        let url = shop.url_as(&address, |url| url.terms.authority = authority.pem.clone()).await;
+        let order = shop.order("1").await;
+        let delivery = shop.wait_for_attempts(order, url, 1).await;
+        assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Confirmed, 1), "{:?}", delivery.last_cause);
+        let attempt = shop.first_attempt(order, url).await;
+        assert!(!attempt.detail.note.contains("sent again"), "{:?}", attempt.detail);
+        assert_eq!(merchant.visits().len(), 1);
     }
 }
 

@@ -139,7 +139,7 @@ pub struct MerchantRef {
     pub slug: String,
 }
 
-/// A URL that cannot be delivered to.
+/// A URL that cannot be delivered to, or could not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     pub url: UrlRef,
@@ -149,6 +149,9 @@ pub struct Trouble {
     pub cause: Option<Cause>,
     /// When the oldest of the deliveries that fail first did; `None` where all were given up.
     pub since: Option<Timestamp>,
+    /// Its last attempt was confirmed: what failed before waits for its turn, or was given up.
+    pub works_again: bool,
+    pub last_confirmed_at: Option<Timestamp>,
     pub next_try: Option<Timestamp>,
     pub pause: Option<Pause>,
     /// Deliveries that wait.
@@ -190,6 +193,8 @@ pub struct UrlHealth {
     pub shadow: bool,
     /// Its deliveries fail; but for a shadow's it is among the troubles.
     pub failing: bool,
+    /// See [`Trouble::works_again`].
+    pub works_again: bool,
     pub pause: Option<Pause>,
     pub outstanding: u64,
     pub held_back: u64,

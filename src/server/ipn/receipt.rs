@@ -301,6 +301,19 @@ mod tests {
         r#"<sig algo="sha3-256" date="20050303123434">85180497aaaa4844a278b52b1ce257d2820dbf5857470a5f678fef2266d0d4a8</sig>"#;
 
     #[test]
+    fn a_receipt_that_was_never_closed_swallows_no_other() {
+        let md5 = "<EPAYMENT>20260301120010|0123456789abcdef0123456789abcdef</EPAYMENT>";
+        let sha = format!("<sig algo=\"sha256\" date=\"20260301120010\">{}</sig>", "ab".repeat(32));
+        for (begun, whole) in
+            [("<EPAYMENT>", md5), ("<EPAYMENT>2026|", md5), ("<sig algo=\"sha256\" date=\"1\">ab", sha.as_str())]
+        {
+            let found = find(format!("{begun}\n{whole}").as_bytes());
+            assert!(matches!(found[0], Finding::Malformed(_)), "{found:?}");
+            assert_eq!(found[1..], find(whole.as_bytes()), "{begun}");
+        }
+    }
+
+    #[test]
     fn the_documented_receipts() {
         assert_eq!(facts().source(DATE.as_bytes()), b"1116Software program14200503031234341420050303123434");
         assert_eq!(facts().receipt(Algorithm::Md5, KEY, DATE), MD5);

@@ -64,12 +64,15 @@ impl Services {
                 let failing = state.is_failing() && !url.held;
                 // Where nothing waits there is nothing to hold back.
                 let pause = self.board.pause(url.id, now).filter(|_| state.outstanding() > 0);
+                let works_again = state.works_again() && pause.is_none();
                 if failing && !url.terms.shadow {
                     troubles.push(Trouble {
                         url: reference.clone(),
                         format: url.terms.format,
                         cause: state.failing_cause,
                         since: state.failing_since,
+                        works_again,
+                        last_confirmed_at: state.last_confirmed_at,
                         next_try: state.next_try,
                         pause,
                         outstanding: state.outstanding(),
@@ -87,12 +90,13 @@ impl Services {
                     hold: hold_of(url),
                     shadow: url.terms.shadow,
                     failing,
+                    works_again,
                     pause,
                     outstanding: state.outstanding(),
                     held_back: state.held_back,
                     confirmed: state.confirmed,
                     last_confirmed_at: state.last_confirmed_at,
-                    failing_since: state.failing_since.filter(|_| !url.held),
+                    failing_since: state.failing_since.filter(|_| !url.held && !works_again),
                     next_try: state.next_try,
                     activity: activity.remove(&url.id).unwrap_or_default(),
                     certificate_ends_at: state.certificate_ends_at,

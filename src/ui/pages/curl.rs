@@ -132,7 +132,7 @@ mod tests {
         #[test]
         fn whatever_was_sent_comes_back_as_it_was(body in "[^\0]{1,80}", header in "[A-Z][a-z]{1,8}: [^\0\r\n]{0,40}", path in "[!-~]{0,40}") {
             let url = format!("http://shop.example/{path}");
-            let words = words(&command(&url, &format!("POST / HTTP/1.1\r\n{header}\r\n"), Body::Text(&body)));
+            let words = words(&command(&url, &format!("POST /{path} HTTP/1.1\r\n{header}\r\n"), Body::Text(&body)));
             prop_assert_eq!(words.last(), Some(&url));
             let place = words.iter().position(|word| word == "--data-raw").unwrap();
             prop_assert_eq!(&words[place + 1], &body);

@@ -159,14 +159,17 @@ fn not_stored_notice(told: NotStored) -> AnyView {
 
 /// What the eye meets first.
 fn banner(dashboard: &Dashboard) -> AnyView {
-    let failing = u64::try_from(dashboard.troubles.len()).unwrap_or(u64::MAX);
+    // One that confirms again and waits for its next tries needs nobody.
+    let needs_somebody = |trouble: &&Trouble| !trouble.works_again || trouble.expired > 0;
+    let failing = u64::try_from(dashboard.troubles.iter().filter(needs_somebody).count()).unwrap_or(u64::MAX);
+    let down = u64::try_from(dashboard.troubles.iter().filter(|trouble| !trouble.works_again).count()).unwrap_or(u64::MAX);
     let waiting: u64 = dashboard.troubles.iter().map(|trouble| trouble.outstanding).sum();
     let expired: u64 = dashboard.troubles.iter().map(|trouble| trouble.expired).sum();
     if failing > 0 {
-        let title = match (waiting, expired) {
+        let title = match (down, waiting, expired) {
             // Whatever came since was confirmed, or nothing came.
-            (0, 1..) => tn!("{count} delivery was given up", "{count} deliveries were given up", expired),
-            _ => tn!("{count} URL cannot be delivered to", "{count} URLs cannot be delivered to", failing),
+            (0, _, 1..) | (_, 0, 1..) => tn!("{count} delivery was given up", "{count} deliveries were given up", expired),
+            _ => tn!("{count} URL cannot be delivered to", "{count} URLs cannot be delivered to", down),
         };
         let mut text = match waiting {
             0 => String::new(),
@@ -187,6 +190,14 @@ fn banner(dashboard: &Dashboard) -> AnyView {
             ));
         }
         return view! { <Notice tone=Tone::Bad title=title><p>{text}</p></Notice> }.into_any();
+    }
+    if !dashboard.troubles.is_empty() {
+        let text = tn!(
+            "{count} delivery waits and will be tried again by itself.",
+            "{count} deliveries wait and will be tried again by themselves.",
+            waiting
+        );
+        return view! { <Notice tone=Tone::Warn title=t!("Every URL confirms again")><p>{text}</p></Notice> }.into_any();
     }
     // Where nothing was ever delivered there is nothing to be glad of.
     if dashboard.urls.iter().all(|url| url.confirmed == 0) {
@@ -243,18 +254,27 @@ fn trouble_row(trouble: &Trouble, shows_merchant: bool, may: May) -> AnyView {
     let recover = (may.resend && trouble.expired > 0).then(|| {
         view! { <a class="button" href=recover_address(slug, Some(trouble.url.id))><Icon name="retry"/>{t!("Recover what failed…")}</a> }
     });
+    let heading = match (trouble.works_again, trouble.outstanding) {
+        (true, 0) => t!("Confirms again; some were given up"),
+        (true, _) => t!("Confirms again; what failed is tried again"),
+        (false, _) => cause.map_or(t!("Deliveries were given up"), |cause| tell(cause.label())),
+    };
+    let (class, icon) = if trouble.works_again { ("trouble over", "retry") } else { ("trouble", "alert") };
+    let label = if trouble.works_again { t!("The oldest failed") } else { t!("Failing since") };
+    let last_confirmed = trouble.last_confirmed_at.filter(|_| trouble.works_again);
     view! {
-        <li class="trouble" id=format!("trouble-{}", trouble.url.id)>
+        <li class=class id=format!("trouble-{}", trouble.url.id)>
             <div class="trouble-head">
-                <h3><Icon name="alert"/>{cause.map_or(t!("Deliveries were given up"), |cause| tell(cause.label()))}</h3>
+                <h3><Icon name=icon/>{heading}</h3>
                 {url_line(&trouble.url, shows_merchant)}
             </div>
             {cause.map(|cause| view! {
-                <p>{tell(cause.sentence_for(trouble.format))}</p>
+                <p>{trouble.works_again.then(|| view! { <strong>{t!("What failed last:")}" "</strong> })}{tell(cause.sentence_for(trouble.format))}</p>
                 <p class="cure"><strong>{t!("What to do:")}" "</strong>{tell(cause.cure_for(trouble.format))}</p>
             })}
             <dl class="facts">
-                {trouble.since.map(|since| view! { <div class="fact"><dt>{t!("Failing since")}</dt><dd><Ago at=since/></dd></div> })}
+                {trouble.since.map(|since| view! { <div class="fact"><dt>{label}</dt><dd><Ago at=since/></dd></div> })}
+                {last_confirmed.map(|at| view! { <div class="fact"><dt>{t!("Last confirmed")}</dt><dd><Ago at/></dd></div> })}
                 {due(trouble.next_try, trouble.pause).map(|next| view! { <div class="fact"><dt>{t!("Next try")}</dt><dd>{next}</dd></div> })}
                 {trouble.pause.map(|pause| view! { <div class="fact"><dt>{t!("At the moment")}</dt><dd><PauseNote pause/></dd></div> })}
                 <div class="fact"><dt>{t!("Waiting")}</dt><dd>{count(trouble.outstanding)}</dd></div>
@@ -364,6 +384,7 @@ fn urls(urls: &[UrlHealth], shows_merchant: bool) -> AnyView {
 fn url_row(health: &UrlHealth, shows_merchant: bool) -> AnyView {
     let (tone, icon, word) = match (health.hold, health.failing, health.confirmed) {
         (Some(_), ..) => ("quiet", "pause", t!("On hold")),
+        (_, true, _) if health.works_again => ("warn", "retry", t!("Confirms again")),
         (_, true, _) if health.shadow => ("quiet", "alert", t!("Failing")),
         (_, true, _) => ("bad", "alert", t!("Failing")),
         (_, _, 0) => ("calm", "clock", t!("Nothing confirmed yet")),

@@ -9,9 +9,9 @@ use quittance::{
     domain::{Cause, pages::orders::AttemptPage},
     server::dispatch::client::Limits,
 };
-use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedKey, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 async fn cause_of_name(code: Option<u8>) -> Option<Cause> {
@@ -146,6 +146,24 @@ async fn a_certificate_of_an_unknown_issuer() {
     assert_eq!(attempt_over_tls("shop.example", false, false).await.attempt.cause, Some(Cause::TlsUnknownIssuer));
 }
 
+/// As `openssl req -x509` makes it.
+#[tokio::test]
+async fn a_certificate_of_an_authority_as_the_servers_own() {
+    let mut parameters = CertificateParams::new(["shop.example".to_owned()]).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap().der().clone();
+    let names: HashMap<_, _> = [("shop.example".to_owned(), vec!["127.0.0.1".parse().unwrap()])].into();
+    for roots in [Vec::new(), vec![certificate.clone()]] {
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let merchant = FakeMerchant::start_tls(certificate.clone(), key).await;
+        let url = format!("https://shop.example:{}/ipn", merchant.address.port());
+        let attempt = attempt_at(Setup { names: names.clone(), roots, ..Setup::default() }, &url).await;
+        assert_eq!(attempt.attempt.cause, Some(Cause::TlsUnknownIssuer), "{:?}", attempt.detail);
+        assert!(attempt.detail.note.contains("CA:TRUE"), "{:?}", attempt.detail);
+    }
+}
+
 #[tokio::test]
 async fn plain_http_where_tls_is_expected() {
     // It answers what it cannot understand, as web servers do, and closes.
@@ -177,6 +195,30 @@ async fn a_connection_that_is_broken_off() {
     assert_eq!(cause_of(|_| Answer::Reset).await, Some(Cause::Reset));
     assert_eq!(cause_of(|_| Answer::Raw(Vec::new())).await, Some(Cause::Reset));
     assert_eq!(cause_of(|_| Answer::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nOK".to_vec())).await, Some(Cause::Reset));
+}
+
+#[tokio::test]
+async fn a_status_is_clear_although_its_page_breaks_off() {
+    for (status, cause) in [("404 Not Found", Cause::NotFound), ("410 Gone", Cause::Gone)] {
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 900\r\n\r\n<p>Sorry");
+        let merchant = FakeMerchant::start(move |_| Answer::Raw(answer.clone().into_bytes())).await;
+        let attempt = attempt_at(Setup::default(), &merchant.url()).await;
+        assert_eq!(attempt.attempt.cause, Some(cause));
+        assert!(attempt.detail.note.ends_with("The answer broke off or stopped after 8 bytes."), "{:?}", attempt.detail);
+    }
+}
+
+#[tokio::test]
+async fn of_a_names_addresses_the_one_that_tells_most_is_told() {
+    // As on a machine without IPv6: the second address has no route, and that says nothing of the server.
+    let (url, port) = closed_port();
+    let addresses = vec!["127.0.0.1".parse().unwrap(), "255.255.255.255".parse().unwrap()];
+    let names = [("shop.example".to_owned(), addresses)].into();
+    let setup = Setup { names, networks: vec!["127.0.0.0/8", "255.255.255.255/32"], ..Setup::default() };
+    let attempt = attempt_at(setup, &url.replace("127.0.0.1", "shop.example")).await;
+    assert_eq!(attempt.attempt.cause, Some(Cause::Refused), "{:?}", attempt.detail);
+    assert!(attempt.detail.note.starts_with("At 127.0.0.1:"), "{:?}", attempt.detail);
+    drop(port);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::{attempt_at, cause_of, long_attempt_at};
 use crate::support::{
     app::{Setup, TestApp, short_limits},
     merchant::{Answer, FakeMerchant, Visit},
+    message::Message,
 };
 use quittance::domain::{Cause, DeliveryState};
 use std::{sync::Arc, time::Duration};
@@ -25,6 +26,36 @@ async fn a_message_that_is_not_taken_in_time() {
     });
     let attempt = long_attempt_at(&url).await;
     assert_eq!(attempt.attempt.cause, Some(Cause::SendTimeout), "{:?}", attempt.detail);
+}
+
+/// It answers before it has taken the message, keeps the connection, and reads nothing more from it.
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_read_any_more_is_not_used_again() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(16).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut seen = [0; 100];
+            let _ = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut seen).await;
+            let answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
+            held.push(stream);
+        }
+    });
+    let app = TestApp::start_as(Setup { limits: short_limits(), ..Setup::default() }).await;
+    let shop = app.shop("Shop").await;
+    let url = shop.url(&url).await;
+    for reference in ["1", "2", "3"] {
+        let mut message = Message::full(reference, "COMPLETE");
+        message.set("COMPANY", &"x".repeat(200_000));
+        let order = shop.accepted(&message).await;
+        let attempt = shop.first_attempt(order, url).await;
+        assert_eq!(attempt.attempt.status, Some(413), "{:?}", attempt.detail);
+    }
 }
 
 #[tokio::test]

@@ -6,18 +6,53 @@ use quittance::{
     domain::OrderStatus,
     server::{
         retention,
-        store::{Horizon, Next, OpenAs, Removed, StoreError},
+        store::{Horizon, NewVerifying, Next, OpenAs, Removed, StoreError},
     },
 };
 use std::time::Duration;
 
 on_every_engine! {
+    questions_put_off_while_a_clock_was_ahead_come_sooner,
     a_newer_database_is_refused,
     the_doctor_finds_what_is_wrong,
     what_is_old_goes_and_what_is_waited_for_stays,
     what_is_waited_for_does_not_keep_what_came_long_after,
     the_doctor_leaves_a_minute_around_a_change_of_urls,
     the_doctor_reads_every_message_of_every_segment,
+}
+
+async fn questions_put_off_while_a_clock_was_ahead_come_sooner(test: TestStore) {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let shop = shop(&test).await;
+    let ahead = test.clock.now().plus(HOUR * 48);
+    for reference in ["1", "2"] {
+        let new = NewVerifying {
+            merchant_id: shop.merchant,
+            listener_id: shop.listener,
+            received_at: ahead,
+            reference: reference.to_owned(),
+            peer: "127.0.0.1".to_owned(),
+            head: "POST /ipn/x HTTP/1.1\r\n".to_owned(),
+            body: reference.to_owned().into(),
+        };
+        test.store.add_verifying(new).await.unwrap();
+    }
+    let (now, latest, until) = (test.clock.now(), test.clock.now().plus(HOUR), test.clock.now().plus(HOUR / 40));
+    assert_eq!(test.store.verifying_due().await.unwrap(), Some(ahead));
+    test.store.pull_back_verifying(now, latest, until).await.unwrap();
+    assert_eq!(test.store.verifying_due().await.unwrap(), Some(now), "nobody was asked yet");
+    let taken = test.store.take_verifying(until, Vec::new(), 10, 1).await.unwrap();
+    let [first] = &taken[..] else { panic!("{}", taken.len()) };
+    test.store.postpone_verifying(first.id, ahead, String::new()).await.unwrap();
+    let taken = test.store.take_verifying(ahead, Vec::new(), 10, 10).await.unwrap();
+    assert_eq!(taken.len(), 1, "the other");
+    assert_eq!(test.store.verifying_due().await.unwrap(), Some(ahead), "one is put off, and one taken, until then");
+    test.store.pull_back_verifying(now, latest, until).await.unwrap();
+    assert_eq!(test.store.verifying_due().await.unwrap(), Some(latest));
+    test.sql(&format!("UPDATE verifying SET due_at = {} WHERE taken_until IS NULL", ahead.0)).await;
+    let taken: i64 = taken[0].id.0;
+    test.sql(&format!("DELETE FROM verifying WHERE id = {taken} AND taken_until = {}", until.0)).await;
+    assert_eq!(test.store.verifying_due().await.unwrap(), Some(ahead), "the taken one was free again soon, and is gone here");
 }
 
 async fn a_newer_database_is_refused(mut test: TestStore) {

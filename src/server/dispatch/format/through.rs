@@ -116,7 +116,7 @@ mod tests {
         let head = "POST /ipn/abc?x=1 HTTP/1.1\r\nhost: ipn.example\r\nContent-Type: application/json; charset=utf-8\r\n\
             stripe-signature: t=1,v1=00\r\nuser-agent: Stripe/1.0\r\nconnection: close, X-Hop\r\nx-hop: 1\r\n\
             content-length: 2\r\ncookie: (not kept)\r\nauthorization: (not kept)\r\ntransfer-encoding: chunked\r\n\
-            x-forwarded-for: 203.0.113.7\r\nQuittance-Attempt: 9\r\nte: trailers\r\naccept-encoding: br\r\nx-two: a: b\r\n\u{2026}\r\n";
+            x-forwarded-for: 203.0.113.7\r\nX-Forwarded-Server: proxy\r\nQuittance-Attempt: 9\r\nte: trailers\r\naccept-encoding: br\r\nx-two: a: b\r\n\u{2026}\r\n";
         let letter = letter(&original(head, b"{}\xff")).unwrap();
         assert_eq!((letter.method.as_str(), letter.query.as_deref(), &letter.body[..]), ("POST", None, &b"{}\xff"[..]));
         assert_eq!(

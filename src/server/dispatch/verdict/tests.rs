@@ -141,6 +141,9 @@ fn statuses_are_told_apart() {
     }
     assert!(judged("", 301, Algorithms::MD5).detail.note.contains("https://www.example.com/"));
     assert_eq!(judged("<title>Just a moment...</title>", 403, Algorithms::MD5).cause, Some(Cause::Challenge));
+    let contact = "<html><title>Our shop</title><form><div class=\"g-recaptcha\"></div></form>";
+    assert_eq!(judged(contact, 403, Algorithms::MD5).cause, Some(Cause::Challenge));
+    assert_eq!(cause(contact), Some(Cause::HtmlPage), "a form that anybody may fill in");
 }
 
 proptest! {

@@ -52,7 +52,8 @@ macro_rules! told_now {
 /// What was given back after the message in `excluded`: the rule of `Refunds`.
 macro_rules! given_back {
     () => {
-        concat!("greatest(", added_up!(), ", orders.refunded_total, excluded.refunded_total)")
+        "greatest((CASE excluded.refunded WHEN 0 THEN orders.refunded ELSE greatest(least(orders.refunded::numeric + excluded.refunded,
+             9223372036854775807), -9223372036854775808)::bigint END), orders.refunded_total, excluded.refunded_total)"
     };
 }
 

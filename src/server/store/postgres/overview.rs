@@ -44,13 +44,14 @@ pub(super) const URL_STATES: &str =
                          ORDER BY due_at LIMIT 1) AS first),
                  (SELECT count(*) FROM delivery
                      WHERE delivery.url_id = notification_url.id AND state = 5 AND NOT put_right AND finished_at >= $2),
-                 ends_at
+                 ends_at, books.last_attempt_at
              FROM notification_url
              LEFT JOIN url_certificate
                  ON url_certificate.url_id = notification_url.id AND url_certificate.url = notification_url.url
              CROSS JOIN LATERAL (
                  SELECT sum(queued)::bigint AS queued, sum(retrying)::bigint AS retrying, sum(held)::bigint AS held,
-                     sum(confirmed)::bigint AS confirmed, max(last_confirmed_at) AS last_confirmed_at
+                     sum(confirmed)::bigint AS confirmed, max(last_confirmed_at) AS last_confirmed_at,
+                     max(last_attempt_at) AS last_attempt_at
                  FROM url_books WHERE url_books.url_id = notification_url.id) AS books
              WHERE removed_at IS NULL AND merchant_id = ANY($1)";
 /// What a listener accepted last.
@@ -144,6 +145,7 @@ impl Core {
                     failing_since: moment(row, 8)?,
                     failing_cause: row.try_get::<Option<&str>, _>(9)?.and_then(Cause::from_code),
                     last_confirmed_at: moment(row, 10)?,
+                    last_attempt_at: moment(row, 14)?,
                     next_try: moment(row, 11)?,
                     expired: count(row, 12)?,
                     certificate_ends_at: moment(row, 13)?,

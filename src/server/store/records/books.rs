@@ -22,6 +22,7 @@ pub struct UrlState {
     /// Of the newest delivery that is tried again, or else of the last one given up.
     pub failing_cause: Option<Cause>,
     pub last_confirmed_at: Option<Timestamp>,
+    pub last_attempt_at: Option<Timestamp>,
     pub next_try: Option<Timestamp>,
     /// When the certificate that its server showed last ends.
     pub certificate_ends_at: Option<Timestamp>,
@@ -36,6 +37,11 @@ impl UrlState {
     /// Whether a delivery has failed that is not put right. What the URL confirms of other notifications does not put it right.
     pub const fn is_failing(&self) -> bool {
         self.retrying > 0 || self.expired > 0
+    }
+
+    /// Whether its last attempt was confirmed: what failed before waits for its turn, and the URL is well.
+    pub fn works_again(&self) -> bool {
+        self.is_failing() && self.last_confirmed_at.is_some() && self.last_confirmed_at >= self.last_attempt_at
     }
 }
 

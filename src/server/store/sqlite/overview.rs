@@ -34,7 +34,7 @@ pub(super) const URL_STATES: &str =
                      UNION ALL SELECT min(due_at) FROM delivery WHERE delivery.url_id = notification_url.id AND state = 2)),
                  (SELECT count(*) FROM delivery
                      WHERE delivery.url_id = notification_url.id AND state = 5 AND put_right = 0 AND finished_at >= ?2),
-                 ends_at
+                 ends_at, last_attempt_at
              FROM notification_url LEFT JOIN url_books ON url_books.url_id = notification_url.id
              LEFT JOIN url_certificate
                  ON url_certificate.url_id = notification_url.id AND url_certificate.url = notification_url.url
@@ -131,6 +131,7 @@ impl SqliteStore {
                     failing_since: row.try_get::<Option<i64>, _>(8)?.map(Timestamp),
                     failing_cause: row.try_get::<Option<&str>, _>(9)?.and_then(Cause::from_code),
                     last_confirmed_at: row.try_get::<Option<i64>, _>(10)?.map(Timestamp),
+                    last_attempt_at: row.try_get::<Option<i64>, _>(14)?.map(Timestamp),
                     next_try: row.try_get::<Option<i64>, _>(11)?.map(Timestamp),
                     expired: count(row, 12)?,
                     certificate_ends_at: row.try_get::<Option<i64>, _>(13)?.map(Timestamp),
