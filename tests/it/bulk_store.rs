@@ -418,7 +418,8 @@ async fn bulk_resends_of_the_same_at_once_make_each_one_time(test: TestStore) {
     // As two nodes do: each step takes a job that nobody else is at.
     for _ in 0..20 {
         let (one, other) = tokio::join!(test.store.step_bulk(), test.store.step_bulk());
-        (one.unwrap(), other.unwrap());
+        one.unwrap();
+        other.unwrap();
     }
     let made = shop.made_by(&test, ids[0]).await;
     let distinct: HashSet<_> = made.iter().map(|made| (made.notification, made.url)).collect();
