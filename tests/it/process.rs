@@ -284,7 +284,10 @@ async fn a_backup_of_a_running_server_holds_everything_acknowledged_before() {
     let file = copy.to_str().unwrap();
     let report = program.run(&["backup", file, "--json"]).json();
     assert_eq!(report["notifications"], 20);
-    assert!(program.run(&["backup", file]).failed(1).contains("it is there already"));
+    assert!(program.run(&["backup", file]).failed(1).ends_with("cannot be made: it is there already; name a new file\n"));
+    let nowhere = program.folder().join("missing/backup.db");
+    let told = program.run(&["backup", nowhere.to_str().unwrap()]).failed(1);
+    assert!(told.ends_with("missing/backup.db cannot be made: its folder is not there\n"), "{told}");
     drop(server);
     let key = program.folder().join("quittance.key");
     let key = key.to_str().unwrap();

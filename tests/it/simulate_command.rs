@@ -25,7 +25,7 @@ fn simulate(program: &Program, server: &Server, gateway: &str, path: &str, more:
 /// What a command printed although it was bad.
 fn printed(outcome: Outcome, code: i32) -> Value {
     assert_eq!(outcome.code, code, "{outcome:?}");
-    assert!(outcome.err.is_empty(), "{outcome:?}");
+    assert_eq!((outcome.err.is_empty(), outcome.err.starts_with("error: ")), (code == 0, code != 0), "{outcome:?}");
     serde_json::from_str(&outcome.out).unwrap()
 }
 

@@ -18,5 +18,5 @@ pub async fn run(args: &BackupArgs) -> Result<Report, CliError> {
     let json = json!({
         "file": args.file, "notifications": made.notifications, "bytes": made.bytes, "key_file": made.key_file,
     });
-    Ok(Report { json, text, failed: false })
+    Ok(Report { json, text, failed: None })
 }

@@ -67,7 +67,7 @@ async fn recover_with(services: &Services, args: &RecoverArgs) -> Result<Report,
         "merchant": merchant.slug, "since": iso(since), "dry_run": args.dry_run, "deliveries": count.made, "more": count.more,
         "by_url": by_url, "left_out": left_out(count.left_out), "bulk": bulk, "served": served,
     });
-    Ok(Report { json, text, failed: false })
+    Ok(Report { json, text, failed: None })
 }
 
 /// Counts what is outstanding, and gives it up.
@@ -118,7 +118,7 @@ async fn give_up_with(services: &Services, args: &CancelArgs) -> Result<Report, 
         "merchant": merchant.slug, "dry_run": args.dry_run, "deliveries": count.made, "more": count.more, "by_state": by_state,
         "by_url": by_url, "bulk": bulk, "served": served,
     });
-    Ok(Report { json, text, failed: false })
+    Ok(Report { json, text, failed: None })
 }
 
 fn told(services: &Services, merchant: &Merchant, count: &BulkCount, what: &str) -> String {
@@ -201,7 +201,7 @@ async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report,
     } else {
         table(["ID", "MERCHANT", "ASKED AT", "BY", "WHAT", "STATE", "MADE", "CONFIRMED", "LEFT OUT"], &rows)
     };
-    Ok(Report { json: json!({ "bulk": json }), text, failed: false })
+    Ok(Report { json: json!({ "bulk": json }), text, failed: None })
 }
 
 fn described(merchant: &Merchant, job: &BulkRow) -> Value {
@@ -246,7 +246,7 @@ async fn cancel_with(services: &Services, args: &BulkCancelArgs) -> Result<Repor
             json.insert("sent".to_owned(), json!(sent));
             json.insert("withdrawn".to_owned(), json!(withdrawn));
         }
-        return Ok(Report { json, text, failed: false });
+        return Ok(Report { json, text, failed: None });
     }
     Err(CliError::NoBulk(args.id.to_string()))
 }

@@ -72,7 +72,8 @@ fn report(copied: &Copied, (from, to): &(String, String)) -> Report {
             "table": table.name, "source": sums(table.source), "target": sums(table.target), "equal": table.is_equal(),
         })).collect::<Vec<_>>(),
     });
-    Report { json, text, failed: !equal }
+    let failed = (!equal).then(|| format!("the copy in {to} differs from {from}; run the same command again"));
+    Report { json, text, failed }
 }
 
 /// The sum of numbers as text: it may be larger than numbers of JSON are read.
@@ -121,10 +122,10 @@ mod tests {
     fn one_difference_is_enough_to_fail() {
         let shown = ("a.db".to_owned(), "postgres://b".to_owned());
         let well = report(&copied(3, 7), &shown);
-        assert!(!well.failed && well.json["equal"] == true && well.text.contains("both sides are equal"));
+        assert!(well.failed.is_none() && well.json["equal"] == true && well.text.contains("both sides are equal"));
         for (rows, numbers) in [(2, 7), (3, 8)] {
             let bad = report(&copied(rows, numbers), &shown);
-            assert!(bad.failed && bad.json["tables"][0]["equal"] == false, "{:?}", bad.json);
+            assert!(bad.failed.is_some() && bad.json["tables"][0]["equal"] == false, "{:?}", bad.json);
             assert!(bad.text.contains("no server starts on postgres://b"));
         }
     }

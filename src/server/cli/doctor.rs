@@ -23,7 +23,9 @@ fn report(checks: &[Finding]) -> Report {
         0 => "All is well: the books balance.\n".to_owned(),
         count => format!("{count} of {} checks failed.\n", checks.len()),
     });
-    Report { json: json!({ "balanced": balanced, "findings": findings, "checks": checks }), text, failed: !balanced }
+    let names = || findings.iter().map(|finding| finding.check).collect::<Vec<_>>().join("; ");
+    let failed = (!balanced).then(|| format!("{} of {} checks failed: {}", findings.len(), checks.len(), names()));
+    Report { json: json!({ "balanced": balanced, "findings": findings, "checks": checks }), text, failed }
 }
 
 #[cfg(test)]
@@ -35,9 +37,9 @@ mod tests {
         let right = Finding { check: "the books balance", ok: true, detail: "3 deliveries".to_owned() };
         let wrong = Finding { check: "the file is sound", ok: false, detail: "page 3".to_owned() };
         let well = report(std::slice::from_ref(&right));
-        assert!(!well.failed && well.json["balanced"] == true && well.json["findings"] == json!([]));
+        assert!(well.failed.is_none() && well.json["balanced"] == true && well.json["findings"] == json!([]));
         let bad = report(&[right, wrong]);
-        assert!(bad.failed && bad.json["balanced"] == false);
+        assert!(bad.failed.is_some() && bad.json["balanced"] == false);
         assert_eq!(bad.json["findings"], json!([{ "check": "the file is sound", "ok": false, "detail": "page 3" }]));
         assert!(bad.text.contains("WRONG  the file is sound: page 3") && bad.text.ends_with("1 of 2 checks failed.\n"));
     }

@@ -23,5 +23,5 @@ pub fn list(args: &GatewayListArgs) -> Result<Report, CliError> {
         rows.push([preset.id.to_string(), preset.label.clone(), preset.group.clone(), secret, options.join(", ")]);
     }
     let text = table(["KIND", "GATEWAY", "GROUP", "SECRET", "OPTIONS"], &rows);
-    Ok(Report { json: json!({ "gateways": json }), text, failed: false })
+    Ok(Report { json: json!({ "gateways": json }), text, failed: None })
 }

@@ -55,7 +55,7 @@ async fn add_to(services: &Services, args: &ListenerAddArgs) -> Result<Report, C
     let json = json!({
         "id": listener.id, "path": path, "merchant": merchant.slug, "gateway": listener.gateway, "label": listener.label,
     });
-    Ok(Report { json, text, failed: false })
+    Ok(Report { json, text, failed: None })
 }
 
 /// Changes a listener. What is not named stays as it is.
@@ -90,7 +90,7 @@ async fn change_in(services: &Services, args: &ListenerChangeArgs) -> Result<Rep
         "id": listener.id, "path": path, "merchant": merchant.slug, "gateway": listener.gateway, "label": form.label,
         "enabled": form.enabled,
     });
-    Ok(Report { json, text: format!("Changed listener {} of {}.\n", form.label, merchant.name), failed: false })
+    Ok(Report { json, text: format!("Changed listener {} of {}.\n", form.label, merchant.name), failed: None })
 }
 
 /// Lists listeners.
@@ -125,5 +125,5 @@ async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report,
     } else {
         table(["ID", "MERCHANT", "LABEL", "PATH", "GATEWAY", "ALGORITHMS", "ON"], &rows)
     };
-    Ok(Report { json: json!({ "listeners": json }), text, failed: false })
+    Ok(Report { json: json!({ "listeners": json }), text, failed: None })
 }

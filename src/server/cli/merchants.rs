@@ -19,7 +19,7 @@ pub async fn add(args: &MerchantAddArgs) -> Result<Report, CliError> {
         merchant.name, merchant.slug, merchant.slug
     );
     let json = json!({ "id": merchant.id, "name": merchant.name, "slug": merchant.slug, "secret_key": key });
-    Ok(Report { json, text, failed: false })
+    Ok(Report { json, text, failed: None })
 }
 
 /// Lists merchants.
@@ -48,5 +48,5 @@ pub async fn list(args: &ListArgs) -> Result<Report, CliError> {
     } else {
         table(["MERCHANT", "NAME", "LISTENERS", "URLS"], &rows)
     };
-    Ok(Report { json: json!({ "merchants": json }), text, failed: false })
+    Ok(Report { json: json!({ "merchants": json }), text, failed: None })
 }

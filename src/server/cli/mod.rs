@@ -100,7 +100,9 @@ fn tool(command: Command) -> Result<ExitCode, CliError> {
     })?;
     end(runtime);
     print(&if json { format!("{}\n", report.json) } else { report.text })?;
-    Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let Some(failed) = report.failed else { return Ok(ExitCode::SUCCESS) };
+    let _ = writeln!(std::io::stderr(), "error: {failed}");
+    Ok(ExitCode::FAILURE)
 }
 
 /// Ends a runtime without waiting for work that nobody wants any more.

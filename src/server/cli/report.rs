@@ -9,8 +9,8 @@ pub struct Report {
     pub json: Value,
     /// Whole lines.
     pub text: String,
-    /// The command did its work, and what it found is bad.
-    pub failed: bool,
+    /// The command did its work, and what it found is bad: what to say of it where errors are said.
+    pub failed: Option<String>,
 }
 
 /// A table with a head; columns are as wide as what stands in them.

@@ -93,7 +93,7 @@ async fn stored(services: &Services, merchant: &Merchant, ids: &[DeliveryId], se
         (false, true) => "Stored; the server sends it within a second.\n",
         (false, false) => "Stored. No server runs on this database; it is sent when one starts.\n",
     });
-    Ok(Report { json: json!({ "targets": targets }), text, failed: false })
+    Ok(Report { json: json!({ "targets": targets }), text, failed: None })
 }
 
 async fn debug(services: &Services, merchant: &Merchant, ids: &[DeliveryId]) -> Result<Report, CliError> {
@@ -106,7 +106,7 @@ async fn debug(services: &Services, merchant: &Merchant, ids: &[DeliveryId]) -> 
         text.push_str(&told(&page));
         exchanges.push(exchange(&page));
     }
-    Ok(Report { json: json!({ "exchanges": exchanges }), text, failed: false })
+    Ok(Report { json: json!({ "exchanges": exchanges }), text, failed: None })
 }
 
 /// An exchange for scripts.

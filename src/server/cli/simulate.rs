@@ -82,7 +82,8 @@ async fn run_with(services: &Services, args: &SimulateArgs) -> Result<Report, Cl
         "gateway": listener.gateway, "order": reference, "status": args.status.code(), "sent": message,
         "answer": { "status": status, "body": shown },
     });
-    Ok(Report { json, text, failed: !ok })
+    let failed = (!ok).then(|| format!("the listener did not take the message: it answered with status {status}"));
+    Ok(Report { json, text, failed })
 }
 
 /// The listener of a path or an id.

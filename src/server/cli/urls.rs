@@ -63,7 +63,7 @@ async fn add_to(services: &Services, args: &UrlAddArgs) -> Result<Report, CliErr
         "concurrent": args.concurrent, "order_in_order": args.order_in_order,
         "terms": terms, "same_address_as": twin,
     });
-    Ok(Report { json, text, failed: false })
+    Ok(Report { json, text, failed: None })
 }
 
 impl UrlAddArgs {
@@ -108,7 +108,7 @@ async fn secret_of(services: &Services, args: &UrlSecretArgs) -> Result<Report, 
     let merchant = tool::merchant(services, &args.merchant)?;
     let secret = services.reveal_signing_secret(&merchant, args.id, ACTOR).await?;
     let json = json!({ "id": args.id, "merchant": merchant.slug, "secret": secret });
-    Ok(Report { json, text: format!("{secret}\n"), failed: false })
+    Ok(Report { json, text: format!("{secret}\n"), failed: None })
 }
 
 /// Lists notification URLs.
@@ -165,5 +165,5 @@ async fn list_of(services: &Services, args: &MerchantListArgs) -> Result<Report,
             &rows,
         )
     };
-    Ok(Report { json: json!({ "urls": json }), text, failed: false })
+    Ok(Report { json: json!({ "urls": json }), text, failed: None })
 }

@@ -37,7 +37,7 @@ async fn add_to(services: &Services, args: &UserAddArgs, password: &str) -> Resu
     let email = args.email.trim().to_lowercase();
     let slugs: Vec<_> = merchants.iter().map(|merchant| merchant.slug.as_str()).collect();
     let text = format!("Added {} {email}.\n", args.role.label().to_lowercase());
-    Ok(Report { json: json!({ "id": id, "email": email, "role": args.role, "merchants": slugs }), text, failed: false })
+    Ok(Report { json: json!({ "id": id, "email": email, "role": args.role, "merchants": slugs }), text, failed: None })
 }
 
 /// Lists users.
@@ -63,7 +63,7 @@ pub async fn list(args: &ListArgs) -> Result<Report, CliError> {
     } else {
         table(["USER", "ROLE", "STANDING", "MERCHANTS"], &rows)
     };
-    Ok(Report { json: json!({ "users": json }), text, failed: false })
+    Ok(Report { json: json!({ "users": json }), text, failed: None })
 }
 
 async fn all(services: &Services) -> ServiceResult<Vec<UserRow>> {
@@ -102,7 +102,7 @@ pub async fn invite(args: &UserInviteArgs) -> Result<Report, CliError> {
     let path = format!("/join?token={}", made?.reveal());
     let email = args.email.trim().to_lowercase();
     let text = format!("Invited {email}.\nThe link to send on, shown this once, behind the panel's address: {path}\n");
-    Ok(Report { json: json!({ "email": email, "role": args.role, "path": path }), text, failed: false })
+    Ok(Report { json: json!({ "email": email, "role": args.role, "path": path }), text, failed: None })
 }
 
 /// Disables or enables a user.
@@ -122,7 +122,7 @@ pub async fn set_disabled(args: &UserNameArgs, disabled: bool) -> Result<Report,
     services.store.close().await;
     done?;
     let word = if disabled { "Disabled" } else { "Enabled" };
-    Ok(Report { json: json!({ "email": email, "disabled": disabled }), text: format!("{word} {email}.\n"), failed: false })
+    Ok(Report { json: json!({ "email": email, "disabled": disabled }), text: format!("{word} {email}.\n"), failed: None })
 }
 
 /// The first line without its end; a password may begin and end with spaces.

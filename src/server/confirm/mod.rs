@@ -29,6 +29,8 @@ const OF_LISTENER: usize = 4;
 const IDLE: Duration = Duration::from_millis(500);
 /// Pause after the store refused something.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// What the clocks of nodes may differ by.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
 /// From one look for what was put off while a clock was ahead to the next.
 const LOOK_BACK_EVERY: Duration = Duration::from_secs(600);
 /// Whoever takes a message has it for so long: a certificate (10 s), a token and a question (30 s each) may take
@@ -107,7 +109,9 @@ impl Confirmer {
         let again = match *looked {
             Some((last, again)) if now >= last && now < again => again,
             _ => {
-                self.store.pull_back_verifying(now, now.plus(plan::LONGEST_PAUSE), now.plus(TAKEN_FOR)).await?;
+                // What another node has taken stays its, though its clock is a little ahead.
+                let (latest, until) = (plan::LONGEST_PAUSE + CLOCKS_APART, TAKEN_FOR + CLOCKS_APART);
+                self.store.pull_back_verifying(now, now.plus(latest), now.plus(until)).await?;
                 now.plus(LOOK_BACK_EVERY)
             }
         };

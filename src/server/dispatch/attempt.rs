@@ -157,6 +157,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         let signing = Signing::choose(&merchant, &url, &self.guesses, started_at);
         let numbers = Numbers { delivery_id: job.delivery_id, notification_id: job.notification_id, attempt: job.attempts + 1 };
         let mut format = url.terms.format;
+        let mut stopped = false;
         let verdict = match outgoing(&material, &url, &merchant, signing.keys(), numbers, started_at) {
             Ok((target, letter)) => {
                 format = letter.format;
@@ -168,6 +169,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                     self.unread.tell_untried(&failure.note);
                     return None;
                 }
+                stopped = exchange.failure.is_some();
                 record.request_head = outbound.head(exchange.version);
                 let mut verdict = self.judge(&exchange, &proof, &url, &merchant, signing.old_key(), directory);
                 // Only who answers with a receipt shows which key he has.
@@ -222,7 +224,9 @@ impl<T: Table, C: Courier> Workshop<T, C> {
         let ended = if elsewhere {
             Ended { signal: Signal::Unknown, not_before: None }
         } else {
-            Ended { signal: Signal::of(record.cause), not_before }
+            // A page that drips or breaks off occupies its place, whatever its status.
+            let signal = if stopped && record.cause.is_some() { Signal::Down } else { Signal::of(record.cause) };
+            Ended { signal, not_before }
         };
         let is_changing = signing.old_key().is_some() && url.new_key_at.is_none();
         let has_new_key = is_changing && made_with == Some(MadeWith::New) && !elsewhere;

@@ -320,7 +320,6 @@ impl<K: Keeper> ListenerState<K> {
         match kept {
             Ok((acknowledgement, repeated)) => {
                 self.house.metrics.acknowledged(repeated, begun.elapsed());
-                self.house.metrics.unstored.stored(merchant_id);
                 acknowledgement.into_response()
             }
             Err(error) => {
@@ -395,6 +394,10 @@ impl<K: Keeper> ListenerState<K> {
             }
         };
         let repeated = !accepted.is_empty() && accepted.iter().all(|one| one.repeated);
+        // A message about nothing shows nothing.
+        if !accepted.is_empty() {
+            self.house.metrics.unstored.stored(listener.merchant_id);
+        }
         inbound.learn(|| if accepted.is_empty() { Became::Nothing } else { Became::Accepted(accepted.clone()) });
         // Computed from the message before it was handed over; sent only after it is stored.
         let outcome = match (repeated, differs) {
@@ -426,6 +429,7 @@ impl<K: Keeper> ListenerState<K> {
             body,
         };
         let repeated = self.keeper.add_verifying(new).await?;
+        self.house.metrics.unstored.stored(listener.merchant_id);
         inbound.learn(|| Became::Verifying { repeated });
         self.house.asked.notify_one();
         let outcome = if repeated { Outcome::Repeated } else { Outcome::Stored };

@@ -76,6 +76,9 @@ pub enum StoreError {
     /// The file is there but no database, or may not be used.
     #[error("{path} cannot be opened as a database: {reason}")]
     File { path: PathBuf, reason: String },
+    /// The new file, which is none afterwards.
+    #[error("the backup {path} cannot be made: {reason}")]
+    Backup { path: PathBuf, reason: String },
     #[error("this is for SQLite: {0}")]
     OnlySqlite(&'static str),
     #[error("the database holds something unexpected: {0}")]

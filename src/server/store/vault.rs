@@ -141,12 +141,17 @@ fn private_file() -> std::fs::OpenOptions {
 
 /// Makes an empty file that only its owner can read, where there is none: orders tell of people.
 pub fn create_private(path: &Path) -> Result<(), StoreError> {
-    match private_file().open(path) {
+    match create_private_new(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(StoreError::Unavailable(format!("{}: {error}", path.display())))
         }
         _ => Ok(()),
     }
+}
+
+/// The same for a file that must not be there.
+pub fn create_private_new(path: &Path) -> std::io::Result<()> {
+    private_file().open(path).map(|_| ())
 }
 
 fn key_file_error(path: &Path, error: &std::io::Error) -> StoreError {

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -19,8 +19,8 @@ const WAKING: Duration = Duration::from_secs(1);
 /// The outages of this process, by merchant.
 #[derive(Debug, Default)]
 pub struct Unstored {
-    /// Whether there was any: the way of each message that is stored passes here.
-    any: AtomicBool,
+    /// How many are not over: the way of each message that is stored passes here.
+    lasting: AtomicUsize,
     merchants: Mutex<BTreeMap<MerchantId, Outage>>,
 }
 
@@ -38,21 +38,22 @@ impl Unstored {
     /// A message could not be stored; whether open pages should be told now.
     pub fn failed(&self, merchant: MerchantId, now: Timestamp) -> bool {
         let mut merchants = self.merchants();
-        self.any.store(true, Relaxed);
-        let outage = merchants.entry(merchant).and_modify(|outage| {
-            if now.since(outage.told.last) >= TOLD {
-                outage.told = NotStored { count: 0, since: now, last: now, over: false };
-            }
-        });
+        let fresh = NotStored { count: 0, since: now, last: now, over: true };
         let mut is_new = false;
-        let outage = outage.or_insert_with(|| {
+        let outage = merchants.entry(merchant).or_insert_with(|| {
             is_new = true;
-            Outage { told: NotStored { count: 0, since: now, last: now, over: false }, woken_at: now }
+            Outage { told: fresh, woken_at: now }
         });
+        let over = outage.told.over;
+        if now.since(outage.told.last) >= TOLD {
+            outage.told = fresh;
+        }
+        if over {
+            self.lasting.fetch_add(1, Relaxed);
+        }
         let told = &mut outage.told;
-        is_new |= told.over;
-        *told = NotStored { count: told.count + 1, since: told.since.min(now), last: told.last.max(now), over: false };
-        // A clock that was set back must not keep pages asleep.
+        // The clock may have been set back.
+        *told = NotStored { count: told.count + 1, since: told.since.min(now), last: now, over: false };
         let wakes = is_new || now < outage.woken_at || now.since(outage.woken_at) >= WAKING;
         if wakes {
             outage.woken_at = now;
@@ -62,22 +63,21 @@ impl Unstored {
 
     /// A message was stored: an outage of its merchant is over.
     pub fn stored(&self, merchant: MerchantId) {
-        if !self.any.load(Relaxed) {
+        if self.lasting.load(Relaxed) == 0 {
             return;
         }
-        if let Some(outage) = self.merchants().get_mut(&merchant) {
+        if let Some(outage) = self.merchants().get_mut(&merchant).filter(|outage| !outage.told.over) {
             outage.told.over = true;
+            self.lasting.fetch_sub(1, Relaxed);
         }
     }
 
     /// What could not be stored of some merchants lately, taken together.
     pub fn of(&self, merchants: &[MerchantId], now: Timestamp) -> Option<NotStored> {
-        if !self.any.load(Relaxed) {
-            return None;
-        }
         let known = self.merchants();
         let lately = merchants.iter().filter_map(|merchant| known.get(merchant)).map(|outage| outage.told);
-        lately.filter(|told| now.since(told.last) < TOLD).reduce(|one, other| NotStored {
+        let is_late = |told: &NotStored| now.since(told.last) < TOLD && told.last <= now.plus(TOLD);
+        lately.filter(is_late).reduce(|one, other| NotStored {
             count: one.count + other.count,
             since: one.since.min(other.since),
             last: one.last.max(other.last),
@@ -134,8 +134,9 @@ mod tests {
         assert!(!unstored.failed(SHOP, at(0)));
         assert!(unstored.failed(SHOP, at(1)));
         unstored.stored(SHOP);
-        assert!(unstored.failed(SHOP, at(1)), "it began anew");
+        assert!(!unstored.failed(SHOP, at(1)), "it began anew, and pages were woken just now");
         assert!(unstored.failed(SHOP, at(-500)), "the clock was set back");
         assert!(!unstored.failed(SHOP, at(-500)));
+        assert_eq!(unstored.of(&[SHOP], at(-9_000)), None, "noted while the clock was ahead");
     }
 }

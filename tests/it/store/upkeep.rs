@@ -49,10 +49,10 @@ async fn questions_put_off_while_a_clock_was_ahead_come_sooner(test: TestStore) 
     assert_eq!(test.store.verifying_due().await.unwrap(), Some(ahead), "one is put off, and one taken, until then");
     test.store.pull_back_verifying(now, latest, until).await.unwrap();
     assert_eq!(test.store.verifying_due().await.unwrap(), Some(latest));
-    test.sql(&format!("UPDATE verifying SET due_at = {} WHERE taken_until IS NULL", ahead.0)).await;
-    let taken: i64 = taken[0].id.0;
-    test.sql(&format!("DELETE FROM verifying WHERE id = {taken} AND taken_until = {}", until.0)).await;
-    assert_eq!(test.store.verifying_due().await.unwrap(), Some(ahead), "the taken one was free again soon, and is gone here");
+    assert!(test.store.take_verifying(ahead, Vec::new(), 10, 10).await.unwrap().is_empty(), "it is still taken");
+    test.hand.advance(HOUR / 40 + Duration::from_secs(1));
+    let again = test.store.take_verifying(ahead, Vec::new(), 10, 10).await.unwrap();
+    assert_eq!(again.iter().map(|one| one.id).collect::<Vec<_>>(), [taken[0].id], "and was free again soon");
 }
 
 async fn a_newer_database_is_refused(mut test: TestStore) {

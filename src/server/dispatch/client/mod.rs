@@ -59,6 +59,8 @@ const SEND_BUFFER: u32 = 64 << 10;
 /// What Linux says where the machine, or the process, may open no more files.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
+/// A kept connection that takes no request within this is not waited for.
+const KEPT_PATIENCE: Duration = Duration::from_secs(1);
 /// New connections for a request that a server says it has not looked at.
 const TRIES_UNSEEN: usize = 3;
 /// Addresses of a name that are tried.
@@ -113,7 +115,8 @@ impl Client {
     async fn run(&self, outbound: &Outbound<'_>, deadline: Instant, exchange: &mut Exchange) -> Result<(), Failure> {
         let key = Key::of(outbound.target, outbound.authority);
         let mut broken = None;
-        let kept = tokio::time::timeout_at(deadline.into(), self.pool.take(&key)).await.ok().flatten();
+        let kept = tokio::time::timeout_at(deadline.min(Instant::now() + KEPT_PATIENCE).into(), self.pool.take(&key));
+        let kept = kept.await.ok().flatten();
         if let Some((sender, address)) = kept {
             exchange.address = Some(address);
             match self.converse(&key, sender, address, outbound, deadline, exchange).await {

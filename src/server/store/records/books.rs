@@ -41,7 +41,8 @@ impl UrlState {
 
     /// Whether its last attempt was confirmed: what failed before waits for its turn, and the URL is well.
     pub fn works_again(&self) -> bool {
-        self.is_failing() && self.last_confirmed_at.is_some() && self.last_confirmed_at >= self.last_attempt_at
+        // Not "later than": both are noted of the same attempt, and where the clock was set back a confirmation stays ahead.
+        self.is_failing() && self.last_confirmed_at.is_some() && self.last_confirmed_at == self.last_attempt_at
     }
 }
 

@@ -6,10 +6,10 @@
 use super::{SqliteStore, is_served};
 use crate::server::store::{
     Backup, Commit, StoreError,
-    vault::{create_private, random},
+    vault::{create_private_new, random},
 };
 use sqlx::ConnectOptions as _;
-use std::{path::Path, time::Duration};
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 /// How long a server may take to answer the mark: it looks four times a second, and what waits must reach the ledger.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,9 +18,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 impl SqliteStore {
     /// Copies everything that was acknowledged before into a new file.
     pub(in crate::server::store) async fn backup(&self, file: &Path) -> Result<Backup, StoreError> {
-        let unusable = |reason: String| StoreError::File { path: file.to_owned(), reason };
+        let unusable = |reason: String| StoreError::Backup { path: file.to_owned(), reason };
+        let is_there = || unusable("it is there already; name a new file".to_owned());
         if file.exists() {
-            return Err(unusable("it is there already; name a new file".to_owned()));
+            return Err(is_there());
         }
         if is_served(&self.0.path) && self.0.node.is_none() {
             self.wait_for_mark().await?;
@@ -29,7 +30,12 @@ impl SqliteStore {
         }
         let name = file.to_str().ok_or_else(|| unusable("its name is not UTF-8".to_owned()))?;
         // The copy takes over the mode of the empty file.
-        create_private(file)?;
+        create_private_new(file).map_err(|error| match error.kind() {
+            // Another backup was quicker; its file is not to be touched.
+            ErrorKind::AlreadyExists => is_there(),
+            ErrorKind::NotFound => unusable("its folder is not there".to_owned()),
+            _ => unusable(error.to_string()),
+        })?;
         let copied = async {
             let mut conn = super::options(&self.0.path).connect().await?;
             sqlx::query("VACUUM INTO ?").bind(name).execute(&mut conn).await?;
@@ -45,7 +51,11 @@ impl SqliteStore {
             Err(error) => {
                 // Half a copy is none.
                 let _ = std::fs::remove_file(file);
-                return Err(error);
+                return Err(match error {
+                    // Whether the database cannot be read or the copy cannot be written SQLite does not say.
+                    StoreError::Unavailable(reason) => unusable(reason),
+                    other => other,
+                });
             }
         };
         let synced = std::fs::File::open(file).and_then(|copy| {
