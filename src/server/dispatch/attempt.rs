@@ -169,7 +169,7 @@ impl<T: Table, C: Courier> Workshop<T, C> {
                     self.unread.tell_untried(&failure.note);
                     return None;
                 }
-                stopped = exchange.failure.is_some();
+                stopped = exchange.failure.is_some() && exchange.answer.status != 0;
                 record.request_head = outbound.head(exchange.version);
                 let mut verdict = self.judge(&exchange, &proof, &url, &merchant, signing.old_key(), directory);
                 // Only who answers with a receipt shows which key he has.
@@ -342,13 +342,13 @@ impl<T: Table, C: Courier> Workshop<T, C> {
             }
         };
         match &exchange.failure {
-            // Cut off or too slow at the end: what came before may confirm it all the same.
             // What the status says is clear, whatever was to follow.
-            Some(failure) if judged.cause.is_some() && answer.status >= 300 => {
+            Some(_) if judged.cause.is_some() && answer.status >= 300 => {
                 let mut judged = judged;
                 judged.detail.add(&format!("The answer broke off or stopped after {} bytes.", answer.body.len()));
                 judged
             }
+            // Cut off or too slow at the end: what came before may confirm it all the same.
             Some(failure) if judged.cause.is_some() => Verdict::failed(failure.cause, failure.note.clone()),
             _ => judged,
         }

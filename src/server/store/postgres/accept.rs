@@ -49,7 +49,8 @@ macro_rules! told_now {
     };
 }
 
-/// What was given back after the message in `excluded`: the rule of `Refunds`.
+/// What was given back after the message in `excluded`: the rule of `Refunds`. The sum is that of `added_up!`, written out because
+/// the test of all statements reads macros one deep.
 macro_rules! given_back {
     () => {
         "greatest((CASE excluded.refunded WHEN 0 THEN orders.refunded ELSE greatest(least(orders.refunded::numeric + excluded.refunded,
