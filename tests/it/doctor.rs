@@ -6,7 +6,7 @@ use quittance::{
         Cause,
         attempt::{Timings, VerdictDetail},
     },
-    server::store::{Address, AttemptRecord, Job, NewResend, Next, OpenAs},
+    server::store::{Address, AttemptRecord, Job, NewResend, NewVerifying, Next, OpenAs},
 };
 use std::{collections::BTreeMap, io::Write as _, time::Duration};
 
@@ -344,6 +344,52 @@ async fn what_was_set_aside_is_told() {
         let bytes = if matches!(test.address, Address::Sqlite(_)) { "x'00'" } else { "'\\x00'" };
         test.sql(&format!("INSERT INTO journal_stuck (id, events) VALUES (1, {bytes})")).await;
         assert_eq!(wrong(&test).await, ["what was promised is in the ledger"]);
+        test.store.close().await;
+    }
+}
+
+/// A message that its gateway is asked about is in no other table: bytes that changed, and a listener that is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_wait_for_their_gateways_word_are_checked() {
+    const WHOLE: &str = "messages that wait for their gateway's word are whole";
+    for mut test in [stores::sqlite().await, stores::postgres().await] {
+        let merchant = test.merchant("Shop").await;
+        let new = NewVerifying {
+            merchant_id: merchant,
+            listener_id: test.listener(merchant).await,
+            received_at: START,
+            reference: "1".to_owned(),
+            peer: "127.0.0.1".to_owned(),
+            head: "POST /ipn/x HTTP/1.1\r\n\r\n".to_owned(),
+            body: "txn_id=1".into(),
+        };
+        assert!(!test.store.add_verifying(new).await.unwrap());
+        test.reopen(OpenAs::Tool { create: false }).await.unwrap();
+        assert_eq!(wrong(&test).await, [] as [&str; 0]);
+        for (damage, repair) in [
+            ("UPDATE verifying SET bytes = digest, digest = bytes", "UPDATE verifying SET bytes = digest, digest = bytes"),
+            ("UPDATE verifying SET merchant_id = merchant_id + 1", "UPDATE verifying SET merchant_id = merchant_id - 1"),
+        ] {
+            let unchecked = |statement: &str| match test.address {
+                Address::Sqlite(_) => format!("PRAGMA foreign_keys = 0; {statement}"),
+                Address::Postgres(_) => statement.to_owned(),
+            };
+            test.sql(&unchecked(damage)).await;
+            assert!(wrong(&test).await.contains(&WHOLE), "{damage}");
+            test.sql(&unchecked(repair)).await;
+            assert_eq!(wrong(&test).await, [] as [&str; 0], "{repair}");
+        }
+        test.store.close().await;
+    }
+}
+
+/// A sealed text is bound to its place: in another it does not open, whatever the key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_does_not_open_is_found() {
+    for test in [stores::sqlite().await, stores::postgres().await] {
+        let test = filled(test).await;
+        test.sql("UPDATE listener SET secret = merchant.secret_key FROM merchant").await;
+        assert_eq!(wrong(&test).await, ["secrets open with the key file"]);
         test.store.close().await;
     }
 }

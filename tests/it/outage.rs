@@ -1,8 +1,8 @@
-//! The database's server is stopped for a while, as an administrator does: nothing is acknowledged meanwhile, nothing is
-//! lost, and everything goes on by itself.
+//! The database is away, or does not keep up: nothing is acknowledged that is not on disk, nothing is lost, and everything
+//! goes on by itself.
 
 use crate::support::{
-    app::{GATEWAY_KEY, Setup, TestApp},
+    app::{self, GATEWAY_KEY, Setup, TestApp},
     gateway::{self, Reply},
     merchant::{Answer, FakeMerchant},
     message::Message,
@@ -132,4 +132,80 @@ async fn a_database_that_crashes_under_load_keeps_what_was_acknowledged() {
     app.assert_healthy().await;
     app.stop().await;
     drop(server);
+}
+
+/// A message of a quarter of a megabyte that cannot be packed.
+fn large(reference: &str) -> Vec<u8> {
+    let mut seed = reference.bytes().fold(1u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+    let letters = (0..240 << 10).map(|_| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[(seed >> 58) as usize])
+    });
+    let mut message = Message::small(reference, "COMPLETE", "20260301120009");
+    message.set("IPN_PNAME[]", &letters.collect::<String>());
+    message.body(GATEWAY_KEY, &["md5"]).into()
+}
+
+/// The ledger cannot be written while the journal still can, as where a disk is too slow for what comes: it takes what fits in
+/// what may wait, then nobody is told that it is safe.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_does_not_keep_up_is_503_without_a_receipt() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let merchant = FakeMerchant::confirming().await;
+    let url = shop.url_as(&merchant.url(), |url| url.concurrent = true).await;
+    let ledger = rusqlite::Connection::open(app.database()).unwrap();
+    ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut acknowledged = Vec::new();
+    let turned_away = loop {
+        let reference = format!("waits-{}", acknowledged.len());
+        let reply = shop.post_body(large(&reference)).await;
+        if reply.status != 200 {
+            break reply;
+        }
+        acknowledged.push(reference);
+        assert!(acknowledged.len() < 1_000, "what may wait is bounded");
+    };
+    assert_eq!((turned_away.status, turned_away.has_receipt()), (503, false), "{}", turned_away.text());
+    assert!(!turned_away.header("retry-after").is_empty());
+    assert!(acknowledged.len() > 20, "{} were taken before", acknowledged.len());
+    ledger.execute_batch("ROLLBACK").unwrap();
+    let again = || async { (post(app.address, &shop.path(), "after").await.status == 200).then_some(()) };
+    until("the server to accept again", again).await;
+    acknowledged.push("after".to_owned());
+    for reference in acknowledged {
+        let order = shop.order_named(&reference).await;
+        shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+    }
+    app.assert_healthy().await;
+    app.stop().await;
+}
+
+/// A database that answers, and writes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_keep_up_is_503_without_a_receipt() {
+    let keys = tempfile::tempdir().unwrap();
+    let setup = app::on_postgres(keys.path()).await;
+    let Some((Address::Postgres(address), _)) = setup.database.clone() else { panic!("PostgreSQL") };
+    let name = address.to_string().rsplit('/').next().unwrap().to_owned();
+    let app = TestApp::start_as(setup).await;
+    let shop = app.shop("Shop").await;
+    let merchant = FakeMerchant::confirming().await;
+    let url = shop.url_as(&merchant.url(), |url| url.concurrent = true).await;
+    let mut aside = postgres::connect(&name).await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE notification IN EXCLUSIVE MODE").execute(&mut aside).await.unwrap();
+    let reply = post(app.address, &shop.path(), "1").await;
+    assert_eq!((reply.status, reply.has_receipt()), (503, false), "{}", reply.text());
+    assert!(!reply.header("retry-after").is_empty());
+    sqlx::raw_sql("ROLLBACK").execute(&mut aside).await.unwrap();
+    for reference in ["1", "2"] {
+        let again = || async { (post(app.address, &shop.path(), reference).await.status == 200).then_some(()) };
+        until("the server to accept again", again).await;
+        let order = shop.order_named(reference).await;
+        shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+        let told = merchant.visits().iter().filter(|visit| visit.field("REFNO") == reference).count();
+        assert_eq!(told, 1, "the gateway's second try is the same message");
+    }
+    app.assert_healthy().await;
+    app.stop().await;
 }
