@@ -312,3 +312,24 @@ async fn a_key_is_that_of_one_wish_of_one_person() {
     }
     app.assert_healthy().await;
 }
+
+/// Nobody has cancelled it: its one attempt failed.
+#[tokio::test]
+async fn a_resend_for_debug_that_fails_is_not_called_cancelled() {
+    let app = TestApp::start().await;
+    let shop = app.shop("Shop").await;
+    let merchant = FakeMerchant::confirming().await;
+    let url = shop.url(&merchant.url()).await;
+    let order = shop.order("1").await;
+    let delivery = shop.wait_for_state(order, url, DeliveryState::Confirmed).await;
+    merchant.answer(|_| Answer::status(500, ""));
+    let mut browser = admin(&app).await;
+    resend(&mut browser, "shop", order, &delivery, true, None).await;
+    let resent = shop.wait_for_state(order, url, DeliveryState::Cancelled).await;
+    for path in [format!("orders/{order}"), "deliveries".to_owned(), format!("deliveries/{}", resent.id)] {
+        let text = page(&mut browser, &format!("/m/shop/{path}")).await;
+        assert_all(&text, &["Not confirmed"]);
+        // The list's filter offers the word.
+        assert_eq!(text.matches("Cancelled").count(), usize::from(path == "deliveries"), "{path}: {text}");
+    }
+}

@@ -169,6 +169,18 @@ pub struct DeliveryView {
     pub put_right: bool,
 }
 
+impl DeliveryView {
+    /// It was sent once, for debug, and not confirmed: nothing more is tried, and nobody has cancelled it.
+    pub fn failed_for_debug(&self) -> bool {
+        self.origin == Origin::Debug && self.state == DeliveryState::Cancelled && self.attempts > 0
+    }
+
+    /// The state in a word.
+    pub fn state_label(&self) -> &'static str {
+        if self.failed_for_debug() { "Not confirmed" } else { self.state.label() }
+    }
+}
+
 /// A delivery with its attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryPage {

@@ -85,7 +85,7 @@ async fn stored(services: &Services, merchant: &Merchant, ids: &[DeliveryId], se
     for id in ids {
         let delivery = services.delivery_page(merchant, *id, None, false).await?.delivery;
         is_held &= delivery.state == DeliveryState::Held;
-        text.push_str(&format!("{id}  {}  {} ({})\n", delivery.state.label(), delivery.url_label, delivery.url));
+        text.push_str(&format!("{id}  {}  {} ({})\n", delivery.state_label(), delivery.url_label, delivery.url));
         targets.push(json!({ "delivery": id, "state": delivery.state, "url": delivery.url, "label": delivery.url_label }));
     }
     text.push_str(match (is_held, served) {

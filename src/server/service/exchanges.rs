@@ -252,6 +252,6 @@ fn attempt_removed(delivery: &DeliveryView, number: u32) -> AppError {
          exchanges are kept. The delivery itself is {state}.",
         number,
         url_label = delivery.url_label,
-        state = tell(delivery.state.label()).to_lowercase()
+        state = tell(delivery.state_label()).to_lowercase()
     ))
 }

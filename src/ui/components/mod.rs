@@ -22,6 +22,6 @@ pub use icon::Icon;
 pub use parts::{Address, Copy, Empty, Notice, Tone, WholeAddress, fact, wide};
 pub use personal::{Masked, MaskedNote, Reveal, Revealed};
 pub use standing::{HoldNote, PauseNote, WentNowhere};
-pub use states::{DeliveryBadge, OrderBadge, PutRightBadge, ShadowBadge, Summary, TestBadge};
+pub use states::{DeliveryBadge, OrderBadge, PutRightBadge, ShadowBadge, StateBadge, Summary, TestBadge};
 pub use text_area::{LongText, ReadArea, TextArea};
 pub use time::{Ago, Moment, now, zone};

@@ -2,7 +2,10 @@
 
 use super::Icon;
 use crate::{
-    domain::{DeliveryState, OrderStatus, pages::orders::DeliverySummary},
+    domain::{
+        DeliveryState, OrderStatus,
+        pages::orders::{DeliverySummary, DeliveryView},
+    },
     words::{t, tell},
 };
 use leptos::prelude::*;
@@ -42,7 +45,14 @@ fn shortened(word: &str) -> String {
 
 /// The state of a delivery.
 #[component]
-pub fn DeliveryBadge(state: DeliveryState) -> impl IntoView {
+pub fn DeliveryBadge<'a>(of: &'a DeliveryView) -> impl IntoView + use<> {
+    let (tone, icon) = if of.failed_for_debug() { ("bad", "cross") } else { look(of.state) };
+    badge(tone, icon, tell(of.state_label()).to_owned())
+}
+
+/// The state of a delivery of which nothing else is known.
+#[component]
+pub fn StateBadge(state: DeliveryState) -> impl IntoView {
     let (tone, icon) = look(state);
     badge(tone, icon, tell(state.label()).to_owned())
 }

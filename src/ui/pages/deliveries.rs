@@ -299,7 +299,7 @@ fn row(slug: &str, row: &DeliveryRow) -> AnyView {
                 </div>
             </td>
             <td data-label=t!("State")>
-                <DeliveryBadge state=delivery.state/>
+                <DeliveryBadge of=delivery/>
                 {delivery.put_right.then(|| view! { " "<PutRightBadge/> })}
                 {cause.map(|cause: Cause| view! { <span class="cause" title=tell(cause.sentence())>{tell(cause.label())}</span> })}
             </td>

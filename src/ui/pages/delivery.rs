@@ -89,7 +89,7 @@ fn content(page: &Delivery) -> AnyView {
     view! {
         {trouble}
         <dl class="facts panel">
-            {fact(t!("State"), view! { <DeliveryBadge state=delivery.state/> })}
+            {fact(t!("State"), view! { <DeliveryBadge of=delivery/> })}
             {fact(t!("When"), when(delivery))}
             {fact(t!("To"), view! { {delivery.url_label.clone()} {delivery.shadow.then(|| view! { <ShadowBadge/> })} })}
             {wide("URL", view! { <WholeAddress text=delivery.url.clone() what=t!("URL")/> })}

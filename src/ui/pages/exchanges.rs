@@ -62,7 +62,7 @@ fn exchange(found: &Watch, slug: &str, watched: &Watched) -> AnyView {
     view! {
         <section class="stack exchange" aria-labelledby=heading>
             <header>
-                <h2 id=id><bdi>{delivery.url_label.clone()}</bdi>" "<DeliveryBadge state=delivery.state/></h2>
+                <h2 id=id><bdi>{delivery.url_label.clone()}</bdi>" "<DeliveryBadge of=delivery/></h2>
                 <p class="url muted">{delivery.url.clone()}</p>
                 <div class="row exchange-actions">{whole}{again}</div>
             </header>

@@ -186,7 +186,7 @@ fn script(slug: &str, standing: &UrlStanding) -> AnyView {
     view! {
         <li>
             <div class="script-head">
-                <DeliveryBadge state=delivery.state/>
+                <DeliveryBadge of=delivery/>
                 <a href=address><bdi>{delivery.url_label.clone()}</bdi></a>
                 {delivery.shadow.then(|| view! { <ShadowBadge/> })}
             </div>
@@ -241,7 +241,7 @@ fn sentence(standing: &UrlStanding) -> AnyView {
             t!("No: {message} was given up after {tries}{last}. Once the cause is cured, resend it.", message = what, tries, last)
                 .into_any()
         }
-        DeliveryState::Cancelled if delivery.origin == Origin::Debug && delivery.attempts > 0 => {
+        DeliveryState::Cancelled if delivery.failed_for_debug() => {
             t!("No: it did not confirm {message} when it was resent for debug{last}.", message = what, last).into_any()
         }
         DeliveryState::Cancelled => t!("No: {message} was cancelled before the script confirmed it.", message = what).into_any(),

@@ -160,7 +160,7 @@ fn form(found: &Choices, flash: &Flash) -> AnyView {
 fn row(choice: &ResendChoice, checked: bool, place: usize, to: &[String], is_wrong: bool) -> impl IntoView + use<> {
     let then = choice.then.as_ref().map(|delivery| {
         let tries = tn!("after {count} attempt", "after {count} attempts", u64::from(delivery.attempts));
-        view! { <span class="then"><DeliveryBadge state=delivery.state/>" "{tries}{delivery.shadow.then(|| view! { " "<ShadowBadge/> })}</span> }
+        view! { <span class="then"><DeliveryBadge of=delivery/>" "{tries}{delivery.shadow.then(|| view! { " "<ShadowBadge/> })}</span> }
     });
     view! {
         <div class="resend-choice">

@@ -8,7 +8,7 @@ use crate::{
     },
     rpc::{lists::search_everything, people::read_viewer},
     ui::{
-        components::{Ago, DeliveryBadge, Empty, Notice, OrderBadge, TestBadge, Tone},
+        components::{Ago, Empty, Notice, OrderBadge, StateBadge, TestBadge, Tone},
         format::money,
         shell::{Frame, Section},
     },
@@ -130,7 +130,7 @@ fn row(hit: &Hit, shows_merchant: bool) -> AnyView {
             )
         }
         Found::Delivery { id, reference, url_label, state, created_at, .. } => {
-            let state = view! { <DeliveryBadge state=*state/>" "<Ago at=*created_at/> };
+            let state = view! { <StateBadge state=*state/>" "<Ago at=*created_at/> };
             let what = rich!(
                 "Order {reference} to {url_label}",
                 reference = view! { <bdi>{reference.clone()}</bdi> },

@@ -247,7 +247,7 @@ fn sent_on(slug: &str, delivery: &DeliveryView) -> impl IntoView + use<> {
     view! {
         <li>
             "→ "<a href=format!("/m/{slug}/deliveries/{}", delivery.id)><bdi>{delivery.url_label.clone()}</bdi></a>" "
-            <DeliveryBadge state=delivery.state/>
+            <DeliveryBadge of=delivery/>
             {tries}
             {delivery.shadow.then(|| view! { <ShadowBadge/> })}
         </li>
@@ -262,7 +262,7 @@ fn resent(slug: &str, delivery: &DeliveryView) -> AnyView {
                 resent = view! { <bdi>{asked(delivery)}</bdi> },
                 url = view! { <a href=format!("/m/{slug}/deliveries/{}", delivery.id)><bdi>{delivery.url_label.clone()}</bdi></a> }
             )}" "
-            <DeliveryBadge state=delivery.state/>
+            <DeliveryBadge of=delivery/>
         </p>
         <p class="muted"><a href=format!("/m/{slug}/notifications/{}", delivery.notification_id)>{t!("The notification")}</a>" · "<span class="url">{delivery.url.clone()}</span></p>
     }
