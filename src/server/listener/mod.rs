@@ -148,12 +148,11 @@ impl Default for House {
     }
 }
 
-#[derive(Clone)]
 struct ListenerState<K> {
     keeper: K,
     clock: Clock,
-    refusals: Arc<Refusals>,
-    house: Arc<House>,
+    refusals: Refusals,
+    house: House,
 }
 
 /// The listener pages.
@@ -163,14 +162,15 @@ pub fn router<K: Keeper>(keeper: K, clock: Clock) -> Router {
 
 /// The listener pages of a server.
 pub fn router_with<K: Keeper>(keeper: K, clock: Clock, house: House) -> Router {
-    let state = ListenerState { keeper, refusals: Arc::new(Refusals::new()), clock, house: Arc::new(house) };
+    // Each request takes it along: one count for all of it, which the cores pass to each other.
+    let state = Arc::new(ListenerState { keeper, refusals: Refusals::new(), clock, house });
     Router::new().route("/ipn/{key}", post(receive::<K>).get(get::<K>)).with_state(state)
 }
 
 /// A gateway asks whether the page is there before it takes the address into its settings; it wants a 200. Some send their
 /// messages so.
 async fn get<K: Keeper>(
-    state: State<ListenerState<K>>,
+    state: State<Arc<ListenerState<K>>>,
     peer: ConnectInfo<SocketAddr>,
     Path(key): Path<String>,
     request: axum::extract::Request,
@@ -191,7 +191,7 @@ async fn get<K: Keeper>(
 }
 
 async fn receive<K: Keeper>(
-    State(state): State<ListenerState<K>>,
+    State(state): State<Arc<ListenerState<K>>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(key): Path<String>,
     request: axum::extract::Request,

@@ -88,7 +88,7 @@ impl<'a> Chunk<'a> {
     fn order(&mut self, tx: &Transaction<'_>, id: OrderId, is_new: bool) -> Result<&mut Order<'a>, StoreError> {
         Ok(match self.orders.entry(id) {
             btree_map::Entry::Occupied(known) => known.into_mut(),
-            btree_map::Entry::Vacant(place) if is_new => place.insert(Order::unknown()),
+            btree_map::Entry::Vacant(place) if is_new => place.insert(Order::new()),
             btree_map::Entry::Vacant(place) => place.insert(Order::read(tx, id)?),
         })
     }

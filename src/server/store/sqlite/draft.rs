@@ -19,6 +19,8 @@ use crate::server::store::{
 const SEGMENT_BYTES: usize = 256 << 10;
 /// Bytes of events from which on another entry is begun, so that one can always be read again.
 const ENTRY_BYTES: usize = 1 << 20;
+/// About what an event takes in its row.
+const EVENT_BYTES: usize = 192;
 
 /// One commit under construction: an entry, or several where it is large.
 pub(super) struct Draft<'a> {
@@ -30,23 +32,26 @@ pub(super) struct Draft<'a> {
     written: Vec<u8>,
     segments: Vec<(i64, Vec<u8>)>,
     open_segment: i64,
-    /// The parts of the open segment, and how many they are.
-    plain: Vec<u8>,
+    /// The parts of the open segment, and how many they are. One buffer serves all commits: to grow a new one would copy as much
+    /// again as comes.
+    plain: &'a mut Vec<u8>,
     parts: u32,
 }
 
 impl<'a> Draft<'a> {
-    /// A commit of so many events, whose entries count from this id; its segments take their ids from a source.
-    pub fn new(journal_id: i64, ids: &'a IdSource, events: usize) -> Self {
+    /// A commit of so many events, whose entries count from this id; its segments take their ids from a source and are put together
+    /// in a buffer.
+    pub fn new(journal_id: i64, ids: &'a IdSource, events: usize, plain: &'a mut Vec<u8>) -> Self {
+        plain.clear();
         Self {
             journal_id,
             ids,
             finished: Vec::new(),
             events: Vec::with_capacity(events),
-            written: Vec::new(),
+            written: Vec::with_capacity(events * EVENT_BYTES),
             segments: Vec::new(),
             open_segment: 0,
-            plain: Vec::new(),
+            plain,
             parts: 0,
         }
     }
@@ -83,11 +88,10 @@ impl<'a> Draft<'a> {
         }
         if self.parts == 0 {
             self.open_segment = self.ids.next();
-            self.plain.reserve(SEGMENT_BYTES / 4);
         }
         let part = self.parts;
         for bytes in parts {
-            add_part(&mut self.plain, bytes);
+            add_part(self.plain, bytes);
             self.parts += 1;
         }
         Place { segment: self.open_segment, part }
@@ -95,7 +99,7 @@ impl<'a> Draft<'a> {
 
     fn close_segment(&mut self) {
         if self.parts > 0 {
-            self.segments.push((self.open_segment, pack_added(&self.plain)));
+            self.segments.push((self.open_segment, pack_added(self.plain)));
             self.plain.clear();
             self.parts = 0;
         }
@@ -104,13 +108,13 @@ impl<'a> Draft<'a> {
     /// Adds a notification with its order and its deliveries.
     pub fn accepted(
         &mut self,
-        prepared: PreparedAccept,
+        prepared: Box<PreparedAccept>,
         order_id: OrderId,
         begins_order: bool,
         deliveries: Vec<(DeliveryId, UrlId, bool)>,
         node: i64,
     ) -> Result<(), StoreError> {
-        let new = prepared.new;
+        let PreparedAccept { new, id, digest } = *prepared;
         let size = new.body.len();
         let place = match &new.outgoing {
             None => self.place([new.head.as_bytes(), &new.body]),
@@ -118,14 +122,14 @@ impl<'a> Draft<'a> {
         };
         let refund = new.facts.refund;
         let accepted = Accepted {
-            id: prepared.id,
+            id,
             order_id,
             begins_order,
             merchant_id: new.merchant_id,
             listener_id: new.listener_id,
             gateway: new.gateway,
             received_at: new.received_at,
-            digest: prepared.digest,
+            digest,
             signatures: new.signatures,
             peer: new.peer,
             size,

@@ -75,7 +75,7 @@ impl Pending {
 
 /// A message that was looked up.
 pub(super) struct Checked {
-    pub prepared: PreparedAccept,
+    pub prepared: Box<PreparedAccept>,
     pub kind: Kind,
     pub reply: Reply<Acceptance>,
 }
@@ -114,11 +114,9 @@ impl Intake {
     /// Looks messages up together, and notes them as on their way. Where the ledger cannot be read they are told so.
     pub fn check(&self, batch: Vec<Waiting>) -> Vec<Checked> {
         match self.kinds(&batch) {
-            Ok(kinds) => batch
-                .into_iter()
-                .zip(kinds)
-                .map(|((prepared, reply), kind)| Checked { prepared: *prepared, kind, reply })
-                .collect(),
+            Ok(kinds) => {
+                batch.into_iter().zip(kinds).map(|((prepared, reply), kind)| Checked { prepared, kind, reply }).collect()
+            }
             Err(error) => {
                 let text = error.to_string();
                 for (_, reply) in batch {

@@ -235,7 +235,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(&folder.path().join("q.intake"), "a", Arc::default()).unwrap();
         let ids = IdSource::new(Clock::manual(Timestamp::from_seconds(1_772_366_400)).0);
-        let mut draft = Draft::new(7, &ids, 0);
+        let mut plain = Vec::new();
+        let mut draft = Draft::new(7, &ids, 0, &mut plain);
         for _ in 0..200 {
             draft.attempted(&record("x".repeat(50_000))).unwrap();
         }

@@ -62,6 +62,8 @@ pub(super) struct Journaler {
     pub answers: mpsc::UnboundedSender<Answers>,
     /// A permit for each unit of weight that the ledger may be behind.
     pub backlog: Arc<Semaphore>,
+    /// What segments are put together in.
+    pub plain: Vec<u8>,
 }
 
 /// Who waits for a commit, and what he is told when it is on disk.
@@ -195,13 +197,13 @@ impl Journaler {
 
     /// The commit for a batch, and the deliveries that it makes.
     fn draft(
-        &self,
+        &mut self,
         messages: Vec<Checked>,
         records: Vec<(Vec<AttemptRecord>, Reply<()>)>,
         answers: &mut Answers,
     ) -> Result<(Draft<'_>, Vec<Job>), StoreError> {
         let events = messages.len() + records.iter().map(|(attempts, _)| attempts.len()).sum::<usize>();
-        let mut draft = Draft::new(self.last_id + 1, &self.ids, events);
+        let mut draft = Draft::new(self.last_id + 1, &self.ids, events, &mut self.plain);
         let mut jobs = Vec::new();
         let mut made = Ok(());
         let directory = self.directory.borrow().clone();

@@ -204,6 +204,7 @@ impl SqliteStore {
                     ledger: ledger.clone(),
                     answers,
                     backlog,
+                    plain: Vec::new(),
                 };
                 thread("journal", &feed.alarm, move || task.run(ops))?;
             } else {
