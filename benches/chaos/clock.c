@@ -1,4 +1,4 @@
-/* Loaded before the server: adds the seconds that stand in a file to what the system says is the time, so that a clock can
+/* Loaded before a server, ours or PostgreSQL: adds the seconds that stand in a file to what the system says is the time, so that a clock can
  * be set while the program runs. What measures spans (CLOCK_MONOTONIC) is left alone, as it is where an operator sets a
  * clock. */
 #define _GNU_SOURCE
@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,4 +25,20 @@ int clock_gettime(clockid_t which, struct timespec *now) {
     long done = syscall(SYS_clock_gettime, which, now);
     if (done == 0 && which == CLOCK_REALTIME && seconds) now->tv_sec += *seconds;
     return (int)done;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    struct timespec exact;
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &exact);
+    now->tv_sec = exact.tv_sec;
+    now->tv_usec = exact.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *into) {
+    struct timespec exact;
+    clock_gettime(CLOCK_REALTIME, &exact);
+    if (into) *into = exact.tv_sec;
+    return exact.tv_sec;
 }

@@ -6,7 +6,8 @@
 //! doctor` must find them in order.
 //! First one server on SQLite; then with a disk that runs full; then with a clock that jumps; then three nodes on a
 //! PostgreSQL of their own, which they reach through a proxy that breaks all connections now and then, and which is killed itself,
-//! besides; then with the database's disk full again and again; then with all but that, and a clock that jumps.
+//! besides; then with the database's disk full again and again; then with all but that, and clocks that jump, the nodes' and the
+//! database's.
 //! Exits with 1 if one message is lost, or one delivery stays open. Everything is bounded and ends by itself.
 //!
 //! `--kills N` (20; times that something goes wrong, in each run), `--messages N` (1000000 in each run at most), `--engine
@@ -28,7 +29,7 @@ use self::{
     merchant::Merchant,
     sender::Sender,
     server::{Server, Site, Standing},
-    trouble::{Disk, Trouble, disturb, run_full, settle_clock, strike},
+    trouble::{Clocks, Disk, Trouble, Whose, disturb, run_full, strike},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -127,13 +128,18 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| e.to_string())?;
     let disk = (trouble == Trouble::FullDisk).then(Disk::mount).transpose()?;
-    let mut database = (engine == Engine::Postgres).then(|| match &disk {
-        Some(disk) => postgres::Server::within(disk.path()),
-        None => postgres::Server::new(),
+    let clocks = (trouble == Trouble::Clock).then(|| Clocks::new(engine == Engine::Postgres)).transpose()?;
+    let mut database = (engine == Engine::Postgres).then(|| match (&disk, &clocks) {
+        (Some(disk), _) => postgres::Server::within(disk.path()),
+        (None, Some(clocks)) => {
+            let words = clocks.environment(Whose::Database).map(|(name, value)| format!("{name}={value}"));
+            postgres::Server::with(&words.join(" "))
+        }
+        (None, None) => postgres::Server::new(),
     });
     let way = database.as_ref().map(|database| runtime.block_on(proxy::Proxy::to(database.port)));
     let address = way.as_ref().map(|way| format!("{}?sslmode=disable", postgres::address_at(way.port, "postgres")));
-    let site = Site::new(address, if engine == Engine::Postgres { 3 } else { 1 }, trouble, disk.as_ref())?;
+    let site = Site::new(address, if engine == Engine::Postgres { 3 } else { 1 }, clocks.as_ref(), disk.as_ref())?;
     let merchant = Merchant::start()?;
     let path = site.set_up(&merchant)?;
     let mut servers = Vec::new();
@@ -150,12 +156,14 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
                 if let (Some(database), Some(way)) = (database, way) {
                     disturb(database, way, &mut plan.random, kills);
                 }
-                strike(trouble, &site, &mut servers, &mut plan.random, kills)?;
+                strike(clocks.as_ref(), &site, &mut servers, &mut plan.random, kills)?;
             }
         }
         kills += 1;
     }
-    settle_clock(trouble, &site)?;
+    if let Some(clocks) = &clocks {
+        clocks.settle()?;
+    }
     let acknowledged = sender.finish()?;
     let sent_in = begin.elapsed();
     let drained = Instant::now();

@@ -3,7 +3,7 @@
 use super::{
     GATEWAY_KEY, HOOKS, MERCHANT_KEY,
     merchant::Merchant,
-    trouble::{Disk, Trouble, clock_environment},
+    trouble::{Clocks, Disk, Whose},
 };
 use quittance::{
     domain::DeliveryState,
@@ -59,7 +59,7 @@ pub struct Site {
 
 impl Site {
     /// At this address of PostgreSQL, or on a file of its own, which lies on the disk that runs full where there is one.
-    pub fn new(postgres: Option<String>, nodes: usize, trouble: Trouble, disk: Option<&Disk>) -> Result<Self, String> {
+    pub fn new(postgres: Option<String>, nodes: usize, clocks: Option<&Clocks>, disk: Option<&Disk>) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("quittance-chaos-").tempdir().map_err(|error| error.to_string())?;
         let data = disk.map_or(folder.path(), Disk::path);
         let file = || format!("sqlite:{}", data.join("chaos.db").display());
@@ -68,13 +68,8 @@ impl Site {
         let sockets: Result<Vec<_>, _> = (0..nodes).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
         let ports: Result<Vec<_>, _> =
             sockets.and_then(|sockets| sockets.iter().map(|socket| socket.local_addr().map(|address| address.port())).collect());
-        let environment = if trouble == Trouble::Clock { clock_environment(folder.path())? } else { Vec::new() };
+        let environment = clocks.map(|clocks| clocks.environment(Whose::Servers)).into_iter().flatten().collect();
         Ok(Self { folder, database, environment, ports: ports.map_err(|error| error.to_string())? })
-    }
-
-    /// What it says is the time.
-    pub fn clock_file(&self) -> PathBuf {
-        self.folder.path().join("clock")
     }
 
     fn key_file(&self) -> PathBuf {

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 /// What moves the clock of a server: compiled when it is needed.
 const CLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/chaos/clock.c");
+const LIBRARY: &str = "clock.so";
 /// How large the disk is that runs full: what comes in between must fit.
 const DISK: &str = "4g";
 /// How much of it is free between two times.
@@ -28,7 +29,8 @@ pub enum Trouble {
     Kills,
     /// The disk is full again and again, and servers are killed while it is.
     FullDisk,
-    /// The clock jumps, forward and back, by up to thirty hours, and servers are killed.
+    /// The servers' clock jumps, forward and back, by up to thirty hours, on PostgreSQL the database's in turns with it, and servers
+    /// are killed.
     Clock,
 }
 
@@ -97,27 +99,65 @@ impl Drop for Disk {
     }
 }
 
-/// What a server needs in its environment so that its clock can be moved; `folder` takes the library and the file.
-pub fn clock_environment(folder: &Path) -> Result<Vec<(&'static str, String)>, String> {
-    let library = folder.join("clock.so");
-    let built = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(CLOCK).status();
-    if !built.is_ok_and(|status| status.success()) {
-        return Err("the C compiler cannot compile what moves the clock".to_owned());
+/// The clocks that jump: the servers', and that of their database.
+pub struct Clocks {
+    folder: TempDir,
+    has_database: bool,
+}
+
+/// Whose clock it is; also the file of its jump.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    Servers,
+    Database,
+}
+
+impl Clocks {
+    /// Where the database has no server of its own there is one clock.
+    pub fn new(has_database: bool) -> Result<Self, String> {
+        let folder = tempfile::Builder::new().prefix("quittance-clock-").tempdir().map_err(|error| error.to_string())?;
+        // The database's server runs as somebody else.
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .map_err(|error| error.to_string())?;
+        let built =
+            Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(folder.path().join(LIBRARY)).arg(CLOCK).status();
+        if !built.is_ok_and(|status| status.success()) {
+            return Err("the C compiler cannot compile what moves the clock".to_owned());
+        }
+        let clocks = Self { folder, has_database };
+        for whose in [Whose::Servers, Whose::Database] {
+            std::fs::write(clocks.file(whose), 0_i64.to_ne_bytes()).map_err(|error| error.to_string())?;
+        }
+        Ok(clocks)
     }
-    let file = folder.join("clock");
-    std::fs::write(&file, 0_i64.to_ne_bytes()).map_err(|error| error.to_string())?;
-    Ok(vec![("LD_PRELOAD", library.display().to_string()), ("CHAOS_CLOCK", file.display().to_string())])
-}
 
-/// Ends the jumps behind the latest moment there was: what came in while the clock was ahead is due then.
-pub fn settle_clock(trouble: Trouble, site: &Site) -> Result<(), String> {
-    if trouble == Trouble::Clock { set_clock(site, 31) } else { Ok(()) }
-}
+    fn file(&self, whose: Whose) -> PathBuf {
+        self.folder.path().join(format!("{whose:?}"))
+    }
 
-/// Sets the clock of a site's servers so far from the system's. In place: the servers look at these bytes.
-fn set_clock(site: &Site, hours: i64) -> Result<(), String> {
-    let file = File::options().write(true).open(site.clock_file());
-    file.and_then(|mut file| file.write_all(&(hours * 3_600).to_ne_bytes())).map_err(|error| error.to_string())
+    /// What a process needs in its environment so that its clock can be moved.
+    pub fn environment(&self, whose: Whose) -> [(&'static str, String); 2] {
+        let library = self.folder.path().join(LIBRARY).display().to_string();
+        [("LD_PRELOAD", library), ("CHAOS_CLOCK", self.file(whose).display().to_string())]
+    }
+
+    /// Sets a clock so far from the system's. In place: the processes look at these bytes.
+    fn set(&self, whose: Whose, hours: i64) -> Result<(), String> {
+        let file = File::options().write(true).open(self.file(whose));
+        file.and_then(|mut file| file.write_all(&(hours * 3_600).to_ne_bytes())).map_err(|error| error.to_string())
+    }
+
+    /// Lets one jump; counted from 0. They differ by up to sixty hours then.
+    fn jump(&self, random: &mut Random, number: u64) -> Result<(), String> {
+        let whose = if self.has_database && number % 2 == 1 { Whose::Database } else { Whose::Servers };
+        self.set(whose, random.below(61).cast_signed() - 30)
+    }
+
+    /// Ends the jumps behind the latest moment there was: what came in while a clock was ahead is due then.
+    pub fn settle(&self) -> Result<(), String> {
+        self.set(Whose::Servers, 31)?;
+        self.set(Whose::Database, 31)
+    }
 }
 
 /// What happens to the database itself: now all connections to it break and none comes about for a moment, now it crashes.
@@ -166,18 +206,19 @@ pub fn run_full(
     Ok(())
 }
 
-/// Makes trouble of another kind once; counted from 0.
-pub fn strike(trouble: Trouble, site: &Site, servers: &mut [Server], random: &mut Random, number: u64) -> Result<(), String> {
-    let mut pause = |from: u64, spread: u64| std::thread::sleep(Duration::from_millis(from + random.below(spread)));
-    pause(150, 850);
-    match trouble {
-        Trouble::Kills | Trouble::FullDisk => {}
-        Trouble::Clock => {
-            let hours = random.below(61).cast_signed() - 30;
-            set_clock(site, hours)?;
-            if number % 3 != 2 {
-                return Ok(());
-            }
+/// Kills a server once, or lets a clock jump, where there are clocks that do, and kills a server every third time; counted from 0.
+pub fn strike(
+    clocks: Option<&Clocks>,
+    site: &Site,
+    servers: &mut [Server],
+    random: &mut Random,
+    number: u64,
+) -> Result<(), String> {
+    std::thread::sleep(Duration::from_millis(150 + random.below(850)));
+    if let Some(clocks) = clocks {
+        clocks.jump(random, number)?;
+        if number % 3 != 2 {
+            return Ok(());
         }
     }
     let node = random.below(servers.len() as u64) as usize;

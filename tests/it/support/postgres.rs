@@ -35,7 +35,7 @@ ssl_key_file = '$FOLDER/server.key'
 END
 trap 'kill -INT $server 2>/dev/null; wait $server 2>/dev/null; cd /; rm -rf "$FOLDER"' EXIT
 start() {
-    "$BIN/postgres" -D data >>server.log 2>&1 &
+    ${QUITTANCE_BENCH_PREFIX:-} env $ENVIRONMENT "$BIN/postgres" -D data >>server.log 2>&1 &
     server=$!
     for try in $(seq 300); do
         if "$BIN/pg_isready" -q -h "$FOLDER" -p "$PORT"; then echo ready; break; fi
@@ -71,13 +71,19 @@ pub struct Server {
 impl Server {
     /// A new server without any database of ours.
     pub fn new() -> Self {
-        start(&std::env::temp_dir())
+        start(&std::env::temp_dir(), "")
     }
 
     #[allow(dead_code, reason = "only chaos has a small disk")]
     /// A new server that keeps everything in a folder of its own within this one.
     pub fn within(parent: &Path) -> Self {
-        start(parent)
+        start(parent, "")
+    }
+
+    #[allow(dead_code, reason = "only chaos moves its clock")]
+    /// A new server with more in its environment: words of the kind `NAME=value`.
+    pub fn with(environment: &str) -> Self {
+        start(&std::env::temp_dir(), environment)
     }
 
     /// Stops it as an administrator does who does not wait.
@@ -131,7 +137,7 @@ fn is_root() -> bool {
     output.stdout == b"0\n"
 }
 
-fn start(parent: &Path) -> Server {
+fn start(parent: &Path, environment: &str) -> Server {
     // Free at this moment; the server takes it right away.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let folder = tempfile::Builder::new().prefix("quittance-pg-").tempdir_in(parent).unwrap().keep();
@@ -150,7 +156,12 @@ fn start(parent: &Path) -> Server {
     } else {
         Command::new("sh")
     };
-    command.args(["-c", KEEPER]).env("FOLDER", &folder).env("BIN", programs()).env("PORT", port.to_string());
+    command
+        .args(["-c", KEEPER])
+        .env("FOLDER", &folder)
+        .env("BIN", programs())
+        .env("PORT", port.to_string())
+        .env("ENVIRONMENT", environment);
     // A group of its own: Ctrl+C is for us, the shell notices by itself.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
