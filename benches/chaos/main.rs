@@ -164,6 +164,9 @@ fn run(engine: Engine, trouble: Trouble, plan: &mut Plan) -> Result<(), String> 
     if let Some(clocks) = &clocks {
         clocks.settle()?;
     }
+    if let Some(node) = servers.iter_mut().position(Server::has_ended) {
+        return Err(format!("node {node} has ended by itself:\n{}", site.log()));
+    }
     let acknowledged = sender.finish()?;
     let sent_in = begin.elapsed();
     let drained = Instant::now();

@@ -13,6 +13,7 @@ use quittance::{
     },
 };
 use std::{
+    io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -81,7 +82,7 @@ impl Site {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
         command.env("QUITTANCE_DATABASE", &self.database).env("QUITTANCE_KEY_FILE", self.key_file());
-        command.env("QUITTANCE_LOG", "error");
+        command.env("QUITTANCE_LOG", std::env::var("CHAOS_LOG").unwrap_or_else(|_| "error".to_owned()));
         command
     }
 
@@ -96,6 +97,11 @@ impl Site {
             ));
         }
         serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+    }
+
+    /// What its servers said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
     /// Makes a merchant with a listener and a URL for each hook; gives the path that the gateway posts to.
@@ -143,7 +149,7 @@ impl Site {
 pub struct Server(Child);
 
 impl Server {
-    /// Starts a node, and waits until it takes connections.
+    /// Starts a node, and waits until it answers: it listens before it has opened its database.
     pub fn start(site: &Site, node: usize) -> Result<Self, String> {
         let port = site.ports[node];
         let listen = format!("127.0.0.1:{port}");
@@ -153,10 +159,9 @@ impl Server {
         let log = log.map_err(|error| error.to_string())?;
         let mut child = command.stdout(Stdio::null()).stderr(log).spawn().map_err(|error| error.to_string())?;
         let deadline = Instant::now() + START;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !answers(port) {
             if let Ok(Some(status)) = child.try_wait() {
-                let log = std::fs::read_to_string(site.folder.path().join("server.log")).unwrap_or_default();
-                return Err(format!("the server ended at its start: {status}\n{log}"));
+                return Err(format!("the server ended at its start: {status}\n{}", site.log()));
             }
             if Instant::now() > deadline {
                 return Err("the server does not start".to_owned());
@@ -172,6 +177,11 @@ impl Server {
         let _ = self.0.wait();
     }
 
+    /// Whether it has ended by itself, which it must not.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+
     /// Asks it to end, and waits for it.
     pub fn terminate(mut self) {
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
@@ -183,4 +193,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether a server says that it is there.
+fn answers(port: u16) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin)?;
+        Ok(begin == *b"HTTP/1.1 200")
+    };
+    ask().unwrap_or(false)
 }

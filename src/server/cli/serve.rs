@@ -41,14 +41,8 @@ async fn serve(args: ServeArgs) -> Result<(), CliError> {
         () = signals.next() => return Ok(()),
     };
     let metrics = metrics.map(|listener| app.serve_metrics(listener)).transpose().map_err(CliError::Runtime)?;
-    let banner = banner(&args, &app, &address, metrics, demo.as_ref()).await;
-    match banner.and_then(|banner| print(&banner)) {
-        Err(CliError::Output(error)) => tracing::warn!(%error, "the address of the panel could not be printed"),
-        Err(error) => {
-            stop(app, demo).await;
-            return Err(error);
-        }
-        Ok(()) => {}
+    if let Err(error) = print(&banner(&args, &app, &address, metrics, demo.as_ref()).await) {
+        tracing::warn!(%error, "the address of the panel could not be printed");
     }
     tracing::info!(address = %app.address, database = %address, "serving");
     tokio::select! {
@@ -124,14 +118,8 @@ async fn stop(app: App, demo: Option<Demo>) {
     shops.stop().await;
 }
 
-/// What a newcomer needs to see.
-async fn banner(
-    args: &ServeArgs,
-    app: &App,
-    address: &Address,
-    metrics: Option<SocketAddr>,
-    demo: Option<&Demo>,
-) -> Result<String, CliError> {
+/// What a newcomer needs to see. Gateways are served already: a database that is away just now takes the link, and no more.
+async fn banner(args: &ServeArgs, app: &App, address: &Address, metrics: Option<SocketAddr>, demo: Option<&Demo>) -> String {
     let base = &app.services.base;
     let mut text = format!("Quittance is running.\n\n  Panel      {base}/\n  Database   {address}\n");
     if app.address.ip().is_unspecified() && args.public_url.is_none() {
@@ -140,16 +128,20 @@ async fn banner(
     if let Some(metrics) = metrics {
         text.push_str(&format!("  Metrics    http://{metrics}/metrics\n"));
     }
-    if let Some(link) = app.first_run_link().await? {
-        text.push_str(&format!(
+    match app.first_run_link().await {
+        Ok(None) => {}
+        Ok(Some(link)) => text.push_str(&format!(
             "  First run  {link}\n             (creates the first administrator; the next start makes a new link)\n"
-        ));
+        )),
+        Err(error) => {
+            tracing::warn!(%error, "whether there is an administrator could not be read; the next start makes a link where there is none");
+        }
     }
     if let Some(demo) = demo {
         text.push_str(&demo.banner(base));
     }
     text.push_str("\nCtrl+C stops it.\n");
-    Ok(text)
+    text
 }
 
 /// The signals that ask the program to end.
@@ -186,5 +178,31 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::cli::args::{Cli, Command};
+    use clap::Parser as _;
+
+    #[tokio::test]
+    async fn a_database_that_goes_away_while_the_server_says_that_it_is_there_does_not_end_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("q.db").display());
+        let Command::Serve(args) =
+            Cli::parse_from(["quittance", "serve", "--listen", "127.0.0.1:0", "--database", &database]).command
+        else {
+            panic!("another command")
+        };
+        let listener = bind(args.listen, "--listen").await.unwrap();
+        let (app, demo) = start(&args, &args.database.address(), listener).await.unwrap();
+        let address = args.database.address();
+        assert!(banner(&args, &app, &address, None, None).await.contains("First run  http"));
+        app.services.store.close().await;
+        let text = banner(&args, &app, &address, None, None).await;
+        assert!(text.contains("Quittance is running.") && !text.contains("First run"), "{text}");
+        stop(app, demo).await;
     }
 }
